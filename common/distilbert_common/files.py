@@ -1,0 +1,139 @@
+"""Finding and writing files: a local directory or a hub id in, a path out; writing is all or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from distilbert_common.errors import CheckpointError
+
+HUB_OPTIONS = ("cache_dir", "revision", "token", "local_files_only", "subfolder")
+"""The keywords that every `from_pretrained` hands to `resolve`."""
+
+
+def resolve(
+    name_or_path: str | Path,
+    filename: str,
+    *,
+    required: bool = True,
+    cache_dir: str | Path | None = None,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
+    subfolder: str | None = None,
+) -> Path | None:
+    """Find one file of a checkpoint.
+
+    Args:
+        name_or_path: A directory, a file (returned as it is), or a hub id such as `distilbert-base-uncased`.
+        filename: The file to find in it.
+        required: Whether its absence is an error; otherwise None is returned.
+        cache_dir: The hub cache to use instead of the default one.
+        revision: Branch, tag or commit on the hub.
+        token: Access token for private repositories.
+        local_files_only: Look in the cache only, never on the network.
+        subfolder: Folder inside the directory or repository.
+
+    Returns:
+        The path of the file, or None.
+
+    Raises:
+        CheckpointError: The file is required and not there, or the name is neither a directory nor a hub id.
+    """
+    local = Path(name_or_path).expanduser()
+    if local.is_file():
+        return local
+    if local.is_dir():
+        path = local / (subfolder or "") / filename
+        if path.is_file():
+            return path
+        if required:
+            raise CheckpointError(f"{local} has no {filename}; expected the directory of a saved model or tokenizer")
+        return None
+    options = {
+        "cache_dir": cache_dir,
+        "revision": revision,
+        "token": token,
+        "local_files_only": local_files_only,
+    }
+    return _from_hub(str(name_or_path), filename, required, subfolder, options)
+
+
+def _from_hub(
+    repo_id: str, filename: str, required: bool, subfolder: str | None, options: dict[str, Any]
+) -> Path | None:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(repo_id, filename, subfolder=subfolder, **options))
+    except HFValidationError as error:
+        raise CheckpointError(
+            f"{repo_id!r} is neither a directory nor a hub id; give a path that exists or an id like 'user/model'"
+        ) from error
+    except LocalEntryNotFoundError as error:
+        if not required and _is_cached(repo_id, options):
+            return None
+        raise CheckpointError(
+            f"{repo_id!r} is not a directory here, and {filename} of that hub id is not in the cache and cannot be "
+            "fetched; check the path or id and the network"
+        ) from error
+    except EntryNotFoundError as error:
+        if not required:
+            return None
+        raise CheckpointError(f"the hub repository {repo_id!r} has no {filename}") from error
+    except OSError as error:  # no such repository, no access, no network
+        raise CheckpointError(f"cannot fetch {filename} of the hub repository {repo_id!r}: {error}") from error
+
+
+def _is_cached(repo_id: str, options: dict[str, Any]) -> bool:
+    """Whether any file of the repository is in the cache, so that a missing one can be taken as absent."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repo_id, "config.json", cache_dir=options["cache_dir"], revision=options["revision"])
+    return isinstance(found, str)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        CheckpointError: The file is not JSON text, or not an object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} holds a JSON {type(value).__name__}; expected an object")
+    return value
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` to write to; on success it is synced and takes the place of `path`.
+
+    After an error, or a kill at any moment, `path` is as it was before.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text to `path`, all or nothing."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

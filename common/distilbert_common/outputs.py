@@ -1,0 +1,138 @@
+"""What the models return: attribute, key and tuple access in the order of transformers' PyTorch classes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+class ModelOutput(OrderedDict[str, Any]):
+    """The base of all outputs: a dataclass, an ordered mapping and a tuple at once.
+
+    Fields that are None are left out of keys, length, iteration and `to_tuple`, as in transformers.
+    A mapping or an iterable of pairs as the only argument fills the fields, so that frameworks can rebuild one.
+    """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        dataclass(cls)
+
+    def __post_init__(self) -> None:
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        given = {name: self.__dict__[name] for name in names}
+        first = given[names[0]]
+        if all(given[name] is None for name in names[1:]) and _holds_pairs(first):
+            given = {**dict.fromkeys(names), **dict(first)}
+            unknown = sorted(set(given) - set(names))
+            if unknown:
+                raise TypeError(f"{type(self).__name__} has no field {unknown[0]!r}; its fields are {', '.join(names)}")
+        for name, value in given.items():
+            setattr(self, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if value is not None:
+            super().__setitem__(name, value)
+        super().__setattr__(name, value)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name, value)
+        super().__setattr__(name, value)
+
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(key) if isinstance(key, str) else self.to_tuple()[key]
+
+    def __delitem__(self, *_: Any) -> None:
+        raise TypeError(f"a field of {type(self).__name__} cannot be deleted; build a new one without it")
+
+    pop = setdefault = update = popitem = __delitem__  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """Return the values of all fields that are not None, in order."""
+        return tuple(self.values())
+
+
+def _holds_pairs(value: Any) -> bool:
+    """Whether `value` is a mapping or an iterable of (name, value) pairs, and not a tensor or tuple of tensors."""
+    if isinstance(value, Mapping):
+        return True
+    if value is None or hasattr(value, "shape"):
+        return False
+    if not isinstance(value, (list, tuple)):
+        return hasattr(value, "__next__")
+    return bool(value) and all(isinstance(v, (list, tuple)) and len(v) == 2 and isinstance(v[0], str) for v in value)
+
+
+class BaseModelOutput(ModelOutput):
+    """Output of the bare model.
+
+    Attributes:
+        last_hidden_state: (batch, seq, dim) hidden states after the last block.
+        hidden_states: Embeddings and the output of each block, n_layers + 1 of (batch, seq, dim).
+        attentions: Attention probabilities of each block, (batch, heads, seq, seq).
+    """
+
+    last_hidden_state: Any = None
+    hidden_states: Any = None
+    attentions: Any = None
+
+
+class MaskedLMOutput(ModelOutput):
+    """Output of the masked-LM model: scalar loss, logits (batch, seq, vocab), and the base model's lists."""
+
+    loss: Any = None
+    logits: Any = None
+    hidden_states: Any = None
+    attentions: Any = None
+
+
+class SequenceClassifierOutput(ModelOutput):
+    """Output of the sequence classifier: scalar loss, logits (batch, num_labels), and the base model's lists."""
+
+    loss: Any = None
+    logits: Any = None
+    hidden_states: Any = None
+    attentions: Any = None
+
+
+class MultipleChoiceModelOutput(ModelOutput):
+    """Output of the multiple-choice model: scalar loss, logits (batch, choices), and the base model's lists."""
+
+    loss: Any = None
+    logits: Any = None
+    hidden_states: Any = None
+    attentions: Any = None
+
+
+class TokenClassifierOutput(ModelOutput):
+    """Output of the token classifier: scalar loss, logits (batch, seq, num_labels), and the base model's lists."""
+
+    loss: Any = None
+    logits: Any = None
+    hidden_states: Any = None
+    attentions: Any = None
+
+
+class QuestionAnsweringModelOutput(ModelOutput):
+    """Output of the question answerer: scalar loss, start and end logits (batch, seq), the base model's lists."""
+
+    loss: Any = None
+    start_logits: Any = None
+    end_logits: Any = None
+    hidden_states: Any = None
+    attentions: Any = None
+
+
+OUTPUT_TYPES: tuple[type[ModelOutput], ...] = (
+    BaseModelOutput,
+    MaskedLMOutput,
+    SequenceClassifierOutput,
+    MultipleChoiceModelOutput,
+    TokenClassifierOutput,
+    QuestionAnsweringModelOutput,
+)
+"""All output types; each family registers them with its framework's tree utilities."""
