@@ -115,6 +115,8 @@ class DistilBertConfig:
     """
 
     model_type: ClassVar[str] = "distilbert"
+    name_or_path: str = ""
+    attn_implementation: str | None = None
     attribute_map: ClassVar[dict[str, str]] = _RENAMED
 
     def __init__(
@@ -227,12 +229,25 @@ class DistilBertConfig:
                 f"the config's model_type is {given!r}; expected {cls.model_type!r}: another model's file"
             )
         merged = {_RENAMED.get(key, key): value for key, value in config_dict.items()}
-        if "num_labels" in overrides and len(merged.get("id2label") or ()) != overrides["num_labels"]:
-            merged.pop("id2label", None), merged.pop("label2id", None)
-        if "id2label" in overrides:
-            merged.pop("label2id", None), merged.pop("num_labels", None)
+        if {"num_labels", "id2label", "label2id"} & set(overrides):
+            kept = len(merged.get("id2label") or ()) == overrides.get("num_labels")
+            merged = {k: v for k, v in merged.items() if kept or k not in ("num_labels", "id2label", "label2id")}
         merged.update({_RENAMED.get(key, key): value for key, value in overrides.items()})
         return cls(**merged)
+
+    def updated(self, **overrides: Any) -> DistilBertConfig:
+        """Return a copy with some fields replaced.
+
+        Raises:
+            TypeError: A name is not a config field.
+            ConfigError: A value breaks its field's rule.
+        """
+        known = {*self.to_dict(), *_RENAMED, *_NOT_WRITTEN, "num_labels"}
+        unknown = sorted(set(overrides) - known)
+        if unknown:
+            raise TypeError(f"unexpected keyword argument {unknown[0]!r}: neither an option nor a config field")
+        kept = {key: value for key, value in vars(self).items() if key in _NOT_WRITTEN}
+        return self.from_dict(self.to_dict(), **{**kept, **overrides})
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> DistilBertConfig:

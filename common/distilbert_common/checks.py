@@ -1,0 +1,91 @@
+"""The input rules that hold in every framework, and the sentences that name their breach.
+
+The families bring the concrete numbers; what is allowed, and what is said, stands here once.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+from distilbert_common.errors import InputError
+
+
+def check_one_input(input_ids: object | None, inputs_embeds: object | None) -> None:
+    """Require exactly one of ids and embeddings.
+
+    Raises:
+        InputError: Both were given, or neither.
+    """
+    if (input_ids is None) == (inputs_embeds is None):
+        given = "neither" if input_ids is None else "both"
+        raise InputError(f"{given} of input_ids and inputs_embeds were given; give exactly one of them")
+
+
+def check_length(seq: int, max_position_embeddings: int) -> None:
+    """Require that the input fits the position table.
+
+    Raises:
+        InputError: `seq` is above the number of positions.
+    """
+    if seq > max_position_embeddings:
+        raise InputError(
+            f"the input is {seq} tokens long, but the model has {max_position_embeddings} positions "
+            f"(max_position_embeddings); truncate it, e.g. tokenizer(..., truncation=True, "
+            f"max_length={max_position_embeddings}), or call resize_position_embeddings({seq})"
+        )
+
+
+def check_ids(name: str, lowest: int, highest: int, limit: int, limit_name: str) -> None:
+    """Require that ids index rows of their table.
+
+    Args:
+        name: The argument, `input_ids` or `position_ids`.
+        lowest: The smallest id given.
+        highest: The largest id given.
+        limit: The number of rows of the table.
+        limit_name: The config field that sets it.
+
+    Raises:
+        InputError: An id is negative or at least `limit`.
+    """
+    for value in (lowest, highest):
+        if not 0 <= value < limit:
+            raise InputError(
+                f"{name} holds {value}, outside 0..{limit - 1} ({limit_name} is {limit}); "
+                "check that tokenizer and model belong together"
+            )
+
+
+def check_choices(input_shape: tuple[int, ...], axes: int) -> int:
+    """Require the choices axis of multiple-choice inputs and return its length.
+
+    Args:
+        input_shape: The shape of `input_ids` or `inputs_embeds`.
+        axes: The number of axes expected: 3 for ids, 4 for embeddings.
+
+    Raises:
+        InputError: The input is not (batch, choices, seq) or (batch, choices, seq, dim).
+    """
+    if len(input_shape) != axes:
+        expected = "(batch, choices, seq)" if axes == 3 else "(batch, choices, seq, dim)"
+        raise InputError(f"multiple-choice input has shape {tuple(input_shape)}; expected {expected}")
+    return int(input_shape[1])
+
+
+def check_two_labels(num_labels: int) -> None:
+    """Require the two outputs, start and end, of the question-answering head.
+
+    Raises:
+        InputError: `num_labels` is not 2.
+    """
+    if num_labels != 2:
+        raise InputError(f"num_labels is {num_labels}; question answering needs 2: start and end")
+
+
+def warn_token_types() -> None:
+    """Warn that non-zero `token_type_ids` have no effect; Python shows it once per place."""
+    warnings.warn(
+        "token_type_ids holds non-zero values; DistilBERT has no token types and ignores them",
+        UserWarning,
+        stacklevel=4,
+    )

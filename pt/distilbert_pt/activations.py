@@ -1,0 +1,63 @@
+"""The activations by their config names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def gelu_new(x: Tensor) -> Tensor:
+    """GELU by the tanh approximation (Hendrycks and Gimpel, arXiv 1606.08415)."""
+    return F.gelu(x, approximate="tanh")
+
+
+def gelu_10(x: Tensor) -> Tensor:
+    """Exact GELU clipped to [-10, 10]."""
+    return F.gelu(x).clamp(-10, 10)
+
+
+def quick_gelu(x: Tensor) -> Tensor:
+    """GELU by the sigmoid approximation."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+def laplace(x: Tensor) -> Tensor:
+    """The Laplace activation with mu = sqrt(1/2) and sigma = sqrt(1/(4 pi)) (Ma et al., arXiv 2209.10655)."""
+    return 0.5 * (1 + torch.erf((x - math.sqrt(0.5)) / (math.sqrt(0.25 / math.pi) * math.sqrt(2))))
+
+
+def relu2(x: Tensor) -> Tensor:
+    """ReLU squared (So et al., arXiv 2109.08668)."""
+    return F.relu(x).square()
+
+
+def linear(x: Tensor) -> Tensor:
+    """The identity."""
+    return x
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_10": gelu_10,
+    "gelu_accurate": gelu_new,
+    "gelu_fast": gelu_new,
+    "gelu_new": gelu_new,
+    "gelu_python": F.gelu,
+    "gelu_pytorch_tanh": gelu_new,
+    "laplace": laplace,
+    "leaky_relu": F.leaky_relu,
+    "linear": linear,
+    "mish": F.mish,
+    "quick_gelu": quick_gelu,
+    "relu": F.relu,
+    "relu2": relu2,
+    "relu6": F.relu6,
+    "sigmoid": torch.sigmoid,
+    "silu": F.silu,
+    "swish": F.silu,
+    "tanh": torch.tanh,
+}

@@ -1,0 +1,41 @@
+"""NumPy arrays to tensors and back, bfloat16 included, each with one copy at most."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import torch
+from torch import Tensor
+
+from distilbert_common.errors import InputError
+
+
+def to_tensor(array: np.ndarray, dtype: torch.dtype) -> Tensor:
+    """Copy an array, which may be a read-only view of a file, into a new tensor of the given dtype."""
+    bits = array.view(np.uint16) if array.dtype == ml_dtypes.bfloat16 else array
+    writable = np.lib.stride_tricks.as_strided(bits, writeable=True)  # torch warns of read-only memory; only read here
+    source = torch.from_numpy(writable)
+    source = source.view(torch.bfloat16) if bits is not array else source
+    return torch.empty(source.shape, dtype=dtype).copy_(source)
+
+
+def to_array(tensor: Tensor) -> np.ndarray:
+    """Return the tensor's values as an array; memory is shared where the tensor is on the CPU."""
+    tensor = tensor.detach().cpu()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.contiguous().view(torch.uint16).numpy().view(ml_dtypes.bfloat16)
+    return tensor.numpy()
+
+
+def as_dtype(dtype: torch.dtype | str | None, default: str) -> torch.dtype:
+    """Return the torch dtype of a name such as "float16"; of `default` when None or "auto".
+
+    Raises:
+        InputError: The name is not a floating-point dtype of torch.
+    """
+    if dtype is None or dtype == "auto":
+        dtype = default
+    found = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise InputError(f"dtype is {dtype!r}; expected a floating-point dtype such as 'float32' or torch.bfloat16")
+    return found

@@ -1,0 +1,100 @@
+"""The masking rule and the attention implementations.
+
+Every function takes and returns (batch, heads, seq, head_dim). Scores are scaled by 1/sqrt(head_dim), the softmax
+runs in float32, and a masked score is float32's lowest finite value: a row with nothing to attend to attends
+uniformly, as in transformers 4 (PR 15326), and is never NaN.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from distilbert_common.errors import InputError
+
+MASKED_SCORE = torch.finfo(torch.float32).min
+"""The value of a masked score: the lowest finite float32."""
+
+
+def expand_mask(attention_mask: Tensor) -> Tensor:
+    """Bring any mask into one form.
+
+    Args:
+        attention_mask: (batch, seq), where every non-zero value attends; or (batch, 1 or heads, seq, seq), where
+            non-zero integers and True attend, and floats are added to the scores, as in transformers 5.
+
+    Returns:
+        bool, True attends, or float32 to be added; broadcastable to (batch, heads, seq, seq).
+
+    Raises:
+        InputError: The mask has neither 2 nor 4 axes.
+    """
+    if attention_mask.dim() == 2:
+        return (attention_mask != 0)[:, None, None, :]  # (batch, 1, 1, seq)
+    if attention_mask.dim() == 4:
+        additive = attention_mask.is_floating_point()
+        return attention_mask.float().clamp(min=MASKED_SCORE) if additive else attention_mask != 0
+    raise InputError(
+        f"attention_mask has shape {tuple(attention_mask.shape)}; "
+        "expected (batch, seq) or (batch, 1 or heads, seq, seq)"
+    )
+
+
+def eager_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    dropout: float = 0.0,
+    head_mask: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Attention step by step, with its probabilities.
+
+    Args:
+        query: (batch, heads, seq, head_dim).
+        key: (batch, heads, seq, head_dim).
+        value: (batch, heads, seq, head_dim).
+        mask: What `expand_mask` returns, or None where all attends.
+        dropout: Rate at which probabilities are zeroed.
+        head_mask: Factor for each head's probabilities, broadcastable to (batch, heads, seq, seq).
+
+    Returns:
+        The context (batch, heads, seq, head_dim) and the probabilities (batch, heads, seq, seq) after dropout
+        and head mask, as transformers returns them.
+    """
+    query = query / math.sqrt(query.size(-1))
+    scores = torch.matmul(query, key.transpose(2, 3)).float()  # (batch, heads, seq, seq)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, MASKED_SCORE) if mask.dtype == torch.bool else scores + mask
+    probabilities = F.dropout(scores.softmax(dim=-1), dropout).to(value.dtype)  # (batch, heads, seq, seq)
+    if head_mask is not None:
+        probabilities = probabilities * head_mask
+    return torch.matmul(probabilities, value), probabilities
+
+
+def sdpa_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Attention by PyTorch's fused kernels: `eager_attention` without the probabilities.
+
+    The mask is added as the lowest finite value, not given as bool: the kernels return zeros, not the uniform mean,
+    for a row that a bool mask closes. float16 has no value low enough to drown a score, so there a row with nothing
+    to attend to gets zero queries, whose scores are all equal, and an open mask.
+    """
+    if mask is not None and mask.dtype == torch.bool:
+        if query.dtype == torch.float16:
+            open_rows = mask.any(dim=-1, keepdim=True)  # (batch, 1 or heads, 1 or seq, 1)
+            query, mask = query * open_rows, mask | ~open_rows
+        else:
+            closed = torch.finfo(query.dtype).min
+            mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill(~mask, closed)
+    elif mask is not None:
+        mask = mask.clamp(min=torch.finfo(query.dtype).min).to(query.dtype)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)

@@ -1,0 +1,279 @@
+"""The five task models: the bare model, a head, and its loss when labels are given.
+
+Arguments, their order, outputs and parameter names are those of transformers. Each `forward` takes what
+`DistilBertModel.forward` takes, and labels.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from distilbert_common import (
+    DistilBertConfig,
+    MaskedLMOutput,
+    MultipleChoiceModelOutput,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutput,
+    TokenClassifierOutput,
+)
+from distilbert_common.checks import check_choices, check_one_input, check_two_labels
+from distilbert_pt import losses
+from distilbert_pt.activations import ACTIVATIONS
+from distilbert_pt.modeling import LAYER_NORM_EPS, DistilBertModel
+from distilbert_pt.pretrained import DistilBertPreTrainedModel
+
+
+class DistilBertForMaskedLM(DistilBertPreTrainedModel):
+    """DistilBERT that predicts the token at each position.
+
+    `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts.
+    """
+
+    head = "ForMaskedLM"
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__(config)
+        self.activation = ACTIVATIONS[config.activation]
+        self.distilbert = DistilBertModel(config)
+        self.vocab_transform = nn.Linear(config.dim, config.dim)
+        self.vocab_layer_norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
+        self.vocab_projector = nn.Linear(config.dim, config.vocab_size)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+    ) -> MaskedLMOutput | tuple[Tensor, ...]:
+        """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
+        encoded = self.distilbert(
+            input_ids,
+            attention_mask,
+            head_mask,
+            inputs_embeds,
+            output_attentions,
+            output_hidden_states,
+            return_dict=True,
+            position_ids=position_ids,
+            token_type_ids=token_type_ids,
+        )
+        x = self.activation(self.vocab_transform(encoded.last_hidden_state))  # (batch, seq, dim)
+        logits = self.vocab_projector(self.vocab_layer_norm(x))  # (batch, seq, vocab)
+        loss = None if labels is None else losses.cross_entropy(logits, labels)
+        return self.output(MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions), return_dict)
+
+
+class DistilBertForSequenceClassification(DistilBertPreTrainedModel):
+    """DistilBERT that classifies or scores the whole input, from its first token.
+
+    `labels`: (batch,) class ids, (batch,) or (batch, num_labels) numbers for regression, or (batch, num_labels)
+    zeros and ones for several labels; see `losses.sequence_classification_loss`.
+    """
+
+    head = "ForSequenceClassification"
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__(config)
+        self.distilbert = DistilBertModel(config)
+        self.pre_classifier = nn.Linear(config.dim, config.dim)
+        self.classifier = nn.Linear(config.dim, config.num_labels)
+        self.dropout = nn.Dropout(config.seq_classif_dropout)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+    ) -> SequenceClassifierOutput | tuple[Tensor, ...]:
+        """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
+        encoded = self.distilbert(
+            input_ids,
+            attention_mask,
+            head_mask,
+            inputs_embeds,
+            output_attentions,
+            output_hidden_states,
+            return_dict=True,
+            position_ids=position_ids,
+            token_type_ids=token_type_ids,
+        )
+        first = encoded.last_hidden_state[:, 0]  # (batch, dim)
+        logits = self.classifier(self.dropout(F.relu(self.pre_classifier(first))))  # (batch, num_labels)
+        loss = None if labels is None else losses.sequence_classification_loss(logits, labels, self.config)
+        output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
+        return self.output(output, return_dict)
+
+
+class DistilBertForMultipleChoice(DistilBertPreTrainedModel):
+    """DistilBERT that picks one of several continuations.
+
+    Ids, masks and positions are (batch, choices, seq), embeddings (batch, choices, seq, dim);
+    `labels` (batch,): the index of the right choice.
+    """
+
+    head = "ForMultipleChoice"
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__(config)
+        self.distilbert = DistilBertModel(config)
+        self.pre_classifier = nn.Linear(config.dim, config.dim)
+        self.classifier = nn.Linear(config.dim, 1)
+        self.dropout = nn.Dropout(config.seq_classif_dropout)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+    ) -> MultipleChoiceModelOutput | tuple[Tensor, ...]:
+        """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
+        check_one_input(input_ids, inputs_embeds)
+        choices = check_choices(inputs_embeds.shape, 4) if input_ids is None else check_choices(input_ids.shape, 3)
+
+        def flat(x: Tensor | None) -> Tensor | None:
+            return x.flatten(0, 1) if x is not None and x.dim() > 2 else x  # (batch * choices, seq, ...)
+
+        encoded = self.distilbert(
+            flat(input_ids),
+            flat(attention_mask),
+            head_mask,
+            flat(inputs_embeds),
+            output_attentions,
+            output_hidden_states,
+            return_dict=True,
+            position_ids=flat(position_ids),
+            token_type_ids=flat(token_type_ids),
+        )
+        first = encoded.last_hidden_state[:, 0]  # (batch * choices, dim)
+        scores = self.classifier(self.dropout(F.relu(self.pre_classifier(first))))  # (batch * choices, 1)
+        logits = scores.view(-1, choices)  # (batch, choices)
+        loss = None if labels is None else losses.cross_entropy(logits, labels)
+        output = MultipleChoiceModelOutput(loss, logits, encoded.hidden_states, encoded.attentions)
+        return self.output(output, return_dict)
+
+
+class DistilBertForTokenClassification(DistilBertPreTrainedModel):
+    """DistilBERT that labels each token.
+
+    `labels` (batch, seq): class ids, -100 where nothing counts.
+    """
+
+    head = "ForTokenClassification"
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__(config)
+        self.distilbert = DistilBertModel(config)
+        self.dropout = nn.Dropout(config.dropout)
+        self.classifier = nn.Linear(config.dim, config.num_labels)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+    ) -> TokenClassifierOutput | tuple[Tensor, ...]:
+        """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
+        encoded = self.distilbert(
+            input_ids,
+            attention_mask,
+            head_mask,
+            inputs_embeds,
+            output_attentions,
+            output_hidden_states,
+            return_dict=True,
+            position_ids=position_ids,
+            token_type_ids=token_type_ids,
+        )
+        logits = self.classifier(self.dropout(encoded.last_hidden_state))  # (batch, seq, num_labels)
+        loss = None if labels is None else losses.cross_entropy(logits, labels)
+        output = TokenClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
+        return self.output(output, return_dict)
+
+
+class DistilBertForQuestionAnswering(DistilBertPreTrainedModel):
+    """DistilBERT that marks the answer to a question in a text.
+
+    `start_positions` and `end_positions` (batch,): first and last token of the answer; both or neither.
+    """
+
+    head = "ForQuestionAnswering"
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__(config)
+        check_two_labels(config.num_labels)
+        self.distilbert = DistilBertModel(config)
+        self.qa_outputs = nn.Linear(config.dim, config.num_labels)
+        self.dropout = nn.Dropout(config.qa_dropout)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        start_positions: Tensor | None = None,
+        end_positions: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+    ) -> QuestionAnsweringModelOutput | tuple[Tensor, ...]:
+        """Return logits, and the loss where positions are given; see the class and `DistilBertModel.forward`."""
+        encoded = self.distilbert(
+            input_ids,
+            attention_mask,
+            head_mask,
+            inputs_embeds,
+            output_attentions,
+            output_hidden_states,
+            return_dict=True,
+            position_ids=position_ids,
+            token_type_ids=token_type_ids,
+        )
+        logits = self.qa_outputs(self.dropout(encoded.last_hidden_state))  # (batch, seq, 2)
+        start_logits, end_logits = logits.unbind(-1)  # (batch, seq) each
+        loss = None
+        if start_positions is not None and end_positions is not None:
+            loss = losses.question_answering_loss(start_logits, end_logits, start_positions, end_positions)
+        output = QuestionAnsweringModelOutput(loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions)
+        return self.output(output, return_dict)

@@ -1,0 +1,144 @@
+"""The task losses and the distillation triple loss: stateless functions that return scalar float32 means.
+
+Labels that are all ignored give 0, not NaN.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from distilbert_common import DistilBertConfig
+
+IGNORED = -100
+"""The label that counts for nothing."""
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, ignored: int = IGNORED) -> Tensor:
+    """Mean cross-entropy over the labels that are not ignored.
+
+    Args:
+        logits: (..., classes).
+        labels: (...) integers.
+        ignored: The label that counts for nothing.
+    """
+    logits, labels = logits.flatten(0, -2).float(), labels.flatten().long()  # (rows, classes), (rows,)
+    total = F.cross_entropy(logits, labels, ignore_index=ignored, reduction="sum")
+    return total / (labels != ignored).sum().clamp(min=1)
+
+
+def mean_squared_error(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean of squared differences; (batch, 1) logits meet (batch,) labels."""
+    return F.mse_loss(logits.float().reshape(labels.shape), labels.float())
+
+
+def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean binary cross-entropy of logits (batch, num_labels) with 0/1 labels of the same shape and any dtype."""
+    return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
+
+
+LOSSES = {
+    "regression": mean_squared_error,
+    "single_label_classification": cross_entropy,
+    "multi_label_classification": binary_cross_entropy,
+}
+
+
+def sequence_classification_loss(logits: Tensor, labels: Tensor, config: DistilBertConfig) -> Tensor:
+    """The loss of the config's problem type, or of the one that labels and `num_labels` imply.
+
+    One label means regression, integer labels (batch,) a single label, anything else several labels: transformers'
+    rule, except that the config is not changed, and that integer labels (batch, num_labels) count as several labels.
+    """
+    problem = config.problem_type
+    if problem is None:
+        single = not labels.is_floating_point() and labels.dim() < logits.dim()
+        problem = "single_label_classification" if single else "multi_label_classification"
+        problem = "regression" if config.num_labels == 1 else problem
+    return LOSSES[problem](logits, labels)
+
+
+def question_answering_loss(
+    start_logits: Tensor, end_logits: Tensor, start_positions: Tensor, end_positions: Tensor
+) -> Tensor:
+    """Mean of the cross-entropies of start and end, (batch, seq) logits and (batch,) or (batch, 1) positions.
+
+    A position past the end of the sequence or below 0 is ignored.
+    """
+    seq = start_logits.size(1)
+
+    def one(logits: Tensor, positions: Tensor) -> Tensor:
+        positions = positions.reshape(-1)  # (batch,)
+        return cross_entropy(logits, torch.where((positions >= 0) & (positions < seq), positions, IGNORED))
+
+    return (one(start_logits, start_positions) + one(end_logits, end_positions)) / 2
+
+
+class DistillationLoss(NamedTuple):
+    """The triple loss and its unweighted parts, all scalar."""
+
+    total: Tensor
+    ce: Tensor
+    mlm: Tensor
+    cos: Tensor
+
+
+def distillation_loss(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    labels: Tensor,
+    student_hidden: Tensor,
+    teacher_hidden: Tensor,
+    attention_mask: Tensor,
+    *,
+    temperature: float = 2.0,
+    alpha_ce: float = 5.0,
+    alpha_mlm: float = 2.0,
+    alpha_cos: float = 1.0,
+    restrict_ce_to_mask: bool = False,
+) -> DistillationLoss:
+    """The paper's loss: soft targets, masked LM and cosine (Sanh et al., arXiv 1910.01108, section 2).
+
+    Args:
+        student_logits: (batch, seq, vocab).
+        teacher_logits: (batch, seq, vocab); no gradient flows into the teacher.
+        labels: (batch, seq) integers, -100 where no token was masked.
+        student_hidden: (batch, seq, dim), the student's last hidden state.
+        teacher_hidden: (batch, seq, dim), the teacher's: the same width.
+        attention_mask: (batch, seq); zero marks padding, which counts nowhere.
+        temperature: Softening of both distributions.
+        alpha_ce: Weight of the soft-target loss.
+        alpha_mlm: Weight of the masked-LM loss.
+        alpha_cos: Weight of the cosine loss.
+        restrict_ce_to_mask: Whether soft targets count at masked tokens only.
+
+    Returns:
+        The weighted sum and the three parts; a part with no token to count is 0.
+    """
+    real = attention_mask != 0  # (batch, seq)
+    soft = real & (labels != IGNORED) if restrict_ce_to_mask else real  # (batch, seq)
+    ce = masked_mean(kl_divergence(student_logits, teacher_logits.detach(), temperature), soft) * temperature**2
+    mlm = cross_entropy(student_logits, labels)
+    cos = masked_mean(1 - cosine(student_hidden, teacher_hidden.detach()), real)
+    return DistillationLoss(alpha_ce * ce + alpha_mlm * mlm + alpha_cos * cos, ce, mlm, cos)
+
+
+def kl_divergence(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+    """KL(teacher, student) of the softened distributions: (batch, seq, vocab) twice -> (batch, seq)."""
+    student = F.log_softmax(student_logits.float() / temperature, dim=-1)
+    teacher = F.log_softmax(teacher_logits.float() / temperature, dim=-1)
+    return (teacher.exp() * (teacher - student)).sum(-1)  # (batch, seq)
+
+
+def cosine(a: Tensor, b: Tensor) -> Tensor:
+    """Cosine similarity with PyTorch's 1e-12 beside each squared norm: (..., dim) twice -> (...)."""
+    a, b = a.float(), b.float()
+    return (a * b).sum(-1) / ((a.square().sum(-1) + 1e-12) * (b.square().sum(-1) + 1e-12)).sqrt()
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the values whose mask is True; 0 where there is none."""
+    return values.where(mask, 0).sum() / mask.sum().clamp(min=1)

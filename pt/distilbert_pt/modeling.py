@@ -1,0 +1,241 @@
+"""DistilBERT: embeddings, n transformer blocks, hidden states (Sanh et al., arXiv 1910.01108).
+
+Module and parameter names are those of transformers, so that a state_dict of one fits the other.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from distilbert_common import BaseModelOutput, DistilBertConfig
+from distilbert_common.checks import check_one_input
+from distilbert_pt.activations import ACTIVATIONS
+from distilbert_pt.attention import eager_attention, expand_mask, sdpa_attention
+from distilbert_pt.checks import check_inputs
+from distilbert_pt.pretrained import DistilBertPreTrainedModel
+
+LAYER_NORM_EPS = 1e-12
+
+
+class Embeddings(nn.Module):
+    """Word plus position embeddings, normalised, with dropout."""
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__()
+        self.word_embeddings = nn.Embedding(config.vocab_size, config.dim, padding_idx=config.pad_token_id)
+        self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.dim)
+        self.position_embeddings.weight.requires_grad = not config.sinusoidal_pos_embds
+        self.LayerNorm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        position_ids: Tensor | None = None,
+    ) -> Tensor:
+        """Embed ids, or add positions to given word embeddings.
+
+        Args:
+            input_ids: (batch, seq) integers.
+            inputs_embeds: (batch, seq, dim), instead of ids.
+            position_ids: (batch, seq) or (1, seq) integers; 0, 1, 2, … when None.
+
+        Returns:
+            (batch, seq, dim).
+        """
+        words = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds  # (batch, seq, dim)
+        if position_ids is None:
+            position_ids = torch.arange(words.size(1), device=words.device)[None, :]  # (1, seq)
+        return self.dropout(self.LayerNorm(words + self.position_embeddings(position_ids)))
+
+
+class MultiHeadSelfAttention(nn.Module):
+    """Self-attention over all heads at once, without dropout after `out_lin`."""
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.heads, self.head_dim = config.n_heads, config.dim // config.n_heads
+        self.q_lin = nn.Linear(config.dim, config.dim)
+        self.k_lin = nn.Linear(config.dim, config.dim)
+        self.v_lin = nn.Linear(config.dim, config.dim)
+        self.out_lin = nn.Linear(config.dim, config.dim)
+
+    def split_heads(self, x: Tensor) -> Tensor:
+        """(batch, seq, heads * head_dim) -> (batch, heads, seq, head_dim)."""
+        return x.unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2)  # (batch, heads, seq, head_dim)
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None, head_mask: Tensor | None = None, output_attentions: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """Attend.
+
+        Args:
+            x: (batch, seq, dim).
+            mask: What `expand_mask` returns, or None.
+            head_mask: Factor for the probabilities, broadcastable to (batch, heads, seq, seq).
+            output_attentions: Whether to return the probabilities; they and a head mask take the eager path.
+
+        Returns:
+            (batch, seq, dim), and the probabilities (batch, heads, seq, seq) or None.
+        """
+        query, key, value = (self.split_heads(lin(x)) for lin in (self.q_lin, self.k_lin, self.v_lin))
+        dropout = self.config.attention_dropout if self.training else 0.0
+        probabilities = None
+        if output_attentions or head_mask is not None or self.config.attn_implementation == "eager":
+            context, probabilities = eager_attention(query, key, value, mask, dropout, head_mask)
+        else:
+            context = sdpa_attention(query, key, value, mask, dropout)
+        context = context.transpose(1, 2).flatten(2)  # (batch, seq, heads * head_dim)
+        return self.out_lin(context), probabilities if output_attentions else None
+
+
+class FFN(nn.Module):
+    """The position-wise feed-forward network: dim -> hidden_dim -> dim."""
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__()
+        self.lin1 = nn.Linear(config.dim, config.hidden_dim)
+        self.lin2 = nn.Linear(config.hidden_dim, config.dim)
+        self.activation = ACTIVATIONS[config.activation]
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, seq, dim) -> (batch, seq, dim)."""
+        return self.dropout(self.lin2(self.activation(self.lin1(x))))
+
+
+class TransformerBlock(nn.Module):
+    """Attention and feed-forward network, each with a residual sum and a LayerNorm after it."""
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__()
+        self.attention = MultiHeadSelfAttention(config)
+        self.sa_layer_norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
+        self.ffn = FFN(config)
+        self.output_layer_norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None, head_mask: Tensor | None = None, output_attentions: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """Arguments and results as `MultiHeadSelfAttention.forward`."""
+        context, probabilities = self.attention(x, mask, head_mask, output_attentions)
+        x = self.sa_layer_norm(context + x)  # (batch, seq, dim)
+        return self.output_layer_norm(self.ffn(x) + x), probabilities
+
+
+class Transformer(nn.Module):
+    """The stack of blocks."""
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(TransformerBlock(config) for _ in range(config.n_layers))
+        self.gradient_checkpointing = False
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None,
+        head_mask: list[Tensor | None],
+        output_attentions: bool = False,
+        output_hidden_states: bool = False,
+    ) -> BaseModelOutput:
+        """Run the blocks.
+
+        Args:
+            x: (batch, seq, dim).
+            mask: What `expand_mask` returns, or None.
+            head_mask: One factor or None for each block.
+            output_attentions: Whether to collect each block's probabilities.
+            output_hidden_states: Whether to collect the embeddings and each block's output.
+        """
+        hidden_states: list[Tensor] = [x]
+        attentions: list[Tensor | None] = []
+        for block, block_head_mask in zip(self.layer, head_mask, strict=True):
+            arguments = (x, mask, block_head_mask, output_attentions)
+            if self.gradient_checkpointing and self.training:
+                x, probabilities = checkpoint(block, *arguments, use_reentrant=False)
+            else:
+                x, probabilities = block(*arguments)
+            hidden_states.append(x)
+            attentions.append(probabilities)
+        return BaseModelOutput(
+            x,
+            tuple(hidden_states) if output_hidden_states else None,
+            tuple(attentions) if output_attentions else None,
+        )
+
+
+class DistilBertModel(DistilBertPreTrainedModel):
+    """The bare model: ids in, hidden states out."""
+
+    head = "Model"
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__(config)
+        self.embeddings = Embeddings(config)
+        self.transformer = Transformer(config)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+    ) -> BaseModelOutput | tuple[Tensor, ...]:
+        """Encode a batch.
+
+        Args:
+            input_ids: (batch, seq) integers in the vocabulary.
+            attention_mask: (batch, seq), non-zero attends; or (batch, 1 or heads, seq, seq), see `expand_mask`.
+            head_mask: (heads,) or (n_layers, heads) factors for the attention probabilities.
+            inputs_embeds: (batch, seq, dim) instead of ids; positions are added to them.
+            output_attentions: Whether to return the probabilities; the config's choice when None.
+            output_hidden_states: Whether to return all hidden states; the config's choice when None.
+            return_dict: Whether to return a `ModelOutput` instead of a tuple; the config's choice when None.
+            position_ids: (batch, seq) or (1, seq) integers; 0, 1, 2, … when None.
+            token_type_ids: Accepted and ignored, with a warning where non-zero.
+
+        Returns:
+            last_hidden_state (batch, seq, dim), then hidden_states and attentions where asked for.
+
+        Raises:
+            InputError: Ids and embeddings both or neither given, too long an input, an id outside its table.
+        """
+        check_one_input(input_ids, inputs_embeds)
+        check_inputs(self.config, input_ids, inputs_embeds, position_ids, token_type_ids)
+        mask = self.attention_mask(attention_mask)
+        encoded = self.transformer(
+            self.embeddings(input_ids, inputs_embeds, position_ids),
+            mask,
+            self.split_head_mask(head_mask),
+            self.config.output_attentions if output_attentions is None else output_attentions,
+            self.config.output_hidden_states if output_hidden_states is None else output_hidden_states,
+        )
+        return self.output(encoded, return_dict)
+
+    def attention_mask(self, attention_mask: Tensor | None) -> Tensor | None:
+        """Bring the mask into the form of the attention functions; None where nothing is masked."""
+        if attention_mask is None:
+            return None
+        concrete = not (torch.compiler.is_compiling() or torch.jit.is_tracing()) and attention_mask.device.type == "cpu"
+        if concrete and attention_mask.dim() == 2 and bool(attention_mask.all()):
+            return None
+        return expand_mask(attention_mask)
+
+    def split_head_mask(self, head_mask: Tensor | None) -> list[Tensor | None]:
+        """(heads,) or (n_layers, heads) -> n_layers of (1, heads, 1, 1)."""
+        if head_mask is None:
+            return [None] * self.config.n_layers
+        factors = head_mask.to(self.dtype).expand(self.config.n_layers, -1)  # (n_layers, heads)
+        return [factor[None, :, None, None] for factor in factors]  # (1, heads, 1, 1)

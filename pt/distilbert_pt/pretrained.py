@@ -1,0 +1,190 @@
+"""The base class of all models: loading, saving, initialisation, and what holds for every head."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from distilbert_common import DistilBertConfig, ModelOutput
+from distilbert_common.errors import ConfigError
+from distilbert_common.files import HUB_OPTIONS
+from distilbert_common.initial import initial_kind, sinusoidal_table
+from distilbert_conversion import LoadReport, full_name, load_weights, open_checkpoint, save_checkpoint
+from distilbert_pt.arrays import as_dtype, to_array, to_tensor
+
+ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
+
+
+class DistilBertPreTrainedModel(nn.Module):
+    """What all DistilBERT models share."""
+
+    config_class: ClassVar[type[DistilBertConfig]] = DistilBertConfig
+    base_model_prefix: ClassVar[str] = "distilbert"
+    main_input_name: ClassVar[str] = "input_ids"
+    head: ClassVar[str]
+    load_report: LoadReport | None = None
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__()
+        if not isinstance(config, DistilBertConfig):
+            raise TypeError(f"config is a {type(config).__name__}; expected a DistilBertConfig")
+        config.validate()
+        config.attn_implementation = config.attn_implementation or "sdpa"
+        if config.attn_implementation not in ATTENTION_IMPLEMENTATIONS:
+            raise ConfigError(
+                f"attn_implementation is {config.attn_implementation!r}; "
+                f"it must be one of {', '.join(ATTENTION_IMPLEMENTATIONS)}"
+            )
+        self.config = config
+
+    @property
+    def base_model(self) -> nn.Module:
+        """The bare model inside, or the model itself."""
+        return getattr(self, self.base_model_prefix, self)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the parameters."""
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the parameters."""
+        return next(self.parameters()).dtype
+
+    def num_parameters(self, only_trainable: bool = False) -> int:
+        """Count parameters; a tied one counts once."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad or not only_trainable)
+
+    def output(self, output: ModelOutput, return_dict: bool | None) -> Any:
+        """Return the output as it is, or as a tuple where the call or the config asks for one."""
+        return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
+
+    # Initialisation.
+
+    def post_init(self) -> None:
+        """Initialise what this class added, and tie; the last line of every constructor."""
+        for name, parameter in self.named_parameters():
+            if not name.startswith(f"{self.base_model_prefix}."):
+                self.init_parameter(name, parameter)
+        self.tie_weights()
+
+    @torch.no_grad()
+    def init_parameter(self, name: str, parameter: Tensor) -> None:
+        """Give one parameter its initial value, by `initial_kind`."""
+        kind = initial_kind(name, self.config)
+        if kind == "zeros":
+            parameter.zero_()
+        elif kind == "ones":
+            parameter.fill_(1.0)
+        elif kind == "sinusoidal":
+            parameter.copy_(torch.from_numpy(sinusoidal_table(*parameter.shape)))
+        else:
+            parameter.normal_(0.0, self.config.initializer_range)
+        if kind == "word_table" and self.config.pad_token_id is not None:
+            parameter[self.config.pad_token_id].zero_()
+
+    def tie_weights(self) -> None:
+        """Make the masked-LM projector share the word embeddings, where the config ties them."""
+        projector = self.get_output_embeddings()
+        if projector is not None and self.config.tie_word_embeddings:
+            projector.weight = self.get_input_embeddings().weight
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        """Return the word embeddings."""
+        return self.base_model.embeddings.word_embeddings
+
+    def get_output_embeddings(self) -> nn.Linear | None:
+        """Return the masked-LM projector, or None for a model without one."""
+        return getattr(self, "vocab_projector", None)
+
+    # Loading and saving.
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path,
+        *,
+        config: DistilBertConfig | None = None,
+        dtype: torch.dtype | str | None = None,
+        torch_dtype: torch.dtype | str | None = None,
+        output_loading_info: bool = False,
+        ignore_mismatched_sizes: bool = False,
+        **kwargs: Any,
+    ) -> Self | tuple[Self, LoadReport]:
+        """Load a checkpoint of any dialect: PyTorch, TensorFlow or Flax names, safetensors, bin, h5 or msgpack.
+
+        Args:
+            name_or_path: A directory, a weights file, or a hub id.
+            config: The config to use instead of the checkpoint's.
+            dtype: The dtype of the parameters; the checkpoint's own when None or "auto".
+            torch_dtype: The older name of `dtype`.
+            output_loading_info: Whether to return the LoadReport beside the model.
+            ignore_mismatched_sizes: Whether weights of another shape are left at their initial values.
+            **kwargs: `cache_dir`, `revision`, `token`, `local_files_only`, `subfolder` for the hub;
+                `attn_implementation`; any config field, which replaces the checkpoint's.
+
+        Returns:
+            The model in eval mode, with its `load_report`.
+
+        Raises:
+            CheckpointError: There is no checkpoint, or it is damaged, or a backbone weight is missing or misshapen.
+            TypeError: A keyword is neither an option nor a config field.
+        """
+        hub = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
+        with open_checkpoint(name_or_path, **hub) as checkpoint:
+            config = (config or checkpoint.config()).updated(**kwargs)
+            with torch.device("meta"):
+                model = cls(config)
+            target = as_dtype(dtype or torch_dtype, checkpoint.dtype)
+
+            def assign(name: str, array: np.ndarray) -> None:
+                model.replace_parameter(full_name(name, cls.head), to_tensor(array, target))
+
+            report = load_weights(checkpoint, config, cls.head, assign, ignore_mismatched_sizes=ignore_mismatched_sizes)
+        model.tie_weights()
+        for name, parameter in model.named_parameters():
+            if parameter.is_meta:  # a new head, or a weight of another shape
+                fresh = torch.empty(parameter.shape, dtype=target)
+                model.init_parameter(name, fresh)
+                model.replace_parameter(name, fresh)
+        model.load_report = report
+        if report.message():
+            warnings.warn(report.message(), stacklevel=2)
+        return (model.eval(), report) if output_loading_info else model.eval()
+
+    def replace_parameter(self, name: str, values: Tensor) -> None:
+        """Put new values in the place of a parameter; whether it is trained stays as it was."""
+        module_name, _, leaf = name.rpartition(".")
+        module = self.get_submodule(module_name)
+        requires_grad = getattr(module, leaf).requires_grad
+        setattr(module, leaf, nn.Parameter(values, requires_grad=requires_grad))
+
+    def save_pretrained(
+        self,
+        save_directory: str | Path,
+        *,
+        state_dict: Mapping[str, Tensor] | None = None,
+        max_shard_size: int | str | None = "5GB",
+        safe_serialization: bool = True,
+    ) -> None:
+        """Write config and weights, as files that transformers opens.
+
+        Args:
+            save_directory: Made where it is missing.
+            state_dict: The weights to write instead of the model's own.
+            max_shard_size: Largest size of one file, in bytes or as "2GB".
+            safe_serialization: Whether to write safetensors, or else `pytorch_model.bin`.
+        """
+        weights = self.state_dict() if state_dict is None else state_dict
+        prefix = f"{self.base_model_prefix}."
+        arrays = {name.removeprefix(prefix): to_array(tensor) for name, tensor in weights.items()}
+        dialect = "pt-safetensors" if safe_serialization else "pt-bin"
+        config = self.config.updated(architectures=[type(self).__name__], dtype=str(self.dtype).removeprefix("torch."))
+        save_checkpoint(save_directory, arrays, config, self.head, dialect=dialect, max_shard_size=max_shard_size)
