@@ -1,0 +1,45 @@
+# Every target makes .venv and installs what it needs, once; again only when pyproject.toml or constraints.txt change.
+PYTHON ?= python3.11
+ifeq (, $(shell command -v $(PYTHON)))
+PYTHON := python3
+endif
+BIN := .venv/bin
+INSTALLED := .venv/installed
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format parity docs clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(INSTALLED)
+
+demo: $(INSTALLED)  ## convert one checkpoint to PyTorch, Keras and Flax and compare the three, layer by layer
+	@$(BIN)/python demo/demo.py
+
+test: $(INSTALLED)  ## run all tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(INSTALLED)  ## check format, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)  ## format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+parity: $(INSTALLED)  ## print the proof: every golden checkpoint in every framework against transformers' numbers
+	@$(BIN)/python parity_tests/report.py
+
+docs: $(INSTALLED)  ## write the generated pages again
+	$(BIN)/python docs/generate.py
+
+clean:  ## remove the environment and all caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo/output
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
