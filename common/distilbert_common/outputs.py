@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import ItemsView, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -28,6 +28,7 @@ class ModelOutput(OrderedDict[str, Any]):
             unknown = sorted(set(given) - set(names))
             if unknown:
                 raise TypeError(f"{type(self).__name__} has no field {unknown[0]!r}; its fields are {', '.join(names)}")
+        self.clear()
         for name, value in given.items():
             setattr(self, name, value)
 
@@ -58,7 +59,7 @@ class ModelOutput(OrderedDict[str, Any]):
 
 def _holds_pairs(value: Any) -> bool:
     """Whether `value` is a mapping or an iterable of (name, value) pairs, and not a tensor or tuple of tensors."""
-    if isinstance(value, Mapping):
+    if isinstance(value, (Mapping, ItemsView)):
         return True
     if value is None or hasattr(value, "shape"):
         return False

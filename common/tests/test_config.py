@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+
+import golden
+from distilbert_common import DistilBertConfig
+from distilbert_common.errors import CheckpointError, ConfigError
+
+DEFAULTS = {
+    "vocab_size": 30522,
+    "max_position_embeddings": 512,
+    "sinusoidal_pos_embds": False,
+    "n_layers": 6,
+    "n_heads": 12,
+    "dim": 768,
+    "hidden_dim": 3072,
+    "dropout": 0.1,
+    "attention_dropout": 0.1,
+    "activation": "gelu",
+    "initializer_range": 0.02,
+    "qa_dropout": 0.1,
+    "seq_classif_dropout": 0.2,
+    "pad_token_id": 0,
+}
+
+
+def test_defaults_are_those_of_transformers() -> None:
+    config = DistilBertConfig()
+    assert {name: getattr(config, name) for name in DEFAULTS} == DEFAULTS
+    assert config.num_labels == 2
+    assert config.id2label == {0: "LABEL_0", 1: "LABEL_1"}
+    assert config.label2id == {"LABEL_0": 0, "LABEL_1": 1}
+    assert (config.tie_word_embeddings, config.return_dict, config.use_return_dict) == (True, True, True)
+    assert (config.output_attentions, config.output_hidden_states, config.problem_type) == (False, False, None)
+
+
+@pytest.mark.parametrize(("config", "head"), golden.cases(), ids=golden.case_id)
+def test_files_of_transformers_survive_reading_and_writing(config: Path, head: str, tmp_path: Path) -> None:
+    for folder in golden.folders(config, head).values():
+        DistilBertConfig.from_pretrained(folder).save_pretrained(tmp_path)
+        written, original = tmp_path / "config.json", folder / "config.json"
+        assert json.loads(written.read_text()) == json.loads(original.read_text())
+
+
+def test_aliases_read_and_write_the_same_field() -> None:
+    config = DistilBertConfig(hidden_size=24, num_attention_heads=3, num_hidden_layers=1, torch_dtype="float16")
+    assert (config.dim, config.n_heads, config.n_layers, config.dtype) == (24, 3, 1, "float16")
+    config.hidden_size = 48
+    assert (config.dim, config.hidden_size) == (48, 48)
+    assert "hidden_size" not in config.to_dict()
+
+
+def test_unknown_keys_are_kept_and_written_back() -> None:
+    given = {"model_type": "distilbert", "tie_weights_": True, "my_field": {"a": [1]}, "transformers_version": "2.0"}
+    config = DistilBertConfig.from_dict(given)
+    assert config.my_field == {"a": [1]}
+    assert given.items() <= json.loads(config.to_json_string()).items()
+    given["my_field"]["a"].append(2)
+    assert DistilBertConfig.from_dict(given).to_dict()["my_field"] == {"a": [1, 2]}
+
+
+def test_labels() -> None:
+    assert DistilBertConfig(num_labels=3).id2label == {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}
+    named = DistilBertConfig(id2label={"0": "no", "1": "yes", "2": "maybe"})
+    assert (named.num_labels, named.id2label[2], named.label2id["maybe"]) == (3, "maybe", 2)
+    assert DistilBertConfig(label2id={"no": 0, "yes": 1, "maybe": 2}).id2label == {0: "no", 1: "yes", 2: "maybe"}
+    named.num_labels = 3
+    assert named.id2label[2] == "maybe", "an equal count keeps the names"
+    named.num_labels = 2
+    assert named.id2label == {0: "LABEL_0", 1: "LABEL_1"}
+    assert DistilBertConfig.from_dict({"id2label": {"0": "a", "1": "b"}}, num_labels=4).num_labels == 4
+    assert DistilBertConfig.from_dict({"num_labels": 7}, id2label={0: "x"}).num_labels == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "rule"),
+    [
+        ("vocab_size", 0, "a whole number of at least 1"),
+        ("vocab_size", "30522", "a whole number of at least 1"),
+        ("n_layers", True, "a whole number of at least 1"),
+        ("n_heads", 1.5, "a whole number of at least 1"),
+        ("dropout", 1.1, "a number from 0 to 1"),
+        ("attention_dropout", -0.1, "a number from 0 to 1"),
+        ("activation", "geluu", "one of gelu"),
+        ("initializer_range", -1, "a number of at least 0"),
+        ("pad_token_id", -1, "null or a whole number of at least 0"),
+        ("sinusoidal_pos_embds", 1, "true or false"),
+        ("tie_word_embeddings", "yes", "true or false"),
+        ("problem_type", "ranking", "one of None, regression"),
+    ],
+)
+def test_a_broken_rule_names_field_value_and_rule(field: str, value: object, rule: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        DistilBertConfig(**{field: value})
+    message = str(raised.value)
+    assert field in message
+    assert repr(value) in message
+    assert rule in message
+    config = DistilBertConfig()
+    with pytest.raises(ConfigError, match=field):
+        setattr(config, field, value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"dim": 10, "n_heads": 3}, "'dim' is 10; it must be a multiple of n_heads"),
+        ({"vocab_size": 5, "pad_token_id": 5}, "'pad_token_id' is 5; it must be below vocab_size"),
+        ({"num_labels": 3, "id2label": {0: "a"}}, "'num_labels' is 3, but 'id2label' names 1"),
+        ({"id2label": {"a": "b"}}, "its keys must be whole numbers"),
+        ({"num_labels": 0}, "'num_labels' is 0"),
+    ],
+)
+def test_rules_across_fields(fields: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        DistilBertConfig(**fields)
+
+
+def test_updated_replaces_fields_and_refuses_unknown_ones() -> None:
+    config = DistilBertConfig(dim=24, n_heads=2, attn_implementation="eager")
+    changed = config.updated(n_layers=2, hidden_size=48)
+    assert (changed.n_layers, changed.dim, changed.attn_implementation) == (2, 48, "eager")
+    assert (config.n_layers, config.dim) == (6, 24)
+    with pytest.raises(TypeError, match="'n_layer'"):
+        config.updated(n_layer=2)
+
+
+def test_other_models_and_damaged_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'bert'; expected 'distilbert'"):
+        DistilBertConfig.from_dict({"model_type": "bert"})
+    with pytest.raises(CheckpointError, match=r"has no config\.json"):
+        DistilBertConfig.from_pretrained(tmp_path)
+    for text in ("{", "[]", "\udcff"):
+        (tmp_path / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+        with pytest.raises(CheckpointError, match=r"config\.json"):
+            DistilBertConfig.from_pretrained(tmp_path)
+
+
+def test_copies_are_equal_and_independent() -> None:
+    config = DistilBertConfig(num_labels=3, extra=[1])
+    for twin in (
+        copy.deepcopy(config),
+        pickle.loads(pickle.dumps(config)),
+        DistilBertConfig.from_dict(config.to_dict()),
+    ):
+        assert twin == config
+        twin.id2label[0] = "changed"
+        assert twin != config
+        assert config.id2label[0] == "LABEL_0"
+    assert "extra" in repr(config)

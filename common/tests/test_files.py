@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from distilbert_common.errors import CheckpointError
+from distilbert_common.files import replacing, resolve, write_text
+
+
+@pytest.fixture
+def hub_cache(tmp_path: Path) -> Path:
+    """A hub cache with one repository, laid out as huggingface_hub does."""
+    repository = tmp_path / "hub" / "models--someone--model"
+    snapshot = repository / "snapshots" / ("a" * 40)
+    (snapshot / "sub").mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("a" * 40)
+    (snapshot / "config.json").write_text("{}")
+    (snapshot / "sub" / "vocab.txt").write_text("x")
+    return tmp_path / "hub"
+
+
+def test_a_directory_or_a_file(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    file = tmp_path / "sub" / "config.json"
+    file.write_text("{}")
+    assert resolve(tmp_path / "sub", "config.json") == file
+    assert resolve(str(tmp_path), "config.json", subfolder="sub") == file
+    assert resolve(file, "anything") == file
+    assert resolve(tmp_path, "config.json", required=False) is None
+    with pytest.raises(CheckpointError, match=r"has no config\.json; expected the directory"):
+        resolve(tmp_path, "config.json")
+
+
+def test_a_hub_id_comes_from_the_cache(hub_cache: Path) -> None:
+    found = resolve("someone/model", "config.json", cache_dir=hub_cache)
+    assert found is not None
+    assert found.read_text() == "{}"
+    assert resolve("someone/model", "vocab.txt", cache_dir=hub_cache, subfolder="sub") is not None
+    assert resolve("someone/model", "absent.txt", cache_dir=hub_cache, required=False) is None
+    with pytest.raises(CheckpointError, match=r"absent\.txt of that hub id is not in the cache"):
+        resolve("someone/model", "absent.txt", cache_dir=hub_cache)
+
+
+def test_a_name_that_is_nothing(hub_cache: Path) -> None:
+    with pytest.raises(CheckpointError, match="neither a directory nor a hub id"):
+        resolve("./no/such/dir", "config.json", cache_dir=hub_cache)
+    with pytest.raises(CheckpointError, match="is not a directory here"):
+        resolve("no-such-model", "config.json", cache_dir=hub_cache, required=False)
+
+
+def test_writing_is_all_or_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+
+    def stop_halfway() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        stop_halfway()
+    assert path.read_text() == "old"
+    write_text(path, "new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
