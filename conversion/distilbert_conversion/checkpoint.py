@@ -1,0 +1,219 @@
+"""Opening a checkpoint of any dialect: its tensors by canonical name and in PyTorch's layout, none read yet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from distilbert_common.config import DistilBertConfig
+from distilbert_common.errors import CheckpointError
+from distilbert_common.files import read_json, resolve
+from distilbert_conversion import formats
+from distilbert_conversion.dialects import CONTAINERS, DIALECTS, detect, is_ignored
+from distilbert_conversion.formats import safetensors_file
+from distilbert_conversion.lazy import DTYPES, LazyTensor, equal
+from distilbert_conversion.sharding import read_index
+from distilbert_conversion.table import HEADS, is_transposed, names
+
+_WHOLE = list(dict.fromkeys(dialect.filename for dialect in DIALECTS.values()))
+CANDIDATES = [name for whole in _WHOLE for name in (whole, f"{whole}.index.json")]
+"""The files that hold or list weights, in the order in which they are looked for."""
+
+
+@dataclass
+class Checkpoint:
+    """An open checkpoint; a context manager, though nothing is lost where it is not used as one.
+
+    Attributes:
+        path: The weights file, or the index of a divided checkpoint.
+        files: The weights files.
+        dialect: A key of `DIALECTS`.
+        tensors: By bare canonical name, in PyTorch's layout.
+        unrecognised: Names in the file that no row of the weight table has.
+        ignored: Names in the file that are known to be no weights.
+        metadata: The free text fields of a safetensors header.
+        config_path: The `config.json` beside it, or None.
+    """
+
+    path: Path
+    files: list[Path]
+    dialect: str
+    tensors: Mapping[str, LazyTensor]
+    unrecognised: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    metadata: dict[str, str] = field(default_factory=dict)
+    config_path: Path | None = None
+
+    @property
+    def sharded(self) -> bool:
+        """Whether it is divided into several files with an index."""
+        return self.path not in self.files
+
+    @property
+    def dtype(self) -> str:
+        """The type of most of its values, as "float32"."""
+        counts: Counter[str] = Counter()
+        for tensor in self.tensors.values():
+            counts[tensor.dtype.name] += tensor.size
+        return counts.most_common(1)[0][0]
+
+    @property
+    def head(self) -> str:
+        """The model that it holds, a key of `HEADS`: by its names, and where they fit several, by its config."""
+        return _guess_head(self.tensors, self._architecture())
+
+    def config(self) -> DistilBertConfig:
+        """Return the config beside it.
+
+        Raises:
+            CheckpointError: There is none.
+        """
+        if self.config_path is None:
+            raise CheckpointError(f"{self.path} has no config.json beside it; a model's sizes are read from there")
+        return DistilBertConfig.from_pretrained(self.config_path)
+
+    def close(self) -> None:
+        """Drop the tensors; arrays that were read stay valid."""
+        self.tensors = {}
+
+    def __enter__(self) -> Checkpoint:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _architecture(self) -> str | None:
+        """The head that the config names, if it is one of ours."""
+        architectures = read_json(self.config_path).get("architectures") if self.config_path else None
+        if not isinstance(architectures, list) or not architectures:
+            return None
+        head = str(architectures[0]).rpartition("DistilBert")[2]
+        return head if head in HEADS else None
+
+
+def open_checkpoint(
+    name_or_path: str | Path,
+    *,
+    cache_dir: str | Path | None = None,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
+    subfolder: str | None = None,
+) -> Checkpoint:
+    """Open a checkpoint in any dialect; tensors are read when they are asked for.
+
+    Args:
+        name_or_path: A directory, a weights file, an index of shards, or a hub id.
+        cache_dir: The hub cache to use instead of the default one.
+        revision: Branch, tag or commit on the hub.
+        token: Access token for private repositories.
+        local_files_only: Look in the hub cache only, never on the network.
+        subfolder: Folder inside the directory or repository.
+
+    Raises:
+        CheckpointError: There are no weights, a file is damaged, or its names are not DistilBERT's.
+    """
+    hub: dict[str, Any] = {
+        "cache_dir": cache_dir,
+        "revision": revision,
+        "token": token,
+        "local_files_only": local_files_only,
+        "subfolder": subfolder,
+    }
+    path = _find(name_or_path, hub)
+    files, index = _shards(path, name_or_path, hub)
+    dialect, stored, metadata = _read(files)
+    for name, file in index.items():
+        if name not in stored:
+            raise CheckpointError(f"{path} says that {name!r} is in {file}, which does not have it; get both again")
+    checkpoint = Checkpoint(path, files, dialect, {}, metadata=metadata)
+    checkpoint.config_path = _config_path(name_or_path, path, hub)
+    _sort(checkpoint, stored)
+    return checkpoint
+
+
+def _find(name_or_path: str | Path, hub: Mapping[str, Any]) -> Path:
+    """Return the weights file, or the index of shards."""
+    for candidate in CANDIDATES:
+        path = resolve(name_or_path, candidate, required=False, **hub)
+        if path is not None:
+            return path
+    raise CheckpointError(f"{name_or_path} has no weights; expected one of {', '.join(CANDIDATES)}")
+
+
+def _shards(path: Path, name_or_path: str | Path, hub: Mapping[str, Any]) -> tuple[list[Path], dict[str, str]]:
+    """Return the weights files, and for a divided checkpoint the file of each tensor."""
+    if not path.name.endswith(".index.json"):
+        return [path], {}
+    index = read_index(path)
+    source = path.parent if Path(name_or_path).expanduser().is_file() else name_or_path
+    found = {name: resolve(source, name, required=False, **hub) for name in dict.fromkeys(index.values())}
+    absent = sorted(name for name, file in found.items() if file is None)
+    if absent:
+        raise CheckpointError(f"{path} names files that are not there: {', '.join(absent)}")
+    return [file for file in found.values() if file is not None], index
+
+
+def _config_path(name_or_path: str | Path, path: Path, hub: Mapping[str, Any]) -> Path | None:
+    if Path(name_or_path).expanduser().is_file():
+        beside = path.parent / "config.json"
+        return beside if beside.is_file() else None
+    return resolve(name_or_path, "config.json", required=False, **hub)
+
+
+def _read(files: list[Path]) -> tuple[str, dict[str, LazyTensor], dict[str, str]]:
+    """Return dialect, tensors by the names in the files, and metadata."""
+    stored: dict[str, LazyTensor] = {}
+    container = CONTAINERS.get(files[0].suffix)
+    if container is None:
+        raise CheckpointError(f"{files[0]} is no weights file; expected a name ending in {', '.join(CONTAINERS)}")
+    for file in files:
+        for name, tensor in formats.read(file, container).items():
+            if name in stored and not equal(stored[name], tensor):
+                raise CheckpointError(f"{file} and a file beside it hold different values for {name!r}")
+            stored[name] = tensor
+    metadata = safetensors_file.read_metadata(files[0]) if container == "safetensors" else {}
+    return detect(stored, container, metadata.get("format"), files[0]), stored, metadata
+
+
+def _sort(checkpoint: Checkpoint, stored: Mapping[str, LazyTensor]) -> None:
+    """Put every stored tensor where it belongs: among the weights, the ignored, or the unrecognised."""
+    dialect = DIALECTS[checkpoint.dialect]
+    tensors: dict[str, LazyTensor] = {}
+    for name, tensor in stored.items():
+        bare = dialect.bare_name(name)
+        if bare is None:
+            (checkpoint.ignored if is_ignored(name) else checkpoint.unrecognised).append(name)
+            continue
+        if tensor.dtype not in DTYPES.values():
+            raise CheckpointError(
+                f"{checkpoint.path}: {name!r} has the type {tensor.dtype}; expected one of {', '.join(DTYPES)}"
+            )
+        if dialect.column != "canonical" and is_transposed(bare):
+            tensor = tensor.transposed()
+        if bare in tensors and not equal(tensors[bare], tensor):
+            raise CheckpointError(f"{checkpoint.path} holds two different values for {bare}, one as {name!r}")
+        tensors[bare] = tensor
+    checkpoint.tensors = tensors
+
+
+def _guess_head(tensors: Mapping[str, LazyTensor], architecture: str | None) -> str:
+    """Return the model whose own weights are there: the one that the config names, or the one that fits best."""
+    present = {
+        head: [bare in tensors for bare, row in names(head, 0) if not row.backbone and not row.tied_to]
+        for head in HEADS
+    }
+    if architecture and any(present[architecture]):
+        return architecture
+    if not any(any(found) for found in present.values()):
+        return "Model"
+    rows = tensors["classifier.weight"].shape[0] if "classifier.weight" in tensors else 0
+    fit = {head: 2 * sum(found) - len(found) for head, found in present.items() if found}
+    fit["ForMultipleChoice"] -= rows != 1  # its one label tells it from a sequence classifier
+    return max(fit, key=lambda head: fit[head])

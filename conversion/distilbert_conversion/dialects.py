@@ -1,0 +1,132 @@
+"""The dialects: which container, which column of the weight table, which file name, and where the prefix goes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from distilbert_common.errors import CheckpointError
+from distilbert_conversion.table import PREFIX, canonical_name, name_in, weight_row
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """A way in which a framework stores weights.
+
+    Attributes:
+        framework: "pt", "tf" or "flax"; also what a safetensors file calls its `format`.
+        container: The module of `formats` that reads and writes it.
+        column: The column of the weight table that its names come from.
+        separator: What joins the parts of a name.
+        always_prefixed: Whether the bare model's names begin with the prefix too, not only those of a head's backbone.
+        filename: What transformers (for "keras": this project) calls the file.
+    """
+
+    framework: str
+    container: str
+    column: str
+    separator: str
+    always_prefixed: bool
+    filename: str
+
+    @property
+    def index(self) -> str:
+        """The file that lists the shards of a divided checkpoint."""
+        return f"{self.filename}.index.json"
+
+    def shard(self, number: int, count: int) -> str:
+        """Return the name of shard `number` (from 1) of `count`."""
+        stem, suffix = self.filename.rsplit(".", 1)
+        return f"{stem}-{number:05d}-of-{count:05d}.{suffix}"
+
+    def full_name(self, bare: str, head: str) -> str:
+        """Return the name in a file of a bare canonical name."""
+        prefixed = weight_row(bare, head).backbone and (self.always_prefixed or head != "Model")
+        name = name_in(bare, self.column)
+        if self.column == "flax":
+            name = name.replace("/", self.separator)
+        return f"{PREFIX}{self.separator}{name}" if prefixed else name
+
+    def bare_name(self, name: str) -> str | None:
+        """Return the bare canonical name of a name in a file, prefixed or not, or None where no row has it."""
+        if self.column == "flax":
+            name = name.replace(self.separator, "/")
+        name = name[_LEADING[self.column].match(name).end() :]  # type: ignore[union-attr]
+        if self.column == "canonical":
+            stem, _, parameter = name.rpartition(".")
+            name = f"{stem}.{_LEGACY.get(parameter, parameter)}"
+        return canonical_name(name, self.column)
+
+
+DIALECTS: dict[str, Dialect] = {
+    "pt-safetensors": Dialect("pt", "safetensors", "canonical", ".", False, "model.safetensors"),
+    "tf-safetensors": Dialect("tf", "safetensors", "tf", "/", True, "model.safetensors"),
+    "flax-safetensors": Dialect("flax", "safetensors", "flax", ".", False, "model.safetensors"),
+    "pt-bin": Dialect("pt", "torch", "canonical", ".", False, "pytorch_model.bin"),
+    "tf-h5": Dialect("tf", "hdf5", "tf", "/", True, "tf_model.h5"),
+    "keras": Dialect("tf", "hdf5", "keras", "/", True, "model.weights.h5"),
+    "flax-msgpack": Dialect("flax", "msgpack", "flax", "/", False, "flax_model.msgpack"),
+}
+"""Every dialect; where a directory holds several, the first by file is read."""
+
+CONTAINERS = {
+    ".safetensors": "safetensors",
+    ".bin": "torch",
+    ".pt": "torch",
+    ".pth": "torch",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".msgpack": "msgpack",
+}
+"""The container of a weights file, by the end of its name."""
+
+_LEADING = {
+    "canonical": re.compile(r"(module\.)?(distilbert\.)?"),  # torch.nn.DataParallel puts "module." before all
+    "tf": re.compile(r"(tf_distil_bert\w*/)?(distilbert/)?"),  # the model's scope, numbered when not the first
+    "flax": re.compile(r"(params/)?(distilbert/)?"),
+    "keras": re.compile(r"(distilbert/)?"),
+}
+"""What may stand before a bare name."""
+
+_LEGACY = {"gamma": "weight", "beta": "bias"}
+"""LayerNorm's parameters in PyTorch files converted from TensorFlow in 2019."""
+
+_IGNORED = re.compile(
+    r"(^|\.)position_ids$"  # a buffer that transformers stored until 4.31
+    r"|(^|/)seed_generator/"  # the state of Keras 3's dropout layers
+    r"|^optimizer/"
+)
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a name in a file is known to be no weight."""
+    return _IGNORED.search(name) is not None
+
+
+def detect(stored: Iterable[str], container: str, stated: str | None, path: object) -> str:
+    """Return the dialect of a file from the names in it.
+
+    Args:
+        stored: The names of its tensors.
+        container: Its container.
+        stated: The framework that its metadata names; counts only where the names fit several dialects equally.
+        path: The file, for the message.
+
+    Raises:
+        CheckpointError: No name fits any dialect.
+    """
+    stored = list(stored)
+    candidates = {name: dialect for name, dialect in DIALECTS.items() if dialect.container == container}
+    fits = {
+        name: (sum(dialect.bare_name(entry) is not None for entry in stored), dialect.framework == stated)
+        for name, dialect in candidates.items()
+    }
+    best = max(fits, key=lambda name: fits[name])
+    if fits[best][0] == 0:
+        shown = ", ".join(repr(name) for name in sorted(stored)[:3]) or "none"
+        raise CheckpointError(
+            f"{path} is no DistilBERT checkpoint: none of its {len(stored)} tensor names is one of DistilBERT's "
+            f"in any framework (it has {shown}{', …' if len(stored) > 3 else ''})"
+        )
+    return best

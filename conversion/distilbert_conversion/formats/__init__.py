@@ -1,0 +1,54 @@
+"""One module per container format, each with `read(path)` and `write(path, tensors, …)`, names as in the file."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+from distilbert_common.errors import CheckpointError
+from distilbert_conversion.dialects import Dialect
+from distilbert_conversion.lazy import LazyTensor
+
+_LFS = b"version https://git-lfs"
+
+
+def read(path: Path, container: str) -> dict[str, LazyTensor]:
+    """Return the tensors of a file by the names that it gives them.
+
+    Args:
+        path: The file.
+        container: "safetensors", "torch", "hdf5" or "msgpack"; its module is imported only now.
+
+    Raises:
+        CheckpointError: The file is damaged or not of that format.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_LFS))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    if start == _LFS:
+        raise CheckpointError(f"{path} is only a pointer to a file kept by Git LFS; fetch it with: git lfs pull")
+    tensors: dict[str, LazyTensor] = _module(container).read(path)
+    return tensors
+
+
+def write(path: Path, tensors: Mapping[str, LazyTensor], dialect: Dialect, head: str | None) -> None:
+    """Write tensors to a file, one in memory at a time.
+
+    Args:
+        path: The file.
+        tensors: By the names they get.
+        dialect: How to write; its container's module is imported only now.
+        head: The model, a key of `HEADS`; None for one shard of several.
+
+    Raises:
+        UnsupportedFormatError: The format cannot hold a tensor's type.
+    """
+    _module(dialect.container).write(path, tensors, dialect, head)
+
+
+def _module(container: str) -> ModuleType:
+    return importlib.import_module(f"distilbert_conversion.formats.{container}_file")

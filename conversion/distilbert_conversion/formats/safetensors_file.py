@@ -1,0 +1,101 @@
+"""safetensors: a JSON header with offsets, then the tensors' bytes.
+
+The library validates the header; tensors are mapped at the header's offsets, which holds one at a time in
+memory, knows bfloat16, and needs no framework. Writing lays the header down by hand, since the library's writer
+takes all tensors at once.
+Source: https://github.com/huggingface/safetensors#format
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from distilbert_common.errors import CheckpointError
+from distilbert_conversion.dialects import Dialect
+from distilbert_conversion.lazy import DTYPES, LazyTensor, MappedFile, bytes_of
+
+CODES: dict[str, np.dtype[Any]] = {
+    "F64": DTYPES["float64"],
+    "F32": DTYPES["float32"],
+    "F16": DTYPES["float16"],
+    "BF16": DTYPES["bfloat16"],
+    "I64": np.dtype(np.int64),
+    "I32": np.dtype(np.int32),
+    "I16": np.dtype(np.int16),
+    "I8": np.dtype(np.int8),
+    "U8": np.dtype(np.uint8),
+    "BOOL": np.dtype(np.bool_),
+}
+"""The format's names of types."""
+
+_NAMES = {dtype: code for code, dtype in CODES.items()}
+
+
+def read(path: Path) -> dict[str, LazyTensor]:
+    """Return the tensors of a file by name.
+
+    Raises:
+        CheckpointError: The file is damaged, or a tensor has a type that is not known.
+    """
+    file = MappedFile(path)
+    header, start = _header(file)
+    tensors = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        if entry["dtype"] not in CODES:
+            raise CheckpointError(
+                f"{path}: tensor {name!r} has the type {entry['dtype']}; expected one of {', '.join(CODES)}"
+            )
+        offset = start + entry["data_offsets"][0]
+        tensors[name] = file.tensor(offset, tuple(entry["shape"]), CODES[entry["dtype"]])
+    return tensors
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the free text fields of a file's header."""
+    return dict(_header(MappedFile(path))[0].get("__metadata__", {}))
+
+
+def _header(file: MappedFile) -> tuple[dict[str, Any], int]:
+    """Return the validated header and the offset at which the tensors begin."""
+    try:
+        with safe_open(file.path, framework="np"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{file.path} is not a whole safetensors file ({error}); get it again") from error
+    (length,) = struct.unpack("<Q", file.bytes(0, 8))
+    return json.loads(file.bytes(8, length)), 8 + length
+
+
+def write(path: Path, tensors: Mapping[str, LazyTensor], dialect: Dialect, head: str | None) -> None:
+    """Write tensors to a file, larger types first and then by name, as the library does.
+
+    Args:
+        path: The file.
+        tensors: By the names they get.
+        dialect: Its framework becomes the `format` that transformers looks for.
+        head: Not used.
+    """
+    order = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
+    header: dict[str, Any] = {"__metadata__": {"format": dialect.framework}}
+    offset = 0
+    for name in order:
+        tensor = tensors[name]
+        span = [offset, offset + tensor.nbytes]
+        header[name] = {"dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": span}
+        offset += tensor.nbytes
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the tensors start aligned
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name in order:
+            for chunk in tensors[name].chunks():
+                file.write(bytes_of(chunk))

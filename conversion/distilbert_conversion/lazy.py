@@ -1,0 +1,163 @@
+"""Tensors that are described but not read: memory is mapped when a tensor is asked for, and let go after it."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from distilbert_common.errors import CheckpointError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+DTYPES: dict[str, np.dtype[Any]] = {
+    "float64": np.dtype(np.float64),
+    "float32": np.dtype(np.float32),
+    "float16": np.dtype(np.float16),
+    "bfloat16": np.dtype(ml_dtypes.bfloat16),
+}
+"""The types that a weight can have."""
+
+CHUNK_BYTES = 8 * 2**20
+"""How much of a tensor is converted and written at once."""
+
+
+@dataclass(frozen=True)
+class LazyTensor:
+    """A tensor in a file.
+
+    Attributes:
+        shape: Its shape.
+        dtype: The type in which it is read.
+        load: Returns the values, of any type and byte order; each call may map the file anew.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    load: Callable[[], Array]
+
+    @property
+    def size(self) -> int:
+        """The number of values."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes that the values take."""
+        return self.size * self.dtype.itemsize
+
+    def read(self) -> Array:
+        """Return the values: a read-only view of mapped memory where the format allows, else a copy."""
+        return _convert(self.load(), self.dtype)
+
+    def chunks(self) -> Iterator[Array]:
+        """Yield the values in C order as flat contiguous pieces of a few bytes each.
+
+        So a transposed or converted tensor is written without a second copy of it in memory.
+        """
+        array = self.load()
+        rows = array.reshape(1) if array.ndim == 0 else array
+        step = max(1, CHUNK_BYTES // max(1, self.dtype.itemsize * prod(rows.shape[1:])))
+        for start in range(0, len(rows), step):
+            yield np.ascontiguousarray(_convert(rows[start : start + step], self.dtype)).reshape(-1)
+
+    def transposed(self) -> LazyTensor:
+        """Return the transposed tensor, a view: transposing twice costs nothing."""
+        return LazyTensor(self.shape[::-1], self.dtype, lambda: self.load().T)
+
+    def cast(self, dtype: np.dtype[Any]) -> LazyTensor:
+        """Return the tensor in another type, converted piece by piece when it is read or written."""
+        return replace(self, dtype=dtype)
+
+
+def _convert(array: Array, dtype: np.dtype[Any]) -> Array:
+    """Return an array in another type.
+
+    Raises:
+        CheckpointError: A finite value is beyond the range of the type.
+    """
+    if array.dtype == dtype:
+        return array
+    with np.errstate(over="ignore"):
+        converted = array.astype(dtype)
+    if np.isinf(converted).any() and (lost := np.isinf(converted) & np.isfinite(array)).any():
+        raise CheckpointError(
+            f"the value {array[lost][0]} is beyond the range of {dtype.name}; convert to bfloat16 or float32 instead"
+        )
+    return converted
+
+
+def lazy(tensor: LazyTensor | Array) -> LazyTensor:
+    """Return an array as a `LazyTensor`; one that is lazy already comes back as it is."""
+    if isinstance(tensor, LazyTensor):
+        return tensor
+    return LazyTensor(tensor.shape, tensor.dtype, lambda: tensor)
+
+
+def equal(one: LazyTensor, other: LazyTensor) -> bool:
+    """Whether two tensors have the same shape, type and bits."""
+    if (one.shape, one.dtype) != (other.shape, other.dtype):
+        return False
+    pairs = zip(one.chunks(), other.chunks(), strict=True)
+    return all(bytes_of(left) == bytes_of(right) for left, right in pairs)
+
+
+def bytes_of(array: Array) -> memoryview:
+    """Return a flat array's memory as bytes; numpy offers no buffer of bfloat16 itself."""
+    return memoryview(array.view(np.uint8))
+
+
+class MappedFile:
+    """A file open for reading, of which pieces are mapped into memory one by one.
+
+    A mapping lives as long as the array that shows it, so that resident memory stays that of one tensor.
+    The file stays open until the last tensor of it is dropped, so that replacing it on disk changes nothing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        weakref.finalize(self, os.close, self._descriptor)
+        self.size = os.fstat(self._descriptor).st_size
+
+    def bytes(self, offset: int, length: int) -> bytes:
+        """Return `length` bytes from `offset`.
+
+        Raises:
+            CheckpointError: The file ends before.
+        """
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise CheckpointError(
+                f"{self.path} is cut off: it has {self.size} bytes, and {offset + length} are needed; get it again"
+            )
+        if length == 0:
+            return b""
+        start = offset % mmap.ALLOCATIONGRANULARITY
+        with mmap.mmap(self._descriptor, start + length, access=mmap.ACCESS_READ, offset=offset - start) as mapping:
+            return mapping[start : start + length]
+
+    def tensor(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> LazyTensor:
+        """Describe the tensor that lies at `offset` in C order; a foreign byte order is turned when read."""
+        nbytes = prod(shape) * dtype.itemsize
+        if offset + nbytes > self.size:
+            raise CheckpointError(
+                f"{self.path} is cut off: it has {self.size} bytes, and {offset + nbytes} are needed; get it again"
+            )
+
+        def load() -> Array:
+            if nbytes == 0:
+                return np.empty(shape, dtype)
+            start = offset % mmap.ALLOCATIONGRANULARITY
+            mapping = mmap.mmap(self._descriptor, start + nbytes, access=mmap.ACCESS_READ, offset=offset - start)
+            array: Array = np.frombuffer(mapping, dtype, prod(shape), start)
+            return array.reshape(shape)
+
+        return LazyTensor(shape, dtype.newbyteorder("="), load)
