@@ -1,0 +1,130 @@
+"""One way to load and run a model in any of the three families, with NumPy arrays on both sides.
+
+Each family is imported only when it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distilbert_common.errors import InputError, MissingFrameworkError
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+DEVICES = ("cpu", "gpu")
+
+
+def flatten(output: Mapping[str, Any], to_array: Callable[[Any], Any]) -> Arrays:
+    """Turn a `ModelOutput` into arrays by name: `logits`, `hidden_states/0`, `attentions/0` and so on."""
+    arrays: Arrays = {}
+    for name, value in output.items():
+        parts = {f"{name}/{i}": part for i, part in enumerate(value)} if isinstance(value, (list, tuple)) else {}
+        arrays.update({key: to_array(part) for key, part in (parts or {name: value}).items()})
+    return arrays
+
+
+def _run_pt(model: Any, inputs: Arrays, device: str, flags: dict[str, Any]) -> Arrays:
+    import torch
+
+    place = "cuda" if device == "gpu" else "cpu"
+    with torch.no_grad():
+        tensors = {name: torch.from_numpy(array).to(place) for name, array in inputs.items()}
+        return flatten(model.to(place)(**tensors, **flags), lambda x: x.float().cpu().numpy())
+
+
+def _run_tf(model: Any, inputs: Arrays, device: str, flags: dict[str, Any]) -> Arrays:
+    import keras
+
+    with keras.device(f"{device}:0"):
+        return flatten(
+            model(inputs, training=False, **flags), lambda x: keras.ops.convert_to_numpy(keras.ops.cast(x, "float32"))
+        )
+
+
+def _run_flax(model: Any, inputs: Arrays, device: str, flags: dict[str, Any]) -> Arrays:
+    import jax
+    import jax.numpy as jnp
+
+    with jax.default_device(jax.devices(device)[0]):
+        return flatten(model(**inputs, **flags), lambda x: np.asarray(x.astype(jnp.float32)))
+
+
+@dataclass(frozen=True)
+class Framework:
+    """One family.
+
+    Attributes:
+        name: As users name it: "pt", "tf", "flax".
+        title: The framework's own name.
+        package: Our package.
+        probes: The modules that must be installed; `flax.nnx`, because a bare folder `flax` imports as `flax`.
+        prefix: What stands before `DistilBert` in its class names.
+        run: Calls a model on arrays.
+    """
+
+    name: str
+    title: str
+    package: str
+    probes: tuple[str, ...]
+    prefix: str
+    run: Callable[[Any, Arrays, str, dict[str, Any]], Arrays]
+
+    def installed(self) -> bool:
+        """Whether the framework can be imported."""
+        return all(_found(probe) for probe in self.probes)
+
+    def model_class(self, head: str) -> Any:
+        """Return the class for a head such as "ForMaskedLM".
+
+        Raises:
+            MissingFrameworkError: The framework is not installed.
+        """
+        if not self.installed():
+            raise MissingFrameworkError(f"the {self.name} family", " and ".join(self.probes), self.name)
+        suffix = "" if head == "Model" else head
+        return getattr(importlib.import_module(self.package), f"{self.prefix}DistilBert{suffix or 'Model'}")
+
+    def load(self, name_or_path: str | Path, head: str, **kwargs: Any) -> Any:
+        """Load a checkpoint of any dialect with `from_pretrained`."""
+        return self.model_class(head).from_pretrained(name_or_path, **kwargs)
+
+
+def _found(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+FRAMEWORKS: dict[str, Framework] = {
+    framework.name: framework
+    for framework in (
+        Framework("pt", "PyTorch", "distilbert_pt", ("torch",), "", _run_pt),
+        Framework("tf", "Keras", "distilbert_tf", ("keras", "tensorflow"), "TF", _run_tf),
+        Framework("flax", "Flax", "distilbert_flax", ("jax", "flax.nnx"), "Flax", _run_flax),
+    )
+}
+"""The three families by name."""
+
+
+def choose(names: list[str] | None) -> list[Framework]:
+    """Return the frameworks named, or all that are installed.
+
+    Raises:
+        InputError: A name is unknown, or none is installed.
+        MissingFrameworkError: One that was named is not installed.
+    """
+    for name in names or ():
+        if name not in FRAMEWORKS:
+            raise InputError(f"{name!r} is not a framework; choose from {', '.join(FRAMEWORKS)}")
+        FRAMEWORKS[name].model_class("Model")
+    chosen = [FRAMEWORKS[name] for name in names] if names else [f for f in FRAMEWORKS.values() if f.installed()]
+    if not chosen:
+        raise InputError("no framework is installed; install one with: pip install 'distilbert[pt]' (or tf, flax, all)")
+    return chosen

@@ -1,0 +1,66 @@
+"""The gradient of a model's loss for every parameter, in each framework, as arrays under PyTorch's names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from distilbert_conversion import full_name, weight_row
+
+Arrays = dict[str, np.ndarray]
+
+ZERO_BY_SYMMETRY = {
+    "Model": (),
+    "ForMaskedLM": ("k_lin.bias",),
+    "ForSequenceClassification": ("k_lin.bias",),
+    "ForMultipleChoice": ("k_lin.bias", "classifier.bias"),
+    "ForTokenClassification": ("k_lin.bias",),
+    "ForQuestionAnswering": ("k_lin.bias", "qa_outputs.bias"),
+}
+"""Parameters whose gradient is exactly zero, so that only rounding is left of it: a softmax does not change when all
+its scores move together, as a key bias moves all scores of one query, and an output bias all choices or positions."""
+
+
+def pt_gradients(model: Any, inputs: Arrays) -> Arrays:
+    """Return the gradients of a PyTorch model."""
+    import torch
+
+    model.zero_grad()
+    model(**{name: torch.from_numpy(array) for name, array in inputs.items()}).loss.backward()
+    return {name: p.grad.numpy() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def tf_gradients(model: Any, inputs: Arrays) -> Arrays:
+    """Return the gradients of a Keras model on TensorFlow."""
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        loss = model(inputs, training=False).loss
+    variables = {bare: v for bare, v in model.named_variables() if v.trainable}
+    gradients = tape.gradient(loss, [v.value for v in variables.values()])
+    dense = [tf.convert_to_tensor(g).numpy() for g in gradients]
+    return _canonical(dict(zip(variables, dense, strict=True)), model.head)
+
+
+def flax_gradients(model: Any, inputs: Arrays) -> Arrays:
+    """Return the gradients of a Flax model with respect to `params=`."""
+    import jax
+    from flax.traverse_util import flatten_dict
+
+    from distilbert_conversion import canonical_name
+
+    gradients = jax.grad(lambda params: model(**inputs, params=params).loss)(model.params)
+    flat = {path.removeprefix("distilbert/"): np.asarray(g) for path, g in flatten_dict(gradients, sep="/").items()}
+    return _canonical({canonical_name(path, "flax"): g for path, g in flat.items()}, model.head)
+
+
+def _canonical(gradients: Arrays, head: str) -> Arrays:
+    """Turn bare names and the framework's layout into full names and PyTorch's layout."""
+    return {
+        full_name(bare, head): g.T if weight_row(bare, head).transform == "transpose" else g
+        for bare, g in gradients.items()
+    }
+
+
+GRADIENTS = {"pt": pt_gradients, "tf": tf_gradients, "flax": flax_gradients}
