@@ -26,8 +26,8 @@ def quick_gelu(x: Tensor) -> Tensor:
 
 
 def laplace(x: Tensor) -> Tensor:
-    """The Laplace activation with mu = sqrt(1/2) and sigma = sqrt(1/(4 pi)) (Ma et al., arXiv 2209.10655)."""
-    return 0.5 * (1 + torch.erf((x - math.sqrt(0.5)) / (math.sqrt(0.25 / math.pi) * math.sqrt(2))))
+    """The Laplace activation (Ma et al., arXiv 2209.10655) with transformers' six digits of mu and sigma."""
+    return 0.5 * (1 + torch.erf((x - 0.707107) / (0.282095 * math.sqrt(2))))
 
 
 def relu2(x: Tensor) -> Tensor:

@@ -12,11 +12,9 @@ from distilbert_common.errors import InputError
 
 def to_tensor(array: np.ndarray, dtype: torch.dtype) -> Tensor:
     """Copy an array, which may be a read-only view of a file, into a new tensor of the given dtype."""
-    bits = array.view(np.uint16) if array.dtype == ml_dtypes.bfloat16 else array
-    writable = np.lib.stride_tricks.as_strided(bits, writeable=True)  # torch warns of read-only memory; only read here
-    source = torch.from_numpy(writable)
-    source = source.view(torch.bfloat16) if bits is not array else source
-    return torch.empty(source.shape, dtype=dtype).copy_(source)
+    if array.dtype == ml_dtypes.bfloat16:  # torch does not know NumPy's bfloat16: the bits go over as integers
+        return torch.from_numpy(np.array(array.view(np.uint16), order="C")).view(torch.bfloat16).to(dtype)
+    return torch.from_numpy(np.array(array, order="C")).to(dtype)
 
 
 def to_array(tensor: Tensor) -> np.ndarray:

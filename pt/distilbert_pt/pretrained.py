@@ -187,4 +187,5 @@ class DistilBertPreTrainedModel(nn.Module):
         arrays = {name.removeprefix(prefix): to_array(tensor) for name, tensor in weights.items()}
         dialect = "pt-safetensors" if safe_serialization else "pt-bin"
         config = self.config.updated(architectures=[type(self).__name__], dtype=str(self.dtype).removeprefix("torch."))
+        config.save_pretrained(save_directory)
         save_checkpoint(save_directory, arrays, config, self.head, dialect=dialect, max_shard_size=max_shard_size)

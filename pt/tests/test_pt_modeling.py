@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import copy
+import pickle
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import nn
+
+import distilbert_pt
+import golden
+from distilbert_common import DistilBertConfig
+from distilbert_common.errors import ConfigError, InputError
+from distilbert_common.initial import sinusoidal_table
+from distilbert_pt import DistilBertForMaskedLM, DistilBertModel
+
+MICRO = golden.GOLDEN / "micro"
+SMALL = {"vocab_size": 40, "max_position_embeddings": 16, "n_layers": 2, "n_heads": 2, "dim": 12, "hidden_dim": 20}
+CLASSES = {head: getattr(distilbert_pt, f"DistilBert{head}") for head in golden.HEADS}
+
+
+def small(**fields) -> DistilBertConfig:
+    return DistilBertConfig(**{**SMALL, **fields})
+
+
+def load(head: str, **kwargs) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+    """Return the micro model of a head in eval mode, and its golden inputs."""
+    inputs = {name: torch.from_numpy(array) for name, array in golden.inputs(MICRO, head).items()}
+    return CLASSES[head].from_pretrained(MICRO / head / "pt", **kwargs), inputs
+
+
+@pytest.fixture
+def model() -> DistilBertModel:
+    return load("Model")[0]
+
+
+@pytest.fixture
+def ids() -> torch.Tensor:
+    return load("Model")[1]["input_ids"]
+
+
+@pytest.mark.parametrize("head", golden.HEADS)
+def test_state_dict_has_the_names_of_transformers(head: str) -> None:
+    model, _ = load(head)
+    with safe_open(MICRO / head / "pt" / "model.safetensors", "pt") as file:
+        stored = set(file.keys())
+    tied = {"vocab_projector.weight"} if head == "ForMaskedLM" else set()
+    assert set(model.state_dict()) == stored | tied
+
+
+@pytest.mark.parametrize("head", golden.HEADS)
+def test_tuples_hold_the_fields_in_order(head: str) -> None:
+    model, inputs = load(head)
+    flags = {"output_hidden_states": True, "output_attentions": True}
+    as_output = model(**inputs, **flags)
+    as_tuple = model(**inputs, **flags, return_dict=False)
+    assert isinstance(as_tuple, tuple)
+    assert len(as_tuple) == len(as_output)
+    for mine, other in zip(as_tuple, as_output.to_tuple(), strict=True):
+        for a, b in zip(mine, other, strict=True) if isinstance(mine, tuple) else [(mine, other)]:
+            assert torch.equal(a, b)
+
+
+def test_config_sets_the_defaults_of_outputs(ids: torch.Tensor) -> None:
+    model, _ = load("Model", output_hidden_states=True, output_attentions=True, return_dict=False)
+    last, hidden_states, attentions = model(ids)
+    assert len(hidden_states) == model.config.n_layers + 1
+    assert len(attentions) == model.config.n_layers
+    assert torch.equal(last, hidden_states[-1])
+    assert len(model(ids, output_hidden_states=False, output_attentions=False)) == 1
+
+
+def test_embeddings_instead_of_ids(model: DistilBertModel, ids: torch.Tensor) -> None:
+    words = model.get_input_embeddings()(ids)
+    assert torch.equal(model(inputs_embeds=words)[0], model(ids)[0])
+
+
+def test_position_ids(model: DistilBertModel, ids: torch.Tensor) -> None:
+    positions = torch.arange(ids.size(1))
+    assert torch.equal(model(ids, position_ids=positions[None])[0], model(ids)[0])
+    turned = model(ids.flip(1), position_ids=positions.flip(0)[None])[0]
+    assert torch.allclose(turned.flip(1), model(ids)[0], atol=1e-5), "attention knows positions only by their ids"
+
+
+def test_multiple_choice_flattens_positions_too() -> None:
+    model, inputs = load("ForMultipleChoice")
+    positions = torch.arange(inputs["input_ids"].size(-1)).expand_as(inputs["input_ids"])
+    assert torch.equal(model(**inputs, position_ids=positions).logits, model(**inputs).logits)
+    words = model.get_input_embeddings()(inputs["input_ids"])
+    embedded = model(inputs_embeds=words, attention_mask=inputs["attention_mask"])
+    assert torch.equal(embedded.logits, model(**inputs).logits)
+
+
+def test_what_is_masked_does_not_matter(model: DistilBertModel, ids: torch.Tensor) -> None:
+    mask = torch.ones_like(ids)
+    mask[:, 5:] = 0
+    other = ids.clone()
+    other[:, 5:] = 7
+    assert torch.equal(model(ids, mask)[0][:, :5], model(other, mask)[0][:, :5])
+    assert torch.allclose(model(ids, mask)[0][:, :5], model(ids[:, :5])[0], atol=2e-6)
+
+
+def test_a_four_axis_mask_equals_the_mask_it_spells_out(model: DistilBertModel, ids: torch.Tensor) -> None:
+    mask = torch.ones_like(ids)
+    mask[1:, 4:] = 0
+    square = mask[:, None, None, :].expand(-1, 1, ids.size(1), -1)
+    assert torch.equal(model(ids, square)[0], model(ids, mask)[0])
+
+
+def test_head_mask(model: DistilBertModel, ids: torch.Tensor) -> None:
+    layers, heads = model.config.n_layers, model.config.n_heads
+    plain = model(ids, output_attentions=True)
+    assert torch.equal(model(ids, head_mask=torch.ones(heads), output_attentions=True)[0], plain[0])
+    factors = torch.ones(layers, heads)
+    factors[0, 1] = 0
+    masked = model(ids, head_mask=factors, output_attentions=True)
+    assert not masked.attentions[0][:, 1].any()
+    assert torch.equal(masked.attentions[0][:, 0], plain.attentions[0][:, 0])
+    assert not torch.allclose(masked[0], plain[0])
+
+
+@pytest.mark.parametrize("implementation", ["eager", "sdpa"])
+def test_attention_implementations_agree(implementation: str, ids: torch.Tensor) -> None:
+    mask = torch.ones_like(ids)
+    mask[0, 3:], mask[1] = 0, 0
+    model, _ = load("Model", attn_implementation=implementation)
+    eager, _ = load("Model", attn_implementation="eager")
+    assert torch.allclose(model(ids, mask)[0], eager(ids, mask)[0], atol=2e-6)
+
+
+def test_token_type_ids_are_ignored_with_a_warning_where_set(model: DistilBertModel, ids: torch.Tensor) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        zeros = model(ids, token_type_ids=torch.zeros_like(ids))[0]
+    with pytest.warns(UserWarning, match="token_type_ids holds non-zero"):
+        ones = model(ids, token_type_ids=torch.ones_like(ids))[0]
+    assert torch.equal(zeros, model(ids)[0])
+    assert torch.equal(ones, zeros)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({}, InputError, "neither of input_ids and inputs_embeds"),
+        ({"input_ids": torch.zeros(1, 2).long(), "inputs_embeds": torch.zeros(1, 2, 12)}, InputError, "both of"),
+        ({"input_ids": torch.tensor([[1, 40]])}, InputError, r"holds 40, outside 0..39 \(vocab_size is 40\)"),
+        ({"input_ids": torch.tensor([[-1, 3]])}, InputError, "holds -1, outside 0..39"),
+        ({"input_ids": torch.ones(1, 17).long()}, InputError, "17 tokens long, but the model has 16 positions"),
+        ({"inputs_embeds": torch.ones(1, 17, 12)}, InputError, "17 tokens long"),
+        ({"input_ids": torch.tensor([[1]]), "position_ids": torch.tensor([[16]])}, InputError, "position_ids holds 16"),
+        ({"input_ids": torch.ones(1, 2).long(), "token_types": None}, TypeError, "token_types"),
+    ],
+)  # fmt: skip
+def test_bad_input(model: DistilBertModel, arguments: dict, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        model(**arguments)
+
+
+def test_multiple_choice_wants_three_axes() -> None:
+    model, _ = load("ForMultipleChoice")
+    with pytest.raises(InputError, match=r"shape \(2, 5\); expected \(batch, choices, seq\)"):
+        model(torch.ones(2, 5).long())
+
+
+def test_unusable_configs() -> None:
+    with pytest.raises(TypeError, match="config is a dict; expected a DistilBertConfig"):
+        DistilBertModel({"dim": 3})
+    with pytest.raises(ConfigError, match="attn_implementation is 'flash'"):
+        DistilBertModel(small(attn_implementation="flash"))
+    with pytest.raises(InputError, match="needs 2: start and end"):
+        distilbert_pt.DistilBertForQuestionAnswering(small(num_labels=3))
+
+
+def test_initial_values() -> None:
+    torch.manual_seed(0)
+    model = DistilBertForMaskedLM(
+        small(vocab_size=2000, dim=64, hidden_dim=256, initializer_range=0.05, pad_token_id=3)
+    )
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            assert not parameter.any(), name
+        elif "layer_norm" in name.lower() or "LayerNorm" in name:
+            assert (parameter == 1).all(), name
+        else:
+            assert parameter.std().item() == pytest.approx(0.05, rel=0.1), name
+            assert abs(parameter.mean().item()) < 0.005, name
+    assert not model.get_input_embeddings().weight[3].any()
+    assert model.get_input_embeddings().weight[0].any()
+
+
+def test_sinusoidal_positions_are_the_frozen_table() -> None:
+    model = DistilBertModel(small(sinusoidal_pos_embds=True))
+    table = model.embeddings.position_embeddings.weight
+    assert not table.requires_grad
+    assert torch.equal(table, torch.from_numpy(sinusoidal_table(16, 12)))
+    assert table[0].tolist() == [0, 1] * 6
+    assert DistilBertModel(small()).embeddings.position_embeddings.weight.requires_grad
+
+
+def test_tying_follows_the_config() -> None:
+    tied, untied = DistilBertForMaskedLM(small()), DistilBertForMaskedLM(small(tie_word_embeddings=False))
+    assert tied.vocab_projector.weight is tied.get_input_embeddings().weight
+    assert untied.vocab_projector.weight is not untied.get_input_embeddings().weight
+    assert untied.num_parameters() - tied.num_parameters() == 40 * 12
+    twin = copy.deepcopy(tied)
+    assert twin.vocab_projector.weight is twin.get_input_embeddings().weight
+
+
+def test_dropout_acts_where_the_paper_has_it_and_only_in_training(ids: torch.Tensor) -> None:
+    rates = {"dropout": 0.0, "attention_dropout": 0.0, "qa_dropout": 0.0, "seq_classif_dropout": 0.0}
+
+    def differs(head: str, **changed: float) -> bool:
+        model, inputs = load(head, **(rates | changed))
+        inputs.pop("labels", None), inputs.pop("start_positions", None), inputs.pop("end_positions", None)
+        assert torch.equal(model(**inputs)[0], model(**inputs)[0]), "eval mode drops nothing"
+        model.train()
+        return not torch.equal(model(**inputs)[0], model(**inputs)[0])
+
+    assert not differs("Model")
+    assert differs("Model", dropout=0.3)
+    assert differs("Model", attention_dropout=0.3)
+    for head, rate in {
+        "ForSequenceClassification": "seq_classif_dropout",
+        "ForMultipleChoice": "seq_classif_dropout",
+        "ForTokenClassification": "dropout",
+        "ForQuestionAnswering": "qa_dropout",
+    }.items():
+        assert differs(head, **{rate: 0.3}), head
+    assert not differs("ForMaskedLM", qa_dropout=0.3, seq_classif_dropout=0.3)
+
+
+def test_dropout_rates_are_those_of_the_config() -> None:
+    model = distilbert_pt.DistilBertForSequenceClassification(small(dropout=0.11, seq_classif_dropout=0.33))
+    rates = {name: module.p for name, module in model.named_modules() if isinstance(module, nn.Dropout)}
+    assert rates == {
+        "distilbert.embeddings.dropout": 0.11,
+        "distilbert.transformer.layer.0.ffn.dropout": 0.11,
+        "distilbert.transformer.layer.1.ffn.dropout": 0.11,
+        "dropout": 0.33,
+    }
+
+
+@pytest.mark.parametrize("activation", ["gelu_new", "relu", "silu", "tanh", "mish"])
+def test_activation_is_used_in_blocks_and_masked_lm_head(activation: str) -> None:
+    gelu, inputs = load("ForMaskedLM")
+    other, _ = load("ForMaskedLM", activation=activation)
+    assert other.activation is other.distilbert.transformer.layer[0].ffn.activation
+    assert not torch.equal(gelu(**inputs).logits, other(**inputs).logits)
+
+
+def test_models_can_be_pickled_and_copied(model: DistilBertModel, ids: torch.Tensor) -> None:
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(twin(ids)[0], model(ids)[0])
+
+
+def test_autocast_and_half_precision_are_finite_with_an_all_padding_row() -> None:
+    model, inputs = load("ForSequenceClassification")
+    inputs["attention_mask"][0] = 0
+    expected = model(**inputs)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = model(**inputs)
+    assert found.logits.dtype == torch.bfloat16
+    assert torch.allclose(found.logits.float(), expected.logits, atol=0.1)
+    assert torch.isfinite(found.loss)
+
+
+@pytest.mark.parametrize("head", golden.HEADS)
+def test_compiles_without_a_graph_break(head: str) -> None:
+    model, inputs = load(head)
+    expected = model(**inputs, output_hidden_states=True)
+    explanation = torch._dynamo.explain(model)(**inputs, output_hidden_states=True)
+    assert explanation.graph_break_count == 0, explanation.break_reasons
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    found = compiled(**inputs, output_hidden_states=True)
+    assert type(found) is type(expected)
+    assert torch.allclose(found[0], expected[0], atol=1e-6)
+    assert len(found.hidden_states) == len(expected.hidden_states)
+
+
+def test_gradient_checkpointing_gives_the_same_gradients(tmp_path: Path) -> None:
+    plain, inputs = load("ForMaskedLM", dropout=0.0, attention_dropout=0.0)
+    saving = copy.deepcopy(plain)
+    saving.distilbert.transformer.gradient_checkpointing = True
+    for model in (plain, saving):
+        model.train()
+        model(**inputs).loss.backward()
+    for mine, other in zip(saving.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(mine.grad, other.grad)
