@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import golden
 import numpy as np
 import pytest
-from gradients import GRADIENTS, ZERO_BY_SYMMETRY
 from safetensors.numpy import load_file
 
+import golden
 from distilbert_cli.frameworks import FRAMEWORKS
 from distilbert_cli.tolerances import GRADIENT
+from gradients import GRADIENTS, ZERO_BY_SYMMETRY
 
 CASES = [(config, head) for config, head in golden.cases() if head != "Model"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import golden
 import numpy as np
 import pytest
 
+import golden
 from distilbert_cli.frameworks import FRAMEWORKS
 from distilbert_cli.tolerances import MATRIX
 

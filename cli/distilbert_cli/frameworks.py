@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from distilbert_common.errors import InputError, MissingFrameworkError
+from distilbert_common.errors import InputError
+from distilbert_common.frameworks import MODULES, require
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 DEVICES = ("cpu", "gpu")
@@ -63,7 +64,6 @@ class Framework:
         name: As users name it: "pt", "tf", "flax".
         title: The framework's own name.
         package: Our package.
-        probes: The modules that must be installed; `flax.nnx`, because a bare folder `flax` imports as `flax`.
         prefix: What stands before `DistilBert` in its class names.
         run: Calls a model on arrays.
     """
@@ -71,13 +71,12 @@ class Framework:
     name: str
     title: str
     package: str
-    probes: tuple[str, ...]
     prefix: str
     run: Callable[[Any, Arrays, str, dict[str, Any]], Arrays]
 
     def installed(self) -> bool:
         """Whether the framework can be imported."""
-        return all(_found(probe) for probe in self.probes)
+        return all(_found(module) for module in MODULES[self.name])
 
     def model_class(self, head: str) -> Any:
         """Return the class for a head such as "ForMaskedLM".
@@ -85,8 +84,7 @@ class Framework:
         Raises:
             MissingFrameworkError: The framework is not installed.
         """
-        if not self.installed():
-            raise MissingFrameworkError(f"the {self.name} family", " and ".join(self.probes), self.name)
+        require(self.name)
         suffix = "" if head == "Model" else head
         return getattr(importlib.import_module(self.package), f"{self.prefix}DistilBert{suffix or 'Model'}")
 
@@ -105,9 +103,9 @@ def _found(module: str) -> bool:
 FRAMEWORKS: dict[str, Framework] = {
     framework.name: framework
     for framework in (
-        Framework("pt", "PyTorch", "distilbert_pt", ("torch",), "", _run_pt),
-        Framework("tf", "Keras", "distilbert_tf", ("keras", "tensorflow"), "TF", _run_tf),
-        Framework("flax", "Flax", "distilbert_flax", ("jax", "flax.nnx"), "Flax", _run_flax),
+        Framework("pt", "PyTorch", "distilbert_pt", "", _run_pt),
+        Framework("tf", "Keras", "distilbert_tf", "TF", _run_tf),
+        Framework("flax", "Flax", "distilbert_flax", "Flax", _run_flax),
     )
 }
 """The three families by name."""

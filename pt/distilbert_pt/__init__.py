@@ -1,6 +1,10 @@
 """DistilBERT in PyTorch: drop-in for the classes of transformers."""
 
 from distilbert_common import DistilBertConfig
+from distilbert_common.frameworks import require
+
+require("pt")
+
 from distilbert_pt.heads import (
     DistilBertForMaskedLM,
     DistilBertForMultipleChoice,

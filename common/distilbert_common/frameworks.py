@@ -1,0 +1,32 @@
+"""Which frameworks the three families need, and what is said when one is not installed."""
+
+from __future__ import annotations
+
+import importlib
+
+from distilbert_common.errors import MissingFrameworkError
+
+MODULES: dict[str, tuple[str, ...]] = {
+    "pt": ("torch",),
+    "tf": ("keras", "tensorflow"),
+    "flax": ("jax", "flax.nnx"),
+}
+"""The modules of each family, which is also the name of the extra; `flax.nnx`, as a bare folder imports as `flax`."""
+
+
+def require(family: str) -> None:
+    """Import the framework of a family.
+
+    Args:
+        family: A key of `MODULES`.
+
+    Raises:
+        MissingFrameworkError: It is not installed; the message holds the command that installs it.
+    """
+    for module in MODULES[family]:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
+                raise  # it is installed, and broken: its own message says more
+            raise MissingFrameworkError(f"distilbert_{family}", module.partition(".")[0], family) from error

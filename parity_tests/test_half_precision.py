@@ -1,0 +1,33 @@
+"""float16 and bfloat16: finite in every framework, with padding and with a row of nothing but padding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import golden
+from distilbert_cli.frameworks import FRAMEWORKS
+from distilbert_cli.tolerances import HALF
+
+FLAGS = {"output_hidden_states": True, "output_attentions": True}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize("head", golden.HEADS)
+@pytest.mark.parametrize("config", golden.configs(), ids=golden.case_id)
+def test_finite_and_close_to_float32(config: Path, head: str, dtype: str, framework: str) -> None:
+    family, path = FRAMEWORKS[framework], config / head / "pt"
+    inputs = golden.inputs(config, head)
+    assert (inputs["attention_mask"] == 0).any(), "some padding"
+    inputs["attention_mask"][-1] = 0  # and a row with nothing to attend to
+    exact = family.run(family.load(path, head), inputs, "cpu", FLAGS)
+    for flags in (FLAGS, {"output_hidden_states": True}):  # the eager path and the default one
+        found = family.run(family.load(path, head, dtype=dtype), inputs, "cpu", flags)
+        for name, values in found.items():
+            assert np.isfinite(values).all(), name
+        for name in found.keys() & {"logits", "start_logits", "end_logits", "last_hidden_state"}:
+            scale = max(1.0, float(np.abs(exact[name]).max()))  # the tolerance is for logits of size 1
+            assert np.abs(found[name] - exact[name]).max() <= HALF[dtype].value * scale, name

@@ -1,0 +1,80 @@
+"""What an import brings in, and what it leaves alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("torch", "tensorflow", "keras", "jax", "flax", "transformers")
+OWN = {
+    "distilbert_common": (),
+    "distilbert_conversion": (),
+    "distilbert_cli.main": (),
+    "distilbert_pt": ("torch",),
+    "distilbert_tf": ("keras", "tensorflow"),
+    "distilbert_flax": ("jax", "flax"),
+}
+
+
+def python(code: str, cwd: Path) -> str:
+    """Run code in a fresh interpreter and return what it prints."""
+    finished = subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout.strip()
+
+
+def test_flax_is_the_real_flax_at_the_root_of_the_repository(repository: Path) -> None:
+    code = "import flax, flax.nnx, distilbert_flax; print(flax.__file__); print(distilbert_flax.__file__)"
+    real, ours = python(code, repository).splitlines()
+    assert "site-packages" in real
+    assert ours == str(repository / "flax" / "distilbert_flax" / "__init__.py")
+
+
+def test_no_top_level_folder_is_a_package(repository: Path) -> None:
+    assert [path.name for path in repository.glob("*/__init__.py")] == []
+
+
+@pytest.mark.parametrize("package", OWN)
+def test_a_package_imports_its_own_framework_only(package: str, repository: Path) -> None:
+    code = f"import sys, {package}; print(*(name for name in {HEAVY} if name in sys.modules))"
+    loaded = set(python(code, repository).split())
+    allowed = set(OWN[package])
+    assert loaded <= allowed, "a framework that another family needs, or transformers"
+
+
+@pytest.mark.parametrize("package", ["distilbert_pt", "distilbert_tf", "distilbert_flax"])
+def test_no_family_imports_another(package: str, repository: Path) -> None:
+    others = {"distilbert_pt", "distilbert_tf", "distilbert_flax"} - {package}
+    code = f"import sys, {package}; print(*(name for name in {others} if name in sys.modules))"
+    assert python(code, repository) == ""
+
+
+@pytest.mark.parametrize(
+    ("framework", "blocked"),
+    [("pt", "torch"), ("tf", "keras"), ("tf", "tensorflow"), ("flax", "jax"), ("flax", "flax")],
+)
+def test_a_missing_framework_is_named_with_the_command_that_installs_it(
+    framework: str, blocked: str, repository: Path
+) -> None:
+    source = repository / "parity_tests" / "data" / "golden" / "micro" / "Model" / "pt"
+    code = f"""
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {blocked!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Blocker())
+from distilbert_cli.main import main
+sys.argv = ["distilbert", "parity", {str(source)!r}, "--frameworks", {framework!r}]
+try:
+    main()
+except SystemExit as stop:
+    print(stop.code, file=sys.stdout)
+"""
+    finished = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=False)
+    assert finished.stdout.strip() == "2"
+    assert f"pip install 'distilbert[{framework}]'" in " ".join(finished.stderr.split())
+    assert "Traceback" not in finished.stderr
