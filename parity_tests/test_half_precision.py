@@ -10,8 +10,7 @@ import pytest
 import golden
 from distilbert_cli.frameworks import FRAMEWORKS
 from distilbert_cli.tolerances import HALF
-
-FLAGS = {"output_hidden_states": True, "output_attentions": True}
+from measures import PATHS
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -23,8 +22,8 @@ def test_finite_and_close_to_float32(config: Path, head: str, dtype: str, framew
     inputs = golden.inputs(config, head)
     assert (inputs["attention_mask"] == 0).any(), "some padding"
     inputs["attention_mask"][-1] = 0  # and a row with nothing to attend to
-    exact = family.run(family.load(path, head), inputs, "cpu", FLAGS)
-    for flags in (FLAGS, {"output_hidden_states": True}):  # the eager path and the default one
+    exact = family.run(family.load(path, head), inputs, "cpu", PATHS[0])
+    for flags in PATHS:
         found = family.run(family.load(path, head, dtype=dtype), inputs, "cpu", flags)
         for name, values in found.items():
             assert np.isfinite(values).all(), name

@@ -1,0 +1,61 @@
+"""The measures of the proof: how far each framework is from what transformers wrote and computed.
+
+The tests assert them, `report.py` prints them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+import golden
+from distilbert_cli.frameworks import FRAMEWORKS
+from gradients import GRADIENTS, ZERO_BY_SYMMETRY
+
+PATHS = ({"output_hidden_states": True, "output_attentions": True}, {"output_hidden_states": True})
+"""The flags of the eager path, which gives attentions, and of the default path, which may be fused."""
+
+
+def cells() -> list[tuple[Path, str, str, str]]:
+    """Return every (config, head, folder, framework)."""
+    return [
+        (config, head, folder, framework)
+        for framework in FRAMEWORKS
+        for config, head in golden.cases()
+        for folder in golden.folders(config, head)
+    ]
+
+
+def cell_difference(config: Path, head: str, folder: str, framework: str) -> float:
+    """Load one cell, run it on both paths, and return the largest difference from the float64 reference."""
+    family = FRAMEWORKS[framework]
+    model = family.load(golden.folders(config, head)[folder], head)
+    assert model.load_report.ok, model.load_report.message()
+    assert model.load_report.new_head == ()
+    expected = golden.expected(config, head, "f64")
+    differences = []
+    for flags in PATHS:
+        found = family.run(model, golden.inputs(config, head), "cpu", flags)
+        assert found.keys() == {n for n in expected if "output_attentions" in flags or not n.startswith("attentions")}
+        differences += [float(np.abs(found[name] - expected[name]).max()) for name in found]
+    return max(differences)
+
+
+def gradient_difference(config: Path, head: str, framework: str) -> float:
+    """Return the largest difference of any entry, relative to the largest entry of its tensor.
+
+    A gradient that is zero by symmetry is measured against the largest entry of all tensors.
+    """
+    model = FRAMEWORKS[framework].load(config / head / "pt", head)
+    found = GRADIENTS[framework](model, golden.inputs(config, head))
+    expected = load_file(config / head / "grads.safetensors")
+    assert found.keys() - expected.keys() == set() or framework == "flax"
+    assert expected.keys() <= found.keys()
+    overall = max(np.abs(gradient).max() for gradient in expected.values())
+    scale = {
+        name: overall if name.endswith(ZERO_BY_SYMMETRY[head]) else np.abs(gradient).max()
+        for name, gradient in expected.items()
+    }
+    return max(float(np.abs(found[name] - expected[name]).max() / scale[name]) for name in expected)
