@@ -26,6 +26,12 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }
 """The types that a weight can have."""
 
+KNOWN_DTYPES: dict[str, np.dtype[Any]] = {
+    **DTYPES,
+    **{name: np.dtype(name) for name in ("int64", "int32", "int16", "int8", "uint32", "uint8", "bool")},
+}
+"""The types that a tensor in a file can have, weight or not."""
+
 CHUNK_BYTES = 8 * 2**20
 """How much of a tensor is converted and written at once."""
 
@@ -112,7 +118,7 @@ def equal(one: LazyTensor, other: LazyTensor) -> bool:
 
 def bytes_of(array: Array) -> memoryview:
     """Return a flat array's memory as bytes; numpy offers no buffer of bfloat16 itself."""
-    return memoryview(array.view(np.uint8))
+    return memoryview(array.view(np.uint8))  # type: ignore[arg-type]
 
 
 class MappedFile:

@@ -14,28 +14,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion.dialects import Dialect
-from distilbert_conversion.lazy import DTYPES, LazyTensor, MappedFile, bytes_of
+from distilbert_conversion.lazy import KNOWN_DTYPES, LazyTensor, MappedFile, bytes_of
 
-CODES: dict[str, np.dtype[Any]] = {
-    "F64": DTYPES["float64"],
-    "F32": DTYPES["float32"],
-    "F16": DTYPES["float16"],
-    "BF16": DTYPES["bfloat16"],
-    "I64": np.dtype(np.int64),
-    "I32": np.dtype(np.int32),
-    "I16": np.dtype(np.int16),
-    "I8": np.dtype(np.int8),
-    "U8": np.dtype(np.uint8),
-    "BOOL": np.dtype(np.bool_),
+CODES: dict[str, str] = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U32": "uint32",
+    "U8": "uint8",
+    "BOOL": "bool",
 }
-"""The format's names of types."""
+"""The format's names of types, and NumPy's."""
 
-_NAMES = {dtype: code for code, dtype in CODES.items()}
+_CODE_OF = {KNOWN_DTYPES[name]: code for code, name in CODES.items()}
 
 
 def read(path: Path) -> dict[str, LazyTensor]:
@@ -55,7 +55,7 @@ def read(path: Path) -> dict[str, LazyTensor]:
                 f"{path}: tensor {name!r} has the type {entry['dtype']}; expected one of {', '.join(CODES)}"
             )
         offset = start + entry["data_offsets"][0]
-        tensors[name] = file.tensor(offset, tuple(entry["shape"]), CODES[entry["dtype"]])
+        tensors[name] = file.tensor(offset, tuple(entry["shape"]), KNOWN_DTYPES[CODES[entry["dtype"]]])
     return tensors
 
 
@@ -90,7 +90,7 @@ def write(path: Path, tensors: Mapping[str, LazyTensor], dialect: Dialect, head:
     for name in order:
         tensor = tensors[name]
         span = [offset, offset + tensor.nbytes]
-        header[name] = {"dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": span}
+        header[name] = {"dtype": _CODE_OF[tensor.dtype], "shape": list(tensor.shape), "data_offsets": span}
         offset += tensor.nbytes
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)  # the tensors start aligned

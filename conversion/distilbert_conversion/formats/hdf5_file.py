@@ -1,0 +1,183 @@
+"""HDF5: `tf_model.h5` as transformers' TF classes write it, and Keras 3's `.weights.h5`.
+
+`tf_model.h5` has a group per Keras layer, with the names of its weights as an attribute; a weight's path is
+layer, then its full name, which begins with the model's scope: `classifier/tf_distil_bert_…/classifier/kernel:0`.
+The masked-LM file holds the embeddings twice, once more under `vocab_projector`. Weights are read by name; the
+order, which changes when layers were frozen, does not matter. A shard holds the bare names without layers.
+
+`.weights.h5` has a path of attributes per weight: `distilbert/embeddings/LayerNorm/vars/0`. A subclassed Keras model
+has an attribute `layers`, and modules whose names sort after it are stored in there under the name of their
+class; their own name is then an attribute of the group, and the reader puts it back.
+
+Contiguous data sets are mapped; others are read by the library when asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from distilbert_common.errors import CheckpointError, UnsupportedFormatError
+from distilbert_conversion.dialects import Dialect
+from distilbert_conversion.lazy import DTYPES, Array, LazyTensor, MappedFile, equal
+from distilbert_conversion.table import HEADS, PREFIX
+
+BFLOAT16 = DTYPES["bfloat16"]
+OPAQUE = np.dtype("V2")  # how Keras 3 stores bfloat16, which HDF5 does not know, with its name as an attribute
+
+_FAULTS = (OSError, RuntimeError, KeyError, TypeError, ValueError)
+_HEADER_LIMIT = 64512  # bytes that an HDF5 attribute can take, by Keras' count
+_ROOT_ATTRIBUTES = {"backend": b"tensorflow", "keras_version": b"2.21.0"}
+
+
+def read(path: Path) -> dict[str, LazyTensor]:
+    """Return the tensors of a file by their names, without layer groups.
+
+    Raises:
+        CheckpointError: The file is damaged, links to other files, or holds different values for one name.
+    """
+    tensors: dict[str, LazyTensor] = {}
+    mapped = MappedFile(path)
+    try:
+        with h5py.File(path, "r") as file:
+            for place, dataset in _datasets(file):
+                name = _name(file, place)
+                tensor = _tensor(mapped, dataset, place)
+                if name in tensors and not equal(tensors[name], tensor):
+                    raise CheckpointError(f"{path} holds two different values for {name!r}")
+                tensors[name] = tensor
+    except _FAULTS as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{path} is not a whole HDF5 file ({error}); get it again") from error
+    return tensors
+
+
+def _datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
+    """Return every data set with its path; links to other files are not followed."""
+    found: list[tuple[str, h5py.Dataset]] = []
+    file.visititems(lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def _name(file: h5py.File, place: str) -> str:
+    """Return the name of the weight at a path."""
+    first, _, rest = place.partition("/")
+    if "layer_names" in file.attrs or "layer_names0" in file.attrs:
+        whole = "top_level_model_weights" in file
+        return rest if whole else place
+    if first == "layers":
+        module, _, parameter = place.rpartition("/vars/")
+        return f"{file[module]['vars'].attrs.get('name', module)}/vars/{parameter}"
+    return place
+
+
+def _tensor(mapped: MappedFile, dataset: h5py.Dataset, place: str) -> LazyTensor:
+    """Describe a data set; one that is not a plain piece of the file is opened again when it is read."""
+    path = mapped.path
+    if dataset.external or dataset.is_virtual:
+        raise CheckpointError(f"{path}: {place!r} refers to another file, which is not followed")
+    dtype = dataset.dtype
+    if dtype == OPAQUE and dataset.attrs.get("dtype") == "bfloat16":
+        dtype = BFLOAT16
+    if dtype.kind not in "fiub" and dtype != BFLOAT16:
+        raise CheckpointError(f"{path}: {place!r} has the type {dtype}; expected one of {', '.join(DTYPES)}")
+    offset = dataset.id.get_offset()
+    if offset is not None and dataset.file.userblock_size == 0:
+        return mapped.tensor(offset, dataset.shape, dtype)
+
+    def load() -> Array:
+        try:
+            with h5py.File(path, "r") as file:
+                array: Array = file[place][()]
+        except _FAULTS as error:
+            raise CheckpointError(f"{path}: {place!r} cannot be read ({error}); get the file again") from error
+        return array.view(dtype)
+
+    return LazyTensor(dataset.shape, dtype.newbyteorder("="), load)
+
+
+def write(path: Path, tensors: Mapping[str, LazyTensor], dialect: Dialect, head: str | None) -> None:
+    """Write tensors to a file.
+
+    Args:
+        path: The file.
+        tensors: By the names they get.
+        dialect: "tf" names are grouped by layer, "keras" names are paths as they stand.
+        head: The model; None for one shard of several.
+
+    Raises:
+        UnsupportedFormatError: A tensor is bfloat16, or Keras' format is to be divided.
+    """
+    if dialect.column == "keras" and head is None:
+        raise UnsupportedFormatError("a Keras weights file cannot be divided; use format safetensors, or no shard size")
+    with h5py.File(path, "w") as file:
+        if dialect.column == "keras":
+            for name, tensor in tensors.items():
+                _put(file, name, tensor)
+        elif head is None:
+            _put_attribute(file, "layer_names", sorted(tensors))
+            for name in sorted(tensors):
+                _put(file, name, _no_bfloat16(tensor := tensors[name]))
+        else:
+            _put_layers(file, tensors, head)
+
+
+def _put_layers(file: h5py.File, tensors: Mapping[str, LazyTensor], head: str) -> None:
+    """Write the groups that Keras 2 writes, down to the empty ones."""
+    blocks = sum(name.endswith("/ffn/lin1/bias:0") for name in tensors)
+    # Keras numbers layers by class: one dropout in the embeddings, three in each block, and then the head's.
+    layers = [layer.format(n=3 * blocks + 1) for layer in HEADS[head].layers]
+    file.attrs.update(_ROOT_ATTRIBUTES)
+    _put_attribute(file, "layer_names", layers)
+    for layer in sorted(layers):
+        names = [name for name in tensors if name.startswith(f"{layer}/")]
+        if layer == "vocab_projector":  # it shares the embedding layer, whose weights Keras stores again
+            names += [name for name in tensors if name.startswith(f"{PREFIX}/embeddings/")]
+        _put_group(file, layer, {f"{HEADS[head].scope}/{name}": tensors[name] for name in names})
+    _put_group(file, "top_level_model_weights", {})
+
+
+def _put_group(file: h5py.File, name: str, tensors: Mapping[str, LazyTensor]) -> None:
+    group = file.create_group(name)
+    _put_attribute(group, "weight_names", tensors)
+    for full_name, tensor in tensors.items():
+        _put(group, full_name, _no_bfloat16(tensor))
+
+
+def _put_attribute(group: h5py.Group, name: str, values: Iterable[str]) -> None:
+    """Write a list of names, in pieces where it is longer than an attribute can be, as Keras 2 does."""
+    encoded = [value.encode() for value in values]
+    pieces = 1
+    while any(piece.nbytes > _HEADER_LIMIT for piece in np.array_split(np.asarray(encoded), pieces)):
+        pieces += 1
+    if pieces == 1:
+        group.attrs[name] = encoded
+        return
+    for number, piece in enumerate(np.array_split(np.asarray(encoded), pieces)):
+        group.attrs[f"{name}{number}"] = piece
+
+
+def _put(group: h5py.Group, name: str, tensor: LazyTensor) -> None:
+    """Write one data set piece by piece."""
+    is_bfloat16 = tensor.dtype == BFLOAT16
+    dataset = group.create_dataset(name, tensor.shape, OPAQUE if is_bfloat16 else tensor.dtype)
+    if is_bfloat16:
+        dataset.attrs["dtype"] = "bfloat16"
+    rows = 0
+    for chunk in tensor.chunks():
+        piece = chunk.view(OPAQUE) if is_bfloat16 else chunk
+        piece = piece.reshape(-1, *tensor.shape[1:])
+        dataset[rows : rows + len(piece)] = piece
+        rows += len(piece)
+
+
+def _no_bfloat16(tensor: LazyTensor) -> LazyTensor:
+    if tensor.dtype == BFLOAT16:
+        raise UnsupportedFormatError(
+            "tf_model.h5 cannot hold bfloat16; use format safetensors or keras, or dtype float32 or float16"
+        )
+    return tensor

@@ -1,0 +1,233 @@
+"""`pytorch_model.bin`: the zip files of PyTorch since 1.6, and the older run of pickles.
+
+The description of the tensors is read by `unpickle`, which runs nothing; their numbers lie uncompressed in the file
+and are mapped. Written is the zip form, numbers aligned to 64 bytes, a tensor with two names stored once.
+Sources: `torch/serialization.py` and `caffe2/serialize/inline_container.h` of PyTorch.
+"""
+
+from __future__ import annotations
+
+import pickletools
+import struct
+import zipfile
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distilbert_common.errors import CheckpointError
+from distilbert_conversion.dialects import Dialect
+from distilbert_conversion.formats.unpickle import StorageRef, TensorRef, unpickle
+from distilbert_conversion.lazy import KNOWN_DTYPES, Array, LazyTensor, MappedFile, bytes_of
+
+STORAGES = {
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+}
+"""PyTorch's storage classes, and NumPy's names of their types."""
+
+_STORAGE_OF = {dtype: storage for storage, dtype in STORAGES.items()}
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_PROTOCOL = 1001
+_ALIGNMENT = 64
+_FAULTS = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, struct.error)
+_DATE = (1980, 1, 1, 0, 0, 0)  # the same bytes whenever it is written
+
+
+def read(path: Path) -> dict[str, LazyTensor]:
+    """Return the tensors of a file by name.
+
+    Raises:
+        CheckpointError: The file is damaged, or holds anything but tensors by name.
+    """
+    with path.open("rb") as file:
+        is_zip = file.read(4) == b"PK\x03\x04"
+    return _read_zip(path) if is_zip else _read_legacy(path)
+
+
+def _read_zip(path: Path) -> dict[str, LazyTensor]:
+    file = MappedFile(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = {entry.filename: entry for entry in archive.infolist()}
+            pickles = [name for name in entries if name.endswith("/data.pkl") and name.count("/") == 1]
+            if len(pickles) != 1 or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
+                raise CheckpointError(f"{path} is a zip file, but not one that torch.save wrote")
+            root = pickles[0].removesuffix("data.pkl")
+            if f"{root}byteorder" in entries and archive.read(f"{root}byteorder") != b"little":
+                raise CheckpointError(f"{path} was not written on a little-endian machine; save it again on one")
+            with archive.open(pickles[0]) as description:
+                content = unpickle(description, path)
+    except _FAULTS as error:
+        raise CheckpointError(f"{path} is not a whole PyTorch file ({error}); get it again") from error
+
+    def place(storage: StorageRef) -> tuple[int, int]:
+        entry = entries.get(f"{root}data/{storage.key}")
+        if entry is None:
+            raise CheckpointError(f"{path} has no storage {storage.key!r}; get it again")
+        name_length, extra_length = struct.unpack("<HH", file.bytes(entry.header_offset + 26, 4))
+        return entry.header_offset + 30 + name_length + extra_length, entry.file_size
+
+    places = {ref.storage.key: place(ref.storage) for ref in _refs(content, path).values()}
+    return _tensors(file, content, places)
+
+
+def _read_legacy(path: Path) -> dict[str, LazyTensor]:
+    """Read the form before PyTorch 1.6: magic number, version, system, description, storage keys, storages."""
+    mapped = MappedFile(path)
+    with path.open("rb") as file:
+        if unpickle(file, path) != _LEGACY_MAGIC or unpickle(file, path) != _LEGACY_PROTOCOL:
+            raise CheckpointError(f"{path} is not a PyTorch checkpoint; expected a file saved by torch.save")
+        system = unpickle(file, path)
+        content = unpickle(file, path)
+        keys = unpickle(file, path)
+        offset = file.tell()
+    itemsizes = {ref.storage.key: _dtype(ref.storage, path).itemsize for ref in _refs(content, path).values()}
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise CheckpointError(f"{path} was not written on a little-endian machine; save it again on one")
+    places = {}
+    for key in keys if isinstance(keys, list) else []:
+        if type(key) is not str:
+            raise CheckpointError(f"{path} is not a whole PyTorch file; get it again")
+        (count,) = struct.unpack("<q", mapped.bytes(offset, 8))
+        if key not in itemsizes or count < 0:
+            raise CheckpointError(f"{path} has a storage {key!r} that its description does not; get it again")
+        places[str(key)] = (offset + 8, count * itemsizes[key])
+        offset += 8 + count * itemsizes[key]
+    return _tensors(mapped, content, places)
+
+
+def _refs(content: Any, path: Path) -> dict[str, TensorRef]:
+    """Return the description as tensors by name, or raise."""
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}; expected a state_dict, tensors by name")
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, TensorRef):
+            raise CheckpointError(
+                f"{path} holds {type(value).__name__} under {name!r}; expected a state_dict, tensors by name"
+            )
+    return content
+
+
+def _dtype(storage: StorageRef, path: Path) -> np.dtype[Any]:
+    if storage.kind not in STORAGES:
+        raise CheckpointError(f"{path} has a {storage.kind}; expected one of {', '.join(STORAGES)}")
+    return KNOWN_DTYPES[STORAGES[storage.kind]]
+
+
+def _tensors(file: MappedFile, content: Any, places: Mapping[str, tuple[int, int]]) -> dict[str, LazyTensor]:
+    """Describe every tensor, given offset and bytes of each storage."""
+    tensors = {}
+    for name, ref in _refs(content, file.path).items():
+        dtype = _dtype(ref.storage, file.path)
+        start, nbytes = places.get(ref.storage.key, (0, -1))
+        last = ref.offset + sum((size - 1) * stride for size, stride in zip(ref.shape, ref.strides, strict=False))
+        sane = len(ref.shape) == len(ref.strides) and min(ref.offset, *ref.shape, *ref.strides, 0) >= 0
+        if not sane or nbytes < 0 or ((last + 1) * dtype.itemsize > nbytes and 0 not in ref.shape):
+            raise CheckpointError(f"{file.path}: {name!r} reaches beyond its storage; get the file again")
+        tensors[name] = _view(file, ref, dtype, start + ref.offset * dtype.itemsize, last + 1 - ref.offset)
+    return tensors
+
+
+def _view(file: MappedFile, ref: TensorRef, dtype: np.dtype[Any], offset: int, span: int) -> LazyTensor:
+    """Describe one tensor: a plain piece of the file, or a strided view of one."""
+    if 0 in ref.shape or ref.strides == _contiguous(ref.shape):
+        return file.tensor(offset, ref.shape, dtype)
+    flat = file.tensor(offset, (span,), dtype)
+    strides = [stride * dtype.itemsize for stride in ref.strides]
+
+    def load() -> Array:
+        view: Array = np.lib.stride_tricks.as_strided(flat.load(), ref.shape, strides, writeable=False)
+        return view
+
+    return LazyTensor(ref.shape, flat.dtype, load)
+
+
+def _contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the strides of an array in C order."""
+    return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+def write(path: Path, tensors: Mapping[str, LazyTensor], dialect: Dialect, head: str | None) -> None:
+    """Write tensors to a file; one that is there under two names is stored once.
+
+    Args:
+        path: The file.
+        tensors: By name.
+        dialect: Its file name becomes the name inside the archive.
+        head: Not used.
+    """
+    root = dialect.filename.rpartition(".")[0]
+    keys: dict[int, str] = {}
+    for tensor in tensors.values():
+        keys.setdefault(id(tensor), str(len(keys)))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        _put(archive, f"{root}/data.pkl", _pickle(tensors, keys))
+        _put(archive, f"{root}/byteorder", b"little")
+        stored = set()
+        for tensor in tensors.values():
+            if id(tensor) not in stored:
+                stored.add(id(tensor))
+                _put(archive, f"{root}/data/{keys[id(tensor)]}", tensor)
+        _put(archive, f"{root}/version", b"3\n")
+
+
+def _put(archive: zipfile.ZipFile, name: str, content: bytes | LazyTensor) -> None:
+    """Write one entry, its content aligned; the spare bytes are an extra field, as PyTorch has it."""
+    entry = zipfile.ZipInfo(name, _DATE)
+    entry.file_size = len(content) if isinstance(content, bytes) else content.nbytes
+    assert archive.fp is not None
+    padding = -(archive.fp.tell() + 30 + len(name) + 4) % _ALIGNMENT
+    entry.extra = struct.pack("<2sH", b"FB", padding) + b"Z" * padding
+    with archive.open(entry, "w") as file:
+        if isinstance(content, bytes):
+            file.write(content)
+            return
+        for chunk in content.chunks():
+            file.write(bytes_of(chunk))
+
+
+def _pickle(tensors: Mapping[str, LazyTensor], keys: Mapping[int, str]) -> bytes:
+    """Return the description that `torch.load` reads: instruction by instruction, since PyTorch is not here."""
+    op = {opcode.name: opcode.code.encode("latin-1") for opcode in pickletools.opcodes}
+
+    def text(value: str) -> bytes:
+        return op["BINUNICODE"] + struct.pack("<I", len(value.encode())) + value.encode()
+
+    def whole(value: int) -> bytes:
+        return op["LONG1"] + b"\x08" + struct.pack("<q", value)
+
+    def name(module: str, attribute: str) -> bytes:
+        return op["GLOBAL"] + f"{module}\n{attribute}\n".encode()
+
+    def several(*items: bytes) -> bytes:
+        return op["MARK"] + b"".join(items) + op["TUPLE"]
+
+    def call(function: bytes, *arguments: bytes) -> bytes:
+        return function + several(*arguments) + op["REDUCE"]
+
+    def tensor(value: LazyTensor) -> bytes:
+        kind = name("torch", _STORAGE_OF[value.dtype.name])
+        storage = several(text("storage"), kind, text(keys[id(value)]), text("cpu"), whole(value.size))
+        return call(
+            name("torch._utils", "_rebuild_tensor_v2"),
+            storage + op["BINPERSID"],
+            whole(0),
+            several(*map(whole, value.shape)),
+            several(*map(whole, _contiguous(value.shape))),
+            op["NEWFALSE"],
+            call(name("collections", "OrderedDict")),
+        )
+
+    pairs = b"".join(text(key) + tensor(value) for key, value in tensors.items())
+    return op["PROTO"] + b"\x02" + op["EMPTY_DICT"] + op["MARK"] + pairs + op["SETITEMS"] + op["STOP"]
