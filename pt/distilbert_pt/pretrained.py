@@ -17,6 +17,7 @@ from distilbert_common.files import HUB_OPTIONS
 from distilbert_common.initial import initial_kind, sinusoidal_table
 from distilbert_conversion import LoadReport, full_name, load_weights, open_checkpoint, save_checkpoint
 from distilbert_pt.arrays import as_dtype, to_array, to_tensor
+from distilbert_pt.resizing import resize_positions, resize_tokens
 
 ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
 
@@ -103,6 +104,45 @@ class DistilBertPreTrainedModel(nn.Module):
     def get_output_embeddings(self) -> nn.Linear | None:
         """Return the masked-LM projector, or None for a model without one."""
         return getattr(self, "vocab_projector", None)
+
+    def set_input_embeddings(self, embeddings: nn.Embedding) -> None:
+        """Replace the word embeddings; a tied projector follows."""
+        self.base_model.embeddings.word_embeddings = embeddings
+        self.config.vocab_size = embeddings.num_embeddings
+        self.tie_weights()
+
+    def get_position_embeddings(self) -> nn.Embedding:
+        """Return the position table."""
+        return self.base_model.embeddings.position_embeddings
+
+    def resize_token_embeddings(
+        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
+    ) -> nn.Embedding:
+        """Change the size of the vocabulary; a tied projector stays tied.
+
+        Args:
+            new_num_tokens: The new size; the present one when None.
+            pad_to_multiple_of: Rounds the size up to a multiple.
+            mean_resizing: Whether new rows start as the mean of the old ones, as in transformers 4.46 and later.
+
+        Returns:
+            The word embeddings.
+        """
+        size = self.config.vocab_size if new_num_tokens is None else new_num_tokens
+        resize_tokens(self, size, pad_to_multiple_of or 1, mean_resizing)
+        return self.get_input_embeddings()
+
+    def resize_position_embeddings(self, new_num_position_embeddings: int) -> None:
+        """Change the longest input; stored rows are kept, with `sinusoidal_pos_embds` new ones are the sinusoid's."""
+        resize_positions(self, new_num_position_embeddings)
+
+    def gradient_checkpointing_enable(self) -> None:
+        """Keep only each block's input for the backward pass and compute the rest again: the same gradients."""
+        self.base_model.transformer.gradient_checkpointing = True
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Keep all activations for the backward pass again."""
+        self.base_model.transformer.gradient_checkpointing = False
 
     # Loading and saving.
 

@@ -1,0 +1,79 @@
+"""Changing the size of a model's tables after the fact: vocabulary and positions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from distilbert_common.errors import InputError
+from distilbert_common.initial import sinusoidal_table
+
+if TYPE_CHECKING:
+    from distilbert_pt.pretrained import DistilBertPreTrainedModel
+
+
+def with_rows(old: Tensor, new_rows: Tensor) -> Tensor:
+    """Return a table (rows, ...) with the values of `new_rows`, where those of `old` do not replace them."""
+    table = new_rows.to(old.dtype).to(old.device)
+    kept = min(len(old), len(table))
+    table[:kept] = old[:kept]
+    return table
+
+
+def check_size(name: str, size: int) -> None:
+    """Require a table of at least one row.
+
+    Raises:
+        InputError: `size` is not a whole number of at least 1.
+    """
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        raise InputError(f"{name} is {size!r}; expected a whole number of at least 1")
+
+
+@torch.no_grad()
+def resize_tokens(model: DistilBertPreTrainedModel, vocab_size: int, multiple: int, mean_resizing: bool) -> None:
+    """Give the word embeddings, and the masked-LM projector with its bias, another number of rows.
+
+    Args:
+        model: Changed in place, its config too.
+        vocab_size: The new number of rows, before rounding.
+        multiple: The number is rounded up to a multiple of this.
+        mean_resizing: Whether new rows start as the mean of the old ones, or else as a new model's would.
+    """
+    check_size("new_num_tokens", vocab_size)
+    check_size("pad_to_multiple_of", multiple)
+    vocab_size = -(-vocab_size // multiple) * multiple
+    model.config.vocab_size = vocab_size
+    embeddings, projector = model.get_input_embeddings(), model.get_output_embeddings()
+    embeddings.weight = resized(model, embeddings.weight, vocab_size, mean_resizing)
+    embeddings.num_embeddings = vocab_size
+    if projector is not None:
+        projector.weight = resized(model, projector.weight, vocab_size, mean_resizing)
+        projector.bias = resized(model, projector.bias, vocab_size, mean_resizing)
+        projector.out_features = vocab_size
+    model.tie_weights()
+
+
+def resized(model: DistilBertPreTrainedModel, old: nn.Parameter, rows: int, mean_resizing: bool) -> nn.Parameter:
+    """Return a parameter with another number of rows: the old ones, then new ones."""
+    fresh = torch.empty(rows, *old.shape[1:])
+    if mean_resizing:
+        fresh[:] = old.float().mean(dim=0)
+    else:
+        fresh.normal_(0.0, model.config.initializer_range) if old.dim() > 1 else fresh.zero_()
+    return nn.Parameter(with_rows(old, fresh), requires_grad=old.requires_grad)
+
+
+@torch.no_grad()
+def resize_positions(model: DistilBertPreTrainedModel, positions: int) -> None:
+    """Give the position table another number of rows; new ones are the sinusoid's where the config says so."""
+    check_size("new_num_position_embeddings", positions)
+    model.config.max_position_embeddings = positions
+    table = model.get_position_embeddings()
+    fresh = torch.empty(positions, model.config.dim).normal_(0.0, model.config.initializer_range)
+    if model.config.sinusoidal_pos_embds:
+        fresh = torch.from_numpy(sinusoidal_table(positions, model.config.dim))
+    table.weight = nn.Parameter(with_rows(table.weight, fresh), requires_grad=table.weight.requires_grad)
+    table.num_embeddings = positions
