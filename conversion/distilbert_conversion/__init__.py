@@ -4,18 +4,24 @@ Nothing here imports torch, tensorflow, keras, jax or flax.
 """
 
 from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint
+from distilbert_conversion.convert import FORMATS, ConversionSummary, convert
+from distilbert_conversion.dialects import DIALECTS
 from distilbert_conversion.lazy import LazyTensor
 from distilbert_conversion.report import LoadReport, load_weights
 from distilbert_conversion.save import save_checkpoint
 from distilbert_conversion.table import HEADS, WEIGHTS, Weight, expected, full_name, weight_row
 
 __all__ = [
+    "DIALECTS",
+    "FORMATS",
     "HEADS",
     "WEIGHTS",
     "Checkpoint",
+    "ConversionSummary",
     "LazyTensor",
     "LoadReport",
     "Weight",
+    "convert",
     "expected",
     "full_name",
     "load_weights",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,7 +18,7 @@ from distilbert_conversion.dialects import CONTAINERS, DIALECTS, detect, is_igno
 from distilbert_conversion.formats import safetensors_file
 from distilbert_conversion.lazy import DTYPES, LazyTensor, equal
 from distilbert_conversion.sharding import read_index
-from distilbert_conversion.table import HEADS, is_transposed, names
+from distilbert_conversion.table import HEADS, WEIGHTS, is_transposed, names
 
 _WHOLE = list(dict.fromkeys(dialect.filename for dialect in DIALECTS.values()))
 CANDIDATES = [name for whole in _WHOLE for name in (whole, f"{whole}.index.json")]
@@ -32,21 +33,34 @@ class Checkpoint:
         path: The weights file, or the index of a divided checkpoint.
         files: The weights files.
         dialect: A key of `DIALECTS`.
-        tensors: By bare canonical name, in PyTorch's layout.
+        stored: Every tensor as it is in the file: name and layout.
+        beside: Finds another file of the checkpoint, as "config.json"; None where it is not there.
+        metadata: The free text fields of a safetensors header.
+        tensors: The weights by bare canonical name, in PyTorch's layout.
         unrecognised: Names in the file that no row of the weight table has.
         ignored: Names in the file that are known to be no weights.
-        metadata: The free text fields of a safetensors header.
-        config_path: The `config.json` beside it, or None.
     """
 
     path: Path
     files: list[Path]
     dialect: str
-    tensors: Mapping[str, LazyTensor]
-    unrecognised: list[str] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
+    stored: Mapping[str, LazyTensor]
+    beside: Callable[[str], Path | None]
     metadata: dict[str, str] = field(default_factory=dict)
-    config_path: Path | None = None
+    tensors: Mapping[str, LazyTensor] = field(init=False)
+    unrecognised: list[str] = field(init=False)
+    ignored: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        kind = DIALECTS[self.dialect]
+        bare = {name: kind.bare_name(name) for name in self.stored}
+        self.ignored = [name for name, found in bare.items() if found is None and is_ignored(name)]
+        self.unrecognised = [name for name, found in bare.items() if found is None and not is_ignored(name)]
+        weights: dict[str, LazyTensor] = {}
+        for name, found in bare.items():
+            if found is not None:
+                self._add(weights, found, name, transposed=kind.column != "canonical" and is_transposed(found))
+        self.tensors = weights
 
     @property
     def sharded(self) -> bool:
@@ -66,6 +80,21 @@ class Checkpoint:
         """The model that it holds, a key of `HEADS`: by its names, and where they fit several, by its config."""
         return _guess_head(self.tensors, self._architecture())
 
+    @property
+    def tied(self) -> set[str]:
+        """Weights that only repeat another one's values: the projector of a tied masked-LM model."""
+        pairs = [(row.canonical, row.tied_to) for row in WEIGHTS if row.tied_to in self.tensors]
+        return {
+            name
+            for name, target in pairs
+            if target and name in self.tensors and equal(self.tensors[name], self.tensors[target])
+        }
+
+    @cached_property
+    def config_path(self) -> Path | None:
+        """The `config.json` beside it, or None."""
+        return self.beside("config.json")
+
     def config(self) -> DistilBertConfig:
         """Return the config beside it.
 
@@ -78,7 +107,7 @@ class Checkpoint:
 
     def close(self) -> None:
         """Drop the tensors; arrays that were read stay valid."""
-        self.tensors = {}
+        self.tensors = self.stored = {}
 
     def __enter__(self) -> Checkpoint:
         return self
@@ -87,6 +116,17 @@ class Checkpoint:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _add(self, weights: dict[str, LazyTensor], bare: str, name: str, *, transposed: bool) -> None:
+        """Take a stored tensor as a weight, once: a second one must equal the first."""
+        tensor = self.stored[name].transposed() if transposed else self.stored[name]
+        if tensor.dtype not in DTYPES.values():
+            raise CheckpointError(
+                f"{self.path}: {name!r} has the type {tensor.dtype}; expected one of {', '.join(DTYPES)}"
+            )
+        if bare in weights and not equal(weights[bare], tensor):
+            raise CheckpointError(f"{self.path} holds two different values for {bare}, one as {name!r}")
+        weights[bare] = tensor
 
     def _architecture(self) -> str | None:
         """The head that the config names, if it is one of ours."""
@@ -132,10 +172,16 @@ def open_checkpoint(
     for name, file in index.items():
         if name not in stored:
             raise CheckpointError(f"{path} says that {name!r} is in {file}, which does not have it; get both again")
-    checkpoint = Checkpoint(path, files, dialect, {}, metadata=metadata)
-    checkpoint.config_path = _config_path(name_or_path, path, hub)
-    _sort(checkpoint, stored)
-    return checkpoint
+
+    def beside(name: str) -> Path | None:
+        return resolve(_source(name_or_path, path), name, required=False, **hub)
+
+    return Checkpoint(path, files, dialect, stored, beside, metadata)
+
+
+def _source(name_or_path: str | Path, path: Path) -> str | Path:
+    """Return where a checkpoint's other files are: beside a file that was named, else where it was found."""
+    return path.parent if Path(name_or_path).expanduser().is_file() else name_or_path
 
 
 def _find(name_or_path: str | Path, hub: Mapping[str, Any]) -> Path:
@@ -152,19 +198,14 @@ def _shards(path: Path, name_or_path: str | Path, hub: Mapping[str, Any]) -> tup
     if not path.name.endswith(".index.json"):
         return [path], {}
     index = read_index(path)
-    source = path.parent if Path(name_or_path).expanduser().is_file() else name_or_path
-    found = {name: resolve(source, name, required=False, **hub) for name in dict.fromkeys(index.values())}
+    found = {
+        name: resolve(_source(name_or_path, path), name, required=False, **hub)
+        for name in dict.fromkeys(index.values())
+    }
     absent = sorted(name for name, file in found.items() if file is None)
     if absent:
         raise CheckpointError(f"{path} names files that are not there: {', '.join(absent)}")
     return [file for file in found.values() if file is not None], index
-
-
-def _config_path(name_or_path: str | Path, path: Path, hub: Mapping[str, Any]) -> Path | None:
-    if Path(name_or_path).expanduser().is_file():
-        beside = path.parent / "config.json"
-        return beside if beside.is_file() else None
-    return resolve(name_or_path, "config.json", required=False, **hub)
 
 
 def _read(files: list[Path]) -> tuple[str, dict[str, LazyTensor], dict[str, str]]:
@@ -180,27 +221,6 @@ def _read(files: list[Path]) -> tuple[str, dict[str, LazyTensor], dict[str, str]
             stored[name] = tensor
     metadata = safetensors_file.read_metadata(files[0]) if container == "safetensors" else {}
     return detect(stored, container, metadata.get("format"), files[0]), stored, metadata
-
-
-def _sort(checkpoint: Checkpoint, stored: Mapping[str, LazyTensor]) -> None:
-    """Put every stored tensor where it belongs: among the weights, the ignored, or the unrecognised."""
-    dialect = DIALECTS[checkpoint.dialect]
-    tensors: dict[str, LazyTensor] = {}
-    for name, tensor in stored.items():
-        bare = dialect.bare_name(name)
-        if bare is None:
-            (checkpoint.ignored if is_ignored(name) else checkpoint.unrecognised).append(name)
-            continue
-        if tensor.dtype not in DTYPES.values():
-            raise CheckpointError(
-                f"{checkpoint.path}: {name!r} has the type {tensor.dtype}; expected one of {', '.join(DTYPES)}"
-            )
-        if dialect.column != "canonical" and is_transposed(bare):
-            tensor = tensor.transposed()
-        if bare in tensors and not equal(tensors[bare], tensor):
-            raise CheckpointError(f"{checkpoint.path} holds two different values for {bare}, one as {name!r}")
-        tensors[bare] = tensor
-    checkpoint.tensors = tensors
 
 
 def _guess_head(tensors: Mapping[str, LazyTensor], architecture: str | None) -> str:

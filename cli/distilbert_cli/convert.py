@@ -1,0 +1,59 @@
+"""`distilbert convert`: a checkpoint in, the same checkpoint for another framework out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distilbert_cli.text import printable
+
+_PROGRESS = Callable[[int, int], None]
+
+
+def convert(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="Directory, weights file or hub id, in any dialect.")],
+    target: Annotated[Path, typer.Argument(metavar="DST", help="Directory to write.")],
+    to: Annotated[str, typer.Option(help="Framework to convert to: pt, tf or flax.")],
+    format: Annotated[
+        str, typer.Option(help="pt: safetensors, bin; tf: h5, safetensors, keras; flax: msgpack, safetensors.")
+    ] = "",
+    dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16; each weight's own if not given.")] = "",
+    max_shard_size: Annotated[str, typer.Option(help="Divide into files of at most this size, as 2GB.")] = "",
+    head: Annotated[str, typer.Option(help="Model to write, as ForMaskedLM; the one in SRC if not given.")] = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace DST if it is a saved model.")] = False,
+) -> None:
+    """Convert a checkpoint, with config and tokenizer, to another framework; no framework need be installed."""
+    from distilbert_conversion import convert as run
+
+    with _progress_bar() as progress:
+        summary = run(
+            source,
+            target,
+            to=to,
+            format=format or None,
+            dtype=dtype or None,
+            max_shard_size=max_shard_size or None,
+            overwrite=overwrite,
+            head=head or None,
+            progress=progress,
+        )
+    typer.echo(printable(summary.message()))
+
+
+@contextmanager
+def _progress_bar() -> Iterator[_PROGRESS | None]:
+    """Give what draws a bar on a terminal, and None in a pipe."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with Progress(BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("converting", total=None)
+        yield lambda nbytes, total: bar.update(task, advance=nbytes, total=total)

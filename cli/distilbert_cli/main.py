@@ -1,0 +1,74 @@
+"""The `distilbert` command: subcommands, and what becomes of errors.
+
+Exit status: 0 good, 1 a comparison failed, 2 bad input, 130 interrupted. A subcommand imports what it needs when it
+runs, so that `distilbert convert` imports no framework.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from distilbert_cli.convert import convert
+from distilbert_cli.inspect import inspect
+from distilbert_cli.text import printable
+from distilbert_common.errors import DistilBertError
+
+
+class _Commands(TyperGroup):
+    """The subcommands; an error on purpose, or of the file system, becomes one sentence and an exit status."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DistilBertError as error:
+            message = str(error)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            message = f"{error.filename or 'the file system'}: {error.strerror or error}"
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        typer.echo(f"distilbert: {printable(message)}", err=True)
+        raise typer.Exit(2)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="DistilBERT checkpoints for PyTorch, Keras and Flax.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(convert)
+app.command()(inspect)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        try:
+            typer.echo(f"distilbert {version('distilbert')}")
+        except PackageNotFoundError:
+            typer.echo("distilbert (not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""Converting a checkpoint from one dialect to another, one tensor in memory at a time.
+
+The destination appears whole, by one rename, or not at all. What is written, transformers 4.57 opens, with one
+exception: its TF class always ties the masked-LM projector to the embeddings. The projector of an untied model
+is written for TF as `vocab_projector/kernel:0`, which this project's readers keep and transformers leaves out.
+The position table is always written, also where it is the sinusoid.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from distilbert_common.config import DistilBertConfig
+from distilbert_common.errors import CheckpointError
+from distilbert_common.files import read_json, replacing, write_text
+from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint
+from distilbert_conversion.destination import appearing, check_target
+from distilbert_conversion.lazy import Array, LazyTensor
+from distilbert_conversion.report import LoadReport, check, compare
+from distilbert_conversion.save import save_checkpoint
+from distilbert_conversion.table import HEADS
+
+FORMATS: dict[str, tuple[str, ...]] = {
+    "pt": ("safetensors", "bin"),
+    "tf": ("h5", "safetensors", "keras"),
+    "flax": ("msgpack", "safetensors"),
+}
+"""The formats of each framework, the usual one first."""
+
+COMPANIONS = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+"""The files that go along as they are."""
+
+
+@dataclass(frozen=True)
+class ConversionSummary:
+    """What a conversion did.
+
+    Attributes:
+        source_dialect: The dialect read, a key of `DIALECTS`.
+        dialect: The dialect written.
+        head: The model, a key of `HEADS`.
+        tensors: How many weights were written.
+        parameters: How many values they have.
+        nbytes: The size of the weights files, in bytes.
+        seconds: How long it took.
+        files: The weights files, and the index of shards.
+        report: What was found in the source.
+    """
+
+    source_dialect: str
+    dialect: str
+    head: str
+    tensors: int
+    parameters: int
+    nbytes: int
+    seconds: float
+    files: tuple[Path, ...]
+    report: LoadReport
+
+    def message(self) -> str:
+        """Return the summary in words."""
+        left_out = sorted((*self.report.unexpected, *self.report.ignored))
+        return "".join(
+            (
+                f"{self.source_dialect} -> {self.dialect}: DistilBert{self.head}, {self.tensors} tensors, ",
+                f"{self.parameters:,} parameters, {self.nbytes / 1e6:.1f} MB in {self.seconds:.1f} s",
+                f"; tied: {', '.join(self.report.tied)}" if self.report.tied else "",
+                f"; left out: {', '.join(left_out)}" if left_out else "",
+            )
+        )
+
+
+def dialect_of(to: str, format: str | None = None) -> str:
+    """Return the dialect that a framework and one of its formats make.
+
+    Raises:
+        CheckpointError: They are not among `FORMATS`.
+    """
+    if to not in FORMATS:
+        raise CheckpointError(f"the framework to convert to is {to!r}; expected one of {', '.join(FORMATS)}")
+    format = format or FORMATS[to][0]
+    if format not in FORMATS[to]:
+        raise CheckpointError(f"the format is {format!r}; for {to} expected one of {', '.join(FORMATS[to])}")
+    return "keras" if format == "keras" else f"{to}-{format}"
+
+
+def convert(
+    src: str | Path,
+    dst: str | Path,
+    *,
+    to: str,
+    format: str | None = None,
+    dtype: str | None = None,
+    max_shard_size: int | str | None = None,
+    overwrite: bool = False,
+    head: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ConversionSummary:
+    """Write a checkpoint in another dialect, with its config and tokenizer files.
+
+    Args:
+        src: A directory, a weights file, an index of shards, or a hub id.
+        dst: The directory to write.
+        to: "pt", "tf" or "flax".
+        format: One of `FORMATS[to]`; None for the first.
+        dtype: "float32", "float16", "bfloat16" or "float64" to convert to; None keeps each tensor's own.
+        max_shard_size: Divide into files of at most this size, as 2_000_000_000 or "2GB"; None for one file.
+        overwrite: Replace `dst` though it is not empty, if it is a saved model: the whole directory.
+        head: The model to write, a key of `HEADS`; None for the one that the checkpoint holds. Given, weights
+            that are not the model's are left out, instead of an error.
+        progress: Called with the bytes that were read last and the bytes in all.
+
+    Raises:
+        CheckpointError: The source is damaged or not a DistilBERT, weights are missing, misshapen or would be lost.
+        OutputExistsError: `dst` is not empty, or is the source.
+        UnsupportedFormatError: The format cannot hold the type, or cannot be divided.
+    """
+    started = perf_counter()
+    dialect = dialect_of(to, format)
+    if head is not None and head not in HEADS:
+        raise CheckpointError(f"the head is {head!r}; expected one of {', '.join(HEADS)}")
+    target = Path(dst).expanduser()
+    with open_checkpoint(src) as checkpoint:
+        check_target(target, checkpoint.path, overwrite=overwrite)
+        config = checkpoint.config()
+        report = _checked(checkpoint, config, head)
+        chosen = {name: checkpoint.tensors[name] for name in report.loaded}
+        with appearing(target) as temporary:
+            files = save_checkpoint(
+                temporary,
+                _watched(chosen, progress),
+                config,
+                head or checkpoint.head,
+                dialect=dialect,
+                max_shard_size=max_shard_size,
+                dtype=dtype,
+            )
+            _write_companions(checkpoint, temporary, head, dtype)
+        return ConversionSummary(
+            source_dialect=checkpoint.dialect,
+            dialect=dialect,
+            head=head or checkpoint.head,
+            tensors=len(chosen),
+            parameters=sum(tensor.size for tensor in chosen.values()),
+            nbytes=sum((target / file.name).stat().st_size for file in files),
+            seconds=perf_counter() - started,
+            files=tuple(target / file.name for file in files),
+            report=report,
+        )
+
+
+def _checked(checkpoint: Checkpoint, config: DistilBertConfig, head: str | None) -> LoadReport:
+    """Return the report on a checkpoint of which nothing is missing and nothing would be lost unasked."""
+    report = compare(checkpoint, config, head or checkpoint.head)
+    check(checkpoint, report)
+    if report.new_head:
+        raise CheckpointError(
+            f"{checkpoint.path} has no {', '.join(report.new_head)}; it holds a DistilBert{checkpoint.head}"
+        )
+    if report.unexpected and head is None:
+        raise CheckpointError(
+            f"{checkpoint.path} holds weights that are not a DistilBert{checkpoint.head}'s and would be lost: "
+            f"{', '.join(report.unexpected)}; name the head to convert ({', '.join(HEADS)}) to leave them out"
+        )
+    return report
+
+
+def _watched(tensors: dict[str, LazyTensor], progress: Callable[[int, int], None] | None) -> dict[str, LazyTensor]:
+    """Return the tensors such that reading one is reported."""
+    if progress is None:
+        return tensors
+    total = sum(tensor.nbytes for tensor in tensors.values())
+
+    def watched(tensor: LazyTensor) -> LazyTensor:
+        def load() -> Array:
+            progress(tensor.nbytes, total)
+            return tensor.load()
+
+        return replace(tensor, load=load)
+
+    return {name: watched(tensor) for name, tensor in tensors.items()}
+
+
+def _write_companions(checkpoint: Checkpoint, directory: Path, head: str | None, dtype: str | None) -> None:
+    """Copy the tokenizer's files, and the config with what the conversion changes in it."""
+    for name in COMPANIONS:
+        source = checkpoint.beside(name)
+        if source is not None:
+            with replacing(directory / name) as temporary:
+                shutil.copyfile(source, temporary)
+    assert checkpoint.config_path is not None
+    fields = read_json(checkpoint.config_path)
+    changed = {**fields, **_changes(fields, head, dtype)}
+    write_text(directory / "config.json", json.dumps(changed, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def _changes(fields: dict[str, Any], head: str | None, dtype: str | None) -> dict[str, Any]:
+    """Return the config fields that a conversion sets; class names are PyTorch's in every framework."""
+    changes: dict[str, Any] = {}
+    if head is not None:
+        changes["architectures"] = [f"DistilBert{head}"]
+    elif isinstance(fields.get("architectures"), list):
+        changes["architectures"] = [
+            str(name).removeprefix("TF").removeprefix("Flax") for name in fields["architectures"]
+        ]
+    if dtype is not None:
+        changes["torch_dtype" if "torch_dtype" in fields else "dtype"] = dtype
+    return changes
