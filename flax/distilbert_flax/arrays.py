@@ -1,0 +1,62 @@
+"""NumPy arrays to JAX arrays and back, dtypes by name, and model outputs as JAX trees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import DTypeLike
+
+from distilbert_common import ModelOutput
+from distilbert_common.errors import InputError
+
+
+def to_jax(array: np.ndarray, dtype: DTypeLike) -> Array:
+    """Copy an array, which may be a read-only view of a file, into a new JAX array of the given dtype."""
+    return jnp.array(np.asarray(array, order="C"), dtype=dtype, copy=True)
+
+
+def as_array(value: Any) -> Any:
+    """Turn a list into an array; anything else comes back as it is."""
+    return np.asarray(value) if isinstance(value, (list, tuple)) else value
+
+
+def as_dtype(dtype: DTypeLike | None, default: str) -> np.dtype:
+    """Return the JAX dtype of a name such as "float16"; of `default` when None or "auto".
+
+    float64 is float32 unless JAX is told to use 64 bits, as everywhere in JAX.
+
+    Raises:
+        InputError: The name is not a floating-point dtype of JAX.
+    """
+    try:
+        found = jnp.dtype(default if dtype is None or dtype == "auto" else dtype)
+    except TypeError:
+        found = None
+    if found is None or not jnp.issubdtype(found, jnp.floating):
+        raise InputError(f"dtype is {dtype!r}; expected a floating-point dtype such as 'float32' or jnp.bfloat16")
+    return jax.dtypes.canonicalize_dtype(found)
+
+
+def register_output(output_type: type[ModelOutput]) -> None:
+    """Make an output type a JAX tree with its fields as children, so that it passes `jax.jit` and its kin."""
+    names = tuple(output_type.__dataclass_fields__)  # type: ignore[attr-defined]
+    keys = tuple(jax.tree_util.GetAttrKey(name) for name in names)
+
+    def flatten(output: ModelOutput) -> tuple[tuple[Any, ...], None]:
+        return tuple(getattr(output, name) for name in names), None
+
+    def flatten_with_keys(output: ModelOutput) -> tuple[tuple[tuple[Any, Any], ...], None]:
+        return tuple(zip(keys, flatten(output)[0], strict=True)), None
+
+    def unflatten(_: None, children: Sequence[Any]) -> ModelOutput:
+        output = output_type.__new__(output_type)  # JAX puts any object into a tree: nothing may look at the values
+        for name, child in zip(names, children, strict=True):
+            setattr(output, name, child)
+        return output
+
+    jax.tree_util.register_pytree_with_keys(output_type, flatten_with_keys, unflatten, flatten)

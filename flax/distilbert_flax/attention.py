@@ -1,0 +1,109 @@
+"""The masking rule and the attention implementations.
+
+Every function takes and returns (batch, heads, seq, head_dim). Scores are scaled by 1/sqrt(head_dim), the softmax
+runs in float32, and a masked score is float32's lowest finite value: a row with nothing to attend to attends
+uniformly, as in transformers 4 (PR 15326), and is never NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from distilbert_common.errors import InputError
+
+MASKED_SCORE = float(jnp.finfo(jnp.float32).min)
+"""The value of a masked score: the lowest finite float32."""
+
+
+def expand_mask(attention_mask: Array) -> Array:
+    """Bring any mask into one form.
+
+    Args:
+        attention_mask: (batch, seq), where every non-zero value attends; or (batch, 1 or heads, seq, seq), where
+            non-zero integers and True attend, and floats are added to the scores, as in transformers 5.
+
+    Returns:
+        bool, True attends, or float32 to be added; broadcastable to (batch, heads, seq, seq).
+
+    Raises:
+        InputError: The mask has neither 2 nor 4 axes.
+    """
+    attention_mask = jnp.asarray(attention_mask)
+    if attention_mask.ndim == 2:
+        return (attention_mask != 0)[:, None, None, :]  # (batch, 1, 1, seq)
+    if attention_mask.ndim == 4:
+        additive = jnp.issubdtype(attention_mask.dtype, jnp.floating)
+        return attention_mask.astype(jnp.float32).clip(min=MASKED_SCORE) if additive else attention_mask != 0
+    raise InputError(
+        f"attention_mask has shape {tuple(attention_mask.shape)}; "
+        "expected (batch, seq) or (batch, 1 or heads, seq, seq)"
+    )
+
+
+def eager_attention(
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array | None,
+    dropout: Callable[[Array], Array] | None = None,
+    head_mask: Array | None = None,
+) -> tuple[Array, Array]:
+    """Attention step by step, with its probabilities.
+
+    Args:
+        query: (batch, heads, seq, head_dim).
+        key: (batch, heads, seq, head_dim).
+        value: (batch, heads, seq, head_dim).
+        mask: What `expand_mask` returns, or None where all attends.
+        dropout: What zeroes some of the probabilities.
+        head_mask: Factor for each head's probabilities, broadcastable to (batch, heads, seq, seq).
+
+    Returns:
+        The context (batch, heads, seq, head_dim) and the probabilities (batch, heads, seq, seq) after dropout
+        and head mask, as transformers returns them.
+    """
+    query = query / math.sqrt(query.shape[-1])
+    at_least_float32 = jnp.promote_types(query.dtype, jnp.float32)
+    scores = jnp.matmul(query, key.mT, preferred_element_type=at_least_float32)  # (batch, heads, seq, seq)
+    if mask is not None:
+        scores = jnp.where(mask, scores, MASKED_SCORE) if mask.dtype == jnp.bool else scores + mask
+    probabilities = jax.nn.softmax(scores, axis=-1)  # (batch, heads, seq, seq)
+    if dropout is not None:
+        probabilities = dropout(probabilities)
+    probabilities = probabilities.astype(value.dtype)
+    if head_mask is not None:
+        probabilities = probabilities * head_mask
+    return jnp.matmul(probabilities, value), probabilities
+
+
+def sdpa_attention(query: Array, key: Array, value: Array, mask: Array | None) -> Array:
+    """Attention by JAX's fused function: `eager_attention` without probabilities and dropout.
+
+    cuDNN adds a mask as a number that float16 scores can drown; there a row with nothing to attend to gets zero
+    queries, whose scores are all equal, and an open mask.
+    """
+    implementation = fused_implementation(query)
+    bias = None
+    if mask is not None and mask.dtype != jnp.bool:
+        bias, mask = mask, None
+    if implementation == "cudnn" and mask is not None:
+        open_rows = mask.any(axis=-1, keepdims=True)  # (batch, 1 or heads, 1 or seq, 1)
+        query, mask = query * open_rows, mask | ~open_rows
+    if implementation == "cudnn" and bias is not None:
+        bias = bias.clip(min=jnp.finfo(query.dtype).min).astype(query.dtype)
+    query, key, value = (jnp.swapaxes(x, 1, 2) for x in (query, key, value))  # (batch, seq, heads, head_dim)
+    context = jax.nn.dot_product_attention(query, key, value, bias, mask, implementation=implementation)
+    return jnp.swapaxes(context, 1, 2)  # (batch, heads, seq, head_dim)
+
+
+def fused_implementation(query: Array) -> Literal["xla", "cudnn"]:
+    """Choose cuDNN for half precision on a GPU, where head_dim is a multiple of 8 up to 128; XLA elsewhere."""
+    half = query.dtype in (jnp.float16, jnp.bfloat16)
+    fits = query.shape[-1] % 8 == 0 and query.shape[-1] <= 128
+    return "cudnn" if half and fits and jax.default_backend() == "gpu" else "xla"

@@ -1,0 +1,282 @@
+"""The five task models: the bare model, a head, and its loss when labels are given.
+
+Arguments, their order, outputs and parameter names are those of transformers. Each `forward` takes what
+`FlaxDistilBertModel.forward` takes, and labels.
+"""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+import jax
+from jax import Array
+
+from distilbert_common import (
+    DistilBertConfig,
+    MaskedLMOutput,
+    MultipleChoiceModelOutput,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutput,
+    TokenClassifierOutput,
+)
+from distilbert_common.checks import check_choices, check_one_input, check_two_labels
+from distilbert_flax import losses
+from distilbert_flax.activations import ACTIVATIONS
+from distilbert_flax.modeling import FlaxDistilBertModel
+from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel, Options
+
+
+class FlaxDistilBertForMaskedLM(FlaxDistilBertPreTrainedModel):
+    """DistilBERT that predicts the token at each position.
+
+    `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts.
+    """
+
+    head = "ForMaskedLM"
+
+    def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
+        layers = self.begin(config, **options)
+        self.activation = ACTIVATIONS[config.activation]
+        self.distilbert = FlaxDistilBertModel(self.config, **layers.inner())
+        self.vocab_transform = layers.linear(config.dim, config.dim)
+        self.vocab_layer_norm = layers.norm(config.dim)
+        self.vocab_projector = layers.projector(config.dim, config.vocab_size, tied=config.tie_word_embeddings)
+        self.post_init(layers)
+
+    def forward(
+        self,
+        input_ids: Array | None = None,
+        attention_mask: Array | None = None,
+        head_mask: Array | None = None,
+        inputs_embeds: Array | None = None,
+        labels: Array | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Array | None = None,
+        token_type_ids: Array | None = None,
+    ) -> MaskedLMOutput | tuple[Array, ...]:
+        """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
+        encoded = self.distilbert(
+            input_ids,
+            attention_mask,
+            head_mask,
+            inputs_embeds,
+            output_attentions,
+            output_hidden_states,
+            return_dict=True,
+            position_ids=position_ids,
+            token_type_ids=token_type_ids,
+        )
+        x = self.activation(self.vocab_transform(encoded.last_hidden_state))  # (batch, seq, dim)
+        table = self.get_input_embeddings().embedding[...]  # (vocab, dim)
+        logits = self.vocab_projector(self.vocab_layer_norm(x), table)  # (batch, seq, vocab)
+        loss = None if labels is None else losses.cross_entropy(logits, labels)
+        return self.output(MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions), return_dict)
+
+
+class FlaxDistilBertForSequenceClassification(FlaxDistilBertPreTrainedModel):
+    """DistilBERT that classifies or scores the whole input, from its first token.
+
+    `labels`: (batch,) class ids, (batch,) or (batch, num_labels) numbers for regression, or (batch, num_labels)
+    zeros and ones for several labels; see `losses.sequence_classification_loss`.
+    """
+
+    head = "ForSequenceClassification"
+
+    def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
+        layers = self.begin(config, **options)
+        self.distilbert = FlaxDistilBertModel(self.config, **layers.inner())
+        self.pre_classifier = layers.linear(config.dim, config.dim)
+        self.classifier = layers.linear(config.dim, config.num_labels)
+        self.dropout = layers.dropout(config.seq_classif_dropout)
+        self.post_init(layers)
+
+    def forward(
+        self,
+        input_ids: Array | None = None,
+        attention_mask: Array | None = None,
+        head_mask: Array | None = None,
+        inputs_embeds: Array | None = None,
+        labels: Array | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Array | None = None,
+        token_type_ids: Array | None = None,
+    ) -> SequenceClassifierOutput | tuple[Array, ...]:
+        """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
+        encoded = self.distilbert(
+            input_ids,
+            attention_mask,
+            head_mask,
+            inputs_embeds,
+            output_attentions,
+            output_hidden_states,
+            return_dict=True,
+            position_ids=position_ids,
+            token_type_ids=token_type_ids,
+        )
+        first = encoded.last_hidden_state[:, 0]  # (batch, dim)
+        logits = self.classifier(self.dropout(jax.nn.relu(self.pre_classifier(first))))  # (batch, num_labels)
+        loss = None if labels is None else losses.sequence_classification_loss(logits, labels, self.config)
+        output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
+        return self.output(output, return_dict)
+
+
+class FlaxDistilBertForMultipleChoice(FlaxDistilBertPreTrainedModel):
+    """DistilBERT that picks one of several continuations.
+
+    Ids, masks and positions are (batch, choices, seq), embeddings (batch, choices, seq, dim);
+    `labels` (batch,): the index of the right choice.
+    """
+
+    head = "ForMultipleChoice"
+
+    def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
+        layers = self.begin(config, **options)
+        self.distilbert = FlaxDistilBertModel(self.config, **layers.inner())
+        self.pre_classifier = layers.linear(config.dim, config.dim)
+        self.classifier = layers.linear(config.dim, 1)
+        self.dropout = layers.dropout(config.seq_classif_dropout)
+        self.post_init(layers)
+
+    def forward(
+        self,
+        input_ids: Array | None = None,
+        attention_mask: Array | None = None,
+        head_mask: Array | None = None,
+        inputs_embeds: Array | None = None,
+        labels: Array | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Array | None = None,
+        token_type_ids: Array | None = None,
+    ) -> MultipleChoiceModelOutput | tuple[Array, ...]:
+        """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
+        check_one_input(input_ids, inputs_embeds)
+        choices = check_choices(inputs_embeds.shape, 4) if input_ids is None else check_choices(input_ids.shape, 3)
+
+        def flat(x: Array | None) -> Array | None:
+            return x.reshape(-1, *x.shape[2:]) if x is not None and x.ndim > 2 else x  # (batch * choices, seq, ...)
+
+        encoded = self.distilbert(
+            flat(input_ids),
+            flat(attention_mask),
+            head_mask,
+            flat(inputs_embeds),
+            output_attentions,
+            output_hidden_states,
+            return_dict=True,
+            position_ids=flat(position_ids),
+            token_type_ids=flat(token_type_ids),
+        )
+        first = encoded.last_hidden_state[:, 0]  # (batch * choices, dim)
+        scores = self.classifier(self.dropout(jax.nn.relu(self.pre_classifier(first))))  # (batch * choices, 1)
+        logits = scores.reshape(-1, choices)  # (batch, choices)
+        loss = None if labels is None else losses.cross_entropy(logits, labels)
+        output = MultipleChoiceModelOutput(loss, logits, encoded.hidden_states, encoded.attentions)
+        return self.output(output, return_dict)
+
+
+class FlaxDistilBertForTokenClassification(FlaxDistilBertPreTrainedModel):
+    """DistilBERT that labels each token.
+
+    `labels` (batch, seq): class ids, -100 where nothing counts.
+    """
+
+    head = "ForTokenClassification"
+
+    def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
+        layers = self.begin(config, **options)
+        self.distilbert = FlaxDistilBertModel(self.config, **layers.inner())
+        self.dropout = layers.dropout(config.dropout)
+        self.classifier = layers.linear(config.dim, config.num_labels)
+        self.post_init(layers)
+
+    def forward(
+        self,
+        input_ids: Array | None = None,
+        attention_mask: Array | None = None,
+        head_mask: Array | None = None,
+        inputs_embeds: Array | None = None,
+        labels: Array | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Array | None = None,
+        token_type_ids: Array | None = None,
+    ) -> TokenClassifierOutput | tuple[Array, ...]:
+        """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
+        encoded = self.distilbert(
+            input_ids,
+            attention_mask,
+            head_mask,
+            inputs_embeds,
+            output_attentions,
+            output_hidden_states,
+            return_dict=True,
+            position_ids=position_ids,
+            token_type_ids=token_type_ids,
+        )
+        logits = self.classifier(self.dropout(encoded.last_hidden_state))  # (batch, seq, num_labels)
+        loss = None if labels is None else losses.cross_entropy(logits, labels)
+        output = TokenClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
+        return self.output(output, return_dict)
+
+
+class FlaxDistilBertForQuestionAnswering(FlaxDistilBertPreTrainedModel):
+    """DistilBERT that marks the answer to a question in a text.
+
+    `start_positions` and `end_positions` (batch,): first and last token of the answer; both or neither.
+    """
+
+    head = "ForQuestionAnswering"
+
+    def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
+        layers = self.begin(config, **options)
+        check_two_labels(config.num_labels)
+        self.distilbert = FlaxDistilBertModel(self.config, **layers.inner())
+        self.qa_outputs = layers.linear(config.dim, config.num_labels)
+        self.dropout = layers.dropout(config.qa_dropout)
+        self.post_init(layers)
+
+    def forward(
+        self,
+        input_ids: Array | None = None,
+        attention_mask: Array | None = None,
+        head_mask: Array | None = None,
+        inputs_embeds: Array | None = None,
+        start_positions: Array | None = None,
+        end_positions: Array | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Array | None = None,
+        token_type_ids: Array | None = None,
+    ) -> QuestionAnsweringModelOutput | tuple[Array, ...]:
+        """Return logits, and the loss where positions are given; see the class and `FlaxDistilBertModel.forward`."""
+        encoded = self.distilbert(
+            input_ids,
+            attention_mask,
+            head_mask,
+            inputs_embeds,
+            output_attentions,
+            output_hidden_states,
+            return_dict=True,
+            position_ids=position_ids,
+            token_type_ids=token_type_ids,
+        )
+        logits = self.qa_outputs(self.dropout(encoded.last_hidden_state))  # (batch, seq, 2)
+        start_logits, end_logits = logits[..., 0], logits[..., 1]  # (batch, seq) each
+        loss = None
+        if start_positions is not None and end_positions is not None:
+            loss = losses.question_answering_loss(start_logits, end_logits, start_positions, end_positions)
+        output = QuestionAnsweringModelOutput(loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions)
+        return self.output(output, return_dict)

@@ -1,0 +1,159 @@
+"""The task losses and the distillation triple loss: stateless functions that return scalar float32 means.
+
+Labels that are all ignored give 0, not NaN.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.lax import stop_gradient
+
+from distilbert_common import DistilBertConfig
+from distilbert_flax.checks import check_labels
+
+IGNORED = -100
+"""The label that counts for nothing."""
+
+
+def cross_entropy(logits: Array, labels: Array, ignored: int = IGNORED) -> Array:
+    """Mean cross-entropy over the labels that are not ignored.
+
+    Args:
+        logits: (..., classes).
+        labels: (...) integers.
+        ignored: The label that counts for nothing.
+
+    Returns:
+        A scalar; NaN where traced code brings a label that is no class, which cannot be refused there.
+
+    Raises:
+        InputError: A label is neither a class nor ignored.
+    """
+    classes = logits.shape[-1]
+    check_labels(labels, classes, ignored)
+    logits, labels = logits.reshape(-1, classes).astype(jnp.float32), jnp.ravel(labels)  # (rows, classes), (rows,)
+    counted = labels != ignored  # (rows,)
+    rows = jnp.arange(labels.size)
+    picked = jax.nn.log_softmax(logits).at[rows, jnp.where(counted, labels, 0)]
+    gains = picked.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)  # (rows,)
+    return -jnp.where(counted, gains, 0).sum() / jnp.maximum(counted.sum(), 1)
+
+
+def mean_squared_error(logits: Array, labels: Array) -> Array:
+    """Mean of squared differences; (batch, 1) logits meet (batch,) labels."""
+    labels = jnp.asarray(labels, jnp.float32)
+    return jnp.square(logits.astype(jnp.float32).reshape(labels.shape) - labels).mean()
+
+
+def binary_cross_entropy(logits: Array, labels: Array) -> Array:
+    """Mean binary cross-entropy of logits (batch, num_labels) with 0/1 labels of the same shape and any dtype."""
+    logits, labels = logits.astype(jnp.float32), jnp.asarray(labels, jnp.float32)
+    return -(labels * jax.nn.log_sigmoid(logits) + (1 - labels) * jax.nn.log_sigmoid(-logits)).mean()
+
+
+LOSSES = {
+    "regression": mean_squared_error,
+    "single_label_classification": cross_entropy,
+    "multi_label_classification": binary_cross_entropy,
+}
+
+
+def sequence_classification_loss(logits: Array, labels: Array, config: DistilBertConfig) -> Array:
+    """The loss of the config's problem type, or of the one that labels and `num_labels` imply.
+
+    One label means regression, integer labels (batch,) a single label, anything else several labels: transformers'
+    rule, except that the config is not changed, and that integer labels (batch, num_labels) count as several labels.
+    """
+    problem = config.problem_type
+    if problem is None:
+        single = not jnp.issubdtype(labels.dtype, jnp.floating) and labels.ndim < logits.ndim
+        problem = "single_label_classification" if single else "multi_label_classification"
+        problem = "regression" if config.num_labels == 1 else problem
+    return LOSSES[problem](logits, labels)
+
+
+def question_answering_loss(
+    start_logits: Array, end_logits: Array, start_positions: Array, end_positions: Array
+) -> Array:
+    """Mean of the cross-entropies of start and end, (batch, seq) logits and (batch,) or (batch, 1) positions.
+
+    A position past the end of the sequence or below 0 is ignored.
+    """
+    seq = start_logits.shape[1]
+
+    def one(logits: Array, positions: Array) -> Array:
+        positions = jnp.ravel(positions)  # (batch,)
+        return cross_entropy(logits, jnp.where((positions >= 0) & (positions < seq), positions, IGNORED))
+
+    return (one(start_logits, start_positions) + one(end_logits, end_positions)) / 2
+
+
+class DistillationLoss(NamedTuple):
+    """The triple loss and its unweighted parts, all scalar."""
+
+    total: Array
+    ce: Array
+    mlm: Array
+    cos: Array
+
+
+def distillation_loss(
+    student_logits: Array,
+    teacher_logits: Array,
+    labels: Array,
+    student_hidden: Array,
+    teacher_hidden: Array,
+    attention_mask: Array,
+    *,
+    temperature: float = 2.0,
+    alpha_ce: float = 5.0,
+    alpha_mlm: float = 2.0,
+    alpha_cos: float = 1.0,
+    restrict_ce_to_mask: bool = False,
+) -> DistillationLoss:
+    """The paper's loss: soft targets, masked LM and cosine (Sanh et al., arXiv 1910.01108, section 2).
+
+    Args:
+        student_logits: (batch, seq, vocab).
+        teacher_logits: (batch, seq, vocab); no gradient flows into the teacher.
+        labels: (batch, seq) integers, -100 where no token was masked.
+        student_hidden: (batch, seq, dim), the student's last hidden state.
+        teacher_hidden: (batch, seq, dim), the teacher's: the same width.
+        attention_mask: (batch, seq); zero marks padding, which counts nowhere.
+        temperature: Softening of both distributions.
+        alpha_ce: Weight of the soft-target loss.
+        alpha_mlm: Weight of the masked-LM loss.
+        alpha_cos: Weight of the cosine loss.
+        restrict_ce_to_mask: Whether soft targets count at masked tokens only.
+
+    Returns:
+        The weighted sum and the three parts; a part with no token to count is 0.
+    """
+    real = attention_mask != 0  # (batch, seq)
+    soft = real & (labels != IGNORED) if restrict_ce_to_mask else real  # (batch, seq)
+    ce = masked_mean(kl_divergence(student_logits, stop_gradient(teacher_logits), temperature), soft) * temperature**2
+    mlm = cross_entropy(student_logits, labels)
+    cos = masked_mean(1 - cosine(student_hidden, stop_gradient(teacher_hidden)), real)
+    return DistillationLoss(alpha_ce * ce + alpha_mlm * mlm + alpha_cos * cos, ce, mlm, cos)
+
+
+def kl_divergence(student_logits: Array, teacher_logits: Array, temperature: float) -> Array:
+    """KL(teacher, student) of the softened distributions: (batch, seq, vocab) twice -> (batch, seq)."""
+    student = jax.nn.log_softmax(student_logits.astype(jnp.float32) / temperature)
+    teacher = jax.nn.log_softmax(teacher_logits.astype(jnp.float32) / temperature)
+    return (jnp.exp(teacher) * (teacher - student)).sum(-1)  # (batch, seq)
+
+
+def cosine(a: Array, b: Array) -> Array:
+    """Cosine similarity with PyTorch's 1e-12 beside each squared norm: (..., dim) twice -> (...)."""
+    a, b = a.astype(jnp.float32), b.astype(jnp.float32)
+    return (a * b).sum(-1) / jnp.sqrt((jnp.square(a).sum(-1) + 1e-12) * (jnp.square(b).sum(-1) + 1e-12))
+
+
+def masked_mean(values: Array, mask: Array) -> Array:
+    """Mean of the values whose mask is True; 0 where there is none."""
+    return jnp.where(mask, values, 0).sum() / jnp.maximum(mask.sum(), 1)

@@ -1,0 +1,230 @@
+"""DistilBERT: embeddings, n transformer blocks, hidden states (Sanh et al., arXiv 1910.01108).
+
+Module and parameter names are those of transformers, so that the parameters of one fit the other.
+"""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from distilbert_common import BaseModelOutput, DistilBertConfig
+from distilbert_common.checks import check_one_input
+from distilbert_flax.activations import ACTIVATIONS
+from distilbert_flax.attention import eager_attention, expand_mask, sdpa_attention
+from distilbert_flax.checks import check_inputs
+from distilbert_flax.layers import Layers
+from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel, Options
+
+
+class Embeddings(nnx.Module):
+    """Word plus position embeddings, normalised, with dropout."""
+
+    def __init__(self, config: DistilBertConfig, layers: Layers) -> None:
+        self.word_embeddings = layers.embed(config.vocab_size, config.dim, padding_idx=config.pad_token_id)
+        self.position_embeddings = layers.embed(
+            config.max_position_embeddings, config.dim, frozen=config.sinusoidal_pos_embds
+        )
+        self.LayerNorm = layers.norm(config.dim)
+        self.dropout = layers.dropout(config.dropout)
+
+    def __call__(
+        self,
+        input_ids: Array | None = None,
+        inputs_embeds: Array | None = None,
+        position_ids: Array | None = None,
+    ) -> Array:
+        """Embed ids, or add positions to given word embeddings.
+
+        Args:
+            input_ids: (batch, seq) integers.
+            inputs_embeds: (batch, seq, dim), instead of ids.
+            position_ids: (batch, seq) or (1, seq) integers; 0, 1, 2, … when None.
+
+        Returns:
+            (batch, seq, dim).
+        """
+        words = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds  # (batch, seq, dim)
+        if position_ids is None:
+            position_ids = jnp.arange(words.shape[1])[None, :]  # (1, seq)
+        return self.dropout(self.LayerNorm(words + self.position_embeddings(position_ids)))
+
+
+class MultiHeadSelfAttention(nnx.Module):
+    """Self-attention over all heads at once, without dropout after `out_lin`."""
+
+    def __init__(self, config: DistilBertConfig, layers: Layers) -> None:
+        self.config = config
+        self.heads, self.head_dim = config.n_heads, config.dim // config.n_heads
+        self.dropout = layers.dropout(config.attention_dropout)
+        self.q_lin = layers.linear(config.dim, config.dim)
+        self.k_lin = layers.linear(config.dim, config.dim)
+        self.v_lin = layers.linear(config.dim, config.dim)
+        self.out_lin = layers.linear(config.dim, config.dim)
+
+    def split_heads(self, x: Array) -> Array:
+        """(batch, seq, heads * head_dim) -> (batch, heads, seq, head_dim)."""
+        x = x.reshape(*x.shape[:-1], self.heads, self.head_dim)  # (batch, seq, heads, head_dim)
+        return x.swapaxes(1, 2)  # (batch, heads, seq, head_dim)
+
+    def __call__(
+        self, x: Array, mask: Array | None, head_mask: Array | None = None, output_attentions: bool = False
+    ) -> tuple[Array, Array | None]:
+        """Attend.
+
+        Args:
+            x: (batch, seq, dim).
+            mask: What `expand_mask` returns, or None.
+            head_mask: Factor for the probabilities, broadcastable to (batch, heads, seq, seq).
+            output_attentions: Whether to return the probabilities; they, a head mask and dropout take the eager path.
+
+        Returns:
+            (batch, seq, dim), and the probabilities (batch, heads, seq, seq) or None.
+        """
+        query, key, value = (self.split_heads(lin(x)) for lin in (self.q_lin, self.k_lin, self.v_lin))
+        dropping = self.dropout.rate > 0 and not self.dropout.deterministic
+        probabilities = None
+        if output_attentions or head_mask is not None or dropping or self.config.attn_implementation == "eager":
+            context, probabilities = eager_attention(query, key, value, mask, self.dropout, head_mask)
+        else:
+            context = sdpa_attention(query, key, value, mask)
+        context = context.swapaxes(1, 2).reshape(x.shape)  # (batch, seq, heads * head_dim)
+        return self.out_lin(context), probabilities if output_attentions else None
+
+
+class FFN(nnx.Module):
+    """The position-wise feed-forward network: dim -> hidden_dim -> dim."""
+
+    def __init__(self, config: DistilBertConfig, layers: Layers) -> None:
+        self.lin1 = layers.linear(config.dim, config.hidden_dim)
+        self.lin2 = layers.linear(config.hidden_dim, config.dim)
+        self.activation = ACTIVATIONS[config.activation]
+        self.dropout = layers.dropout(config.dropout)
+
+    def __call__(self, x: Array) -> Array:
+        """(batch, seq, dim) -> (batch, seq, dim)."""
+        return self.dropout(self.lin2(self.activation(self.lin1(x))))
+
+
+class TransformerBlock(nnx.Module):
+    """Attention and feed-forward network, each with a residual sum and a LayerNorm after it."""
+
+    def __init__(self, config: DistilBertConfig, layers: Layers) -> None:
+        self.attention = MultiHeadSelfAttention(config, layers)
+        self.sa_layer_norm = layers.norm(config.dim)
+        self.ffn = FFN(config, layers)
+        self.output_layer_norm = layers.norm(config.dim)
+
+    def __call__(
+        self, x: Array, mask: Array | None, head_mask: Array | None = None, output_attentions: bool = False
+    ) -> tuple[Array, Array | None]:
+        """Arguments and results as `MultiHeadSelfAttention.__call__`."""
+        context, probabilities = self.attention(x, mask, head_mask, output_attentions)
+        x = self.sa_layer_norm(context + x)  # (batch, seq, dim)
+        return self.output_layer_norm(self.ffn(x) + x), probabilities
+
+
+class Transformer(nnx.Module):
+    """The stack of blocks."""
+
+    def __init__(self, config: DistilBertConfig, layers: Layers) -> None:
+        self.layer = nnx.List([TransformerBlock(config, layers) for _ in range(config.n_layers)])
+        self.gradient_checkpointing = False
+
+    def __call__(
+        self,
+        x: Array,
+        mask: Array | None,
+        head_mask: list[Array | None],
+        output_attentions: bool = False,
+        output_hidden_states: bool = False,
+    ) -> BaseModelOutput:
+        """Run the blocks.
+
+        Args:
+            x: (batch, seq, dim).
+            mask: What `expand_mask` returns, or None.
+            head_mask: One factor or None for each block.
+            output_attentions: Whether to collect each block's probabilities.
+            output_hidden_states: Whether to collect the embeddings and each block's output.
+        """
+        hidden_states: list[Array] = [x]
+        attentions: list[Array | None] = []
+        run = TransformerBlock.__call__
+        if self.gradient_checkpointing:
+            run = nnx.remat(run, static_argnums=4)
+        for block, block_head_mask in zip(self.layer, head_mask, strict=True):
+            x, probabilities = run(block, x, mask, block_head_mask, output_attentions)
+            hidden_states.append(x)
+            attentions.append(probabilities)
+        return BaseModelOutput(
+            x,
+            tuple(hidden_states) if output_hidden_states else None,
+            tuple(attentions) if output_attentions else None,
+        )
+
+
+class FlaxDistilBertModel(FlaxDistilBertPreTrainedModel):
+    """The bare model: ids in, hidden states out."""
+
+    head = "Model"
+
+    def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
+        layers = self.begin(config, **options)
+        self.embeddings = Embeddings(self.config, layers)
+        self.transformer = Transformer(self.config, layers)
+        self.post_init(layers)
+
+    def forward(
+        self,
+        input_ids: Array | None = None,
+        attention_mask: Array | None = None,
+        head_mask: Array | None = None,
+        inputs_embeds: Array | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Array | None = None,
+        token_type_ids: Array | None = None,
+    ) -> BaseModelOutput | tuple[Array, ...]:
+        """Encode a batch.
+
+        Args:
+            input_ids: (batch, seq) integers in the vocabulary; one outside gives an error, in traced code NaN.
+            attention_mask: (batch, seq), non-zero attends; or (batch, 1 or heads, seq, seq), see `expand_mask`.
+            head_mask: (heads,) or (n_layers, heads) factors for the attention probabilities.
+            inputs_embeds: (batch, seq, dim) instead of ids; positions are added to them.
+            output_attentions: Whether to return the probabilities; the config's choice when None.
+            output_hidden_states: Whether to return all hidden states; the config's choice when None.
+            return_dict: Whether to return a `ModelOutput` instead of a tuple; the config's choice when None.
+            position_ids: (batch, seq) or (1, seq) integers; 0, 1, 2, … when None.
+            token_type_ids: Accepted and ignored, with a warning where non-zero.
+
+        Returns:
+            last_hidden_state (batch, seq, dim), then hidden_states and attentions where asked for.
+
+        Raises:
+            InputError: Ids and embeddings both or neither given, too long an input, an id outside its table.
+        """
+        check_one_input(input_ids, inputs_embeds)
+        check_inputs(self.config, input_ids, inputs_embeds, position_ids, token_type_ids)
+        encoded = self.transformer(
+            self.embeddings(input_ids, inputs_embeds, position_ids),
+            None if attention_mask is None else expand_mask(attention_mask),
+            self.split_head_mask(head_mask),
+            self.config.output_attentions if output_attentions is None else output_attentions,
+            self.config.output_hidden_states if output_hidden_states is None else output_hidden_states,
+        )
+        return self.output(encoded, return_dict)
+
+    def split_head_mask(self, head_mask: Array | None) -> list[Array | None]:
+        """(heads,) or (n_layers, heads) -> n_layers of (1, heads, 1, 1)."""
+        if head_mask is None:
+            return [None] * self.config.n_layers
+        shape = (self.config.n_layers, self.config.n_heads)
+        factors = jnp.broadcast_to(jnp.asarray(head_mask, self.dtype), shape)  # (n_layers, heads)
+        return [factor[None, :, None, None] for factor in factors]  # (1, heads, 1, 1)
