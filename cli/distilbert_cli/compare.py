@@ -12,6 +12,7 @@ import numpy as np
 
 from distilbert_cli.frameworks import Arrays, Framework
 from distilbert_cli.tolerances import FRAMEWORKS as TOLERANCES
+from distilbert_cli.tolerances import Tolerance
 from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
 from distilbert_common.errors import CheckpointError, TokenizerError
 from distilbert_conversion import open_checkpoint
@@ -71,7 +72,7 @@ class Comparison:
     texts: tuple[str, ...]
     shape: tuple[int, ...]
     rows: tuple[Row, ...]
-    tolerance: tuple[float, str]
+    tolerance: Tolerance
 
     @property
     def agree(self) -> bool:
@@ -151,7 +152,7 @@ def compare(
         texts=texts if real_text else (),
         shape=inputs["input_ids"].shape,
         rows=tuple(measure(outputs, tolerance.value)),
-        tolerance=tuple(tolerance),
+        tolerance=tolerance,
     )
 
 

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from distilbert_cli.convert import convert
 from distilbert_cli.inspect import inspect
+from distilbert_cli.parity import parity
 from distilbert_cli.text import printable
 from distilbert_common.errors import DistilBertError
 
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 app.command()(convert)
 app.command()(inspect)
+app.command()(parity)
 
 
 def _show_version(wanted: bool) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from distilbert_cli.compare import SENTENCES, Comparison, compare
 from distilbert_cli.frameworks import DEVICES, choose
+from distilbert_cli.text import printable
 from distilbert_cli.tolerances import FRAMEWORKS as TOLERANCES
 from distilbert_common.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from distilbert_cli.compare import Comparison
 
 
 def parity(
@@ -28,6 +30,10 @@ def parity(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Run a checkpoint in several frameworks on the same text and compare every layer; exit 1 if they disagree."""
+    from rich.console import Console
+
+    from distilbert_cli.compare import SENTENCES, compare
+
     if device not in DEVICES:
         raise InputError(f"--device is {device!r}; expected {' or '.join(DEVICES)}")
     if dtype and dtype not in TOLERANCES:
@@ -54,8 +60,13 @@ def parity(
 
 def show(result: Comparison, console: Console) -> None:
     """Print a comparison as a table: a row for each output, a column for each pair of frameworks."""
+    from rich.markup import escape
+    from rich.table import Table
+
     pairs = list(result.rows[0].differences)
-    table = Table(title=f"largest absolute difference, {escape(result.source)} ({result.dialect}, {result.head})")
+    table = Table(
+        title=f"largest absolute difference, {escape(printable(result.source))} ({result.dialect}, {result.head})"
+    )
     table.add_column("output")
     table.add_column("largest value", justify="right")
     for pair in pairs:

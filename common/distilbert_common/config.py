@@ -192,8 +192,8 @@ class DistilBertConfig:
         label2id: Mapping[str, Any] | None,
     ) -> None:
         if id2label is None:
-            default = len(label2id) if label2id else 2
-            self.num_labels = default if num_labels is None else num_labels
+            implied = len(label2id) if label2id else 2
+            self.num_labels = implied if num_labels is None else num_labels
             if label2id and len(label2id) == self.num_labels:
                 self.id2label = {int(i): label for label, i in label2id.items()}
         else:
