@@ -1,0 +1,35 @@
+"""DistilBERT in Keras 3: drop-in for the TensorFlow classes of transformers, on any Keras backend."""
+
+from distilbert_common import OUTPUT_TYPES, DistilBertConfig
+from distilbert_common.frameworks import require
+
+require("tf")
+
+from distilbert_tf.arrays import register_output
+from distilbert_tf.heads import (
+    TFDistilBertForMaskedLM,
+    TFDistilBertForMultipleChoice,
+    TFDistilBertForQuestionAnswering,
+    TFDistilBertForSequenceClassification,
+    TFDistilBertForTokenClassification,
+)
+from distilbert_tf.losses import DistillationLoss, distillation_loss
+from distilbert_tf.modeling import TFDistilBertMainLayer, TFDistilBertModel
+from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
+
+for output_type in OUTPUT_TYPES:
+    register_output(output_type)
+
+__all__ = [
+    "DistilBertConfig",
+    "DistillationLoss",
+    "TFDistilBertForMaskedLM",
+    "TFDistilBertForMultipleChoice",
+    "TFDistilBertForQuestionAnswering",
+    "TFDistilBertForSequenceClassification",
+    "TFDistilBertForTokenClassification",
+    "TFDistilBertMainLayer",
+    "TFDistilBertModel",
+    "TFDistilBertPreTrainedModel",
+    "distillation_loss",
+]

@@ -1,0 +1,96 @@
+"""Tensors of any Keras backend, their dtypes, NumPy arrays, and the outputs as trees."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+import keras
+import ml_dtypes
+import numpy as np
+
+from distilbert_common import ModelOutput
+from distilbert_common.errors import InputError
+
+Tensor: TypeAlias = Any
+"""A tensor of Keras' backend, a `keras.KerasTensor` while a model is composed, or, given to a model, an array."""
+
+
+def to_array(variable: keras.Variable) -> np.ndarray:
+    """Return the variable's values in its own dtype; PyTorch has no NumPy form of bfloat16 and goes by float32."""
+    array = keras.ops.convert_to_numpy(variable.value)
+    return array.astype(ml_dtypes.bfloat16) if variable.dtype == "bfloat16" else array
+
+
+def as_policy(dtype: Any, default: str) -> keras.DTypePolicy:
+    """Return the dtype policy of a name such as "float16" or "mixed_bfloat16", a dtype or a policy.
+
+    None and "auto" give Keras' global policy where its variables have the dtype `default`, or else that dtype's.
+
+    Raises:
+        InputError: The dtype is no floating-point one that Keras knows.
+    """
+    if dtype is None or dtype == "auto":
+        policy = keras.config.dtype_policy()
+        return policy if policy.variable_dtype == default else keras.DTypePolicy(default)
+    try:
+        known = isinstance(dtype, (str, keras.DTypePolicy))
+        policy = keras.dtype_policies.get(dtype if known else keras.backend.standardize_dtype(dtype))
+    except (TypeError, ValueError):
+        policy = None
+    if policy is None or not keras.backend.is_float_dtype(policy.compute_dtype):
+        raise InputError(f"dtype is {dtype!r}; expected a floating-point dtype or policy such as 'mixed_bfloat16'")
+    return policy
+
+
+def register_output(output_type: type[ModelOutput]) -> None:
+    """Make an output type a tree with the fields that it has as children, for Keras and for its backend."""
+
+    def flatten(output: ModelOutput) -> tuple[list[Any], tuple[str, ...]]:
+        return list(output.values()), tuple(output)
+
+    def unflatten(names: Iterable[str], children: Iterable[Any]) -> ModelOutput:
+        output = output_type()  # any object may stand in a tree: nothing may look at the values
+        for name, child in zip(names, children, strict=True):
+            output[name] = child
+        return output
+
+    for register in _REGISTER[keras.backend.backend()]:
+        with contextlib.suppress(ValueError):  # another family, or an earlier import, has done it
+            register(output_type, flatten, unflatten)
+
+
+Flatten: TypeAlias = Callable[[ModelOutput], tuple[list[Any], tuple[str, ...]]]
+Unflatten: TypeAlias = Callable[[Iterable[str], Iterable[Any]], ModelOutput]
+
+
+def _register_keras(output_type: type[ModelOutput], flatten: Flatten, unflatten: Unflatten) -> None:
+    import optree
+
+    optree.register_pytree_node(output_type, flatten, unflatten, namespace="keras")
+
+
+def _register_jax(output_type: type[ModelOutput], flatten: Flatten, unflatten: Unflatten) -> None:
+    import jax
+
+    jax.tree_util.register_pytree_node(output_type, flatten, unflatten)
+
+
+def _register_torch(output_type: type[ModelOutput], flatten: Flatten, unflatten: Unflatten) -> None:
+    from torch.utils import _pytree
+
+    _pytree.register_pytree_node(
+        output_type,
+        flatten,
+        lambda children, names: unflatten(names, children),
+        serialized_type_name=f"distilbert.{output_type.__name__}",
+    )
+
+
+_REGISTER = {
+    "tensorflow": (_register_keras,),
+    "jax": (_register_keras, _register_jax),
+    "torch": (_register_torch,),
+}
+"""Keras takes trees from optree, on PyTorch from PyTorch; TensorFlow takes any mapping for a tree."""

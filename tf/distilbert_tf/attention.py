@@ -1,0 +1,118 @@
+"""The masking rule and the attention implementations.
+
+Every function takes and returns (batch, heads, seq, head_dim). Scores are scaled by 1/sqrt(head_dim), the softmax
+runs in float32, and a masked score is float32's lowest finite value: a row with nothing to attend to attends
+uniformly, as in transformers 4 (PR 15326), and is never NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import ops
+
+from distilbert_common.errors import InputError
+from distilbert_tf.arrays import Tensor
+
+MASKED_SCORE = float(np.finfo(np.float32).min)
+"""The value of a masked score: the lowest finite float32."""
+
+FLOAT16_LOWEST = float(np.finfo(np.float16).min)
+
+
+def expand_mask(attention_mask: Tensor) -> Tensor:
+    """Bring any mask into one form.
+
+    Args:
+        attention_mask: (batch, seq), where every non-zero value attends; or (batch, 1 or heads, seq, seq), where
+            non-zero integers and True attend, and floats are added to the scores, as in transformers 5.
+
+    Returns:
+        bool, True attends, or float32 to be added; broadcastable to (batch, heads, seq, seq).
+
+    Raises:
+        InputError: The mask has neither 2 nor 4 axes.
+    """
+    axes = len(attention_mask.shape)
+    if axes == 2:
+        return ops.cast(attention_mask, "bool")[:, None, None, :]  # (batch, 1, 1, seq)
+    if axes == 4:
+        additive = keras.backend.is_float_dtype(attention_mask.dtype)
+        if additive:
+            return ops.maximum(ops.cast(attention_mask, "float32"), MASKED_SCORE)
+        return ops.cast(attention_mask, "bool")
+    raise InputError(
+        f"attention_mask has shape {tuple(attention_mask.shape)}; "
+        "expected (batch, seq) or (batch, 1 or heads, seq, seq)"
+    )
+
+
+def is_bool(mask: Tensor) -> bool:
+    """Whether a mask of `expand_mask` says who attends, not what is added."""
+    return keras.backend.standardize_dtype(mask.dtype) == "bool"
+
+
+def eager_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    dropout: Callable[[Tensor], Tensor] | None = None,
+    head_mask: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Attention step by step, with its probabilities.
+
+    Args:
+        query: (batch, heads, seq, head_dim).
+        key: (batch, heads, seq, head_dim).
+        value: (batch, heads, seq, head_dim).
+        mask: What `expand_mask` returns, or None where all attends.
+        dropout: What zeroes some of the probabilities.
+        head_mask: Factor for each head's probabilities, broadcastable to (batch, heads, seq, seq).
+
+    Returns:
+        The context (batch, heads, seq, head_dim) and the probabilities (batch, heads, seq, seq) after dropout
+        and head mask, as transformers returns them.
+    """
+    query = query / math.sqrt(query.shape[-1])
+    scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))  # (batch, heads, seq, seq)
+    scores = ops.cast(scores, "float32")
+    if mask is not None:
+        scores = ops.where(mask, scores, MASKED_SCORE) if is_bool(mask) else scores + mask
+    probabilities = ops.softmax(scores, axis=-1)  # (batch, heads, seq, seq)
+    if dropout is not None:
+        probabilities = dropout(probabilities)
+    probabilities = ops.cast(probabilities, value.dtype)
+    if head_mask is not None:
+        probabilities = probabilities * head_mask
+    return ops.matmul(probabilities, value), probabilities
+
+
+def sdpa_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    dropout: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Attention by the fused kernels of Keras' backend: `eager_attention` without the probabilities.
+
+    TensorFlow has no such kernel and Keras' stand-in for it is slower than `eager_attention`, which XLA fuses; and
+    no kernel of Keras drops probabilities. So both take the steps one by one.
+    """
+    if dropout is not None or keras.backend.backend() == "tensorflow":
+        return eager_attention(query, key, value, mask, dropout)[0]
+    bias = None if mask is None else ops.where(mask, 0.0, MASKED_SCORE) if is_bool(mask) else mask
+    if mask is not None and keras.backend.standardize_dtype(query.dtype) == "float16":
+        # float16 has no value low enough to drown a score: a row with nothing to attend to gets zero queries, whose
+        # scores are all equal, and an open mask
+        open_rows = ops.max(bias, axis=-1, keepdims=True) > FLOAT16_LOWEST  # (batch, 1 or heads, 1 or seq, 1)
+        query = query * ops.cast(open_rows, query.dtype)
+        bias = ops.where(open_rows, ops.maximum(bias, FLOAT16_LOWEST), 0.0)
+    query, key, value = (ops.transpose(x, (0, 2, 1, 3)) for x in (query, key, value))  # (batch, seq, heads, head_dim)
+    query = query / math.sqrt(query.shape[-1])
+    context = ops.dot_product_attention(query, key, value, bias=bias, scale=1.0)
+    return ops.transpose(context, (0, 2, 1, 3))  # (batch, heads, seq, head_dim)

@@ -1,0 +1,36 @@
+"""The calling styles of transformers' TF classes: keywords, one dict, one list, or arguments in order."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+FLAGS = ("output_attentions", "output_hidden_states", "return_dict", "training")
+"""The arguments that are no tensors."""
+
+
+def bind(call: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn the arguments of one call into keywords; those that are None are left out.
+
+    Args:
+        call: The method that is to be called.
+        args: Arguments in order; or one mapping of them by name; or one list or tuple of them in order.
+        kwargs: Arguments by name.
+
+    Raises:
+        TypeError: A name is unknown or given twice, or a tensor is none.
+    """
+    if args and isinstance(args[0], Mapping):
+        twice = sorted(set(args[0]) & set(kwargs))
+        if len(args) > 1 or twice:
+            raise TypeError(f"{f'{twice[0]!r} is' if twice else 'arguments are'} given beside the dict and in it")
+        args, kwargs = (), {**args[0], **kwargs}
+    elif len(args) == 1 and isinstance(args[0], (list, tuple)):
+        args = tuple(args[0])
+    bound = inspect.signature(call).bind(*args, **kwargs).arguments
+    given = {name: value for name, value in bound.items() if value is not None}
+    for name, value in given.items():
+        if name not in FLAGS and not hasattr(value, "shape"):
+            raise TypeError(f"{name} is a {type(value).__name__}; expected a tensor or an array")
+    return given

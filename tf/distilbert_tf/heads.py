@@ -1,0 +1,314 @@
+"""The five task models: the bare model, a head, and its loss when labels are given.
+
+Arguments, their order, outputs and layer names are those of transformers. Each `call` takes what
+`TFDistilBertModel.call` takes, and labels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+from distilbert_common import (
+    DistilBertConfig,
+    MaskedLMOutput,
+    MultipleChoiceModelOutput,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutput,
+    TokenClassifierOutput,
+)
+from distilbert_common.checks import check_choices, check_two_labels
+from distilbert_tf import losses
+from distilbert_tf.activations import ACTIVATIONS
+from distilbert_tf.arrays import Tensor
+from distilbert_tf.layers import Projector, serialisable
+from distilbert_tf.modeling import TFDistilBertMainLayer
+from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
+
+
+@serialisable
+class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
+    """DistilBERT that predicts the token at each position.
+
+    `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts.
+    """
+
+    head = "ForMaskedLM"
+
+    def __init__(self, config: DistilBertConfig, **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        self.activation = ACTIVATIONS[config.activation]
+        self.distilbert = TFDistilBertMainLayer(self.config, **self.options("distilbert"))
+        self.vocab_transform = self.linear("vocab_transform", config.dim)
+        self.vocab_layer_norm = self.norm("vocab_layer_norm")
+        self.vocab_projector = Projector(self.config, **self.options("vocab_projector"))
+        self.post_init()
+
+    def task_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of logits and labels."""
+        return losses.cross_entropy(logits, labels)
+
+    def call(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        training: bool | None = None,
+    ) -> MaskedLMOutput | tuple[Tensor, ...]:
+        """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
+        encoded = self.distilbert(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            head_mask=head_mask,
+            inputs_embeds=inputs_embeds,
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
+            position_ids=position_ids,
+        )
+        x = self.activation(self.vocab_transform(encoded.last_hidden_state))  # (batch, seq, dim)
+        table = ops.convert_to_tensor(self.get_input_embeddings().embeddings)  # (vocab, dim)
+        logits = self.vocab_projector(self.vocab_layer_norm(x), table)  # (batch, seq, vocab)
+        loss = None if labels is None else self.task_loss(logits, labels)
+        return self.result(MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions), return_dict)
+
+
+@serialisable
+class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
+    """DistilBERT that classifies or scores the whole input, from its first token.
+
+    `labels`: (batch,) class ids, (batch,) or (batch, num_labels) numbers for regression, or (batch, num_labels)
+    zeros and ones for several labels; see `losses.sequence_classification_loss`.
+    """
+
+    head = "ForSequenceClassification"
+
+    def __init__(self, config: DistilBertConfig, **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        self.distilbert = TFDistilBertMainLayer(self.config, **self.options("distilbert"))
+        self.pre_classifier = self.linear("pre_classifier", config.dim)
+        self.classifier = self.linear("classifier", config.num_labels)
+        self.dropout = self.drop("dropout", config.seq_classif_dropout)
+        self.post_init()
+
+    def task_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of logits and labels."""
+        return losses.sequence_classification_loss(logits, labels, self.config)
+
+    def call(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        training: bool | None = None,
+    ) -> SequenceClassifierOutput | tuple[Tensor, ...]:
+        """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
+        encoded = self.distilbert(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            head_mask=head_mask,
+            inputs_embeds=inputs_embeds,
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
+            position_ids=position_ids,
+        )
+        first = encoded.last_hidden_state[:, 0]  # (batch, dim)
+        logits = self.classifier(self.dropout(ops.relu(self.pre_classifier(first))))  # (batch, num_labels)
+        loss = None if labels is None else self.task_loss(logits, labels)
+        output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
+        return self.result(output, return_dict)
+
+
+@serialisable
+class TFDistilBertForMultipleChoice(TFDistilBertPreTrainedModel):
+    """DistilBERT that picks one of several continuations.
+
+    Ids, masks and positions are (batch, choices, seq), embeddings (batch, choices, seq, dim);
+    `labels` (batch,): the index of the right choice.
+    """
+
+    head = "ForMultipleChoice"
+    input_axes = 3
+
+    def __init__(self, config: DistilBertConfig, **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        self.distilbert = TFDistilBertMainLayer(self.config, **self.options("distilbert"))
+        self.pre_classifier = self.linear("pre_classifier", config.dim)
+        self.classifier = self.linear("classifier", 1)
+        self.dropout = self.drop("dropout", config.seq_classif_dropout)
+        self.post_init()
+
+    def check(self, input_ids: Any = None, inputs_embeds: Any = None, **arguments: Any) -> None:
+        """Check one call before any compute, the choices axis too."""
+        super().check(input_ids=input_ids, inputs_embeds=inputs_embeds, **arguments)
+        shape, axes = (inputs_embeds.shape, 4) if input_ids is None else (input_ids.shape, 3)
+        check_choices(tuple(0 if size is None else size for size in shape), axes)
+
+    def task_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of logits and labels."""
+        return losses.cross_entropy(logits, labels)
+
+    def call(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        training: bool | None = None,
+    ) -> MultipleChoiceModelOutput | tuple[Tensor, ...]:
+        """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
+        choices = ops.shape(inputs_embeds if input_ids is None else input_ids)[1]
+
+        def flat(x: Tensor | None) -> Tensor | None:
+            many = x is not None and len(x.shape) > 2
+            return ops.reshape(x, (-1, *ops.shape(x)[2:])) if many else x  # (batch * choices, seq, ...)
+
+        encoded = self.distilbert(
+            input_ids=flat(input_ids),
+            attention_mask=flat(attention_mask),
+            head_mask=head_mask,
+            inputs_embeds=flat(inputs_embeds),
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
+            position_ids=flat(position_ids),
+        )
+        first = encoded.last_hidden_state[:, 0]  # (batch * choices, dim)
+        scores = self.classifier(self.dropout(ops.relu(self.pre_classifier(first))))  # (batch * choices, 1)
+        logits = ops.reshape(scores, (-1, choices))  # (batch, choices)
+        loss = None if labels is None else self.task_loss(logits, labels)
+        output = MultipleChoiceModelOutput(loss, logits, encoded.hidden_states, encoded.attentions)
+        return self.result(output, return_dict)
+
+
+@serialisable
+class TFDistilBertForTokenClassification(TFDistilBertPreTrainedModel):
+    """DistilBERT that labels each token.
+
+    `labels` (batch, seq): class ids, -100 where nothing counts.
+    """
+
+    head = "ForTokenClassification"
+
+    def __init__(self, config: DistilBertConfig, **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        self.distilbert = TFDistilBertMainLayer(self.config, **self.options("distilbert"))
+        self.dropout = self.drop("dropout", config.dropout)
+        self.classifier = self.linear("classifier", config.num_labels)
+        self.post_init()
+
+    def task_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of logits and labels."""
+        return losses.cross_entropy(logits, labels)
+
+    def call(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        training: bool | None = None,
+    ) -> TokenClassifierOutput | tuple[Tensor, ...]:
+        """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
+        encoded = self.distilbert(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            head_mask=head_mask,
+            inputs_embeds=inputs_embeds,
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
+            position_ids=position_ids,
+        )
+        logits = self.classifier(self.dropout(encoded.last_hidden_state))  # (batch, seq, num_labels)
+        loss = None if labels is None else self.task_loss(logits, labels)
+        output = TokenClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
+        return self.result(output, return_dict)
+
+
+@serialisable
+class TFDistilBertForQuestionAnswering(TFDistilBertPreTrainedModel):
+    """DistilBERT that marks the answer to a question in a text.
+
+    `start_positions` and `end_positions` (batch,): first and last token of the answer; both or neither.
+    """
+
+    head = "ForQuestionAnswering"
+    logit_names = ("start_logits", "end_logits")
+    label_names = ("start_positions", "end_positions")
+
+    def __init__(self, config: DistilBertConfig, **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        check_two_labels(config.num_labels)
+        self.distilbert = TFDistilBertMainLayer(self.config, **self.options("distilbert"))
+        self.qa_outputs = self.linear("qa_outputs", config.num_labels)
+        self.dropout = self.drop("dropout", config.qa_dropout)
+        self.post_init()
+
+    def task_loss(
+        self, start_logits: Tensor, end_logits: Tensor, start_positions: Tensor, end_positions: Tensor
+    ) -> Tensor:
+        """Return the loss of logits and positions."""
+        return losses.question_answering_loss(start_logits, end_logits, start_positions, end_positions)
+
+    def call(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        start_positions: Tensor | None = None,
+        end_positions: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        training: bool | None = None,
+    ) -> QuestionAnsweringModelOutput | tuple[Tensor, ...]:
+        """Return logits, and the loss where positions are given; see the class and `TFDistilBertModel.call`."""
+        encoded = self.distilbert(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            head_mask=head_mask,
+            inputs_embeds=inputs_embeds,
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
+            position_ids=position_ids,
+        )
+        logits = self.qa_outputs(self.dropout(encoded.last_hidden_state))  # (batch, seq, 2)
+        start_logits, end_logits = logits[..., 0], logits[..., 1]  # (batch, seq) each
+        loss = None
+        if start_positions is not None and end_positions is not None:
+            loss = self.task_loss(start_logits, end_logits, start_positions, end_positions)
+        output = QuestionAnsweringModelOutput(loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions)
+        return self.result(output, return_dict)

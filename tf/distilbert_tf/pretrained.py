@@ -1,0 +1,228 @@
+"""The base class of all models: loading, saving, initialisation, and what holds for every head."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import keras
+import numpy as np
+
+from distilbert_common import DistilBertConfig, ModelOutput
+from distilbert_common.checks import check_one_input
+from distilbert_common.errors import ConfigError, InputError
+from distilbert_common.files import HUB_OPTIONS
+from distilbert_conversion import LoadReport, expected, load_weights, open_checkpoint, save_checkpoint, weight_row
+from distilbert_tf.arrays import as_policy, to_array
+from distilbert_tf.calling import bind
+from distilbert_tf.checks import check_inputs
+from distilbert_tf.layers import Configured, initializer
+from distilbert_tf.training import TaskTraining
+
+ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
+
+DIALECTS = {"h5": "tf-h5", "safetensors": "tf-safetensors", "keras": "keras"}
+"""The formats of `save_pretrained`."""
+
+VARIABLES = {"weight": ("kernel", "embeddings", "gamma"), "bias": ("bias", "beta")}
+"""The attributes of Keras layers that hold what PyTorch calls weight and bias."""
+
+
+class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
+    """What all DistilBERT models share.
+
+    Args:
+        config: The sizes; the model keeps a copy.
+        **kwargs: Keras' `name`, `trainable`, and `dtype`: a dtype or a policy such as "mixed_float16".
+    """
+
+    config_class: ClassVar[type[DistilBertConfig]] = DistilBertConfig
+    base_model_prefix: ClassVar[str] = "distilbert"
+    main_input_name: ClassVar[str] = "input_ids"
+    head: ClassVar[str]
+    load_report: LoadReport | None = None
+
+    def __init__(self, config: DistilBertConfig, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+        if not isinstance(config, DistilBertConfig):
+            raise TypeError(f"config is a {type(config).__name__}; expected a DistilBertConfig")
+        self.config = config.updated(attn_implementation=config.attn_implementation or "sdpa")
+        if self.config.attn_implementation not in ATTENTION_IMPLEMENTATIONS:
+            raise ConfigError(
+                f"attn_implementation is {self.config.attn_implementation!r}; "
+                f"it must be one of {', '.join(ATTENTION_IMPLEMENTATIONS)}"
+            )
+
+    @property
+    def base_model(self) -> keras.layers.Layer:
+        """The bare model inside."""
+        return getattr(self, self.base_model_prefix)
+
+    def __dir__(self) -> list[str]:
+        # Keras stores what it finds here under the first name that it has: `distilbert`, not `base_model`
+        return [name for name in super().__dir__() if name != "base_model"]
+
+    def num_parameters(self, only_trainable: bool = False) -> int:
+        """Count parameters; a tied one counts once."""
+        return sum(prod(v.shape) for v in self.weights if v.trainable or not only_trainable)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Check the arguments and call the model; they come as keywords, one dict, one list, or in order."""
+        arguments = bind(self.call, args, kwargs)
+        self.check(**arguments)
+        return super().__call__(**arguments)
+
+    def check(
+        self,
+        input_ids: Any = None,
+        inputs_embeds: Any = None,
+        position_ids: Any = None,
+        token_type_ids: Any = None,
+        **_: Any,
+    ) -> None:
+        """Check one call before any compute; see `check_inputs`."""
+        check_one_input(input_ids, inputs_embeds)
+        check_inputs(self.config, input_ids, inputs_embeds, position_ids, token_type_ids)
+
+    def stateless_call(
+        self,
+        trainable_variables: Any,
+        non_trainable_variables: Any,
+        *args: Any,
+        return_losses: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Call the model as a pure function of its variables, as Keras' JAX backend does."""
+        arguments = bind(self.call, args, kwargs)
+        return super().stateless_call(
+            trainable_variables, non_trainable_variables, return_losses=return_losses, **arguments
+        )
+
+    def result(self, output: ModelOutput, return_dict: bool | None) -> Any:
+        """Return the output as it is, or as a tuple where the call or the config asks for one."""
+        return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
+
+    # Initialisation.
+
+    def post_init(self) -> None:
+        """Create all weights, with their initial values; the last line of every constructor."""
+        self.build()
+
+    def build(self, input_shape: Any = None) -> None:
+        """Create the weights of the parts that have none; the constructor calls it."""
+        for part in self.layers:
+            if not part.built:
+                part.build((None, None, self.config.dim))
+
+    def named_variables(self) -> Iterator[tuple[str, keras.Variable]]:
+        """Yield every stored weight with its bare canonical name: PyTorch's, without the prefix of the backbone."""
+        for name in expected(self.config, self.head):
+            *path, leaf = name.split(".")
+            part = self.base_model if weight_row(name, self.head).backbone else self
+            for step in path:
+                part = part[int(step)] if step.isdecimal() else getattr(part, step)
+            yield name, next(getattr(part, variable) for variable in VARIABLES[leaf] if hasattr(part, variable))
+
+    def get_input_embeddings(self) -> keras.layers.Embedding:
+        """Return the word embeddings."""
+        return self.base_model.embeddings.word_embeddings
+
+    def get_output_embeddings(self) -> keras.layers.Layer | None:
+        """Return the masked-LM projector, or None for a model without one."""
+        return getattr(self, "vocab_projector", None)
+
+    def gradient_checkpointing_enable(self) -> None:
+        """Keep only each block's input for the backward pass and compute the rest again: the same gradients."""
+        self.base_model.transformer.gradient_checkpointing = True
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Keep all activations for the backward pass again."""
+        self.base_model.transformer.gradient_checkpointing = False
+
+    # Loading and saving.
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path,
+        *,
+        config: DistilBertConfig | None = None,
+        dtype: Any = None,
+        torch_dtype: Any = None,
+        output_loading_info: bool = False,
+        ignore_mismatched_sizes: bool = False,
+        **kwargs: Any,
+    ) -> Self | tuple[Self, LoadReport]:
+        """Load a checkpoint of any dialect: PyTorch, TensorFlow or Flax names, safetensors, bin, h5 or msgpack.
+
+        Args:
+            name_or_path: A directory, a weights file, or a hub id.
+            config: The config to use instead of the checkpoint's.
+            dtype: The dtype of the variables, or a policy such as "mixed_bfloat16"; the checkpoint's own dtype when
+                None or "auto", with Keras' global policy where that has variables of this dtype.
+            torch_dtype: Another name of `dtype`.
+            output_loading_info: Whether to return the LoadReport beside the model.
+            ignore_mismatched_sizes: Whether weights of another shape are left at their initial values.
+            **kwargs: `cache_dir`, `revision`, `token`, `local_files_only`, `subfolder` for the hub;
+                `attn_implementation`; any config field, which replaces the checkpoint's.
+
+        Returns:
+            The model, with its `load_report`.
+
+        Raises:
+            CheckpointError: There is no checkpoint, or it is damaged, or a backbone weight is missing or misshapen.
+            TypeError: A keyword is neither an option nor a config field.
+        """
+        hub = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
+        with open_checkpoint(name_or_path, **hub) as checkpoint:
+            config = (config or checkpoint.config()).updated(**kwargs)
+            model = cls(config.updated(initializer_range=0.0), dtype=as_policy(dtype or torch_dtype, checkpoint.dtype))
+            model.config.initializer_range = config.initializer_range
+            variables = dict(model.named_variables())
+
+            def assign(name: str, array: np.ndarray) -> None:
+                variables[name].assign(in_layout(name, array, cls.head))
+
+            report = load_weights(checkpoint, config, cls.head, assign, ignore_mismatched_sizes=ignore_mismatched_sizes)
+        for name in variables.keys() - set(report.loaded):  # a new head, or a weight of another shape
+            variable = variables[name]
+            variable.assign(initializer(name, config)(variable.shape, variable.dtype))
+        model.load_report = report
+        if report.message():
+            warnings.warn(report.message(), stacklevel=2)
+        return (model, report) if output_loading_info else model
+
+    def save_pretrained(
+        self,
+        save_directory: str | Path,
+        *,
+        max_shard_size: int | str | None = "5GB",
+        safe_serialization: bool = False,
+        format: str | None = None,
+    ) -> None:
+        """Write config and weights, as files that transformers opens, or Keras.
+
+        Args:
+            save_directory: Made where it is missing.
+            max_shard_size: Largest size of one file, in bytes or as "2GB".
+            safe_serialization: Whether to write safetensors, or else `tf_model.h5`.
+            format: "h5", "safetensors", or "keras" for the `model.weights.h5` of Keras' own `load_weights`.
+        """
+        format = format or ("safetensors" if safe_serialization else "h5")
+        if format not in DIALECTS:
+            raise InputError(f"format is {format!r}; expected one of {', '.join(DIALECTS)}")
+        arrays = {name: in_layout(name, to_array(v), self.head) for name, v in self.named_variables()}
+        architecture = type(self).__name__.removeprefix("TF")
+        config = self.config.updated(architectures=[architecture], dtype=self.variable_dtype)
+        config.save_pretrained(save_directory)
+        save_checkpoint(
+            save_directory, arrays, config, self.head, dialect=DIALECTS[format], max_shard_size=max_shard_size
+        )
+
+
+def in_layout(name: str, array: np.ndarray, head: str) -> np.ndarray:
+    """Turn a weight from PyTorch's layout into Keras', or back."""
+    return array.T if weight_row(name, head).transform == "transpose" else array
