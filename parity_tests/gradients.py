@@ -16,10 +16,11 @@ ZERO_BY_SYMMETRY = {
     "ForSequenceClassification": ("k_lin.bias",),
     "ForMultipleChoice": ("k_lin.bias", "classifier.bias"),
     "ForTokenClassification": ("k_lin.bias",),
-    "ForQuestionAnswering": ("k_lin.bias", "qa_outputs.bias"),
+    "ForQuestionAnswering": ("k_lin.bias", "qa_outputs.bias", "layer.{last}.output_layer_norm.bias"),
 }
 """Parameters whose gradient is exactly zero, so that only rounding is left of it: a softmax does not change when all
-its scores move together, as a key bias moves all scores of one query, and an output bias all choices or positions."""
+its scores move together. A key bias moves all scores of one query; an output bias all choices or positions, and so
+does the last bias before a linear output. `{last}` is the last layer."""
 
 
 def pt_gradients(model: Any, inputs: Arrays) -> Arrays:
@@ -48,11 +49,12 @@ def flax_gradients(model: Any, inputs: Arrays) -> Arrays:
     import jax
     from flax.traverse_util import flatten_dict
 
-    from distilbert_conversion import canonical_name
+    from distilbert_conversion import DIALECTS
 
+    bare_name = DIALECTS["flax-msgpack"].bare_name
     gradients = jax.grad(lambda params: model(**inputs, params=params).loss)(model.params)
-    flat = {path.removeprefix("distilbert/"): np.asarray(g) for path, g in flatten_dict(gradients, sep="/").items()}
-    return _canonical({canonical_name(path, "flax"): g for path, g in flat.items()}, model.head)
+    flat = flatten_dict(gradients, sep="/")
+    return _canonical({bare_name(path): np.asarray(g) for path, g in flat.items()}, model.head)
 
 
 def _canonical(gradients: Arrays, head: str) -> Arrays:

@@ -53,9 +53,7 @@ def gradient_difference(config: Path, head: str, framework: str) -> float:
     expected = load_file(config / head / "grads.safetensors")
     assert found.keys() - expected.keys() == set() or framework == "flax"
     assert expected.keys() <= found.keys()
+    zero = tuple(name.format(last=model.config.n_layers - 1) for name in ZERO_BY_SYMMETRY[head])
     overall = max(np.abs(gradient).max() for gradient in expected.values())
-    scale = {
-        name: overall if name.endswith(ZERO_BY_SYMMETRY[head]) else np.abs(gradient).max()
-        for name, gradient in expected.items()
-    }
+    scale = {name: overall if name.endswith(zero) else np.abs(gradient).max() for name, gradient in expected.items()}
     return max(float(np.abs(found[name] - expected[name]).max() / scale[name]) for name in expected)
