@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -83,27 +82,12 @@ def eager_attention(
 
 
 def sdpa_attention(query: Array, key: Array, value: Array, mask: Array | None) -> Array:
-    """Attention by JAX's fused function: `eager_attention` without probabilities and dropout.
+    """Attention by JAX's own function: `eager_attention` without probabilities and dropout.
 
-    cuDNN adds a mask as a number that float16 scores can drown; there a row with nothing to attend to gets zero
-    queries, whose scores are all equal, and an open mask.
+    XLA compiles it, which keeps the masking rule; cuDNN would add the mask as a number that float16 scores can drown.
     """
-    implementation = fused_implementation(query)
-    bias = None
-    if mask is not None and mask.dtype != jnp.bool:
-        bias, mask = mask, None
-    if implementation == "cudnn" and mask is not None:
-        open_rows = mask.any(axis=-1, keepdims=True)  # (batch, 1 or heads, 1 or seq, 1)
-        query, mask = query * open_rows, mask | ~open_rows
-    if implementation == "cudnn" and bias is not None:
-        bias = bias.clip(min=jnp.finfo(query.dtype).min).astype(query.dtype)
+    additive = mask is not None and mask.dtype != jnp.bool
     query, key, value = (jnp.swapaxes(x, 1, 2) for x in (query, key, value))  # (batch, seq, heads, head_dim)
-    context = jax.nn.dot_product_attention(query, key, value, bias, mask, implementation=implementation)
+    options = {"bias": mask} if additive else {"mask": mask}
+    context = jax.nn.dot_product_attention(query, key, value, **options, implementation="xla")
     return jnp.swapaxes(context, 1, 2)  # (batch, heads, seq, head_dim)
-
-
-def fused_implementation(query: Array) -> Literal["xla", "cudnn"]:
-    """Choose cuDNN for half precision on a GPU, where head_dim is a multiple of 8 up to 128; XLA elsewhere."""
-    half = query.dtype in (jnp.float16, jnp.bfloat16)
-    fits = query.shape[-1] % 8 == 0 and query.shape[-1] <= 128
-    return "cudnn" if half and fits and jax.default_backend() == "gpu" else "xla"

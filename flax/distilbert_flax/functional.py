@@ -102,33 +102,42 @@ class FunctionalModule(nnx.Module):
         if name != "params":
             super().__setattr__(name, value)
             return
-        variables = self.flat_variables()  # their values are set, as params are no attribute of the module
-        given = self.flat_params(value, complete=True)
-        for path, variable in variables.items():
-            variable.set_value(given[path])
+        variables = self.flat_variables()  # params are no attribute of the module, but its variables' values
+        for path, given in self.flat_params(value, variables).items():
+            variables[path].set_value(given)
 
     @property
     def params_shape_tree(self) -> dict[str, Any]:
         """Shapes and dtypes of the parameters, nested as `params`."""
         return unflatten_dict({path: shape_of(v) for path, v in self.flat_variables().items()}, sep="/")
 
-    def flat_params(self, params: Params, *, complete: bool = False) -> dict[str, Any]:
+    @property
+    def trainable_mask(self) -> dict[str, Any]:
+        """False for a frozen position table, True for all else, nested as `params`.
+
+        Frozen parameters have no gradient, yet weight decay would change them: `optax.adamw(rate, mask=this)`.
+        """
+        return unflatten_dict({p: not isinstance(v, Frozen) for p, v in self.flat_variables().items()}, sep="/")
+
+    def flat_params(
+        self, params: Params, variables: Mapping[str, nnx.Variable[Array]], *, complete: bool = True
+    ) -> dict[str, Any]:
         """Return params by path, parts joined by "/".
 
         Args:
             params: The nested mapping.
-            complete: Whether all of the model's parameters must be there.
+            variables: The variables that it must fit.
+            complete: Whether each variable must be given a value.
 
         Raises:
             InputError: Names or shapes are not the model's; the message lists them.
         """
         given = flatten_dict(params, sep="/")
-        wanted = {path: shape_of(variable).shape for path, variable in self.flat_variables().items()}
-        faults = [f"{path} is unknown" for path in given.keys() - wanted.keys()]
-        faults += [f"{path} is missing" for path in wanted.keys() - given.keys() if complete]
-        shapes = {path: np.shape(given[path]) for path in given.keys() & wanted.keys()}
+        shapes = {path: (np.shape(given[path]), shape_of(variables[path]).shape) for path in given.keys() & variables}
+        faults = [f"{path} is unknown" for path in given.keys() - variables.keys()]
+        faults += [f"{path} is missing" for path in variables.keys() - given.keys() if complete]
         faults += [
-            f"{path} is {shape}, expected {wanted[path]}" for path, shape in shapes.items() if shape != wanted[path]
+            f"{path} is {found}, expected {wanted}" for path, (found, wanted) in shapes.items() if found != wanted
         ]
         if faults:
             raise InputError(f"params do not fit {type(self).__name__}: {'; '.join(sorted(faults))}")

@@ -144,9 +144,10 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
             input_shape: Plays no part, as the config gives all shapes; transformers' callers give it.
             params: Parameters to keep: only what is missing is new.
         """
-        given = {} if params is None else self.flat_params(params)
         model = nnx.clone(self)
-        for path, variable in model.flat_variables().items():
+        variables = model.flat_variables()
+        given = {} if params is None else self.flat_params(params, variables, complete=False)
+        for path, variable in variables.items():
             variable.set_value(given.get(path, shape_of(variable)))
         model.fill(rng)
         return model.params
@@ -165,11 +166,11 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
         return getattr(self, "vocab_projector", None)
 
     def gradient_checkpointing_enable(self) -> None:
-        """Compute each block's activations again in the backward pass instead of keeping them."""
+        """Keep only each block's input for the backward pass and compute the rest again: the same gradients."""
         self.base_model.transformer.gradient_checkpointing = True
 
     def gradient_checkpointing_disable(self) -> None:
-        """Keep all activations for the backward pass."""
+        """Keep all activations for the backward pass again."""
         self.base_model.transformer.gradient_checkpointing = False
 
     # Loading and saving.
