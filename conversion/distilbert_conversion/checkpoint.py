@@ -75,7 +75,7 @@ class Checkpoint:
             counts[tensor.dtype.name] += tensor.size
         return counts.most_common(1)[0][0]
 
-    @property
+    @cached_property
     def head(self) -> str:
         """The model that it holds, a key of `HEADS`: by its names, and where they fit several, by its config."""
         return _guess_head(self.tensors, self._architecture())
@@ -233,7 +233,6 @@ def _guess_head(tensors: Mapping[str, LazyTensor], architecture: str | None) -> 
         return architecture
     if not any(any(found) for found in present.values()):
         return "Model"
-    rows = tensors["classifier.weight"].shape[0] if "classifier.weight" in tensors else 0
+    # Multiple choice has the names of sequence classification with one label: without a config it is taken for that.
     fit = {head: 2 * sum(found) - len(found) for head, found in present.items() if found}
-    fit["ForMultipleChoice"] -= rows != 1  # its one label tells it from a sequence classifier
     return max(fit, key=lambda head: fit[head])

@@ -24,7 +24,7 @@ def check_target(target: Path, source: Path, *, overwrite: bool) -> None:
     Raises:
         OutputExistsError: The target holds the source, is a file, or is not empty and may not be replaced.
     """
-    if source.resolve().is_relative_to(target.resolve()):
+    if source.parent.resolve().is_relative_to(target.resolve()):
         raise OutputExistsError(f"{target} holds the checkpoint to convert; give another place to write to")
     if not target.exists():
         return

@@ -197,7 +197,7 @@ def _template(name: str, column: str) -> tuple[str, int]:
 def canonical_name(name: str, column: str) -> str | None:
     """Return the bare canonical name of a bare name in another column, or None where no row has it."""
     template, layer = _template(name, column)
-    canonical = _BY_NAME[column].get(template)
+    canonical = None if "{" in name else _BY_NAME[column].get(template)
     return None if canonical is None else canonical.format(i=layer)
 
 

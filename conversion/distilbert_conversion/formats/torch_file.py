@@ -7,6 +7,8 @@ Sources: `torch/serialization.py` and `caffe2/serialize/inline_container.h` of P
 
 from __future__ import annotations
 
+import io
+import mmap
 import pickletools
 import struct
 import zipfile
@@ -40,7 +42,7 @@ _STORAGE_OF = {dtype: storage for storage, dtype in STORAGES.items()}
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 _ALIGNMENT = 64
-_FAULTS = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, struct.error)
+_FAULTS = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same bytes whenever it is written
 
 
@@ -66,8 +68,9 @@ def _read_zip(path: Path) -> dict[str, LazyTensor]:
             root = pickles[0].removesuffix("data.pkl")
             if f"{root}byteorder" in entries and archive.read(f"{root}byteorder") != b"little":
                 raise CheckpointError(f"{path} was not written on a little-endian machine; save it again on one")
-            with archive.open(pickles[0]) as description:
-                content = unpickle(description, path)
+            content = unpickle(io.BytesIO(archive.read(pickles[0])), path)
+    except CheckpointError:
+        raise
     except _FAULTS as error:
         raise CheckpointError(f"{path} is not a whole PyTorch file ({error}); get it again") from error
 
@@ -85,7 +88,9 @@ def _read_zip(path: Path) -> dict[str, LazyTensor]:
 def _read_legacy(path: Path) -> dict[str, LazyTensor]:
     """Read the form before PyTorch 1.6: magic number, version, system, description, storage keys, storages."""
     mapped = MappedFile(path)
-    with path.open("rb") as file:
+    if not mapped.size:
+        raise CheckpointError(f"{path} is empty; get it again")
+    with path.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as file:
         if unpickle(file, path) != _LEGACY_MAGIC or unpickle(file, path) != _LEGACY_PROTOCOL:
             raise CheckpointError(f"{path} is not a PyTorch checkpoint; expected a file saved by torch.save")
         system = unpickle(file, path)

@@ -8,11 +8,13 @@ Source: the instruction set in Python's `pickletools`.
 
 from __future__ import annotations
 
+import io
+import mmap
 import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from distilbert_common.errors import CheckpointError
 
@@ -63,7 +65,11 @@ _GETS = {"BINGET", "LONG_BINGET", "GET"}
 _NOTHING = {"PROTO", "FRAME"}
 
 
-def unpickle(file: IO[bytes], path: Path) -> Any:
+Readable = io.BytesIO | mmap.mmap
+"""What a pickle is read from: memory, so that a made-up length is never allocated."""
+
+
+def unpickle(file: Readable, path: Path) -> Any:
     """Return the data of the pickle at a file's position, which is left after the pickle's end.
 
     Raises:
@@ -85,9 +91,9 @@ class _Machine:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
 
-    def run(self, file: IO[bytes]) -> Any:
+    def run(self, file: Readable) -> Any:
         """Carry out instructions until the last, and return what is on the stack."""
-        for opcode, argument, _ in pickletools.genops(file):
+        for opcode, argument, _ in pickletools.genops(cast(IO[bytes], file)):
             if opcode.name == "STOP":
                 break
             self.step(opcode.name, argument)
@@ -112,7 +118,7 @@ class _Machine:
 
     def marked(self) -> list[Any]:
         """Take off what lies above the last mark, and the mark."""
-        mark = len(self.stack) - 1 - next(i for i, item in enumerate(reversed(self.stack)) if item is _MARK)
+        mark = max(i for i, item in enumerate(self.stack) if item is _MARK)
         items = self.stack[mark + 1 :]
         del self.stack[mark:]
         return items
@@ -171,9 +177,11 @@ class _Machine:
 
     def storage(self, _: Any) -> None:
         """Take a reference to a storage: ("storage", type, key, device, size) and in old files a view of it."""
-        tag, kind, key, _device, size, *view = self.stack.pop()
-        types = [type(tag), type(kind), type(key), type(size)]
-        if tag != "storage" or types != [str, Name, str, int] or view not in ([], [None]):
+        reference = self.stack.pop()
+        if type(reference) is not tuple or [type(part) for part in reference[:5]] != [str, Name, str, str, int]:
+            raise self.refusal("a reference to something else than a storage")
+        tag, kind, key, _device, size, *view = reference
+        if tag != "storage" or view not in ([], [None]):
             raise self.refusal("a reference to something else than a storage")
         self.stack.append(StorageRef(kind.text.removeprefix("torch "), key, size))
 

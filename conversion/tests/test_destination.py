@@ -1,0 +1,139 @@
+"""Where a conversion writes: what is refused, and that nothing is ever half there."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from checkpoints import MICRO, MLM, assert_same, read_all
+from distilbert_common.errors import OutputExistsError
+from distilbert_conversion import FORMATS, convert
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A checkpoint folder that a test may change."""
+    return Path(shutil.copytree(MLM, tmp_path / "source"))
+
+
+class TestDestination:
+    """Where the result may go."""
+
+    def test_parents_are_made_and_nothing_is_left_beside(self, tmp_path: Path) -> None:
+        convert(MLM, tmp_path / "a" / "b" / "out", to="pt")
+        assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["out"]
+
+    def test_an_empty_folder_is_filled(self, tmp_path: Path) -> None:
+        (tmp_path / "out").mkdir()
+        convert(MLM, tmp_path / "out", to="pt")
+        assert_same(read_all(tmp_path / "out"), read_all(MLM))
+
+    def test_a_full_folder_needs_overwrite(self, tmp_path: Path) -> None:
+        convert(MLM, tmp_path / "out", to="pt")
+        before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+        with pytest.raises(OutputExistsError, match="is not empty; give another place, or --overwrite"):
+            convert(MLM, tmp_path / "out", to="tf")
+        assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+        convert(MLM, tmp_path / "out", to="tf", overwrite=True)
+        assert {path.name for path in (tmp_path / "out").iterdir()} == {"config.json", "tf_model.h5"}
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+    @pytest.mark.parametrize("entry", ["notes.txt", "folder/model.safetensors"])
+    def test_what_is_no_saved_model_is_never_replaced(self, entry: str, tmp_path: Path) -> None:
+        path = tmp_path / "out" / entry
+        path.parent.mkdir(parents=True)
+        path.write_text("precious")
+        with pytest.raises(OutputExistsError, match="holds more than a saved model, and is not replaced"):
+            convert(MLM, tmp_path / "out", to="pt", overwrite=True)
+        assert path.read_text() == "precious"
+
+    @pytest.mark.parametrize("target", ["source", "source/../source", "link", "."])
+    def test_the_source_is_never_replaced(self, source: Path, target: str, tmp_path: Path) -> None:
+        (tmp_path / "link").symlink_to(source)
+        for given in (source, source / "model.safetensors"):
+            with pytest.raises(OutputExistsError, match="holds the checkpoint to convert"):
+                convert(given, tmp_path / target, to="tf", overwrite=True)
+        assert_same(read_all(source), read_all(MLM))
+
+    def test_a_file_is_never_replaced(self, tmp_path: Path) -> None:
+        (tmp_path / "out").write_text("precious")
+        with pytest.raises(OutputExistsError, match="is a file; give a directory"):
+            convert(MLM, tmp_path / "out", to="pt", overwrite=True)
+        assert (tmp_path / "out").read_text() == "precious"
+
+    def test_a_link_to_a_folder_stays_a_link(self, tmp_path: Path) -> None:
+        (tmp_path / "real").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "real")
+        convert(MLM, tmp_path / "link", to="pt")
+        assert (tmp_path / "link").is_symlink()
+        assert_same(read_all(tmp_path / "real"), read_all(MLM))
+
+    def test_permissions_are_the_usual_ones(self, tmp_path: Path) -> None:
+        (tmp_path / "usual").mkdir()
+        convert(MLM, tmp_path / "out", to="pt")
+        assert (tmp_path / "out").stat().st_mode == (tmp_path / "usual").stat().st_mode
+        assert (tmp_path / "out" / "model.safetensors").stat().st_mode & 0o777 == 0o644
+
+
+KILL = """
+import os, signal, sys
+from distilbert_conversion import convert
+count = 0
+def progress(done, total):
+    global count
+    count += 1
+    if count == int(sys.argv[4]):
+        os.kill(os.getpid(), int(sys.argv[5]))
+convert(sys.argv[1], sys.argv[2], to=sys.argv[3], overwrite=True, progress=progress)
+"""
+
+
+@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_kill_leaves_the_destination_as_it_was(to: str, existing: bool, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    if existing:
+        convert(MICRO / "Model" / "pt", out, to="pt")
+    before = {path.name: path.read_bytes() for path in out.iterdir()} if existing else None
+    command = [sys.executable, "-c", KILL, str(MLM), str(out), to, "20", str(int(signal.SIGKILL))]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert ({path.name: path.read_bytes() for path in out.iterdir()} if out.exists() else None) == before
+    convert(MLM, out, to=to, overwrite=True)
+    assert_same(read_all(out), read_all(MLM))
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_an_interruption_leaves_nothing_behind(existing: bool, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    if existing:
+        convert(MICRO / "Model" / "pt", out, to="pt")
+    before = {path.name: path.read_bytes() for path in out.iterdir()} if existing else None
+
+    def interrupt(_done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(MLM, out, to="tf", overwrite=True, progress=interrupt)
+    assert ({path.name: path.read_bytes() for path in out.iterdir()} if out.exists() else None) == before
+    assert [path.name for path in tmp_path.iterdir()] == (["out"] if existing else [])
+
+
+def test_a_rename_that_fails_brings_the_old_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    convert(MICRO / "Model" / "pt", tmp_path / "out", to="pt")
+    rename = Path.rename
+
+    def fail_once_at_the_end(self: Path, target: Path) -> Path:
+        if self.name.endswith(".new"):
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail_once_at_the_end)
+    with pytest.raises(OSError, match="No space"):
+        convert(MLM, tmp_path / "out", to="tf", overwrite=True)
+    assert_same(read_all(tmp_path / "out"), read_all(MICRO / "Model" / "pt"))
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -1,0 +1,246 @@
+"""PyTorch's pickles: what is read, and that nothing in one is ever run."""
+
+from __future__ import annotations
+
+import builtins
+import collections
+import os
+import pickle
+import struct
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from checkpoints import MICRO, MLM, assert_same, read_all
+from distilbert_common.errors import CheckpointError
+from distilbert_conversion import open_checkpoint, save_checkpoint
+from distilbert_conversion.formats import torch_file
+
+BIN = MICRO / "ForMaskedLM" / "pt_bin" / "pytorch_model.bin"
+TWO_FORMS = pytest.mark.parametrize("new", [True, False], ids=["zip", "legacy"])
+
+
+def state_dict() -> dict[str, torch.Tensor]:
+    return dict(torch.load(BIN, weights_only=True))
+
+
+@TWO_FORMS
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_both_forms_of_torch_save(new: bool, protocol: int, tmp_path: Path) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    saved = collections.OrderedDict(state_dict())
+    saved._metadata = {"": {"version": 1}}  # as torch.nn.Module.state_dict() has it
+    torch.save(saved, path, _use_new_zipfile_serialization=new, pickle_protocol=protocol)
+    with open_checkpoint(path) as checkpoint:
+        assert (checkpoint.dialect, checkpoint.head) == ("pt-bin", "ForMaskedLM")
+        found = read_all(checkpoint)
+        assert found.pop("vocab_projector.weight").shape == (40, 12)
+        assert_same(found, read_all(MLM))
+
+
+@TWO_FORMS
+def test_every_kind_of_tensor(new: bool, tmp_path: Path) -> None:
+    base = torch.arange(60, dtype=torch.float32).reshape(6, 10)
+    tensors = {
+        "transposed": base.t(),
+        "strided": base[1:5:2, ::3],
+        "offset": base[2],
+        "one": base[3, 4],
+        "empty": torch.zeros(0, 3),
+        "expanded": torch.ones(1, 3).expand(4, 3),
+        "half": base.half(),
+        "brain": base.bfloat16(),
+        "double": base.double(),
+        "long": torch.arange(3),
+        "flags": torch.tensor([True, False]),
+        "parameter": torch.nn.Parameter(base),
+    }
+    torch.save(tensors, tmp_path / "x.bin", _use_new_zipfile_serialization=new)
+    found = torch_file.read(tmp_path / "x.bin")
+    assert list(found) == list(tensors)
+    for name, tensor in tensors.items():
+        assert found[name].shape == tuple(tensor.shape)
+        array = found[name].read()
+        assert array.dtype.name == str(tensor.dtype).removeprefix("torch.")
+        np.testing.assert_array_equal(array.astype(np.float64), tensor.detach().double().numpy())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_torch_loads_what_is_written(dtype: str, tmp_path: Path) -> None:
+    checkpoint = open_checkpoint(MLM)
+    (path,) = save_checkpoint(
+        tmp_path, checkpoint.tensors, checkpoint.config(), "ForMaskedLM", dialect="pt-bin", dtype=dtype
+    )
+    for mapped in (True, False):
+        loaded = torch.load(path, weights_only=True, mmap=mapped)
+        assert {name: tensor.shape for name, tensor in loaded.items()} == {
+            name: tensor.shape for name, tensor in state_dict().items()
+        }
+        for name, tensor in state_dict().items():
+            assert torch.equal(loaded[name], tensor.to(getattr(torch, dtype)))
+        tied = loaded["vocab_projector.weight"], loaded["distilbert.embeddings.word_embeddings.weight"]
+        assert tied[0].data_ptr() == tied[1].data_ptr()
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+
+
+class Calls:
+    """Pickles as a call of a function."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.function, self.arguments
+
+
+class Builds:
+    """Pickles as an object whose attributes are set by `BUILD`."""
+
+    def __init__(self, state: Any) -> None:
+        self.state = state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return torch._utils._rebuild_parameter, (torch.zeros(1), True, {}), self.state
+
+
+def attacks(marker: Path) -> dict[str, Any]:
+    command = f"touch {marker}"
+    return {
+        "os.system": Calls(os.system, command),
+        "eval": Calls(builtins.eval, f"open({str(marker)!r}, 'w')"),
+        "exec": Calls(builtins.exec, f"open({str(marker)!r}, 'w')"),
+        "open": Calls(open, str(marker), "w"),
+        "getattr": Calls(getattr, "os", "system"),
+        "popen": Calls(subprocess.Popen, ["touch", str(marker)]),
+        "import": Calls(__import__, "antigravity"),
+        "torch.load": Calls(torch.load, str(marker)),
+        "build": Builds({"__class__": os.system}),
+        "partial": Calls(collections.Counter, "abc"),
+        "module": torch.nn.Linear(1, 1),
+        "text": "no tensor",
+        "number": 3,
+        "nested": {"weights": torch.zeros(1)},
+    }
+
+
+@TWO_FORMS
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("attack", attacks(Path()))
+def test_everything_but_tensors_is_refused(new: bool, protocol: int, attack: str, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    tensors = {**state_dict(), "extra": attacks(marker)[attack]}
+    path = tmp_path / "pytorch_model.bin"
+    torch.save(tensors, path, _use_new_zipfile_serialization=new, pickle_protocol=protocol)
+    marker.unlink(missing_ok=True)  # making the pickle may have made it
+    with pytest.raises(CheckpointError, match="state_dict"):
+        open_checkpoint(path)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_bare_pickle_is_refused(protocol: int, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    path = tmp_path / "pytorch_model.bin"
+    path.write_bytes(pickle.dumps(Calls(os.system, f"touch {marker}"), protocol))
+    with pytest.raises(CheckpointError):
+        open_checkpoint(path)
+    assert not marker.exists()
+
+
+BILLION_LAUGHS = (
+    b"\x80\x02)" + b"".join(b"q" + bytes([i]) + b"0" + (b"h" + bytes([i])) * 3 + b"\x87" for i in range(60)) + b"."
+)
+INSTRUCTIONS = {
+    "instance": b"(S'touch x'\nios\nsystem\n.",
+    "object": b"\x80\x02(cos\nsystem\nX\x01\x00\x00\x00xo.",
+    "new object": b"\x80\x02cbuiltins\nobject\n)\x81.",
+    "extension": b"\x80\x02\x82\x01.",
+    "set": b"\x80\x04\x8f.",
+    "text as persistent id": b"Pabc\n.",
+    "nested tuples": BILLION_LAUGHS,
+    "nested tuples as storage": b"\x80\x02" + BILLION_LAUGHS[2:-1] + b"Q.",
+    "empty stack": b"\x80\x02R.",
+    "no mark": b"\x80\x02t.",
+    "unknown memory": b"\x80\x02h\x07.",
+    "list as key": b"\x80\x02}](K\x01s.",
+    "no end": b"\x80\x02}",
+    "not a pickle": b"\x80\x02\xff\xff\xff",
+    "long text": b"\x80\x02X\xff\xff\xff\x7fabc",
+}
+
+
+@pytest.mark.parametrize("content", INSTRUCTIONS.values(), ids=INSTRUCTIONS)
+def test_instructions_that_are_not_needed(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("pytorch_model/data.pkl", content)
+    with pytest.raises(CheckpointError, match=r"pytorch_model\.bin"):
+        open_checkpoint(path)
+
+
+def rewritten(path: Path, change: Callable[[str, bytes], tuple[str, bytes] | None], **options: Any) -> None:
+    """Write the golden file again with its entries changed or left out."""
+    with zipfile.ZipFile(BIN) as source, zipfile.ZipFile(path, "w", **options) as target:
+        for entry in source.infolist():
+            changed = change(entry.filename, source.read(entry))
+            if changed is not None:
+                target.writestr(*changed)
+
+
+CHANGES: dict[str, Callable[[str, bytes], tuple[str, bytes] | None]] = {
+    "no description": lambda name, data: None if name.endswith("data.pkl") else (name, data),
+    "no storage": lambda name, data: None if name.endswith("data/3") else (name, data),
+    "short storage": lambda name, data: (name, data[:-4] if name.endswith("data/0") else data),
+    "big endian": lambda name, data: (name, b"big" if name.endswith("byteorder") else data),
+    "two descriptions": lambda name, data: (
+        name.replace("version", "x/data.pkl").replace("pytorch_model/x", "x"),
+        data,
+    ),
+    "storage key that leads out": lambda name, data: (name, data.replace(b"X\x01\x00\x00\x003", b"X\x01\x00\x00\x00/")),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_damaged_archives(change: Callable[[str, bytes], tuple[str, bytes] | None], tmp_path: Path) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    rewritten(path, lambda name, data: (name, data))
+    assert open_checkpoint(path).head == "ForMaskedLM"
+    rewritten(path, change)
+    with pytest.raises(CheckpointError, match=r"pytorch_model\.bin"):
+        open_checkpoint(path)
+
+
+def test_compressed_archives_are_refused(tmp_path: Path) -> None:
+    """A small compressed entry could be unpacked to any size."""
+    path = tmp_path / "pytorch_model.bin"
+    rewritten(path, lambda name, data: (name, data), compression=zipfile.ZIP_DEFLATED)
+    with pytest.raises(CheckpointError, match=r"not one that torch\.save wrote"):
+        open_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides", "offset"), [((41, 12), (12, 1), 0), ((40, 12), (12, 1), 1), ((-1, 12), (12, 1), 0)]
+)
+def test_views_beyond_their_storage(
+    shape: tuple[int, ...], strides: tuple[int, ...], offset: int, tmp_path: Path
+) -> None:
+    def whole(n: int) -> bytes:
+        return b"J" + struct.pack("<i", n)
+
+    def change(name: str, data: bytes) -> tuple[str, bytes]:
+        good = b"K\x00K(K\x0c\x86q\x08K\x0cK\x01\x86"  # offset 0, shape (40, 12), strides (12, 1)
+        bad = whole(offset) + b"".join(map(whole, shape)) + b"\x86q\x08" + b"".join(map(whole, strides)) + b"\x86"
+        assert not name.endswith("data.pkl") or data.count(good) == 1
+        return name, data.replace(good, bad)
+
+    path = tmp_path / "pytorch_model.bin"
+    rewritten(path, change)
+    with pytest.raises(CheckpointError, match="reaches beyond its storage"):
+        open_checkpoint(path)
