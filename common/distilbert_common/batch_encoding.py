@@ -1,0 +1,162 @@
+"""What a tokenizer returns: a dictionary of model inputs that can also tell which text each token came from."""
+
+from __future__ import annotations
+
+from collections import UserDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from distilbert_common.errors import TokenizerError
+from distilbert_common.tokenization_encoding import CharSpan, Encoding, TokenSpan
+from distilbert_common.tokenization_tensors import to_tensor
+
+
+class BatchEncoding(UserDict[str, Any]):
+    """Model inputs by name, also as attributes, with lookups between tokens, words and characters.
+
+    The interface is that of transformers' class of this name, for both tokenizers. The lookups are worked out when
+    first asked for. A lookup takes (index) for a batch of one, or (batch index, index).
+
+    Args:
+        data: The model inputs.
+        encoding: The rows with everything known about their tokens, or a function that gives them.
+        tensor_type: "np", "pt", "tf" or "jax" to convert `data`; None to leave it.
+        prepend_batch_axis: Put an axis of length 1 before each converted value.
+        n_sequences: 1 for single texts, 2 for pairs, if known.
+    """
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        encoding: Encoding | Sequence[Encoding] | Callable[[], Sequence[Encoding]] | None = None,
+        tensor_type: str | None = None,
+        prepend_batch_axis: bool = False,
+        n_sequences: int | None = None,
+    ) -> None:
+        super().__init__(data)
+        self._encodings = (encoding,) if isinstance(encoding, Encoding) else encoding
+        self.n_sequences = n_sequences
+        self.convert_to_tensors(tensor_type, prepend_batch_axis)
+
+    def __getitem__(self, item: Any) -> Any:
+        """Return a value by name, an `Encoding` by number, or by slice a dictionary of the values' slices."""
+        if isinstance(item, int):
+            return self._row(item)
+        if isinstance(item, slice):
+            return {name: value[item] for name, value in self.data.items()}
+        return self.data[item]
+
+    def __getattr__(self, name: str) -> Any:
+        data = self.__dict__.get("data", {})  # absent while a copy or a pickle is being put together
+        if name not in data:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}; it holds {', '.join(map(str, data))}")
+        return data[name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"data": self.data, "_encodings": self.encodings, "n_sequences": self.n_sequences}
+
+    @property
+    def encodings(self) -> Sequence[Encoding] | None:
+        """The rows, or None where the data did not come from a text."""
+        if callable(self._encodings):
+            self._encodings = self._encodings()
+        return self._encodings
+
+    def tokens(self, batch_index: int = 0) -> list[str]:
+        """Return the tokens of a row."""
+        return self._row(batch_index).tokens
+
+    def word_ids(self, batch_index: int = 0) -> list[int | None]:
+        """Return the number of each token's word; None for special tokens and padding."""
+        return self._row(batch_index).word_ids
+
+    def sequence_ids(self, batch_index: int = 0) -> list[int | None]:
+        """Return for each token 0 (first sequence), 1 (second), or None for special tokens and padding."""
+        return self._row(batch_index).sequence_ids
+
+    def token_to_sequence(self, batch_or_token_index: int, token_index: int | None = None) -> int | None:
+        """Return the sequence that a token is from, or None."""
+        row, token = self._find(batch_or_token_index, token_index)
+        return row.token_to_sequence(token)
+
+    def token_to_word(self, batch_or_token_index: int, token_index: int | None = None) -> int | None:
+        """Return the number of a token's word, or None."""
+        row, token = self._find(batch_or_token_index, token_index)
+        return row.token_to_word(token)
+
+    def token_to_chars(self, batch_or_token_index: int, token_index: int | None = None) -> CharSpan | None:
+        """Return the characters that a token stands for, or None."""
+        row, token = self._find(batch_or_token_index, token_index)
+        return row.token_to_chars(token)
+
+    def word_to_tokens(
+        self, batch_or_word_index: int, word_index: int | None = None, sequence_index: int = 0
+    ) -> TokenSpan | None:
+        """Return the tokens of a word, or None."""
+        row, word = self._find(batch_or_word_index, word_index)
+        return row.word_to_tokens(word, sequence_index)
+
+    def word_to_chars(
+        self, batch_or_word_index: int, word_index: int | None = None, sequence_index: int = 0
+    ) -> CharSpan | None:
+        """Return the characters of a word, or None."""
+        row, word = self._find(batch_or_word_index, word_index)
+        return row.word_to_chars(word, sequence_index)
+
+    def char_to_token(
+        self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0
+    ) -> int | None:
+        """Return the token that a character is part of, or None."""
+        row, char = self._find(batch_or_char_index, char_index)
+        return row.char_to_token(char, sequence_index)
+
+    def char_to_word(
+        self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0
+    ) -> int | None:
+        """Return the number of the word that a character is part of, or None."""
+        row, char = self._find(batch_or_char_index, char_index)
+        return row.char_to_word(char, sequence_index)
+
+    def convert_to_tensors(self, tensor_type: str | None = None, prepend_batch_axis: bool = False) -> BatchEncoding:
+        """Convert every value, in place.
+
+        Args:
+            tensor_type: "np", "pt", "tf" or "jax"; None leaves the values as they are.
+            prepend_batch_axis: Put an axis of length 1 before each value.
+
+        Returns:
+            This object.
+
+        Raises:
+            TokenizerError: A value cannot become a tensor; rows of different lengths need padding.
+            MissingFrameworkError: The framework is not installed.
+        """
+        if tensor_type is not None:
+            for name, value in self.data.items():
+                self.data[name] = to_tensor(name, [value] if prepend_batch_axis else value, tensor_type)
+        return self
+
+    def to(self, device: Any, *, non_blocking: bool = False) -> BatchEncoding:
+        """Move every PyTorch tensor to a device, in place, and return this object.
+
+        Raises:
+            TokenizerError: `device` is something else, such as a dtype: token ids stay whole numbers.
+        """
+        if not isinstance(device, (str, int)) and type(device).__name__ != "device":
+            raise TokenizerError(f"to() moves tensors to a device, such as 'cuda' or a torch.device; got {device!r}")
+        for name, value in self.data.items():
+            if hasattr(value, "to"):
+                self.data[name] = value.to(device=device, non_blocking=non_blocking)
+        return self
+
+    def _row(self, index: int) -> Encoding:
+        rows = self.encodings
+        if rows is None:
+            raise TokenizerError(
+                "this batch does not know its text; lookups need the object that calling a tokenizer returned, "
+                "before pad()"
+            )
+        return rows[index]
+
+    def _find(self, batch_or_index: int, index: int | None) -> tuple[Encoding, int]:
+        return (self._row(0), batch_or_index) if index is None else (self._row(batch_or_index), index)

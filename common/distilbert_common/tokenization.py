@@ -1,0 +1,105 @@
+"""The two tokenizers of DistilBERT, which agree on every text: a readable one and a fast one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import tokenizers
+
+from distilbert_common.batch_encoding import BatchEncoding
+from distilbert_common.tokenization_base import TokenizerBase
+from distilbert_common.tokenization_columns import TextPieces
+from distilbert_common.tokenization_inputs import Text, check_unicode
+from distilbert_common.tokenization_vocab import FLAGS, AddedToken
+from distilbert_common.tokenization_wordpiece import WordPiece
+
+__all__ = ["AddedToken", "BatchEncoding", "DistilBertTokenizer", "DistilBertTokenizerFast"]
+
+
+class DistilBertTokenizer(TokenizerBase):
+    """The tokenizer in plain Python, for reading and as the reference.
+
+    It gives the ids, offsets and word ids of `DistilBertTokenizerFast` for every text. One exception: letters that are
+    newer than the Unicode tables of the running Python (category Cn there) are not lower-cased, and do not count as
+    letters around an added token with `single_word`. `TokenizerBase` has the options.
+    """
+
+    _engine: WordPiece
+
+    def engine_changed(self, new: Sequence[AddedToken]) -> None:
+        """Build the reference anew, or only make added tokens known to it."""
+        if new:
+            self._engine.refresh()
+            return
+        settings = self.settings
+        unk_token = settings.special_tokens["unk_token"]
+        self._engine = WordPiece(
+            settings.vocabulary, settings.normalizer, unk_token, settings.prefix, settings.max_word_chars
+        )
+
+    def cut(self, texts: Sequence[Text], is_split_into_words: bool) -> Sequence[TextPieces]:
+        """Cut texts into pieces, one after the other."""
+        _check_unicode(texts)
+        encode: Any = self._engine.encode_words if is_split_into_words else self._engine.encode
+        return [encode(text) for text in texts]
+
+
+class DistilBertTokenizerFast(TokenizerBase):
+    """The tokenizer on the `tokenizers` library, which works on all cores at once; `TokenizerBase` has the options."""
+
+    is_fast: ClassVar[bool] = True
+    _engine: tokenizers.Tokenizer
+
+    def engine_changed(self, new: Sequence[AddedToken]) -> None:
+        """Build the library's tokenizer anew, or only add tokens to it."""
+        if not new:
+            self._engine = self._new_engine()
+        added = new or self.settings.vocabulary.added_by_id.values()
+        self._engine.add_tokens(
+            [tokenizers.AddedToken(token.content, **{flag: getattr(token, flag) for flag in FLAGS}) for token in added]
+        )
+
+    def cut(self, texts: Sequence[Text], is_split_into_words: bool) -> Sequence[TextPieces]:
+        """Cut all texts into pieces at once."""
+        try:
+            pieces: Sequence[TextPieces] = self._engine.encode_batch(
+                texts, is_pretokenized=is_split_into_words, add_special_tokens=False
+            )
+        except (TypeError, UnicodeEncodeError):
+            _check_unicode(texts)
+            raise
+        return pieces
+
+    def _new_engine(self) -> tokenizers.Tokenizer:
+        settings, normalizer = self.settings, self.settings.normalizer
+        model = tokenizers.models.WordPiece(
+            _without_gaps(settings.vocabulary.pieces),
+            unk_token=settings.special_tokens["unk_token"],
+            max_input_chars_per_word=settings.max_word_chars,
+            continuing_subword_prefix=settings.prefix,
+        )
+        engine = tokenizers.Tokenizer(model)
+        engine.normalizer = tokenizers.normalizers.BertNormalizer(
+            clean_text=normalizer.clean_text,
+            handle_chinese_chars=normalizer.handle_chinese_chars,
+            strip_accents=normalizer.strip_accents,
+            lowercase=normalizer.lowercase,
+        )
+        engine.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+        return engine
+
+
+def _without_gaps(pieces: dict[str, int]) -> dict[str, int]:
+    """Give every unused id below the largest a piece with a space, which no word can hold.
+
+    The library numbers added tokens from the number of pieces on, we from the largest id on; so the two are the same.
+    """
+    unused = set(range(max(pieces.values()))).difference(pieces.values())
+    return {**pieces, **{f"unused id {index}": index for index in unused}} if unused else pieces
+
+
+def _check_unicode(texts: Sequence[Text]) -> None:
+    for index, text in enumerate(texts):
+        for part in [text] if isinstance(text, str) else text:
+            check_unicode(f"text[{index}]", part)

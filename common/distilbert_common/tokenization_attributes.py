@@ -1,0 +1,53 @@
+"""Attributes of a tokenizer that live in its settings, so that each is written once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from distilbert_common.tokenization_vocab import AddedToken
+
+if TYPE_CHECKING:
+    from distilbert_common.tokenization_special import TokenizerVocabulary
+
+T = TypeVar("T")
+
+
+class SpecialToken:
+    """An attribute that is the special token of a role, or None.
+
+    Setting it gives the role to another token; `add_special_tokens` also adds that token to the vocabulary.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._role = name
+
+    def __get__(self, tokenizer: TokenizerVocabulary, owner: type | None = None) -> str | None:
+        return tokenizer.settings.special_tokens.get(self._role)
+
+    def __set__(self, tokenizer: TokenizerVocabulary, token: Any) -> None:
+        tokenizer.set_special_token(self._role, AddedToken.of(token).content)
+
+
+class SpecialTokenId:
+    """An attribute that is the id of the special token of a role, or None."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._role = name.removesuffix("_id")
+
+    def __get__(self, tokenizer: TokenizerVocabulary, owner: type | None = None) -> int | None:
+        token = tokenizer.settings.special_tokens.get(self._role)
+        return None if token is None else tokenizer.settings.vocabulary.token_id(token)
+
+
+class Setting(Generic[T]):
+    """An attribute that is kept in the settings."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, tokenizer: TokenizerVocabulary, owner: type | None = None) -> T:
+        value: T = getattr(tokenizer.settings, self._name)
+        return value
+
+    def __set__(self, tokenizer: TokenizerVocabulary, value: T) -> None:
+        setattr(tokenizer.settings, self._name, value)

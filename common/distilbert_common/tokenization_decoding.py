@@ -1,0 +1,94 @@
+"""From ids back to tokens and to text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from distilbert_common.errors import TokenizerError
+from distilbert_common.tokenization_special import TokenizerVocabulary
+from distilbert_common.tokenization_tensors import as_lists
+
+_CLEAN_UP = (
+    (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" 's", "'s"),
+    (" 've", "'ve"), (" 're", "'re"),
+)  # fmt: skip
+"""Spaces that English does not have, and what stands there instead; applied in this order, as in transformers."""
+
+
+class TokenizerDecoding(TokenizerVocabulary):
+    """What a tokenizer does with ids."""
+
+    def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
+        """Return the token of an id, or a list for several.
+
+        Args:
+            ids: An id, or a list, array or tensor of them with one axis.
+            skip_special_tokens: Leave special tokens out of the list.
+
+        Raises:
+            TokenizerError: An id is not in the vocabulary.
+        """
+        ids = as_lists(ids)
+        if isinstance(ids, int):
+            return self._token(ids)
+        skipped = self._skipped_ids() if skip_special_tokens else set()
+        return [self._token(index) for index in ids if index not in skipped]
+
+    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
+        """Join tokens to a text: pieces that continue a word without a space, all others with one."""
+        return self._join(tokens, self.settings.clean_up_tokenization_spaces)
+
+    def decode(
+        self, token_ids: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
+    ) -> str:
+        """Turn ids back into a text.
+
+        Args:
+            token_ids: An id, or a list, array or tensor of them with one axis.
+            skip_special_tokens: Leave special tokens out.
+            clean_up_tokenization_spaces: Take out the spaces before punctuation and around apostrophes; None means
+                what the tokenizer was made with, usually True. (Given False, transformers' fast tokenizer still takes
+                out some.)
+
+        Raises:
+            TokenizerError: An id is not in the vocabulary.
+        """
+        clean_up = clean_up_tokenization_spaces
+        if clean_up is None:
+            clean_up = self.settings.clean_up_tokenization_spaces
+        tokens = self.convert_ids_to_tokens(token_ids, skip_special_tokens)
+        return self._join([tokens] if isinstance(tokens, str) else tokens, clean_up)
+
+    def batch_decode(
+        self, sequences: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
+    ) -> list[str]:
+        """Turn rows of ids back into texts; see `decode`.
+
+        Args:
+            sequences: Lists of ids, or an array or tensor with two axes.
+            skip_special_tokens: Leave special tokens out.
+            clean_up_tokenization_spaces: See `decode`.
+        """
+        return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in as_lists(sequences)]
+
+    def _token(self, index: Any) -> str:
+        token = self.settings.vocabulary.token(index) if isinstance(index, int) else None
+        if token is None:
+            raise TokenizerError(
+                f"{index!r} is not an id of this vocabulary, 0 to {self.settings.vocabulary.next_id - 1}; rows of ids "
+                "need batch_decode, and ignored labels (-100) must be replaced by pad_token_id first"
+            )
+        return token
+
+    def _skipped_ids(self) -> set[int]:
+        special = {index for index, token in self.added_tokens_decoder.items() if token.special}
+        return special.union(self.all_special_ids)
+
+    def _join(self, tokens: Sequence[str], clean_up: bool) -> str:
+        prefix = self.settings.prefix
+        parts = [token.removeprefix(prefix) if token.startswith(prefix) else f" {token}" for token in tokens[1:]]
+        text = "".join([*tokens[:1], *parts])
+        for spaced, plain in _CLEAN_UP if clean_up else ():
+            text = text.replace(spaced, plain)
+        return text

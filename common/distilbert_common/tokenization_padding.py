@@ -1,0 +1,115 @@
+"""Padding what was tokenized before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from distilbert_common.batch_encoding import BatchEncoding
+from distilbert_common.errors import TokenizerError
+from distilbert_common.tokenization_columns import FIXED_COLUMNS, pad_lists
+from distilbert_common.tokenization_decoding import TokenizerDecoding
+from distilbert_common.tokenization_options import Padding, read_padding
+from distilbert_common.tokenization_tensors import as_lists, tensor_type_of
+
+Encoded = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""One tokenized text or a batch, as a dictionary of columns; or a list of dictionaries, one per text."""
+
+
+def as_columns(encoded: Encoded) -> tuple[dict[str, Any], str | None]:
+    """Bring tokenized texts into one dictionary.
+
+    Args:
+        encoded: The tokenized texts.
+
+    Returns:
+        The columns, ids and what belongs to them as lists, and the kind of tensor that `input_ids` was given as.
+
+    Raises:
+        TokenizerError: There are no `input_ids`, or the texts do not have the same columns.
+    """
+    if isinstance(encoded, Mapping):
+        columns = dict(encoded)
+    else:
+        _check_rows(encoded)
+        columns = {name: [row[name] for row in encoded] for name in encoded[0]}
+    if "input_ids" not in columns:
+        raise TokenizerError(f"pad needs input_ids; got {', '.join(columns) or 'nothing'}")
+    ids = columns["input_ids"]
+    tensor_type = tensor_type_of(ids) or (tensor_type_of(ids[0]) if len(ids) else None)
+    padded = {name: as_lists(value) for name, value in columns.items() if _is_padded(name)}
+    return {**columns, **padded}, tensor_type
+
+
+def _check_rows(rows: Any) -> None:
+    if not isinstance(rows, (list, tuple)) or not all(isinstance(row, Mapping) for row in rows) or not rows:
+        raise TokenizerError("pad takes what calling the tokenizer returned, or a list of such; got another thing")
+    if any(row.keys() != rows[0].keys() for row in rows):
+        raise TokenizerError("pad needs the same columns in every row")
+
+
+def _is_padded(name: str) -> bool:
+    return name == "input_ids" or name in FIXED_COLUMNS
+
+
+def pad_columns(columns: Mapping[str, Any], padding: Padding, pad_id: int, attention_mask: bool) -> dict[str, Any]:
+    """Pad ids and what belongs to them; all other columns stay as they are.
+
+    Args:
+        columns: From `as_columns`.
+        padding: How to pad.
+        pad_id: The id of [PAD].
+        attention_mask: Whether a mask is added if there is none.
+
+    Returns:
+        The padded columns; a single text stays a single text.
+    """
+    ids = columns["input_ids"]
+    single = bool(ids) and isinstance(ids[0], int)
+    table = {name: [value] if single else value for name, value in columns.items() if _is_padded(name)}
+    if attention_mask:
+        table.setdefault("attention_mask", [[1] * len(row) for row in table["input_ids"]])
+    width = padding.width([len(row) for row in table["input_ids"]])
+    fills = {"input_ids": pad_id, **{name: column.padding for name, column in FIXED_COLUMNS.items()}}
+    padded = {name: pad_lists(rows, width, fills[name], padding.side) for name, rows in table.items()}
+    return {**columns, **{name: rows[0] if single else rows for name, rows in padded.items()}}
+
+
+class TokenizerPadding(TokenizerDecoding):
+    """What a tokenizer does with texts that are tokenized already."""
+
+    def pad(
+        self,
+        encoded_inputs: Encoded,
+        padding: bool | str | None = True,
+        max_length: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
+        return_attention_mask: bool | None = None,
+        return_tensors: str | None = None,
+        verbose: bool = True,
+    ) -> BatchEncoding:
+        """Pad what was tokenized before, for instance to form a batch.
+
+        Args:
+            encoded_inputs: What calling the tokenizer returned, or a list of such; `input_ids` and what belongs to
+                them is padded, all else stays as it is.
+            padding: True or "longest", "max_length", or False.
+            max_length: The length for "max_length"; `model_max_length` if not given.
+            pad_to_multiple_of: Raise the length to a multiple of this.
+            padding_side: "right" or "left"; the tokenizer's if not given.
+            return_attention_mask: False adds no `attention_mask`.
+            return_tensors: "np", "pt", "tf" or "jax"; the kind that came in, if not given.
+            verbose: Without effect; transformers has it.
+
+        Returns:
+            The padded batch.
+
+        Raises:
+            TokenizerError: The inputs have another form, or an option makes no sense.
+        """
+        columns, tensor_type = as_columns(encoded_inputs)
+        side = padding_side or self.padding_side
+        how_to_pad = read_padding(padding, max_length, pad_to_multiple_of, side, self.model_max_length)
+        data = pad_columns(columns, how_to_pad, self.cls_sep_pad()[2], return_attention_mask is not False)
+        return BatchEncoding(data, tensor_type=return_tensors or tensor_type)

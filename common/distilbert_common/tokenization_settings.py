@@ -1,0 +1,51 @@
+"""Everything that makes a tokenizer the one it is, apart from the code; what its files hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from distilbert_common.tokenization_normalizer import Normalizer
+from distilbert_common.tokenization_vocab import Vocabulary
+
+ROLES = {
+    "unk_token": "[UNK]",
+    "sep_token": "[SEP]",
+    "pad_token": "[PAD]",
+    "cls_token": "[CLS]",
+    "mask_token": "[MASK]",
+}
+"""The special tokens of the model by role, with their usual names."""
+
+DEFAULT_MAX_LENGTH = 512
+"""The number of positions of every published DistilBERT."""
+
+
+@dataclass
+class TokenizerSettings:
+    """The settings of a tokenizer.
+
+    Args:
+        vocabulary: Pieces and added tokens.
+        normalizer: What happens to a text before it is split.
+        special_tokens: The tokens that have a role of the model, by role.
+        additional_special_tokens: Special tokens without a role.
+        model_max_length: The longest row that the model takes, special tokens included.
+        padding_side: "right" or "left".
+        truncation_side: "right" or "left".
+        clean_up_tokenization_spaces: Whether `decode` takes out the spaces before punctuation.
+        prefix: What marks a piece that continues a word.
+        max_word_chars: A longer word becomes the unknown token.
+        sources: Where `do_lower_case` and `model_max_length` came from, in words.
+    """
+
+    vocabulary: Vocabulary
+    normalizer: Normalizer
+    special_tokens: dict[str, str]
+    additional_special_tokens: list[str]
+    model_max_length: int
+    padding_side: str = "right"
+    truncation_side: str = "right"
+    clean_up_tokenization_spaces: bool = True
+    prefix: str = "##"
+    max_word_chars: int = 100
+    sources: dict[str, str] = field(default_factory=dict)
