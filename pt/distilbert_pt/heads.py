@@ -6,6 +6,8 @@ Arguments, their order, outputs and parameter names are those of transformers. E
 
 from __future__ import annotations
 
+from typing import TypedDict, Unpack
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -22,6 +24,13 @@ from distilbert_pt import losses
 from distilbert_pt.activations import ACTIVATIONS
 from distilbert_pt.modeling import LAYER_NORM_EPS, DistilBertModel
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
+
+
+class MoreInputs(TypedDict, total=False):
+    """The inputs that come by keyword only; see `DistilBertModel.forward`."""
+
+    position_ids: Tensor | None
+    token_type_ids: Tensor | None
 
 
 class DistilBertForMaskedLM(DistilBertPreTrainedModel):
@@ -51,21 +60,11 @@ class DistilBertForMaskedLM(DistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        *,
-        position_ids: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
+        **more: Unpack[MoreInputs],
     ) -> MaskedLMOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
         encoded = self.distilbert(
-            input_ids,
-            attention_mask,
-            head_mask,
-            inputs_embeds,
-            output_attentions,
-            output_hidden_states,
-            return_dict=True,
-            position_ids=position_ids,
-            token_type_ids=token_type_ids,
+            input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         x = self.activation(self.vocab_transform(encoded.last_hidden_state))  # (batch, seq, dim)
         logits = self.vocab_projector(self.vocab_layer_norm(x))  # (batch, seq, vocab)
@@ -100,21 +99,11 @@ class DistilBertForSequenceClassification(DistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        *,
-        position_ids: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
+        **more: Unpack[MoreInputs],
     ) -> SequenceClassifierOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
         encoded = self.distilbert(
-            input_ids,
-            attention_mask,
-            head_mask,
-            inputs_embeds,
-            output_attentions,
-            output_hidden_states,
-            return_dict=True,
-            position_ids=position_ids,
-            token_type_ids=token_type_ids,
+            input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         first = encoded.last_hidden_state[:, 0]  # (batch, dim)
         logits = self.classifier(self.dropout(F.relu(self.pre_classifier(first))))  # (batch, num_labels)
@@ -150,9 +139,7 @@ class DistilBertForMultipleChoice(DistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        *,
-        position_ids: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
+        **more: Unpack[MoreInputs],
     ) -> MultipleChoiceModelOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
         check_one_input(input_ids, inputs_embeds)
@@ -168,9 +155,8 @@ class DistilBertForMultipleChoice(DistilBertPreTrainedModel):
             flat(inputs_embeds),
             output_attentions,
             output_hidden_states,
-            return_dict=True,
-            position_ids=flat(position_ids),
-            token_type_ids=flat(token_type_ids),
+            True,
+            **{name: flat(value) for name, value in more.items()},
         )
         first = encoded.last_hidden_state[:, 0]  # (batch * choices, dim)
         scores = self.classifier(self.dropout(F.relu(self.pre_classifier(first))))  # (batch * choices, 1)
@@ -205,21 +191,11 @@ class DistilBertForTokenClassification(DistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        *,
-        position_ids: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
+        **more: Unpack[MoreInputs],
     ) -> TokenClassifierOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
         encoded = self.distilbert(
-            input_ids,
-            attention_mask,
-            head_mask,
-            inputs_embeds,
-            output_attentions,
-            output_hidden_states,
-            return_dict=True,
-            position_ids=position_ids,
-            token_type_ids=token_type_ids,
+            input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         logits = self.classifier(self.dropout(encoded.last_hidden_state))  # (batch, seq, num_labels)
         loss = None if labels is None else losses.cross_entropy(logits, labels)
@@ -254,21 +230,11 @@ class DistilBertForQuestionAnswering(DistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        *,
-        position_ids: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
+        **more: Unpack[MoreInputs],
     ) -> QuestionAnsweringModelOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where positions are given; see the class and `DistilBertModel.forward`."""
         encoded = self.distilbert(
-            input_ids,
-            attention_mask,
-            head_mask,
-            inputs_embeds,
-            output_attentions,
-            output_hidden_states,
-            return_dict=True,
-            position_ids=position_ids,
-            token_type_ids=token_type_ids,
+            input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         logits = self.qa_outputs(self.dropout(encoded.last_hidden_state))  # (batch, seq, 2)
         start_logits, end_logits = logits.unbind(-1)  # (batch, seq) each
