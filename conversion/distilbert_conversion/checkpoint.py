@@ -17,12 +17,8 @@ from distilbert_conversion import formats
 from distilbert_conversion.dialects import CONTAINERS, DIALECTS, detect, is_ignored
 from distilbert_conversion.formats import safetensors_file
 from distilbert_conversion.lazy import DTYPES, LazyTensor, equal
-from distilbert_conversion.sharding import read_index
+from distilbert_conversion.locate import find_shards, find_weights, source_of
 from distilbert_conversion.table import HEADS, WEIGHTS, is_transposed, names
-
-_WHOLE = list(dict.fromkeys(dialect.filename for dialect in DIALECTS.values()))
-CANDIDATES = [name for whole in _WHOLE for name in (whole, f"{whole}.index.json")]
-"""The files that hold or list weights, in the order in which they are looked for."""
 
 
 @dataclass
@@ -166,46 +162,17 @@ def open_checkpoint(
         "local_files_only": local_files_only,
         "subfolder": subfolder,
     }
-    path = _find(name_or_path, hub)
-    files, index = _shards(path, name_or_path, hub)
+    path = find_weights(name_or_path, hub)
+    files, index = find_shards(path, name_or_path, hub)
     dialect, stored, metadata = _read(files)
     for name, file in index.items():
         if name not in stored:
             raise CheckpointError(f"{path} says that {name!r} is in {file}, which does not have it; get both again")
 
     def beside(name: str) -> Path | None:
-        return resolve(_source(name_or_path, path), name, required=False, **hub)
+        return resolve(source_of(name_or_path, path), name, required=False, **hub)
 
     return Checkpoint(path, files, dialect, stored, beside, metadata)
-
-
-def _source(name_or_path: str | Path, path: Path) -> str | Path:
-    """Return where a checkpoint's other files are: beside a file that was named, else where it was found."""
-    return path.parent if Path(name_or_path).expanduser().is_file() else name_or_path
-
-
-def _find(name_or_path: str | Path, hub: Mapping[str, Any]) -> Path:
-    """Return the weights file, or the index of shards."""
-    for candidate in CANDIDATES:
-        path = resolve(name_or_path, candidate, required=False, **hub)
-        if path is not None:
-            return path
-    raise CheckpointError(f"{name_or_path} has no weights; expected one of {', '.join(CANDIDATES)}")
-
-
-def _shards(path: Path, name_or_path: str | Path, hub: Mapping[str, Any]) -> tuple[list[Path], dict[str, str]]:
-    """Return the weights files, and for a divided checkpoint the file of each tensor."""
-    if not path.name.endswith(".index.json"):
-        return [path], {}
-    index = read_index(path)
-    found = {
-        name: resolve(_source(name_or_path, path), name, required=False, **hub)
-        for name in dict.fromkeys(index.values())
-    }
-    absent = sorted(name for name, file in found.items() if file is None)
-    if absent:
-        raise CheckpointError(f"{path} names files that are not there: {', '.join(absent)}")
-    return [file for file in found.values() if file is not None], index
 
 
 def _read(files: list[Path]) -> tuple[str, dict[str, LazyTensor], dict[str, str]]:

@@ -1,9 +1,13 @@
 """Converting a checkpoint from one dialect to another, one tensor in memory at a time.
 
-The destination appears whole, by one rename, or not at all. What is written, transformers 4.57 opens, with one
-exception: its TF class always ties the masked-LM projector to the embeddings. The projector of an untied model
-is written for TF as `vocab_projector/kernel:0`, which this project's readers keep and transformers leaves out.
-The position table is always written, also where it is the sinusoid.
+The destination appears whole, by one rename, or not at all. What is written, transformers 4.57 opens in each of its
+frameworks with the same outputs, save where that release itself cannot:
+
+- Its TF class always ties the masked-LM projector to the embeddings. The projector of an untied model is written
+  for TF as `vocab_projector/kernel:0`, which this project's readers keep and transformers leaves out.
+- Its Flax class computes the sinusoidal position table anew. Here the table is a weight like any other, in every
+  dialect, so that a tuned one survives.
+- Its Flax class opens no safetensors in several files; it opens msgpack in several.
 """
 
 from __future__ import annotations

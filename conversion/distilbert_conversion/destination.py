@@ -10,7 +10,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from distilbert_common.errors import OutputExistsError
-from distilbert_conversion.checkpoint import CANDIDATES
+from distilbert_conversion.locate import CANDIDATES
 
 
 def check_target(target: Path, source: Path, *, overwrite: bool) -> None:

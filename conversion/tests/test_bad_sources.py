@@ -33,7 +33,7 @@ class TestBadSource:
 
     def test_no_weights(self, source: Path) -> None:
         (source / "model.safetensors").unlink()
-        self.refused(source, r"has no weights; expected one of model\.safetensors, ")
+        self.refused(source, r"has no weights; expected model\.safetensors, ")
 
     def test_no_config(self, source: Path) -> None:
         (source / "config.json").unlink()

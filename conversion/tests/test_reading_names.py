@@ -186,3 +186,24 @@ def test_several_files_in_one_folder(tmp_path: Path) -> None:
         (tmp_path / name).unlink()
     assert found == ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "tf_model.h5"]
     assert open_checkpoint(tmp_path).dialect == "flax-msgpack"
+
+
+def test_a_hub_id_in_the_cache(tmp_path: Path) -> None:
+    """No network: the cache holds what huggingface_hub lays there, and what it does not hold is not there."""
+    repository = tmp_path / "models--someone--distilbert"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0" * 40)
+    snapshot = repository / "snapshots" / ("0" * 40)
+    for folder, place in (("pt_sharded", snapshot), ("flax_msgpack", snapshot / "flax")):
+        place.mkdir(parents=True)
+        for file in (MICRO / "ForMaskedLM" / folder).iterdir():
+            (place / file.name).write_bytes(file.read_bytes())
+    with open_checkpoint("someone/distilbert", cache_dir=tmp_path, local_files_only=True) as checkpoint:
+        assert checkpoint.sharded
+        assert checkpoint.config().dim == 12
+        assert checkpoint.beside("vocab.txt") is None
+        assert_same(read_all(checkpoint), read_all(MLM))
+    inner = open_checkpoint("someone/distilbert", cache_dir=tmp_path, local_files_only=True, subfolder="flax")
+    assert inner.dialect == "flax-msgpack"
+    with pytest.raises(CheckpointError, match="'someone/else' is not a directory here"):
+        open_checkpoint("someone/else", cache_dir=tmp_path, local_files_only=True)

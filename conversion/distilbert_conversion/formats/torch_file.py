@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import io
 import mmap
-import pickletools
 import struct
 import zipfile
 from collections.abc import Mapping
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +19,10 @@ import numpy as np
 
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion.dialects import Dialect
+from distilbert_conversion.formats.torch_pickle import STORAGES, contiguous_strides, pickled
 from distilbert_conversion.formats.unpickle import StorageRef, TensorRef, unpickle
 from distilbert_conversion.lazy import KNOWN_DTYPES, Array, LazyTensor, MappedFile, bytes_of
 
-STORAGES = {
-    "DoubleStorage": "float64",
-    "FloatStorage": "float32",
-    "HalfStorage": "float16",
-    "BFloat16Storage": "bfloat16",
-    "LongStorage": "int64",
-    "IntStorage": "int32",
-    "ShortStorage": "int16",
-    "CharStorage": "int8",
-    "ByteStorage": "uint8",
-    "BoolStorage": "bool",
-}
-"""PyTorch's storage classes, and NumPy's names of their types."""
-
-_STORAGE_OF = {dtype: storage for storage, dtype in STORAGES.items()}
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 _ALIGNMENT = 64
@@ -146,7 +130,7 @@ def _tensors(file: MappedFile, content: Any, places: Mapping[str, tuple[int, int
 
 def _view(file: MappedFile, ref: TensorRef, dtype: np.dtype[Any], offset: int, span: int) -> LazyTensor:
     """Describe one tensor: a plain piece of the file, or a strided view of one."""
-    if 0 in ref.shape or ref.strides == _contiguous(ref.shape):
+    if 0 in ref.shape or ref.strides == contiguous_strides(ref.shape):
         return file.tensor(offset, ref.shape, dtype)
     flat = file.tensor(offset, (span,), dtype)
     strides = [stride * dtype.itemsize for stride in ref.strides]
@@ -156,11 +140,6 @@ def _view(file: MappedFile, ref: TensorRef, dtype: np.dtype[Any], offset: int, s
         return view
 
     return LazyTensor(ref.shape, flat.dtype, load)
-
-
-def _contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the strides of an array in C order."""
-    return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
 def write(path: Path, tensors: Mapping[str, LazyTensor], dialect: Dialect, head: str | None) -> None:
@@ -177,7 +156,7 @@ def write(path: Path, tensors: Mapping[str, LazyTensor], dialect: Dialect, head:
     for tensor in tensors.values():
         keys.setdefault(id(tensor), str(len(keys)))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        _put(archive, f"{root}/data.pkl", _pickle(tensors, keys))
+        _put(archive, f"{root}/data.pkl", pickled(tensors, keys))
         _put(archive, f"{root}/byteorder", b"little")
         stored = set()
         for tensor in tensors.values():
@@ -200,39 +179,3 @@ def _put(archive: zipfile.ZipFile, name: str, content: bytes | LazyTensor) -> No
             return
         for chunk in content.chunks():
             file.write(bytes_of(chunk))
-
-
-def _pickle(tensors: Mapping[str, LazyTensor], keys: Mapping[int, str]) -> bytes:
-    """Return the description that `torch.load` reads: instruction by instruction, since PyTorch is not here."""
-    op = {opcode.name: opcode.code.encode("latin-1") for opcode in pickletools.opcodes}
-
-    def text(value: str) -> bytes:
-        return op["BINUNICODE"] + struct.pack("<I", len(value.encode())) + value.encode()
-
-    def whole(value: int) -> bytes:
-        return op["LONG1"] + b"\x08" + struct.pack("<q", value)
-
-    def name(module: str, attribute: str) -> bytes:
-        return op["GLOBAL"] + f"{module}\n{attribute}\n".encode()
-
-    def several(*items: bytes) -> bytes:
-        return op["MARK"] + b"".join(items) + op["TUPLE"]
-
-    def call(function: bytes, *arguments: bytes) -> bytes:
-        return function + several(*arguments) + op["REDUCE"]
-
-    def tensor(value: LazyTensor) -> bytes:
-        kind = name("torch", _STORAGE_OF[value.dtype.name])
-        storage = several(text("storage"), kind, text(keys[id(value)]), text("cpu"), whole(value.size))
-        return call(
-            name("torch._utils", "_rebuild_tensor_v2"),
-            storage + op["BINPERSID"],
-            whole(0),
-            several(*map(whole, value.shape)),
-            several(*map(whole, _contiguous(value.shape))),
-            op["NEWFALSE"],
-            call(name("collections", "OrderedDict")),
-        )
-
-    pairs = b"".join(text(key) + tensor(value) for key, value in tensors.items())
-    return op["PROTO"] + b"\x02" + op["EMPTY_DICT"] + op["MARK"] + pairs + op["SETITEMS"] + op["STOP"]

@@ -1,0 +1,43 @@
+"""Finding the files of a checkpoint: in a directory, beside a file, or on the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from distilbert_common.errors import CheckpointError
+from distilbert_common.files import resolve
+from distilbert_conversion.dialects import DIALECTS
+from distilbert_conversion.sharding import read_index
+
+_WHOLE = list(dict.fromkeys(dialect.filename for dialect in DIALECTS.values()))
+CANDIDATES = [name for whole in _WHOLE for name in (whole, f"{whole}.index.json")]
+"""The files that hold or list weights, in the order in which they are looked for."""
+
+
+def source_of(name_or_path: str | Path, path: Path) -> str | Path:
+    """Return where a checkpoint's other files are: beside a file that was named, else where it was found."""
+    return path.parent if Path(name_or_path).expanduser().is_file() else name_or_path
+
+
+def find_weights(name_or_path: str | Path, hub: Mapping[str, Any]) -> Path:
+    """Return the weights file, or the index of shards."""
+    for candidate in CANDIDATES:
+        path = resolve(name_or_path, candidate, required=False, **hub)
+        if path is not None:
+            return path
+    raise CheckpointError(f"{name_or_path} has no weights; expected {', '.join(_WHOLE)}, or an index of shards")
+
+
+def find_shards(path: Path, name_or_path: str | Path, hub: Mapping[str, Any]) -> tuple[list[Path], dict[str, str]]:
+    """Return the weights files, and for a divided checkpoint the file of each tensor."""
+    if not path.name.endswith(".index.json"):
+        return [path], {}
+    index = read_index(path)
+    source = source_of(name_or_path, path)
+    found = {name: resolve(source, name, required=False, **hub) for name in dict.fromkeys(index.values())}
+    absent = sorted(name for name, file in found.items() if file is None)
+    if absent:
+        raise CheckpointError(f"{path} names files that are not there: {', '.join(absent)}")
+    return [file for file in found.values() if file is not None], index
