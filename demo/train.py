@@ -16,11 +16,12 @@ import torch
 from rich.progress import track
 from tokenizers import BertWordPieceTokenizer
 
+from distilbert_common import DistilBertTokenizerFast
 from distilbert_pt import DistilBertConfig, DistilBertForSequenceClassification
 
 HERE = Path(__file__).resolve().parent
 SIZES = {"vocab_size": 2000, "max_position_embeddings": 64, "n_layers": 3, "n_heads": 4, "dim": 96, "hidden_dim": 192}
-EPOCHS, BATCH, LEARNING_RATE, SEED = 40, 32, 1e-3, 56
+EPOCHS, BATCH, LEARNING_RATE, SEED = 30, 32, 1e-3, 56
 
 
 def read(path: Path) -> tuple[list[str], list[str]]:
@@ -30,23 +31,20 @@ def read(path: Path) -> tuple[list[str], list[str]]:
     return [row["text"] for row in rows], [row["category"] for row in rows]
 
 
-def train_vocabulary(texts: list[str]) -> BertWordPieceTokenizer:
-    """Train an uncased WordPiece vocabulary and write it to `demo/model/vocab.txt`."""
-    tokenizer = BertWordPieceTokenizer(lowercase=True)
-    tokenizer.train_from_iterator(texts, vocab_size=SIZES["vocab_size"], min_frequency=2, show_progress=False)
-    tokenizer.enable_truncation(SIZES["max_position_embeddings"])
-    tokenizer.enable_padding()
-    tokenizer.save_model(str(HERE / "model"))
-    return tokenizer
+def train_vocabulary(texts: list[str]) -> DistilBertTokenizerFast:
+    """Train an uncased WordPiece vocabulary, write it to `demo/model/vocab.txt` and return its tokenizer."""
+    trainer = BertWordPieceTokenizer(lowercase=True)
+    trainer.train_from_iterator(texts, vocab_size=SIZES["vocab_size"], min_frequency=2, show_progress=False)
+    trainer.save_model(str(HERE / "model"))
+    return DistilBertTokenizerFast(HERE / "model" / "vocab.txt", model_max_length=SIZES["max_position_embeddings"])
 
 
-def encode(tokenizer: BertWordPieceTokenizer, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return ids and mask, (batch, seq) each."""
-    encodings = tokenizer.encode_batch(texts)
-    return torch.tensor([e.ids for e in encodings]), torch.tensor([e.attention_mask for e in encodings])
+def encode(tokenizer: DistilBertTokenizerFast, texts: list[str]) -> dict[str, torch.Tensor]:
+    """Return input_ids and attention_mask, (batch, seq) each."""
+    return dict(tokenizer(texts, padding=True, truncation=True, return_tensors="pt"))
 
 
-def train(model: DistilBertForSequenceClassification, tokenizer: BertWordPieceTokenizer, data: list[tuple]) -> None:
+def train(model: DistilBertForSequenceClassification, tokenizer: DistilBertTokenizerFast, data: list[tuple]) -> None:
     """Train with AdamW and one cycle of the learning rate."""
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=0.01)
     steps = EPOCHS * -(-len(data) // BATCH)
@@ -56,8 +54,7 @@ def train(model: DistilBertForSequenceClassification, tokenizer: BertWordPieceTo
     for _ in track(range(EPOCHS), "training"):
         for rows in np.array_split(order.permutation(len(data)), steps // EPOCHS):
             texts, labels = zip(*(data[row] for row in rows), strict=True)
-            ids, mask = encode(tokenizer, list(texts))
-            loss = model(ids, mask, labels=torch.tensor(labels)).loss
+            loss = model(**encode(tokenizer, list(texts)), labels=torch.tensor(labels)).loss
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
@@ -67,13 +64,15 @@ def train(model: DistilBertForSequenceClassification, tokenizer: BertWordPieceTo
 
 
 @torch.no_grad()
-def accuracy(model: DistilBertForSequenceClassification, tokenizer: BertWordPieceTokenizer, data: list[tuple]) -> float:
+def accuracy(
+    model: DistilBertForSequenceClassification, tokenizer: DistilBertTokenizerFast, data: list[tuple]
+) -> float:
     """Return the share of intents found."""
     model.eval()
     right = 0
     for start in range(0, len(data), 128):
         texts, labels = zip(*data[start : start + 128], strict=True)
-        right += int((model(*encode(tokenizer, list(texts))).logits.argmax(-1) == torch.tensor(labels)).sum())
+        right += int((model(**encode(tokenizer, list(texts))).logits.argmax(-1) == torch.tensor(labels)).sum())
     return right / len(data)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from distilbert_cli.quiet import held_stderr
 from distilbert_common.errors import InputError
 from distilbert_common.frameworks import MODULES, require
 
@@ -84,13 +85,15 @@ class Framework:
         Raises:
             MissingFrameworkError: The framework is not installed.
         """
-        require(self.name)
-        suffix = "" if head == "Model" else head
-        return getattr(importlib.import_module(self.package), f"{self.prefix}DistilBert{suffix or 'Model'}")
+        with held_stderr():
+            require(self.name)
+            return getattr(importlib.import_module(self.package), f"{self.prefix}DistilBert{head}")
 
     def load(self, name_or_path: str | Path, head: str, **kwargs: Any) -> Any:
         """Load a checkpoint of any dialect with `from_pretrained`."""
-        return self.model_class(head).from_pretrained(name_or_path, **kwargs)
+        model_class = self.model_class(head)
+        with held_stderr():
+            return model_class.from_pretrained(name_or_path, **kwargs)
 
 
 def _found(module: str) -> bool:

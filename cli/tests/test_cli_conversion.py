@@ -88,7 +88,10 @@ class TestConvert:
 
     def test_an_empty_source(self, tmp_path: Path) -> None:
         (tmp_path / "source").mkdir()
-        refused(run("convert", tmp_path / "source", tmp_path / "out", "--to", "pt"), "has no weights; expected model.safetensors, ")
+        refused(
+            run("convert", tmp_path / "source", tmp_path / "out", "--to", "pt"),
+            "has no weights; expected model.safetensors, ",
+        )
 
     def test_a_damaged_source(self, tmp_path: Path) -> None:
         source = Path(shutil.copytree(MLM, tmp_path / "source"))
