@@ -12,13 +12,17 @@ from distilbert_common.outputs import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
+from distilbert_common.tokenization import BatchEncoding, DistilBertTokenizer, DistilBertTokenizerFast
 
 __all__ = [
     "ACTIVATIONS",
     "OUTPUT_TYPES",
     "BaseModelOutput",
+    "BatchEncoding",
     "DistilBertConfig",
     "DistilBertError",
+    "DistilBertTokenizer",
+    "DistilBertTokenizerFast",
     "MaskedLMOutput",
     "ModelOutput",
     "MultipleChoiceModelOutput",
