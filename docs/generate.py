@@ -1,10 +1,14 @@
-"""Write the pages that are made from the code; with --check, fail where a page is not what would be written.
+"""Write the pages that are made from the code, and the demo's output in the README.
+
+With --check, fail where a page is not what would be written.
 
 Usage: make docs
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +74,17 @@ Every tolerance that a test or the command `distilbert parity` uses, from `disti
 PAGES: dict[str, Callable[[], str]] = {"weights.md": weights_page, "tolerances.md": tolerances_page}
 
 
+def refresh_readme() -> None:
+    """Put what the demo prints on this machine into the README; its last digits differ between processors."""
+    readme = HERE.parent / "README.md"
+    demo = [sys.executable, HERE.parent / "demo" / "demo.py"]
+    printed = subprocess.run(demo, check=True, capture_output=True, text=True, env={**os.environ, "COLUMNS": "112"})
+    before, _, rest = readme.read_text().partition("<!-- demo -->")
+    _, _, after = rest.partition("<!-- /demo -->")
+    shown = "\n".join(line.rstrip() for line in printed.stdout.splitlines())
+    readme.write_text(f"{before}<!-- demo -->\n```\n{shown}\n```\n<!-- /demo -->{after}", encoding="utf-8")
+
+
 def main() -> int:
     """Write or check every page; return 1 where a check fails."""
     stale = [name for name, page in PAGES.items() if not (HERE / name).is_file() or (HERE / name).read_text() != page()]
@@ -80,6 +95,7 @@ def main() -> int:
     for name, page in PAGES.items():
         (HERE / name).write_text(page(), encoding="utf-8")
         print(f"docs/{name}" + (" (changed)" if name in stale else ""))
+    refresh_readme()
     return 0
 
 
