@@ -1,0 +1,85 @@
+"""The proof as one table: every golden checkpoint, in every dialect, in every framework, against transformers' numbers.
+
+Usage: make parity
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "JAX_PLATFORMS": "cpu"}
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+import golden
+from distilbert_cli.frameworks import FRAMEWORKS
+from distilbert_cli.tolerances import GRADIENT, MATRIX
+from golden_files import WRITTEN, written_as_golden
+from measures import cell_difference, gradient_difference
+
+
+def measure(config: Path, head: str) -> dict[str, Any]:
+    """Return the figures of one model: files equal, and by framework the largest differences of outputs and gradients."""
+    folders = golden.folders(config, head)
+    written = [name for name in WRITTEN if name in folders]
+    with tempfile.TemporaryDirectory() as directory:
+        equal = sum(written_as_golden(config, head, name, Path(directory)) for name in written)
+    return {
+        "files": (equal, len(written)),
+        "outputs": {
+            name: [cell_difference(config, head, folder, name) for folder in folders] for name in FRAMEWORKS
+        },
+        "gradients": {
+            name: gradient_difference(config, head, name) for name in FRAMEWORKS if head != "Model"
+        },
+    }  # fmt: skip
+
+
+def row(config: Path, head: str, figures: dict[str, Any]) -> list[str]:
+    """Return the cells of one model."""
+    outputs = [f"{len(cells)} x {max(cells):.1e}" for cells in figures["outputs"].values()]
+    gradients = [f"{value:.1e}" for value in figures["gradients"].values()] or ["-"] * len(FRAMEWORKS)
+    return [config.name, head, "{} of {}".format(*figures["files"]), *outputs, *gradients]
+
+
+def holds(figures: dict[str, Any]) -> bool:
+    """Whether every figure of one model is within its tolerance."""
+    equal, written = figures["files"]
+    cells = [difference for differences in figures["outputs"].values() for difference in differences]
+    within = all(cell <= MATRIX.value for cell in cells)
+    return equal == written and within and all(g <= GRADIENT.value for g in figures["gradients"].values())
+
+
+def main() -> int:
+    """Print the table; return 1 where a figure is past its tolerance."""
+    console = Console(width=150)
+    table = Table(title="largest difference from transformers 4.57.6 (its float64 outputs, its float32 gradients)")
+    for header in ("config", "head", "files equal"):
+        table.add_column(header)
+    for what in ("outputs", "gradient"):
+        for framework in FRAMEWORKS.values():
+            table.add_column(f"{framework.title} {what}", justify="right")
+    results = []
+    for config, head in track(golden.cases(), "measuring", transient=True, console=Console(stderr=True)):
+        figures = measure(config, head)
+        results.append(figures)
+        table.add_row(*row(config, head, figures), style="" if holds(figures) else "bold red")
+    console.print(table)
+    cells = sum(len(cells) for figures in results for cells in figures["outputs"].values())
+    equal, written = (sum(figures["files"][i] for figures in results) for i in (0, 1))
+    console.print(f"{cells} cells (model x stored dialect x framework); outputs: absolute, at most {MATRIX.value:g};")
+    console.print(
+        f"gradients: relative to the largest entry, at most {GRADIENT.value:g}; {equal} of {written} files equal."
+    )
+    good = all(map(holds, results))
+    console.print("[green]All hold.[/]" if good else "[bold red]Some do not hold.[/]")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
