@@ -24,7 +24,7 @@ from measures import cell_difference, gradient_difference
 
 
 def measure(config: Path, head: str) -> dict[str, Any]:
-    """Return the figures of one model: files equal, and by framework the largest differences of outputs and gradients."""
+    """Return the figures of one model: files equal, and by framework the differences of outputs and gradients."""
     folders = golden.folders(config, head)
     written = [name for name in WRITTEN if name in folders]
     with tempfile.TemporaryDirectory() as directory:
