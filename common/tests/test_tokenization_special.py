@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tokenizers
+from tokenizer_cases import CLASSES, SMALL, tokenizer
+
+from distilbert_common.errors import TokenizerError
+from distilbert_common.tokenization import AddedToken
+
+
+@pytest.fixture(params=CLASSES, ids=lambda cls: cls.__name__)
+def one(request: pytest.FixtureRequest) -> Any:
+    return request.param(SMALL)
+
+
+def test_the_special_tokens(one: Any) -> None:
+    roles = {"unk": 1, "sep": 3, "pad": 0, "cls": 2, "mask": 4}
+    for role, index in roles.items():
+        assert getattr(one, f"{role}_token") == f"[{role.upper()}]"
+        assert getattr(one, f"{role}_token_id") == index
+    assert one.special_tokens_map == {f"{role}_token": f"[{role.upper()}]" for role in roles}
+    assert one.all_special_ids == [1, 3, 0, 2, 4]
+    assert one.additional_special_tokens == []
+    assert bool(one)
+
+
+def test_sizes_and_vocabulary(one: Any) -> None:
+    assert one.vocab_size == len(one) == len(one.get_vocab()) == 353
+    one.add_tokens(["<ent>"])
+    assert (one.vocab_size, len(one)) == (353, 354)
+    assert one.vocab["<ent>"] == 353
+    one.get_vocab()["unheard"] = 1
+    assert "unheard" not in one.vocab
+
+
+def test_added_tokens_are_found_before_anything_else(one: Any) -> None:
+    assert "<ent>" not in one.tokenize("a<ent>b")
+    assert one.add_tokens(["<ent>", "New Token"]) == 2
+    assert one.tokenize("a<ent>b <ENT> new token") == ["a", "<ent>", "b", "<ent>", "New Token"]
+    assert one.add_tokens("<ent>") == 0
+    assert one.add_tokens([AddedToken("<ent>", normalized=False), "<other>"]) == 2
+    assert one.tokenize("<ent><ENT>")[0] == "<ent>"
+    assert one.tokenize("<ent><ENT>").count("<ent>") == 1
+    assert one.convert_tokens_to_ids(["<ent>", "New Token", "<other>"]) == [353, 354, 355]
+
+
+def test_a_piece_that_is_added_keeps_its_id(one: Any) -> None:
+    index = one.convert_tokens_to_ids("film")
+    assert one.add_tokens(["film"]) == 1
+    assert len(one) == 353
+    assert one.encode("xfilmx", add_special_tokens=False)[1] == index
+
+
+@pytest.mark.parametrize(
+    ("token", "text", "offsets"),
+    [
+        (AddedToken("<t>"), "a <t> b", (2, 5)),
+        (AddedToken("<t>", lstrip=True), "a  <t> b", (1, 6)),
+        (AddedToken("<t>", rstrip=True), "a <t>\t b", (2, 7)),
+        (AddedToken("<t>", rstrip=True, normalized=False), "a <t>\t b", (2, 7)),
+        (AddedToken("<t>", single_word=True), "a<t> <t> <t>1", (5, 8)),
+        (AddedToken("<t>", single_word=True), "ⓐ<t> (<t>) <t>Ⓑ", (6, 9)),
+        (AddedToken("<t>", single_word=True, normalized=False), "e\u0301<t> !<t>", (7, 10)),
+        (AddedToken("<T>É"), "a <t>E\u0301", (2, 6)),
+    ],
+)
+def test_flags(one: Any, token: AddedToken, text: str, offsets: tuple[int, int]) -> None:
+    one.add_tokens([token])
+    encoded = one(text, return_offsets_mapping=True)
+    found = [
+        span
+        for span, index in zip(encoded["offset_mapping"], encoded["input_ids"], strict=True)
+        if index == one.convert_tokens_to_ids(token.content)
+    ]
+    assert found == [offsets]
+
+
+def test_tokens_of_the_library_are_understood(one: Any) -> None:
+    assert one.add_tokens([tokenizers.AddedToken("<t>", lstrip=True, special=True)]) == 1
+    assert one.added_tokens_decoder[353] == AddedToken("<t>", lstrip=True, normalized=False, special=True)
+    assert one.get_added_vocab()["<t>"] == 353
+
+
+def test_adding_special_tokens(one: Any) -> None:
+    assert one.add_special_tokens({"pad_token": "<pad>", "additional_special_tokens": ["<a>", "<b>"]}) == 3
+    assert (one.pad_token, one.pad_token_id) == ("<pad>", 353)
+    assert one.additional_special_tokens == ["<a>", "<b>"]
+    assert one(["a", "a b"], padding=True)["input_ids"][0][-1] == 353
+    assert one.decode(one.encode("x <a> <pad> y"), skip_special_tokens=True) == "x y"
+    assert one.add_special_tokens({"additional_special_tokens": ["<c>"]}, replace_additional_special_tokens=False) == 1
+    assert one.additional_special_tokens == ["<a>", "<b>", "<c>"]
+    assert one.add_special_tokens({"additional_special_tokens": ["<d>"]}) == 1
+    assert one.additional_special_tokens == ["<d>"]
+    assert one.special_tokens_map["additional_special_tokens"] == ["<d>"]
+    assert one.tokenize("<A><a>")[-1] == "<a>"  # special tokens are matched in the text as it is
+
+
+def test_setting_a_role(one: Any) -> None:
+    one.unk_token = "the"
+    assert one.tokenize("ξ") == ["the"]
+    one.sep_token = "!"
+    assert one.encode("a")[-1] == one.convert_tokens_to_ids("!")
+    one.pad_token = "<absent>"
+    assert one.pad_token_id is None
+    with pytest.raises(TokenizerError, match="not in the vocabulary: add it with add_special_tokens"):
+        one("a")
+
+
+@pytest.mark.parametrize(
+    ("added", "message"),
+    [
+        ([5], "a string or an AddedToken; got 5"),
+        (["Same", "same"], "'Same' and 'same' are both 'same' once normalized"),
+        (["\u200b"], "nothing is left of the added token"),
+        ([AddedToken("<r>", rstrip=True), AddedToken(" x")], "begins with the white space"),
+    ],
+)
+def test_tokens_that_cannot_be_added(one: Any, added: list[Any], message: str) -> None:
+    with pytest.raises(TokenizerError, match=message):
+        one.add_tokens(added)
+    assert len(one) == 353
+    assert len(one.added_tokens_decoder) == 5
+
+
+def test_roles_that_cannot_be_given(one: Any) -> None:
+    with pytest.raises(TokenizerError, match="no special token 'bos_token'; expected one of unk_token"):
+        one.add_special_tokens({"bos_token": "<s>"})
+    with pytest.raises(TokenizerError, match="unk_token must be a piece"):
+        one.unk_token = "<absent>"
+    assert len(one) == 353
+
+
+def test_composing_by_hand(one: Any) -> None:
+    first, second = (one.encode(text, add_special_tokens=False) for text in ("a b", "c"))
+    assert one.build_inputs_with_special_tokens(first) == one.encode("a b")
+    assert one.build_inputs_with_special_tokens(first, second) == one.encode("a b", "c")
+    for pair in ((first,), (first, second)):
+        whole = one.build_inputs_with_special_tokens(*pair)
+        expected = one(
+            "a b", "c" if len(pair) == 2 else None, return_token_type_ids=True, return_special_tokens_mask=True
+        )
+        assert one.create_token_type_ids_from_sequences(*pair) == expected["token_type_ids"]
+        assert one.get_special_tokens_mask(*pair) == expected["special_tokens_mask"]
+        assert one.get_special_tokens_mask(whole, already_has_special_tokens=True) == expected["special_tokens_mask"]
+        assert one.num_special_tokens_to_add(len(pair) == 2) == sum(expected["special_tokens_mask"])
+
+
+def test_conversion(one: Any) -> None:
+    assert one.convert_tokens_to_ids("nonsense!") == one.unk_token_id
+    ids = one.convert_tokens_to_ids(["the", "[SEP]", "##ing"])
+    assert one.convert_ids_to_tokens(ids) == ["the", "[SEP]", "##ing"]
+    assert one.convert_ids_to_tokens(np.array(ids), skip_special_tokens=True) == ["the", "##ing"]
+    assert one.convert_ids_to_tokens(3) == "[SEP]"
+    assert one.convert_tokens_to_string(["walk", "##ing", ",", "the", "dog"]) == "walking, the dog"
+
+
+@pytest.mark.parametrize("ids", [[2, -100], [353], [[2]], ["a"], 2.0])
+def test_ids_outside_the_vocabulary(one: Any, ids: Any) -> None:
+    with pytest.raises(TokenizerError, match=r"is not an id of this vocabulary, 0 to 352.*-100"):
+        one.decode(ids)
+
+
+def test_decoding(one: Any) -> None:
+    ids = one.encode("Don't walk, [MASK]! It's 'so' good.")
+    assert one.decode(ids) == "[CLS] don't walk, [MASK]! it's'so'good. [SEP]"
+    assert one.decode(ids, skip_special_tokens=True) == "don't walk,! it's'so'good."
+    assert one.decode(ids[1:-1], clean_up_tokenization_spaces=False) == "don ' t walk , [MASK] ! it ' s ' so ' good ."
+    plain = type(one)(SMALL, clean_up_tokenization_spaces=False)
+    assert plain.decode(one.encode("it's")[1:-1]) == "it ' s"
+    assert one.decode([]) == ""
+    assert one.decode(3) == "[SEP]"
+    assert one.decode(one.convert_tokens_to_ids(["##ing", "the", "##ing"])) == "##ing theing"
+
+
+def test_batch_decoding(one: Any) -> None:
+    encoded = one(["a b", "c"], padding=True, return_tensors="np")
+    assert one.batch_decode(encoded["input_ids"], skip_special_tokens=True) == ["a b", "c"]
+    assert one.batch_decode([[5], [6, 7]]) == [one.decode([5]), one.decode([6, 7])]
+    assert one.batch_decode([]) == []
+
+
+def test_both_classes_add_alike() -> None:
+    slow, fast = (cls(SMALL) for cls in CLASSES)
+    for one in (slow, fast):
+        for index in range(30):
+            one.add_tokens([f"<{index}>", AddedToken(f"w{index}", single_word=True)])
+    text = " ".join(f"w{index}x w{index} <{index}>" for index in range(30))
+    assert slow(text) == fast(text)
+    assert slow.get_vocab() == fast.get_vocab()
+    assert tokenizer(CLASSES[0]).get_added_vocab() == tokenizer(CLASSES[1]).get_added_vocab()
