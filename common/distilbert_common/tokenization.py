@@ -27,7 +27,7 @@ class DistilBertTokenizer(TokenizerBase):
 
     _engine: WordPiece
 
-    def engine_changed(self, new: Sequence[AddedToken]) -> None:
+    def _engine_changed(self, new: Sequence[AddedToken]) -> None:
         """Build the reference anew, or only make added tokens known to it."""
         if new:
             self._engine.refresh()
@@ -38,7 +38,7 @@ class DistilBertTokenizer(TokenizerBase):
             settings.vocabulary, settings.normalizer, unk_token, settings.prefix, settings.max_word_chars
         )
 
-    def cut(self, texts: Sequence[Text], is_split_into_words: bool) -> Sequence[TextPieces]:
+    def _cut(self, texts: Sequence[Text], is_split_into_words: bool) -> Sequence[TextPieces]:
         """Cut texts into pieces, one after the other."""
         _check_unicode(texts)
         encode: Any = self._engine.encode_words if is_split_into_words else self._engine.encode
@@ -51,7 +51,7 @@ class DistilBertTokenizerFast(TokenizerBase):
     is_fast: ClassVar[bool] = True
     _engine: tokenizers.Tokenizer
 
-    def engine_changed(self, new: Sequence[AddedToken]) -> None:
+    def _engine_changed(self, new: Sequence[AddedToken]) -> None:
         """Build the library's tokenizer anew, or only add tokens to it."""
         if not new:
             self._engine = self._new_engine()
@@ -60,7 +60,7 @@ class DistilBertTokenizerFast(TokenizerBase):
             [tokenizers.AddedToken(token.content, **{flag: getattr(token, flag) for flag in FLAGS}) for token in added]
         )
 
-    def cut(self, texts: Sequence[Text], is_split_into_words: bool) -> Sequence[TextPieces]:
+    def _cut(self, texts: Sequence[Text], is_split_into_words: bool) -> Sequence[TextPieces]:
         """Cut all texts into pieces at once."""
         try:
             pieces: Sequence[TextPieces] = self._engine.encode_batch(

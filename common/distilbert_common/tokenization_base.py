@@ -46,7 +46,7 @@ class TokenizerBase(TokenizerCall):
             given = tokenizer_file if tokenizer_file is not None else vocab_file
             files = TokenizerFiles() if given is None else TokenizerFiles.of_vocabulary(given)
         super().__init__(read_settings(files, options))
-        self.engine_changed(())
+        self._engine_changed(())
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, **options: Any) -> Self:

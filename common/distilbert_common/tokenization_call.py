@@ -33,7 +33,7 @@ class TokenizerCall(TokenizerPadding):
         super().__init__(settings)
         self._warned: set[str] = set()
 
-    def cut(self, texts: Sequence[Text], is_split_into_words: bool) -> Sequence[TextPieces]:
+    def _cut(self, texts: Sequence[Text], is_split_into_words: bool) -> Sequence[TextPieces]:
         """Cut texts into pieces; the one thing in which the two tokenizers differ.
 
         Args:
@@ -107,15 +107,15 @@ class TokenizerCall(TokenizerPadding):
         how_to_cut = read_truncation(truncation, max_length, stride, self.truncation_side, longest)
         how_to_pad = read_padding(padding, max_length, pad_to_multiple_of, padding_side or self.padding_side, longest)
         check_agreement(how_to_pad, how_to_cut)
-        first = self.cut(texts.first, is_split_into_words)
-        second = None if texts.second is None else self.cut(texts.second, is_split_into_words)
+        first = self._cut(texts.first, is_split_into_words)
+        second = None if texts.second is None else self._cut(texts.second, is_split_into_words)
         specials = self.num_special_tokens_to_add(second is not None) if add_special_tokens else 0
         rows = plan_rows(_lengths(first), _lengths(second), how_to_cut, specials, return_overflowing_tokens)
         lengths = [row.length + specials for row in rows]
         if verbose and max_length is None:
             self._warn_of_length(max(lengths, default=0))
         width = how_to_pad.width(lengths)
-        batch = Batch(first, second, rows, self.cls_sep_pad(), add_special_tokens, width, how_to_pad.side)
+        batch = Batch(first, second, rows, self._cls_sep_pad(), add_special_tokens, width, how_to_pad.side)
         wanted = {
             "input_ids": True,
             "token_type_ids": return_token_type_ids,

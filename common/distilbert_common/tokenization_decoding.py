@@ -30,10 +30,10 @@ class TokenizerDecoding(TokenizerVocabulary):
             TokenizerError: An id is not in the vocabulary.
         """
         ids = as_lists(ids)
-        if isinstance(ids, int):
+        if not isinstance(ids, list):
             return self._token(ids)
         skipped = self._skipped_ids() if skip_special_tokens else set()
-        return [self._token(index) for index in ids if index not in skipped]
+        return [token for index, token in zip(ids, map(self._token, ids), strict=True) if index not in skipped]
 
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
         """Join tokens to a text: pieces that continue a word without a space, all others with one."""

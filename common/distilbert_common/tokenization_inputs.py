@@ -70,16 +70,18 @@ def _pairs(texts: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any] | None]:
 
 
 def _check(name: str, texts: Sequence[Any], is_split_into_words: bool) -> None:
-    if not is_split_into_words:
-        for index, text in enumerate(texts):
-            if not isinstance(text, str):
-                hint = "; if texts are split into words, pass is_split_into_words=True" if _is_list(text) else ""
-                raise TokenizerError(f"{name}[{index}] is of type {type(text).__name__}; {_EXPECTED}{hint}")
-        return
-    for index, words in enumerate(texts):
-        wrong = words if not _is_list(words) else next((word for word in words if not isinstance(word, str)), None)
-        if not _is_list(words) or any(not isinstance(word, str) for word in words):
-            raise TokenizerError(f"{name}[{index}] holds {wrong!r}; {_EXPECTED_WORDS}")
+    for index, text in enumerate(texts):
+        if is_split_into_words:
+            _check_words(f"{name}[{index}]", text)
+        elif not isinstance(text, str):
+            hint = "; if texts are split into words, pass is_split_into_words=True" if _is_list(text) else ""
+            raise TokenizerError(f"{name}[{index}] is of type {type(text).__name__}; {_EXPECTED}{hint}")
+
+
+def _check_words(name: str, words: Any) -> None:
+    for word in words if _is_list(words) else [words]:
+        if not _is_list(words) or not isinstance(word, str):
+            raise TokenizerError(f"{name} is or holds {word!r}; {_EXPECTED_WORDS}")
 
 
 def _is_list(value: Any) -> bool:

@@ -111,5 +111,5 @@ class TokenizerPadding(TokenizerDecoding):
         columns, tensor_type = as_columns(encoded_inputs)
         side = padding_side or self.padding_side
         how_to_pad = read_padding(padding, max_length, pad_to_multiple_of, side, self.model_max_length)
-        data = pad_columns(columns, how_to_pad, self.cls_sep_pad()[2], return_attention_mask is not False)
+        data = pad_columns(columns, how_to_pad, self._cls_sep_pad()[2], return_attention_mask is not False)
         return BatchEncoding(data, tensor_type=return_tensors or tensor_type)

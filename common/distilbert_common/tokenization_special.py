@@ -36,22 +36,22 @@ class TokenizerVocabulary:
     def __init__(self, settings: TokenizerSettings) -> None:
         self.settings = settings
 
-    def engine_changed(self, new: Sequence[AddedToken]) -> None:
-        """Make known to whatever cuts texts that tokens were added, or with none, that a special token changed."""
+    def _engine_changed(self, new: Sequence[AddedToken]) -> None:
+        """Make tokens that were added known to whatever cuts texts; with none, build it anew."""
         raise NotImplementedError
 
     def set_special_token(self, role: str, token: str) -> None:
         """Give a role, such as "pad_token", to another token.
 
         Raises:
-            TokenizerError: There is no such role, or the unknown token is not a piece of the vocabulary.
+            TokenizerError: There is no such role, or `unk_token` would not be a piece of the vocabulary.
         """
-        if role not in ROLES:
-            raise TokenizerError(f"there is no special token {role!r}; expected one of {', '.join(ROLES)}")
+        _check_role(role)
         if role == "unk_token" and token not in self.settings.vocabulary.pieces:
             raise TokenizerError(f"unk_token must be a piece of the vocabulary, which {token!r} is not")
         self.settings.special_tokens[role] = token
-        self.engine_changed(())
+        if role == "unk_token":
+            self._engine_changed(())
 
     @property
     def vocab_size(self) -> int:
@@ -120,7 +120,7 @@ class TokenizerVocabulary:
             [AddedToken.of(token, special_tokens) for token in tokens], self.settings.normalizer
         )
         if new:
-            self.engine_changed(new)
+            self._engine_changed(new)
         return len(new)
 
     def add_special_tokens(
@@ -137,6 +137,8 @@ class TokenizerVocabulary:
         """
         roles = dict(special_tokens_dict)
         additional = list(roles.pop("additional_special_tokens", ()))
+        for role in roles:
+            _check_role(role)
         added = self.add_tokens([*roles.values(), *additional], special_tokens=True)
         for role, token in roles.items():
             self.set_special_token(role, AddedToken.of(token).content)
@@ -161,7 +163,7 @@ class TokenizerVocabulary:
         self, token_ids_0: Sequence[int], token_ids_1: Sequence[int] | None = None
     ) -> list[int]:
         """Return `[CLS] first [SEP]`, and for a pair `[CLS] first [SEP] second [SEP]`."""
-        cls, sep, _ = self.cls_sep_pad()
+        cls, sep, _ = self._cls_sep_pad()
         second = [] if token_ids_1 is None else [*token_ids_1, sep]
         return [cls, *token_ids_0, sep, *second]
 
@@ -191,7 +193,7 @@ class TokenizerVocabulary:
         second = [] if token_ids_1 is None else [0] * len(token_ids_1) + [1]
         return [1] + [0] * len(token_ids_0) + [1] + second
 
-    def cls_sep_pad(self) -> tuple[int, int, int]:
+    def _cls_sep_pad(self) -> tuple[int, int, int]:
         """Return the ids of [CLS], [SEP] and [PAD].
 
         Raises:
@@ -204,3 +206,10 @@ class TokenizerVocabulary:
                 "them is not in the vocabulary: add it with add_special_tokens"
             )
         return cls, sep, pad
+
+
+def _check_role(role: str) -> None:
+    if role not in ROLES:
+        raise TokenizerError(
+            f"there is no special token {role!r}; expected one of {', '.join(ROLES)} or additional_special_tokens"
+        )
