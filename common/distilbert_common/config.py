@@ -29,6 +29,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _is_list_of_ints(value: Any) -> bool:
+    return isinstance(value, (list, tuple, set)) and all(map(_is_int, value))
+
+
 Rule = tuple[str, Callable[[Any], bool]]
 _COUNT: Rule = ("a whole number of at least 1", lambda value: _is_int(value) and value >= 1)
 _RATE: Rule = ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
@@ -57,6 +61,10 @@ RULES: dict[str, Rule] = {
     "output_hidden_states": _FLAG,
     "return_dict": _FLAG,
     "problem_type": (f"one of {', '.join(map(str, PROBLEM_TYPES))}", lambda value: value in PROBLEM_TYPES),
+    "pruned_heads": (
+        "an object of lists of heads by layer",
+        lambda value: isinstance(value, Mapping) and all(map(_is_list_of_ints, value.values())),
+    ),
     "chunk_size_feed_forward": (
         "a whole number of at least 0",
         lambda value: _is_int(value) and value >= 0,
@@ -71,6 +79,7 @@ _LATENT_DEFAULTS: dict[str, Any] = {
     "output_attentions": False,
     "output_hidden_states": False,
     "problem_type": None,
+    "pruned_heads": {},
     "return_dict": True,
     "tie_word_embeddings": True,
 }
@@ -117,6 +126,10 @@ class DistilBertConfig:
     model_type: ClassVar[str] = "distilbert"
     name_or_path: str = ""
     attn_implementation: str | None = None
+    dim: int
+    n_heads: int
+    n_layers: int
+    pruned_heads: dict[int, list[int]]
     attribute_map: ClassVar[dict[str, str]] = _RENAMED
 
     def __init__(
@@ -150,6 +163,8 @@ class DistilBertConfig:
         name = _RENAMED.get(name, name)
         if name in RULES and not RULES[name][1](value):
             raise ConfigError(f"config field {name!r} is {value!r}; it must be {RULES[name][0]}")
+        if name == "pruned_heads":
+            value = {layer: sorted(heads) for layer, heads in _int_keys(name, value).items()}
         object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
@@ -197,7 +212,7 @@ class DistilBertConfig:
             if label2id and len(label2id) == self.num_labels:
                 self.id2label = {int(i): label for label, i in label2id.items()}
         else:
-            self.id2label = _int_keys(id2label)
+            self.id2label = _int_keys("id2label", id2label)
             if num_labels is not None and num_labels != len(id2label):
                 raise ConfigError(
                     f"config field 'num_labels' is {num_labels}, but 'id2label' names {len(id2label)} labels; "
@@ -306,8 +321,9 @@ class DistilBertConfig:
         return f"{type(self).__name__} {self.to_json_string()}"
 
 
-def _int_keys(id2label: Mapping[Any, str]) -> dict[int, str]:
+def _int_keys(field: str, mapping: Mapping[Any, Any]) -> dict[int, Any]:
+    """Return the mapping with the whole-number keys that JSON turned into text."""
     try:
-        return {int(key): label for key, label in id2label.items()}
+        return {int(key): value for key, value in mapping.items()}
     except (AttributeError, TypeError, ValueError) as error:
-        raise ConfigError(f"config field 'id2label' is {id2label!r}; its keys must be whole numbers") from error
+        raise ConfigError(f"config field {field!r} is {mapping!r}; its keys must be whole numbers") from error

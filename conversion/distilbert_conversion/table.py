@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from distilbert_common.config import DistilBertConfig
+from distilbert_common.pruning import attention_dim
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Weight:
 
 
 V, P, D, H, N = "vocab_size", "max_position_embeddings", "dim", "hidden_dim", "num_labels"
+A = "attention_dim"  # dim, less what pruned heads took of it in this layer
 SAME, FLIP = "none", "transpose"
 ALL = tuple(HEADS)
 MLM = ("ForMaskedLM",)
@@ -112,13 +114,13 @@ _ROWS = (
     ("embeddings.position_embeddings",          "weight", "embeddings:0", "embedding", "vars/0", SAME, (P, D),  ALL),
     ("embeddings.LayerNorm",                    "weight", "gamma:0",      "scale",     "vars/0", SAME, (D,),    ALL),
     ("embeddings.LayerNorm",                    "bias",   "beta:0",       "bias",      "vars/1", SAME, (D,),    ALL),
-    ("transformer.layer.{i}.attention.q_lin",   "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (D, D),  ALL),
-    ("transformer.layer.{i}.attention.q_lin",   "bias",   "bias:0",       "bias",      "vars/1", SAME, (D,),    ALL),
-    ("transformer.layer.{i}.attention.k_lin",   "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (D, D),  ALL),
-    ("transformer.layer.{i}.attention.k_lin",   "bias",   "bias:0",       "bias",      "vars/1", SAME, (D,),    ALL),
-    ("transformer.layer.{i}.attention.v_lin",   "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (D, D),  ALL),
-    ("transformer.layer.{i}.attention.v_lin",   "bias",   "bias:0",       "bias",      "vars/1", SAME, (D,),    ALL),
-    ("transformer.layer.{i}.attention.out_lin", "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (D, D),  ALL),
+    ("transformer.layer.{i}.attention.q_lin",   "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (A, D),  ALL),
+    ("transformer.layer.{i}.attention.q_lin",   "bias",   "bias:0",       "bias",      "vars/1", SAME, (A,),    ALL),
+    ("transformer.layer.{i}.attention.k_lin",   "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (A, D),  ALL),
+    ("transformer.layer.{i}.attention.k_lin",   "bias",   "bias:0",       "bias",      "vars/1", SAME, (A,),    ALL),
+    ("transformer.layer.{i}.attention.v_lin",   "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (A, D),  ALL),
+    ("transformer.layer.{i}.attention.v_lin",   "bias",   "bias:0",       "bias",      "vars/1", SAME, (A,),    ALL),
+    ("transformer.layer.{i}.attention.out_lin", "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (D, A),  ALL),
     ("transformer.layer.{i}.attention.out_lin", "bias",   "bias:0",       "bias",      "vars/1", SAME, (D,),    ALL),
     ("transformer.layer.{i}.sa_layer_norm",     "weight", "gamma:0",      "scale",     "vars/0", SAME, (D,),    ALL),
     ("transformer.layer.{i}.sa_layer_norm",     "bias",   "beta:0",       "bias",      "vars/1", SAME, (D,),    ALL),
@@ -249,10 +251,17 @@ def expected(config: DistilBertConfig, head: str) -> dict[str, tuple[int, ...]]:
         head: A key of `HEADS`.
     """
     return {
-        bare: tuple(size if isinstance(size, int) else int(getattr(config, size)) for size in row.shape)
+        bare: tuple(_size(size, config, _template(bare, "canonical")[1]) for size in row.shape)
         for bare, row in names(head, config.n_layers)
         if row.tied_to is None or not config.tie_word_embeddings
     }
+
+
+def _size(size: str | int, config: DistilBertConfig, layer: int) -> int:
+    """Return the number that an entry of a row's shape stands for."""
+    if size == "attention_dim":
+        return attention_dim(config, layer)
+    return size if isinstance(size, int) else int(getattr(config, size))
 
 
 def full_name(bare: str, head: str) -> str:

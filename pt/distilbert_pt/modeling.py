@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from distilbert_common import BaseModelOutput, DistilBertConfig
 from distilbert_common.checks import check_one_input
+from distilbert_common.pruning import attention_dim, heads_left
 from distilbert_pt.activations import ACTIVATIONS
 from distilbert_pt.attention import eager_attention, expand_mask, sdpa_attention
 from distilbert_pt.checks import check_inputs
@@ -55,18 +56,19 @@ class Embeddings(nn.Module):
 class MultiHeadSelfAttention(nn.Module):
     """Self-attention over all heads at once, without dropout after `out_lin`."""
 
-    def __init__(self, config: DistilBertConfig) -> None:
+    def __init__(self, config: DistilBertConfig, layer: int) -> None:
         super().__init__()
         self.config = config
-        self.heads, self.head_dim = config.n_heads, config.dim // config.n_heads
-        self.q_lin = nn.Linear(config.dim, config.dim)
-        self.k_lin = nn.Linear(config.dim, config.dim)
-        self.v_lin = nn.Linear(config.dim, config.dim)
-        self.out_lin = nn.Linear(config.dim, config.dim)
+        self.head_dim = config.dim // config.n_heads
+        width = attention_dim(config, layer)  # heads * head_dim
+        self.q_lin = nn.Linear(config.dim, width)
+        self.k_lin = nn.Linear(config.dim, width)
+        self.v_lin = nn.Linear(config.dim, width)
+        self.out_lin = nn.Linear(width, config.dim)
 
     def split_heads(self, x: Tensor) -> Tensor:
         """(batch, seq, heads * head_dim) -> (batch, heads, seq, head_dim)."""
-        return x.unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2)  # (batch, heads, seq, head_dim)
+        return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)  # (batch, heads, seq, head_dim)
 
     def forward(
         self, x: Tensor, mask: Tensor | None, head_mask: Tensor | None = None, output_attentions: bool = False
@@ -111,9 +113,9 @@ class FFN(nn.Module):
 class TransformerBlock(nn.Module):
     """Attention and feed-forward network, each with a residual sum and a LayerNorm after it."""
 
-    def __init__(self, config: DistilBertConfig) -> None:
+    def __init__(self, config: DistilBertConfig, layer: int) -> None:
         super().__init__()
-        self.attention = MultiHeadSelfAttention(config)
+        self.attention = MultiHeadSelfAttention(config, layer)
         self.sa_layer_norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
         self.ffn = FFN(config)
         self.output_layer_norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
@@ -132,7 +134,7 @@ class Transformer(nn.Module):
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__()
-        self.layer = nn.ModuleList(TransformerBlock(config) for _ in range(config.n_layers))
+        self.layer = nn.ModuleList(TransformerBlock(config, layer) for layer in range(config.n_layers))
         self.gradient_checkpointing = False
 
     def forward(
@@ -234,8 +236,9 @@ class DistilBertModel(DistilBertPreTrainedModel):
         return expand_mask(attention_mask)
 
     def split_head_mask(self, head_mask: Tensor | None) -> list[Tensor | None]:
-        """(heads,) or (n_layers, heads) -> n_layers of (1, heads, 1, 1)."""
+        """(heads,) or (n_layers, heads) -> n_layers of (1, heads left, 1, 1)."""
         if head_mask is None:
             return [None] * self.config.n_layers
         factors = head_mask.to(self.dtype).expand(self.config.n_layers, -1)  # (n_layers, heads)
-        return [factor[None, :, None, None] for factor in factors]  # (1, heads, 1, 1)
+        left = [heads_left(self.config, layer) for layer in range(self.config.n_layers)]
+        return [factors[layer, heads][None, :, None, None] for layer, heads in enumerate(left)]  # (1, heads, 1, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -17,7 +17,7 @@ from distilbert_common.files import HUB_OPTIONS
 from distilbert_common.initial import initial_kind, sinusoidal_table
 from distilbert_conversion import LoadReport, full_name, load_weights, open_checkpoint, save_checkpoint
 from distilbert_pt.arrays import as_dtype, to_array, to_tensor
-from distilbert_pt.resizing import resize_positions, resize_tokens
+from distilbert_pt.resizing import prune, resize_positions, resize_tokens
 
 ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
 
@@ -135,6 +135,18 @@ class DistilBertPreTrainedModel(nn.Module):
     def resize_position_embeddings(self, new_num_position_embeddings: int) -> None:
         """Change the longest input; stored rows are kept, with `sinusoidal_pos_embds` new ones are the sinusoid's."""
         resize_positions(self, new_num_position_embeddings)
+
+    def prune_heads(self, heads_to_prune: Mapping[int, Iterable[int]]) -> None:
+        """Remove attention heads.
+
+        Args:
+            heads_to_prune: For each layer the heads to remove, by their original numbers; those already gone are
+                passed over.
+
+        Raises:
+            InputError: A layer or head does not exist, or a layer would have none left.
+        """
+        prune(self, heads_to_prune)
 
     def gradient_checkpointing_enable(self) -> None:
         """Keep only each block's input for the backward pass and compute the rest again: the same gradients."""

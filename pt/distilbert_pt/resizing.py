@@ -1,7 +1,8 @@
-"""Changing the size of a model's tables after the fact: vocabulary and positions."""
+"""Changing the size of a model after the fact: vocabulary, positions, attention heads."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from distilbert_common.errors import InputError
 from distilbert_common.initial import sinusoidal_table
+from distilbert_common.pruning import check_heads, kept_columns, merged
 
 if TYPE_CHECKING:
     from distilbert_pt.pretrained import DistilBertPreTrainedModel
@@ -77,3 +79,19 @@ def resize_positions(model: DistilBertPreTrainedModel, positions: int) -> None:
         fresh = torch.from_numpy(sinusoidal_table(positions, model.config.dim))
     table.weight = nn.Parameter(with_rows(table.weight, fresh), requires_grad=table.weight.requires_grad)
     table.num_embeddings = positions
+
+
+@torch.no_grad()
+def prune(model: DistilBertPreTrainedModel, heads_to_prune: Mapping[int, Iterable[int]]) -> None:
+    """Remove attention heads: the matrices become smaller, and the config remembers what is gone."""
+    heads_to_prune = check_heads(model.config, heads_to_prune)
+    for layer, heads in heads_to_prune.items():
+        attention = model.base_model.transformer.layer[layer].attention
+        kept = torch.from_numpy(kept_columns(model.config, layer, heads)).to(model.device)
+        for lin in (attention.q_lin, attention.k_lin, attention.v_lin):
+            lin.weight, lin.bias = (nn.Parameter(p[kept], p.requires_grad) for p in (lin.weight, lin.bias))
+            lin.out_features = len(kept)
+        out = attention.out_lin
+        out.weight = nn.Parameter(out.weight[:, kept], out.weight.requires_grad)
+        out.in_features = len(kept)
+    model.config.pruned_heads = merged(model.config, heads_to_prune)

@@ -96,3 +96,30 @@ def test_gradient_checkpointing_can_be_switched() -> None:
     assert model.distilbert.transformer.gradient_checkpointing
     model.gradient_checkpointing_disable()
     assert not model.distilbert.transformer.gradient_checkpointing
+
+
+def test_pruned_heads_are_as_if_masked(tmp_path: Path) -> None:
+    model, whole = masked_lm(), masked_lm()
+    ids = torch.arange(8)[None]
+    mask = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    model.prune_heads({0: [1]})
+    model.prune_heads({1: [0], 0: [1]})
+    assert model.distilbert.transformer.layer[0].attention.q_lin.weight.shape == (6, 12)
+    assert model.config.pruned_heads == {0: [1], 1: [0]}
+    assert whole.num_parameters() - model.num_parameters() == 2 * (4 * 6 * 12 + 3 * 6)
+    expected = whole(ids, head_mask=mask).logits
+    assert torch.allclose(model(ids).logits, expected, atol=1e-5)
+    assert torch.allclose(model(ids, head_mask=torch.ones(2, 2), output_attentions=True).logits, expected, atol=1e-5)
+    model.save_pretrained(tmp_path)
+    again = DistilBertForMaskedLM.from_pretrained(tmp_path)
+    assert torch.equal(again(ids).logits, model(ids).logits)
+    assert again.config.pruned_heads == {0: [1], 1: [0]}
+
+
+@pytest.mark.parametrize(
+    ("heads", "words"),
+    [({5: [0]}, "no layer 5"), ({0: [2]}, "heads 0..1; asked to prune"), ({0: [0, 1]}, "leaves none in layer 0")],
+)
+def test_impossible_pruning(heads: dict[int, list[int]], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        masked_lm().prune_heads(heads)
