@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from distilbert_cli.progress import progress_bar
 from distilbert_cli.text import printable
-
-_PROGRESS = Callable[[int, int], None]
 
 
 def convert(
@@ -29,7 +26,7 @@ def convert(
     """Convert a checkpoint, with config and tokenizer, to another framework; no framework need be installed."""
     from distilbert_conversion import convert as run
 
-    with _progress_bar() as progress:
+    with progress_bar("converting") as progress:
         summary = run(
             source,
             target,
@@ -42,18 +39,3 @@ def convert(
             progress=progress,
         )
     typer.echo(printable(summary.message()))
-
-
-@contextmanager
-def _progress_bar() -> Iterator[_PROGRESS | None]:
-    """Give what draws a bar on a terminal, and None in a pipe."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    with Progress(BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=console, transient=True) as bar:
-        task = bar.add_task("converting", total=None)
-        yield lambda nbytes, total: bar.update(task, advance=nbytes, total=total)

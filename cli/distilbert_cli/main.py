@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from distilbert_cli.convert import convert
+from distilbert_cli.diff import diff
 from distilbert_cli.inspect import inspect
 from distilbert_cli.parity import parity
 from distilbert_cli.text import printable
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 app.command()(convert)
 app.command()(inspect)
+app.command()(diff)
 app.command()(parity)
 
 

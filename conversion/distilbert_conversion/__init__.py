@@ -6,6 +6,7 @@ Nothing here imports torch, tensorflow, keras, jax or flax.
 from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint
 from distilbert_conversion.convert import FORMATS, ConversionSummary, convert
 from distilbert_conversion.dialects import DIALECTS
+from distilbert_conversion.diff import CheckpointDiff, TensorDiff, diff
 from distilbert_conversion.lazy import LazyTensor
 from distilbert_conversion.report import LoadReport, load_weights
 from distilbert_conversion.save import save_checkpoint
@@ -17,11 +18,14 @@ __all__ = [
     "HEADS",
     "WEIGHTS",
     "Checkpoint",
+    "CheckpointDiff",
     "ConversionSummary",
     "LazyTensor",
     "LoadReport",
+    "TensorDiff",
     "Weight",
     "convert",
+    "diff",
     "expected",
     "full_name",
     "load_weights",
