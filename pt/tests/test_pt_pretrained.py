@@ -95,7 +95,7 @@ def test_another_number_of_labels(tmp_path: Path) -> None:
 def test_unknown_keywords_and_missing_checkpoints(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="'num_label'"):
         DistilBertModel.from_pretrained(MICRO / "Model" / "pt", num_label=3)
-    with pytest.raises(CheckpointError, match="has no weights; expected model.safetensors, "):
+    with pytest.raises(CheckpointError, match=r"has no weights; expected model\.safetensors, "):
         DistilBertModel.from_pretrained(tmp_path)
 
 
