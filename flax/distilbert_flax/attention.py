@@ -85,7 +85,10 @@ def sdpa_attention(query: Array, key: Array, value: Array, mask: Array | None) -
     """Attention by JAX's own function: `eager_attention` without probabilities and dropout.
 
     XLA compiles it, which keeps the masking rule; cuDNN would add the mask as a number that float16 scores can drown.
+    float16 takes the eager path: JAX asks for a matrix product that only GPUs have, and compiled code fails elsewhere.
     """
+    if query.dtype == jnp.float16:
+        return eager_attention(query, key, value, mask)[0]
     additive = mask is not None and mask.dtype != jnp.bool
     query, key, value = (jnp.swapaxes(x, 1, 2) for x in (query, key, value))  # (batch, seq, heads, head_dim)
     options = {"bias": mask} if additive else {"mask": mask}

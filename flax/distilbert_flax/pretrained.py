@@ -28,7 +28,10 @@ ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
 
 
 class StaticConfig(DistilBertConfig):
-    """A model's own copy of its config: hashable, as NNX wants of what is static in a module."""
+    """A model's own copy of its config: hashable, as NNX wants of what is static in a module.
+
+    As with all that is static in JAX, code that is compiled already does not see a field that is set later.
+    """
 
     def __eq__(self, other: object) -> bool:
         same = self is other or super().__eq__(other)
