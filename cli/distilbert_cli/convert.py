@@ -21,6 +21,7 @@ def convert(
     dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16; each weight's own if not given.")] = "",
     max_shard_size: Annotated[str, typer.Option(help="Divide into files of at most this size, as 2GB.")] = "",
     head: Annotated[str, typer.Option(help="Model to write, as ForMaskedLM; the one in SRC if not given.")] = "",
+    verify: Annotated[bool, typer.Option(help="Read what was written again and compare every weight.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace DST if it is a saved model.")] = False,
 ) -> None:
     """Convert a checkpoint, with config and tokenizer, to another framework; no framework need be installed."""
@@ -36,6 +37,7 @@ def convert(
             max_shard_size=max_shard_size or None,
             overwrite=overwrite,
             head=head or None,
+            verify=verify,
             progress=progress,
         )
     typer.echo(printable(summary.message()))

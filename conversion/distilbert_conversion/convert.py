@@ -29,6 +29,8 @@ from distilbert_conversion.lazy import Array, LazyTensor
 from distilbert_conversion.report import LoadReport, check, compare
 from distilbert_conversion.save import save_checkpoint
 from distilbert_conversion.table import HEADS
+from distilbert_conversion.verify import Rounding, rounding
+from distilbert_conversion.verify import verify as read_again
 
 FORMATS: dict[str, tuple[str, ...]] = {
     "pt": ("safetensors", "bin"),
@@ -55,6 +57,8 @@ class ConversionSummary:
         seconds: How long it took.
         files: The weights files, and the index of shards.
         report: What was found in the source.
+        verified: Whether what was written was read again and compared.
+        rounding: What the conversion to another type changed, if anything was converted.
     """
 
     source_dialect: str
@@ -66,6 +70,8 @@ class ConversionSummary:
     seconds: float
     files: tuple[Path, ...]
     report: LoadReport
+    verified: bool = False
+    rounding: Rounding | None = None
 
     def message(self) -> str:
         """Return the summary in words."""
@@ -74,6 +80,8 @@ class ConversionSummary:
             (
                 f"{self.source_dialect} -> {self.dialect}: DistilBert{self.head}, {self.tensors} tensors, ",
                 f"{self.parameters:,} parameters, {self.nbytes / 1e6:.1f} MB in {self.seconds:.1f} s",
+                "; verified" if self.verified else "; not verified",
+                f"; {self.rounding}" if self.rounding else "",
                 f"; tied: {', '.join(self.report.tied)}" if self.report.tied else "",
                 f"; left out: {', '.join(left_out)}" if left_out else "",
             )
@@ -104,6 +112,7 @@ def convert(
     max_shard_size: int | str | None = None,
     overwrite: bool = False,
     head: str | None = None,
+    verify: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> ConversionSummary:
     """Write a checkpoint in another dialect, with its config and tokenizer files.
@@ -118,10 +127,12 @@ def convert(
         overwrite: Replace `dst` though it is not empty, if it is a saved model: the whole directory.
         head: The model to write, a key of `HEADS`; None for the one that the checkpoint holds. Given, weights
             that are not the model's are left out, instead of an error.
+        verify: Read what was written again, before it appears at `dst`, and compare every weight's bits.
         progress: Called with the bytes that were read last and the bytes in all.
 
     Raises:
-        CheckpointError: The source is damaged or not a DistilBERT, weights are missing, misshapen or would be lost.
+        CheckpointError: The source is damaged or not a DistilBERT, weights are missing, misshapen or would be lost, a
+            value is beyond the range of `dtype`, or what was written does not come back.
         OutputExistsError: `dst` is not empty, or is the source.
         UnsupportedFormatError: The format cannot hold the type, or cannot be divided.
     """
@@ -146,6 +157,9 @@ def convert(
                 dtype=dtype,
             )
             _write_companions(checkpoint, temporary, head, dtype)
+            if verify:
+                read_again(temporary, chosen, dtype)
+            rounded = None if dtype is None else rounding(temporary, chosen, dtype)
         return ConversionSummary(
             source_dialect=checkpoint.dialect,
             dialect=dialect,
@@ -156,6 +170,8 @@ def convert(
             seconds=perf_counter() - started,
             files=tuple(target / file.name for file in files),
             report=report,
+            verified=verify,
+            rounding=rounded,
         )
 
 

@@ -46,11 +46,13 @@ class LazyTensor:
         shape: Its shape.
         dtype: The type in which it is read.
         load: Returns the values, of any type and byte order; each call may map the file anew.
+        name: What an error calls it.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     load: Callable[[], Array]
+    name: str = "a tensor"
 
     @property
     def size(self) -> int:
@@ -64,7 +66,7 @@ class LazyTensor:
 
     def read(self) -> Array:
         """Return the values: a read-only view of mapped memory where the format allows, else a copy."""
-        return _convert(self.load(), self.dtype)
+        return _convert(self.load(), self.dtype, self.name)
 
     def chunks(self) -> Iterator[Array]:
         """Yield the values in C order as flat contiguous pieces of a few bytes each.
@@ -75,11 +77,11 @@ class LazyTensor:
         rows = array.reshape(1) if array.ndim == 0 else array
         step = max(1, CHUNK_BYTES // max(1, self.dtype.itemsize * prod(rows.shape[1:])))
         for start in range(0, len(rows), step):
-            yield _contiguous(_convert(rows[start : start + step], self.dtype)).reshape(-1)
+            yield _contiguous(_convert(rows[start : start + step], self.dtype, self.name)).reshape(-1)
 
     def transposed(self) -> LazyTensor:
         """Return the transposed tensor, a view: transposing twice costs nothing."""
-        return LazyTensor(self.shape[::-1], self.dtype, lambda: self.load().T)
+        return replace(self, shape=self.shape[::-1], load=lambda: self.load().T)
 
     def cast(self, dtype: np.dtype[Any]) -> LazyTensor:
         """Return the tensor in another type, converted piece by piece when it is read or written."""
@@ -96,7 +98,7 @@ def _contiguous(array: Array) -> Array:
     return ordered
 
 
-def _convert(array: Array, dtype: np.dtype[Any]) -> Array:
+def _convert(array: Array, dtype: np.dtype[Any], name: str) -> Array:
     """Return an array in another type.
 
     Raises:
@@ -108,7 +110,8 @@ def _convert(array: Array, dtype: np.dtype[Any]) -> Array:
         converted = array.astype(dtype)
     if np.isinf(converted).any() and (lost := np.isinf(converted) & np.isfinite(array)).any():
         raise CheckpointError(
-            f"the value {array[lost][0]} is beyond the range of {dtype.name}; convert to bfloat16 or float32 instead"
+            f"{name}: the value {array[lost][0]} is beyond the range of {dtype.name}; "
+            "convert to bfloat16 or float32 instead"
         )
     return converted
 

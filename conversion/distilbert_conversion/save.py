@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from distilbert_common.config import DistilBertConfig
@@ -70,7 +71,7 @@ def _chosen(
         raise CheckpointError(f"the dtype is {dtype!r}; expected one of {', '.join(DTYPES)}")
     wanted = expected(config, head)
     faults = [f"{name} is missing" for name in wanted if name not in tensors]
-    chosen = {name: lazy(tensors[name]) for name in wanted if name in tensors}
+    chosen = {name: replace(lazy(tensors[name]), name=name) for name in wanted if name in tensors}
     for name, tensor in chosen.items():
         if tensor.shape != wanted[name]:
             faults.append(f"{name} is {tensor.shape}, expected {wanted[name]}")
