@@ -37,3 +37,19 @@ def as_dtype(dtype: torch.dtype | str | None, default: str) -> torch.dtype:
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
         raise InputError(f"dtype is {dtype!r}; expected a floating-point dtype such as 'float32' or torch.bfloat16")
     return found
+
+
+def as_device(device: torch.device | str | int | None) -> torch.device:
+    """Return the device of a name; None is the CPU, "auto" the GPU if there is one.
+
+    Raises:
+        InputError: There is no such device, or a map of several was given.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        found = torch.device("cpu" if device is None else device)
+        torch.empty(0, device=found)
+    except (RuntimeError, TypeError, AssertionError) as error:
+        raise InputError(f"device is {device!r}; expected one device such as 'cpu', 'cuda' or 'cuda:1'") from error
+    return found

@@ -8,12 +8,13 @@ uniformly, as in transformers 4 (PR 15326), and is never NaN.
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from distilbert_common.errors import InputError
+from distilbert_common.errors import ConfigError, InputError
 
 MASKED_SCORE = torch.finfo(torch.float32).min
 """The value of a masked score: the lowest finite float32."""
@@ -98,3 +99,44 @@ def sdpa_attention(
     elif mask is not None:
         mask = mask.clamp(min=torch.finfo(query.dtype).min).to(query.dtype)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+
+
+def flash_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float = 0.0) -> Tensor:
+    """Attention by the flash-attn package, on real tokens only; a row with nothing to attend to gives zeros.
+
+    Masks that are not mere padding, and dtypes that the package lacks, go to `sdpa_attention`.
+    """
+    from flash_attn import flash_attn_varlen_func
+
+    padding = mask is None or (mask.dtype == torch.bool and mask.shape[1:3] == (1, 1))
+    if not padding or query.dtype not in (torch.float16, torch.bfloat16):
+        return sdpa_attention(query, key, value, mask, dropout)
+    batch, heads, seq, head_dim = query.shape
+    real = torch.ones(batch, seq, dtype=torch.bool, device=query.device) if mask is None else mask[:, 0, 0].clone()
+    lengths = real.sum(dim=1, dtype=torch.int32)  # (batch,)
+    starts = F.pad(lengths.cumsum(0, dtype=torch.int32), (1, 0))  # (batch + 1,)
+    longest = int(lengths.max())
+    packed = (x.transpose(1, 2)[real] for x in (query, key, value))  # three of (tokens, heads, head_dim)
+    found = flash_attn_varlen_func(*packed, starts, starts, longest, longest, dropout_p=dropout)
+    context = query.new_zeros(batch, seq, heads, head_dim)
+    context[real] = found
+    return context.transpose(1, 2)  # (batch, heads, seq, head_dim)
+
+
+def check_implementation(name: str) -> None:
+    """Require an attention implementation that exists and can run here.
+
+    Raises:
+        ConfigError: There is no such implementation, or flash-attn or a GPU is missing.
+    """
+    if name not in IMPLEMENTATIONS:
+        raise ConfigError(f"attn_implementation is {name!r}; it must be one of {', '.join(IMPLEMENTATIONS)}")
+    if name == "flash_attention_2" and (find_spec("flash_attn") is None or not torch.cuda.is_available()):
+        raise ConfigError(
+            "attn_implementation 'flash_attention_2' needs a CUDA GPU and the flash-attn package "
+            "(pip install flash-attn --no-build-isolation); attn_implementation 'sdpa' serves without either"
+        )
+
+
+IMPLEMENTATIONS = {"eager": eager_attention, "sdpa": sdpa_attention, "flash_attention_2": flash_attention}
+"""The attention implementations by the names of transformers; attentions and head masks always take the first."""

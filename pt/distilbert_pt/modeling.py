@@ -13,7 +13,7 @@ from distilbert_common import BaseModelOutput, DistilBertConfig
 from distilbert_common.checks import check_one_input
 from distilbert_common.pruning import attention_dim, heads_left
 from distilbert_pt.activations import ACTIVATIONS
-from distilbert_pt.attention import eager_attention, expand_mask, sdpa_attention
+from distilbert_pt.attention import IMPLEMENTATIONS, eager_attention, expand_mask
 from distilbert_pt.checks import check_inputs
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
 
@@ -90,7 +90,7 @@ class MultiHeadSelfAttention(nn.Module):
         if output_attentions or head_mask is not None or self.config.attn_implementation == "eager":
             context, probabilities = eager_attention(query, key, value, mask, dropout, head_mask)
         else:
-            context = sdpa_attention(query, key, value, mask, dropout)
+            context = IMPLEMENTATIONS[self.config.attn_implementation](query, key, value, mask, dropout)
         context = context.transpose(1, 2).flatten(2)  # (batch, seq, heads * head_dim)
         return self.out_lin(context), probabilities if output_attentions else None
 

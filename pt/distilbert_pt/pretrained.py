@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,14 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from distilbert_common import DistilBertConfig, ModelOutput
-from distilbert_common.errors import ConfigError
 from distilbert_common.files import HUB_OPTIONS
+from distilbert_common.hub import push_folder
 from distilbert_common.initial import initial_kind, sinusoidal_table
 from distilbert_conversion import LoadReport, full_name, load_weights, open_checkpoint, save_checkpoint
-from distilbert_pt.arrays import as_dtype, to_array, to_tensor
+from distilbert_pt.arrays import as_device, as_dtype, to_array, to_tensor
+from distilbert_pt.attention import check_implementation
 from distilbert_pt.resizing import prune, resize_positions, resize_tokens
-
-ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
 
 
 class DistilBertPreTrainedModel(nn.Module):
@@ -37,11 +37,7 @@ class DistilBertPreTrainedModel(nn.Module):
             raise TypeError(f"config is a {type(config).__name__}; expected a DistilBertConfig")
         config.validate()
         config.attn_implementation = config.attn_implementation or "sdpa"
-        if config.attn_implementation not in ATTENTION_IMPLEMENTATIONS:
-            raise ConfigError(
-                f"attn_implementation is {config.attn_implementation!r}; "
-                f"it must be one of {', '.join(ATTENTION_IMPLEMENTATIONS)}"
-            )
+        check_implementation(config.attn_implementation)
         self.config = config
 
     @property
@@ -166,8 +162,12 @@ class DistilBertPreTrainedModel(nn.Module):
         config: DistilBertConfig | None = None,
         dtype: torch.dtype | str | None = None,
         torch_dtype: torch.dtype | str | None = None,
+        device: torch.device | str | None = None,
+        device_map: torch.device | str | int | None = None,
         output_loading_info: bool = False,
         ignore_mismatched_sizes: bool = False,
+        from_tf: bool = False,
+        from_flax: bool = False,
         **kwargs: Any,
     ) -> Self | tuple[Self, LoadReport]:
         """Load a checkpoint of any dialect: PyTorch, TensorFlow or Flax names, safetensors, bin, h5 or msgpack.
@@ -177,8 +177,12 @@ class DistilBertPreTrainedModel(nn.Module):
             config: The config to use instead of the checkpoint's.
             dtype: The dtype of the parameters; the checkpoint's own when None or "auto".
             torch_dtype: The older name of `dtype`.
+            device: Where to put the parameters.
+            device_map: The same, under the name of transformers: one device, or "auto" for the GPU if there is one.
             output_loading_info: Whether to return the LoadReport beside the model.
             ignore_mismatched_sizes: Whether weights of another shape are left at their initial values.
+            from_tf: Not needed: the dialect is found out.
+            from_flax: Not needed: the dialect is found out.
             **kwargs: `cache_dir`, `revision`, `token`, `local_files_only`, `subfolder` for the hub;
                 `attn_implementation`; any config field, which replaces the checkpoint's.
 
@@ -207,6 +211,8 @@ class DistilBertPreTrainedModel(nn.Module):
                 model.init_parameter(name, fresh)
                 model.replace_parameter(name, fresh)
         model.load_report = report
+        model.config.dtype = str(target).removeprefix("torch.")
+        model.to(as_device(device if device_map is None else device_map))
         if report.message():
             warnings.warn(report.message(), stacklevel=2)
         return (model.eval(), report) if output_loading_info else model.eval()
@@ -225,6 +231,9 @@ class DistilBertPreTrainedModel(nn.Module):
         state_dict: Mapping[str, Tensor] | None = None,
         max_shard_size: int | str | None = "5GB",
         safe_serialization: bool = True,
+        push_to_hub: bool = False,
+        repo_id: str | None = None,
+        **hub: Any,
     ) -> None:
         """Write config and weights, as files that transformers opens.
 
@@ -233,6 +242,9 @@ class DistilBertPreTrainedModel(nn.Module):
             state_dict: The weights to write instead of the model's own.
             max_shard_size: Largest size of one file, in bytes or as "2GB".
             safe_serialization: Whether to write safetensors, or else `pytorch_model.bin`.
+            push_to_hub: Whether to upload the directory.
+            repo_id: The repository to upload to; the directory's own name when None.
+            **hub: `token`, `private`, `commit_message`.
         """
         weights = self.state_dict() if state_dict is None else state_dict
         prefix = f"{self.base_model_prefix}."
@@ -241,3 +253,11 @@ class DistilBertPreTrainedModel(nn.Module):
         config = self.config.updated(architectures=[type(self).__name__], dtype=str(self.dtype).removeprefix("torch."))
         config.save_pretrained(save_directory)
         save_checkpoint(save_directory, arrays, config, self.head, dialect=dialect, max_shard_size=max_shard_size)
+        if push_to_hub:
+            push_folder(save_directory, repo_id or Path(save_directory).name, **hub)
+
+    def push_to_hub(self, repo_id: str, **hub: Any) -> str:
+        """Upload config and weights to the hub; `token`, `private` and `commit_message` as in `push_folder`."""
+        with TemporaryDirectory() as directory:
+            self.save_pretrained(directory)
+            return push_folder(directory, repo_id, **hub)

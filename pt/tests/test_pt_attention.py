@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import sys
+import types
+from itertools import pairwise
+
 import pytest
 import torch
 
 from distilbert_common.errors import InputError
-from distilbert_pt.attention import MASKED_SCORE, eager_attention, expand_mask, sdpa_attention
+from distilbert_pt.attention import MASKED_SCORE, eager_attention, expand_mask, flash_attention, sdpa_attention
 
 BATCH, HEADS, SEQ, HEAD_DIM = 3, 2, 5, 4
 
@@ -94,3 +98,22 @@ def test_dropout_acts_on_the_probabilities() -> None:
     dropped = (probabilities == 0).float().mean().item()
     assert 0.2 < dropped < 0.3
     assert abs(probabilities.sum(-1).mean().item() - 1) < 0.05, "what is kept is scaled up"
+
+
+def test_flash_attention_runs_on_real_tokens_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package needs a GPU; a stand-in with its interface shows what goes in and comes out."""
+
+    def varlen(query, key, value, starts_q, starts_k, longest_q, longest_k, dropout_p=0.0):
+        assert len(query) == int(padding().sum())
+        assert (starts_q.tolist(), longest_q) == ([0, 5, 8, 8], 5)
+        spans = [slice(a, b) for a, b in pairwise(starts_q)]
+        by_head = (torch.stack([x[span] for x in (query, key, value)]).transpose(1, 2) for span in spans)
+        return torch.cat([sdpa_attention(*(x[None] for x in qkv), None)[0].transpose(0, 1) for qkv in by_head])
+
+    monkeypatch.setitem(sys.modules, "flash_attn", types.SimpleNamespace(flash_attn_varlen_func=varlen))
+    mask = expand_mask(padding())
+    found, expected = flash_attention(*qkv(torch.bfloat16), mask), sdpa_attention(*qkv(torch.bfloat16), mask)
+    real = padding().bool()[:, None, :, None]
+    assert torch.allclose(torch.where(real, found, 0), torch.where(real, expected, 0), atol=0.02)
+    assert not found[2].any()
+    assert torch.equal(flash_attention(*qkv(), mask), sdpa_attention(*qkv(), mask)), "float32 is not for the package"

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import golden
-from distilbert_common.errors import CheckpointError, InputError
+from distilbert_common.errors import CheckpointError, ConfigError, InputError
 from distilbert_pt import (
     DistilBertConfig,
     DistilBertForMaskedLM,
@@ -110,3 +110,33 @@ def test_the_sinusoidal_table_stays_frozen_and_keeps_its_stored_values() -> None
     plain = DistilBertModel.from_pretrained(MICRO / "Model" / "pt")
     assert not model.embeddings.position_embeddings.weight.requires_grad
     assert same(model, plain)
+
+
+def test_device_and_the_names_of_transformers_keywords() -> None:
+    path = MICRO / "Model" / "tf_h5"
+    for kwargs in ({"device": "cpu"}, {"device_map": "auto"}, {"device_map": "cpu"}, {"from_tf": True}):
+        assert DistilBertModel.from_pretrained(path, **kwargs).load_report.ok
+    with pytest.raises(InputError, match="device is 'gpu7'; expected one device such as"):
+        DistilBertModel.from_pretrained(path, device="gpu7")
+    with pytest.raises(InputError, match="expected one device"):
+        DistilBertModel.from_pretrained(path, device_map={"embeddings": 0})
+
+
+def test_pushing_uploads_what_saving_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pushed = {}
+
+    def push(folder: Path | str, repo_id: str, **hub: object) -> str:
+        pushed[repo_id] = (sorted(path.name for path in Path(folder).iterdir()), hub)
+        return "address"
+
+    monkeypatch.setattr("distilbert_pt.pretrained.push_folder", push)
+    model = DistilBertModel.from_pretrained(MICRO / "Model" / "pt")
+    model.save_pretrained(tmp_path / "mine", push_to_hub=True, private=True)
+    assert model.push_to_hub("user/model", token="t") == "address"
+    files = ["config.json", "model.safetensors"]
+    assert pushed == {"mine": (files, {"private": True}), "user/model": (files, {"token": "t"})}
+
+
+def test_flash_attention_says_what_it_needs() -> None:
+    with pytest.raises(ConfigError, match=r"needs a CUDA GPU and the flash-attn package .*'sdpa' serves"):
+        DistilBertModel.from_pretrained(MICRO / "Model" / "pt", attn_implementation="flash_attention_2")

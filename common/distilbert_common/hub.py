@@ -1,0 +1,41 @@
+"""Publishing a saved model on the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from distilbert_common.errors import CheckpointError
+
+
+def push_folder(
+    folder: str | Path,
+    repo_id: str,
+    *,
+    token: str | bool | None = None,
+    private: bool | None = None,
+    commit_message: str = "Upload model",
+) -> str:
+    """Upload a folder to a model repository, which is made where it is missing.
+
+    Args:
+        folder: What `save_pretrained` wrote.
+        repo_id: Such as "user/model".
+        token: Access token; the one of `hf auth login` when None.
+        private: Whether a new repository is private.
+        commit_message: The message of the commit.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        CheckpointError: The hub cannot be reached, or refuses.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HFValidationError
+
+    api = HfApi(token=token)
+    try:
+        api.create_repo(repo_id, repo_type="model", private=private, exist_ok=True)
+        return str(api.upload_folder(repo_id=repo_id, folder_path=str(folder), commit_message=commit_message))
+    except (OSError, HFValidationError) as error:
+        raise CheckpointError(f"cannot upload {folder} to the hub repository {repo_id!r}: {error}") from error
