@@ -9,8 +9,14 @@ from typing import Any, ClassVar
 
 from distilbert_common.batch_encoding import BatchEncoding
 from distilbert_common.tokenization_columns import Batch, TextPieces
-from distilbert_common.tokenization_inputs import Text, read_texts
-from distilbert_common.tokenization_options import check_agreement, read_padding, read_truncation
+from distilbert_common.tokenization_inputs import Text, Texts, read_texts
+from distilbert_common.tokenization_options import (
+    Padding,
+    Truncation,
+    check_agreement,
+    read_padding,
+    read_truncation,
+)
 from distilbert_common.tokenization_padding import TokenizerPadding
 from distilbert_common.tokenization_rows import plan_rows
 from distilbert_common.tokenization_settings import TokenizerSettings
@@ -107,15 +113,11 @@ class TokenizerCall(TokenizerPadding):
         how_to_cut = read_truncation(truncation, max_length, stride, self.truncation_side, longest)
         how_to_pad = read_padding(padding, max_length, pad_to_multiple_of, padding_side or self.padding_side, longest)
         check_agreement(how_to_pad, how_to_cut)
-        first = self._cut(texts.first, is_split_into_words)
-        second = None if texts.second is None else self._cut(texts.second, is_split_into_words)
-        specials = self.num_special_tokens_to_add(second is not None) if add_special_tokens else 0
-        rows = plan_rows(_lengths(first), _lengths(second), how_to_cut, specials, return_overflowing_tokens)
-        lengths = [row.length + specials for row in rows]
+        batch = self._batch(
+            texts, is_split_into_words, add_special_tokens, how_to_cut, how_to_pad, return_overflowing_tokens
+        )
         if verbose and max_length is None:
-            self._warn_of_length(max(lengths, default=0))
-        width = how_to_pad.width(lengths)
-        batch = Batch(first, second, rows, self._cls_sep_pad(), add_special_tokens, width, how_to_pad.side)
+            self._warn_of_length(max(batch.lengths, default=0))
         wanted = {
             "input_ids": True,
             "token_type_ids": return_token_type_ids,
@@ -126,13 +128,12 @@ class TokenizerCall(TokenizerPadding):
         column = batch.lists if return_tensors is None else batch.array
         data: dict[str, Any] = {name: column(name) for name, asked in wanted.items() if asked}
         if not texts.batched and return_tensors is None and not return_overflowing_tokens:
-            data = {name: rows_of_one[0] for name, rows_of_one in data.items()}
+            data = {name: rows[0] for name, rows in data.items()}
         if return_length:
-            data["length"] = [max(length, width or 0) for length in lengths]
+            data["length"] = batch.lengths
         if return_overflowing_tokens:
-            data["overflow_to_sample_mapping"] = [row.sample for row in rows]
-        encodings = partial(batch.encodings, self._token)
-        return BatchEncoding(data, encodings, return_tensors, n_sequences=1 if second is None else 2)
+            data["overflow_to_sample_mapping"] = [row.sample for row in batch.rows]
+        return BatchEncoding(data, partial(batch.encodings, self._token), return_tensors, n_sequences=batch.n_sequences)
 
     def encode(self, text: Any, text_pair: Any = None, **options: Any) -> Any:
         """Tokenize a text, or a pair, and return its ids alone.
@@ -159,6 +160,23 @@ class TokenizerCall(TokenizerPadding):
         """Tokenize a text, or a pair, and return the tokens as strings."""
         return self(text, pair, add_special_tokens=add_special_tokens, **options).tokens()
 
+    def _batch(
+        self,
+        texts: Texts,
+        is_split_into_words: bool,
+        add_special_tokens: bool,
+        truncation: Truncation,
+        padding: Padding,
+        overflow: bool,
+    ) -> Batch:
+        """Cut the texts into pieces, and decide which of them stand in which row."""
+        first = self._cut(texts.first, is_split_into_words)
+        second = None if texts.second is None else self._cut(texts.second, is_split_into_words)
+        specials = self.num_special_tokens_to_add(second is not None) if add_special_tokens else 0
+        rows = plan_rows(_lengths(first), _lengths(second), truncation, specials, overflow)
+        width = padding.width([row.length + specials for row in rows])
+        return Batch(first, second, rows, self._cls_sep_pad(), specials, width, padding.side)
+
     def _truncation_or_default(self, truncation: Any, padding: Any, max_length: int | None, verbose: bool) -> Any:
         """Return the truncation asked for; given `max_length` and nothing else, transformers truncates."""
         if truncation is None and not padding and max_length is not None:
@@ -173,7 +191,7 @@ class TokenizerCall(TokenizerPadding):
     def _warn_of_length(self, longest: int) -> None:
         if longest > self.model_max_length:
             self._warn_once(
-                f"a text is {longest} tokens long, more than the {self.model_max_length} that the model takes "
+                f"a row is {longest} tokens long, more than the {self.model_max_length} that the model takes "
                 "(model_max_length); pass truncation=True, or the model will refuse it"
             )
 

@@ -64,7 +64,7 @@ class Batch:
         second: The pieces of its second text, in a batch of pairs.
         rows: Which pieces stand in which row.
         cls_sep_pad: The ids of [CLS], [SEP] and [PAD].
-        add_special_tokens: Whether rows get [CLS] and [SEP].
+        specials: How many special tokens each row gets; 0 for none.
         width: The length that rows are padded to; None for no padding.
         padding_side: "right" or "left".
     """
@@ -73,9 +73,19 @@ class Batch:
     second: Sequence[TextPieces] | None
     rows: list[Row]
     cls_sep_pad: tuple[int, int, int]
-    add_special_tokens: bool
+    specials: int
     width: int | None
     padding_side: str
+
+    @property
+    def n_sequences(self) -> int:
+        """1 for single texts, 2 for pairs."""
+        return 1 if self.second is None else 2
+
+    @property
+    def lengths(self) -> list[int]:
+        """The number of tokens of each row, special tokens and padding included."""
+        return [max(row.length + self.specials, self.width or 0) for row in self.rows]
 
     def lists(self, name: str) -> list[list[Any]]:
         """Return a column as one list per row, padded."""
@@ -120,7 +130,7 @@ class Batch:
     def _joined(self, name: str) -> list[list[Any]]:
         """Return a column without padding: [CLS] first [SEP], in a pair second [SEP]."""
         column = self._column(name)
-        cls, sep, sep_2 = ([value] if self.add_special_tokens else [] for value in column.specials)
+        cls, sep, sep_2 = ([value] if self.specials else [] for value in column.specials)
         firsts = _token_values(column, 0, self.first)
         if self.second is None:
             return [[*cls, *firsts[sample][first], *sep] for sample, first, _ in self.rows]

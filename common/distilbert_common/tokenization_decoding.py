@@ -16,6 +16,12 @@ _CLEAN_UP = (
 """Spaces that English does not have, and what stands there instead; applied in this order, as in transformers."""
 
 
+def _clean_up(text: str) -> str:
+    for spaced, plain in _CLEAN_UP:
+        text = text.replace(spaced, plain)
+    return text
+
+
 class TokenizerDecoding(TokenizerVocabulary):
     """What a tokenizer does with ids."""
 
@@ -36,8 +42,14 @@ class TokenizerDecoding(TokenizerVocabulary):
         return [token for index, token in zip(ids, map(self._token, ids), strict=True) if index not in skipped]
 
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
-        """Join tokens to a text: pieces that continue a word without a space, all others with one."""
-        return self._join(tokens, self.settings.clean_up_tokenization_spaces)
+        """Join tokens to a text: pieces that continue a word without a space, all others with one.
+
+        The space before a full stop, comma, question or exclamation mark is left out too, as the `tokenizers` library
+        does when it joins tokens, unless tokenizer.json says otherwise.
+        """
+        prefix, clean = self.settings.prefix, _clean_up if self.settings.decoder_cleanup else str
+        continued = [token.removeprefix(prefix) if token.startswith(prefix) else f" {token}" for token in tokens[1:]]
+        return "".join(map(clean, [*tokens[:1], *continued]))
 
     def decode(
         self, token_ids: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
@@ -47,9 +59,8 @@ class TokenizerDecoding(TokenizerVocabulary):
         Args:
             token_ids: An id, or a list, array or tensor of them with one axis.
             skip_special_tokens: Leave special tokens out.
-            clean_up_tokenization_spaces: Take out the spaces before punctuation and around apostrophes; None means
-                what the tokenizer was made with, usually True. (Given False, transformers' fast tokenizer still takes
-                out some.)
+            clean_up_tokenization_spaces: Take out the spaces around apostrophes too, beyond what
+                `convert_tokens_to_string` does; None means what the tokenizer was made with, usually True.
 
         Raises:
             TokenizerError: An id is not in the vocabulary.
@@ -58,7 +69,8 @@ class TokenizerDecoding(TokenizerVocabulary):
         if clean_up is None:
             clean_up = self.settings.clean_up_tokenization_spaces
         tokens = self.convert_ids_to_tokens(token_ids, skip_special_tokens)
-        return self._join([tokens] if isinstance(tokens, str) else tokens, clean_up)
+        text = self.convert_tokens_to_string([tokens] if isinstance(tokens, str) else tokens)
+        return _clean_up(text) if clean_up else text
 
     def batch_decode(
         self, sequences: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
@@ -84,11 +96,3 @@ class TokenizerDecoding(TokenizerVocabulary):
     def _skipped_ids(self) -> set[int]:
         special = {index for index, token in self.added_tokens_decoder.items() if token.special}
         return special.union(self.all_special_ids)
-
-    def _join(self, tokens: Sequence[str], clean_up: bool) -> str:
-        prefix = self.settings.prefix
-        parts = [token.removeprefix(prefix) if token.startswith(prefix) else f" {token}" for token in tokens[1:]]
-        text = "".join([*tokens[:1], *parts])
-        for spaced, plain in _CLEAN_UP if clean_up else ():
-            text = text.replace(spaced, plain)
-        return text

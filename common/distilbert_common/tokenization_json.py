@@ -47,6 +47,7 @@ def parse(content: Mapping[str, Any], where: str) -> TokenizerJson:
         options["unk_token"] = model["unk_token"]
         options["prefix"] = model.get("continuing_subword_prefix", "##")
         options["max_word_chars"] = model.get("max_input_chars_per_word", 100)
+        options["decoder_cleanup"] = (content.get("decoder") or {}).get("cleanup", True)
         options.update(_cls_and_sep(content["post_processor"]))
         added = {token["id"]: AddedToken.of(token) for token in content.get("added_tokens", ())}
         return TokenizerJson(dict(model["vocab"]), added, options)
@@ -95,7 +96,7 @@ def render(settings: TokenizerSettings) -> dict[str, Any]:
         "normalizer": {"type": PARTS["normalizer"], **asdict(settings.normalizer)},
         "pre_tokenizer": {"type": PARTS["pre_tokenizer"]},
         "post_processor": _post_processor(settings),
-        "decoder": {"type": "WordPiece", "prefix": settings.prefix, "cleanup": True},
+        "decoder": {"type": "WordPiece", "prefix": settings.prefix, "cleanup": settings.decoder_cleanup},
         "model": {
             "type": PARTS["model"],
             "unk_token": settings.special_tokens["unk_token"],

@@ -93,6 +93,7 @@ def read_settings(files: TokenizerFiles, given: Mapping[str, Any]) -> TokenizerS
         padding_side=choose("padding_side", layers.get("padding_side", "right"), SIDES),
         truncation_side=choose("truncation_side", layers.get("truncation_side", "right"), SIDES),
         clean_up_tokenization_spaces=bool(layers.get("clean_up_tokenization_spaces", True)),
+        decoder_cleanup=layers.get("decoder_cleanup", True),
         prefix=layers.get("prefix", "##"),
         max_word_chars=layers.get("max_word_chars", 100),
         sources={"do_lower_case": case_source, "model_max_length": length_source},

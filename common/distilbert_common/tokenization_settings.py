@@ -32,7 +32,8 @@ class TokenizerSettings:
         model_max_length: The longest row that the model takes, special tokens included.
         padding_side: "right" or "left".
         truncation_side: "right" or "left".
-        clean_up_tokenization_spaces: Whether `decode` takes out the spaces before punctuation.
+        clean_up_tokenization_spaces: Whether `decode` takes out the spaces around apostrophes.
+        decoder_cleanup: Whether joining tokens leaves out the space before punctuation.
         prefix: What marks a piece that continues a word.
         max_word_chars: A longer word becomes the unknown token.
         sources: Where `do_lower_case` and `model_max_length` came from, in words.
@@ -46,6 +47,7 @@ class TokenizerSettings:
     padding_side: str = "right"
     truncation_side: str = "right"
     clean_up_tokenization_spaces: bool = True
+    decoder_cleanup: bool = True
     prefix: str = "##"
     max_word_chars: int = 100
     sources: dict[str, str] = field(default_factory=dict)

@@ -82,14 +82,14 @@ def assert_agreement(slow: DistilBertTokenizer, fast: DistilBertTokenizerFast, g
 
 
 @given(text=texts())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @pytest.mark.parametrize("vocabulary", VOCABULARIES)
 def test_any_text(vocabulary: str, text: str) -> None:
     assert_agreement(*(tokenizer(cls, vocabulary) for cls in CLASSES), [text])
 
 
 @given(text=texts(), options=st.sampled_from(NORMALIZERS))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_text_with_any_normalizer(text: str, options: dict[str, bool | None]) -> None:
     assert_agreement(*(tokenizer(cls, **options) for cls in CLASSES), [text])
 

@@ -256,6 +256,17 @@ def test_tokenizer_json_of_old_versions(cls: type, tmp_path: Path) -> None:
 
 
 @each_class
+def test_a_decoder_that_keeps_spaces(cls: type, tmp_path: Path) -> None:
+    cls(SMALL, clean_up_tokenization_spaces=False).save_pretrained(tmp_path)
+    edit_json(tmp_path / "tokenizer.json", decoder={"type": "WordPiece", "prefix": "##", "cleanup": False})
+    one = cls.from_pretrained(tmp_path)
+    assert one.decode(one.encode("so, it's.")[1:-1]) == "so , it ' s ."
+    one.save_pretrained(tmp_path / "again")
+    assert_same(cls.from_pretrained(tmp_path / "again"), one)
+    assert cls.from_pretrained(tmp_path / "again").decode(one.encode("so,")[1:-1]) == "so ,"
+
+
+@each_class
 def test_wrong_places(cls: type, tmp_path: Path) -> None:
     with pytest.raises(TokenizerError, match=r"has neither tokenizer\.json nor vocab\.txt"):
         cls.from_pretrained(tmp_path)

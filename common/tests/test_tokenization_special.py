@@ -167,9 +167,9 @@ def test_decoding(one: Any) -> None:
     ids = one.encode("Don't walk, [MASK]! It's 'so' good.")
     assert one.decode(ids) == "[CLS] don't walk, [MASK]! it's'so'good. [SEP]"
     assert one.decode(ids, skip_special_tokens=True) == "don't walk,! it's'so'good."
-    assert one.decode(ids[1:-1], clean_up_tokenization_spaces=False) == "don ' t walk , [MASK] ! it ' s ' so ' good ."
+    assert one.decode(ids[1:-1], clean_up_tokenization_spaces=False) == "don ' t walk, [MASK]! it ' s ' so ' good."
     plain = type(one)(SMALL, clean_up_tokenization_spaces=False)
-    assert plain.decode(one.encode("it's")[1:-1]) == "it ' s"
+    assert plain.decode(one.encode("it's.")[1:-1]) == "it ' s."
     assert one.decode([]) == ""
     assert one.decode(3) == "[SEP]"
     assert one.decode(one.convert_tokens_to_ids(["##ing", "the", "##ing"])) == "##ing theing"
