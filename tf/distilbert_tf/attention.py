@@ -11,16 +11,17 @@ import math
 from collections.abc import Callable
 
 import keras
-import numpy as np
+import ml_dtypes
 from keras import ops
 
 from distilbert_common.errors import InputError
 from distilbert_tf.arrays import Tensor
 
-MASKED_SCORE = float(np.finfo(np.float32).min)
-"""The value of a masked score: the lowest finite float32."""
+LOWEST = {name: float(ml_dtypes.finfo(name).min) for name in ("float16", "bfloat16", "float32", "float64")}
+"""The lowest finite value of each dtype."""
 
-FLOAT16_LOWEST = float(np.finfo(np.float16).min)
+MASKED_SCORE = LOWEST["float32"]
+"""The value of a masked score: the lowest finite float32."""
 
 
 def expand_mask(attention_mask: Tensor) -> Tensor:
@@ -38,7 +39,7 @@ def expand_mask(attention_mask: Tensor) -> Tensor:
     """
     axes = len(attention_mask.shape)
     if axes == 2:
-        return ops.cast(attention_mask, "bool")[:, None, None, :]  # (batch, 1, 1, seq)
+        return ops.expand_dims(ops.cast(attention_mask, "bool"), (1, 2))  # (batch, 1, 1, seq)
     if axes == 4:
         additive = keras.backend.is_float_dtype(attention_mask.dtype)
         if additive:
@@ -105,13 +106,15 @@ def sdpa_attention(
     """
     if dropout is not None or keras.backend.backend() == "tensorflow":
         return eager_attention(query, key, value, mask, dropout)[0]
-    bias = None if mask is None else ops.where(mask, 0.0, MASKED_SCORE) if is_bool(mask) else mask
-    if mask is not None and keras.backend.standardize_dtype(query.dtype) == "float16":
-        # float16 has no value low enough to drown a score: a row with nothing to attend to gets zero queries, whose
-        # scores are all equal, and an open mask
-        open_rows = ops.max(bias, axis=-1, keepdims=True) > FLOAT16_LOWEST  # (batch, 1 or heads, 1 or seq, 1)
-        query = query * ops.cast(open_rows, query.dtype)
-        bias = ops.where(open_rows, ops.maximum(bias, FLOAT16_LOWEST), 0.0)
+    bias = None
+    if mask is not None:
+        dtype = keras.backend.standardize_dtype(query.dtype)
+        bias = ops.maximum(ops.where(mask, 0.0, MASKED_SCORE) if is_bool(mask) else mask, LOWEST[dtype])
+        if dtype == "float16":
+            # float16 has no value low enough to drown a score: a row with nothing to attend to gets zero queries,
+            # whose scores are all equal, and an open mask
+            open_rows = ops.max(bias, axis=-1, keepdims=True) > LOWEST[dtype]  # (batch, 1 or heads, 1 or seq, 1)
+            query, bias = query * ops.cast(open_rows, dtype), ops.where(open_rows, bias, 0.0)
     query, key, value = (ops.transpose(x, (0, 2, 1, 3)) for x in (query, key, value))  # (batch, seq, heads, head_dim)
     query = query / math.sqrt(query.shape[-1])
     context = ops.dot_product_attention(query, key, value, bias=bias, scale=1.0)

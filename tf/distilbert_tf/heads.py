@@ -73,6 +73,7 @@ class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
             position_ids=position_ids,
+            training=training,
         )
         x = self.activation(self.vocab_transform(encoded.last_hidden_state))  # (batch, seq, dim)
         table = ops.convert_to_tensor(self.get_input_embeddings().embeddings)  # (vocab, dim)
@@ -127,9 +128,11 @@ class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
             position_ids=position_ids,
+            training=training,
         )
         first = encoded.last_hidden_state[:, 0]  # (batch, dim)
-        logits = self.classifier(self.dropout(ops.relu(self.pre_classifier(first))))  # (batch, num_labels)
+        x = self.dropout(ops.relu(self.pre_classifier(first)), training=training)  # (batch, dim)
+        logits = self.classifier(x)  # (batch, num_labels)
         loss = None if labels is None else self.task_loss(logits, labels)
         output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self.result(output, return_dict)
@@ -194,9 +197,11 @@ class TFDistilBertForMultipleChoice(TFDistilBertPreTrainedModel):
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
             position_ids=flat(position_ids),
+            training=training,
         )
         first = encoded.last_hidden_state[:, 0]  # (batch * choices, dim)
-        scores = self.classifier(self.dropout(ops.relu(self.pre_classifier(first))))  # (batch * choices, 1)
+        x = self.dropout(ops.relu(self.pre_classifier(first)), training=training)  # (batch * choices, dim)
+        scores = self.classifier(x)  # (batch * choices, 1)
         logits = ops.reshape(scores, (-1, choices))  # (batch, choices)
         loss = None if labels is None else self.task_loss(logits, labels)
         output = MultipleChoiceModelOutput(loss, logits, encoded.hidden_states, encoded.attentions)
@@ -247,8 +252,9 @@ class TFDistilBertForTokenClassification(TFDistilBertPreTrainedModel):
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
             position_ids=position_ids,
+            training=training,
         )
-        logits = self.classifier(self.dropout(encoded.last_hidden_state))  # (batch, seq, num_labels)
+        logits = self.classifier(self.dropout(encoded.last_hidden_state, training=training))  # (batch, seq, num_labels)
         loss = None if labels is None else self.task_loss(logits, labels)
         output = TokenClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self.result(output, return_dict)
@@ -304,8 +310,9 @@ class TFDistilBertForQuestionAnswering(TFDistilBertPreTrainedModel):
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
             position_ids=position_ids,
+            training=training,
         )
-        logits = self.qa_outputs(self.dropout(encoded.last_hidden_state))  # (batch, seq, 2)
+        logits = self.qa_outputs(self.dropout(encoded.last_hidden_state, training=training))  # (batch, seq, 2)
         start_logits, end_logits = logits[..., 0], logits[..., 1]  # (batch, seq) each
         loss = None
         if start_positions is not None and end_positions is not None:

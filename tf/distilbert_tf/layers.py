@@ -81,10 +81,10 @@ class Embed(keras.layers.Embedding):
         found = super().call(inputs)  # (batch, seq, dim)
         if not is_concrete(inputs):
             inside = ops.logical_and(inputs >= 0, inputs < self.input_dim)  # (batch, seq)
-            found = ops.where(inside[..., None], found, ops.cast(float("nan"), found.dtype))
+            found = ops.where(ops.expand_dims(inside, -1), found, ops.cast(float("nan"), found.dtype))
         if self.padding_idx is not None:
             pad = ops.equal(inputs, self.padding_idx)  # (batch, seq)
-            found = ops.where(pad[..., None], ops.stop_gradient(found), found)
+            found = ops.where(ops.expand_dims(pad, -1), ops.stop_gradient(found), found)
         return found
 
     def get_config(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Embeddings(ConfiguredLayer):
         """
         words = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds  # (batch, seq, dim)
         if position_ids is None:
-            position_ids = ops.arange(ops.shape(words)[1])[None, :]  # (1, seq)
+            position_ids = ops.expand_dims(ops.arange(ops.shape(words)[1]), 0)  # (1, seq)
         words = ops.cast(words, self.compute_dtype)
         return self.dropout(self.LayerNorm(words + self.position_embeddings(position_ids)))
 
@@ -253,7 +253,7 @@ class TFDistilBertMainLayer(ConfiguredLayer):
         if head_mask is None:
             return [None] * n_layers
         factors = ops.broadcast_to(ops.cast(head_mask, self.compute_dtype), (n_layers, n_heads))
-        return [factors[i][None, :, None, None] for i in range(n_layers)]  # (1, heads, 1, 1)
+        return [ops.reshape(factors[i], (1, n_heads, 1, 1)) for i in range(n_layers)]
 
 
 @serialisable
@@ -313,5 +313,6 @@ class TFDistilBertModel(TFDistilBertPreTrainedModel):
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
             position_ids=position_ids,
+            training=training,
         )
         return self.result(encoded, return_dict)

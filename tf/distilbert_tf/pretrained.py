@@ -19,6 +19,7 @@ from distilbert_conversion import LoadReport, expected, load_weights, open_check
 from distilbert_tf.arrays import as_policy, to_array
 from distilbert_tf.calling import bind
 from distilbert_tf.checks import check_inputs
+from distilbert_tf.export import export_saved_model, ids_and_mask
 from distilbert_tf.layers import Configured, initializer
 from distilbert_tf.training import TaskTraining
 
@@ -43,6 +44,7 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
     base_model_prefix: ClassVar[str] = "distilbert"
     main_input_name: ClassVar[str] = "input_ids"
     head: ClassVar[str]
+    input_axes: ClassVar[int] = 2
     load_report: LoadReport | None = None
 
     def __init__(self, config: DistilBertConfig, **kwargs: Any) -> None:
@@ -62,8 +64,8 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
         return getattr(self, self.base_model_prefix)
 
     def __dir__(self) -> list[str]:
-        # Keras stores what it finds here under the first name that it has: `distilbert`, not `base_model`
-        return [name for name in super().__dir__() if name != "base_model"]
+        # Keras stores a part under the first of its names here: not these, which come before the part's own
+        return [name for name in super().__dir__() if name not in ("base_model", "layers")]
 
     def num_parameters(self, only_trainable: bool = False) -> int:
         """Count parameters; a tied one counts once."""
@@ -221,6 +223,30 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
         save_checkpoint(
             save_directory, arrays, config, self.head, dialect=DIALECTS[format], max_shard_size=max_shard_size
         )
+
+    def export(
+        self,
+        filepath: str | Path,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Write the model for serving; it takes ids and mask by name, of any size, and gives its logits by name.
+
+        Args:
+            filepath: The directory, for other formats the file, to write.
+            format: "tf_saved_model", with the signatures `serve` (which is also `serving_default`) for int32 ids and
+                `serve_int64`; or another format of `keras.Model.export`: "litert", "onnx".
+            verbose: Whether Keras prints what it writes; its own choice when None.
+            input_signature: Other inputs, as `keras.Model.export` takes them.
+            **kwargs: Further options of `keras.Model.export`.
+        """
+        if format == "tf_saved_model" and input_signature is None:
+            export_saved_model(self, self.input_axes, filepath, verbose)
+            return
+        signature = [ids_and_mask(self.input_axes, "int32")] if input_signature is None else input_signature
+        super().export(filepath, format, verbose, signature, **kwargs)
 
 
 def in_layout(name: str, array: np.ndarray, head: str) -> np.ndarray:
