@@ -1,10 +1,11 @@
 """DistilBERT in PyTorch: drop-in for the classes of transformers."""
 
-from distilbert_common import DistilBertConfig
+from distilbert_common import OUTPUT_TYPES, DistilBertConfig, DistilBertTokenizer, DistilBertTokenizerFast
 from distilbert_common.frameworks import require
 
 require("pt")
 
+from distilbert_pt.arrays import register_output
 from distilbert_pt.heads import (
     DistilBertForMaskedLM,
     DistilBertForMultipleChoice,
@@ -16,6 +17,9 @@ from distilbert_pt.losses import DistillationLoss, distillation_loss
 from distilbert_pt.modeling import DistilBertModel
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
 
+for output_type in OUTPUT_TYPES:
+    register_output(output_type)
+
 __all__ = [
     "DistilBertConfig",
     "DistilBertForMaskedLM",
@@ -25,6 +29,8 @@ __all__ = [
     "DistilBertForTokenClassification",
     "DistilBertModel",
     "DistilBertPreTrainedModel",
+    "DistilBertTokenizer",
+    "DistilBertTokenizerFast",
     "DistillationLoss",
     "distillation_loss",
 ]

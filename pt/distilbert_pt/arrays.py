@@ -1,12 +1,18 @@
-"""NumPy arrays to tensors and back, bfloat16 included, each with one copy at most."""
+"""NumPy arrays to tensors and back, bfloat16 included; dtypes and devices by name; outputs as trees."""
 
 from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
+from distilbert_common import ModelOutput
 from distilbert_common.errors import InputError
 
 
@@ -53,3 +59,28 @@ def as_device(device: torch.device | str | int | None) -> torch.device:
     except (RuntimeError, TypeError, AssertionError) as error:
         raise InputError(f"device is {device!r}; expected one device such as 'cpu', 'cuda' or 'cuda:1'") from error
     return found
+
+
+def register_output(output_type: type[ModelOutput]) -> None:
+    """Make an output type a tree for `torch.export`, `torch.func` and data parallel training."""
+
+    def flatten(output: ModelOutput) -> tuple[list[Any], list[str]]:
+        return list(output.values()), list(output.keys())
+
+    def unflatten(values: Iterable[Any], names: list[str]) -> ModelOutput:
+        output = output_type()  # any object may stand in a tree: nothing may look at the values
+        for name, value in zip(names, values, strict=True):
+            output[name] = value
+        return output
+
+    def flatten_with_keys(output: ModelOutput) -> tuple[list[tuple[Any, Any]], list[str]]:
+        return [(pytree.MappingKey(name), value) for name, value in output.items()], list(output.keys())
+
+    with contextlib.suppress(ValueError):  # another family, or an earlier import, has done it
+        pytree.register_pytree_node(
+            output_type,
+            flatten,
+            unflatten,
+            serialized_type_name=f"{output_type.__module__}.{output_type.__name__}",
+            flatten_with_keys_fn=flatten_with_keys,
+        )
