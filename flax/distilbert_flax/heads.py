@@ -6,7 +6,7 @@ Arguments, their order, outputs and parameter names are those of transformers. E
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import TypedDict, Unpack
 
 import jax
 from jax import Array
@@ -23,7 +23,15 @@ from distilbert_common.checks import check_choices, check_one_input, check_two_l
 from distilbert_flax import losses
 from distilbert_flax.activations import ACTIVATIONS
 from distilbert_flax.modeling import FlaxDistilBertModel
-from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel, Options
+from distilbert_flax.options import Options
+from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
+
+
+class MoreInputs(TypedDict, total=False):
+    """The inputs that come by keyword only; see `FlaxDistilBertModel.forward`."""
+
+    position_ids: Array | None
+    token_type_ids: Array | None
 
 
 class FlaxDistilBertForMaskedLM(FlaxDistilBertPreTrainedModel):
@@ -35,13 +43,13 @@ class FlaxDistilBertForMaskedLM(FlaxDistilBertPreTrainedModel):
     head = "ForMaskedLM"
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
-        layers = self.begin(config, **options)
+        make = self.begin(config, **options)
         self.activation = ACTIVATIONS[config.activation]
-        self.distilbert = FlaxDistilBertModel(self.config, **layers.inner())
-        self.vocab_transform = layers.linear(config.dim, config.dim)
-        self.vocab_layer_norm = layers.norm(config.dim)
-        self.vocab_projector = layers.projector(config.dim, config.vocab_size, tied=config.tie_word_embeddings)
-        self.post_init(layers)
+        self.distilbert = FlaxDistilBertModel(self.config, **make.inner())
+        self.vocab_transform = make.linear(config.dim, config.dim)
+        self.vocab_layer_norm = make.norm(config.dim)
+        self.vocab_projector = make.projector(config.dim, config.vocab_size, tied=config.tie_word_embeddings)
+        self.post_init(make)
 
     def forward(
         self,
@@ -53,21 +61,11 @@ class FlaxDistilBertForMaskedLM(FlaxDistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        *,
-        position_ids: Array | None = None,
-        token_type_ids: Array | None = None,
+        **more: Unpack[MoreInputs],
     ) -> MaskedLMOutput | tuple[Array, ...]:
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
         encoded = self.distilbert(
-            input_ids,
-            attention_mask,
-            head_mask,
-            inputs_embeds,
-            output_attentions,
-            output_hidden_states,
-            return_dict=True,
-            position_ids=position_ids,
-            token_type_ids=token_type_ids,
+            input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         x = self.activation(self.vocab_transform(encoded.last_hidden_state))  # (batch, seq, dim)
         table = self.get_input_embeddings().embedding[...]  # (vocab, dim)
@@ -86,12 +84,12 @@ class FlaxDistilBertForSequenceClassification(FlaxDistilBertPreTrainedModel):
     head = "ForSequenceClassification"
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
-        layers = self.begin(config, **options)
-        self.distilbert = FlaxDistilBertModel(self.config, **layers.inner())
-        self.pre_classifier = layers.linear(config.dim, config.dim)
-        self.classifier = layers.linear(config.dim, config.num_labels)
-        self.dropout = layers.dropout(config.seq_classif_dropout)
-        self.post_init(layers)
+        make = self.begin(config, **options)
+        self.distilbert = FlaxDistilBertModel(self.config, **make.inner())
+        self.pre_classifier = make.linear(config.dim, config.dim)
+        self.classifier = make.linear(config.dim, config.num_labels)
+        self.dropout = make.dropout(config.seq_classif_dropout)
+        self.post_init(make)
 
     def forward(
         self,
@@ -103,21 +101,11 @@ class FlaxDistilBertForSequenceClassification(FlaxDistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        *,
-        position_ids: Array | None = None,
-        token_type_ids: Array | None = None,
+        **more: Unpack[MoreInputs],
     ) -> SequenceClassifierOutput | tuple[Array, ...]:
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
         encoded = self.distilbert(
-            input_ids,
-            attention_mask,
-            head_mask,
-            inputs_embeds,
-            output_attentions,
-            output_hidden_states,
-            return_dict=True,
-            position_ids=position_ids,
-            token_type_ids=token_type_ids,
+            input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         first = encoded.last_hidden_state[:, 0]  # (batch, dim)
         logits = self.classifier(self.dropout(jax.nn.relu(self.pre_classifier(first))))  # (batch, num_labels)
@@ -136,12 +124,12 @@ class FlaxDistilBertForMultipleChoice(FlaxDistilBertPreTrainedModel):
     head = "ForMultipleChoice"
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
-        layers = self.begin(config, **options)
-        self.distilbert = FlaxDistilBertModel(self.config, **layers.inner())
-        self.pre_classifier = layers.linear(config.dim, config.dim)
-        self.classifier = layers.linear(config.dim, 1)
-        self.dropout = layers.dropout(config.seq_classif_dropout)
-        self.post_init(layers)
+        make = self.begin(config, **options)
+        self.distilbert = FlaxDistilBertModel(self.config, **make.inner())
+        self.pre_classifier = make.linear(config.dim, config.dim)
+        self.classifier = make.linear(config.dim, 1)
+        self.dropout = make.dropout(config.seq_classif_dropout)
+        self.post_init(make)
 
     def forward(
         self,
@@ -153,9 +141,7 @@ class FlaxDistilBertForMultipleChoice(FlaxDistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        *,
-        position_ids: Array | None = None,
-        token_type_ids: Array | None = None,
+        **more: Unpack[MoreInputs],
     ) -> MultipleChoiceModelOutput | tuple[Array, ...]:
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
         check_one_input(input_ids, inputs_embeds)
@@ -171,9 +157,8 @@ class FlaxDistilBertForMultipleChoice(FlaxDistilBertPreTrainedModel):
             flat(inputs_embeds),
             output_attentions,
             output_hidden_states,
-            return_dict=True,
-            position_ids=flat(position_ids),
-            token_type_ids=flat(token_type_ids),
+            True,
+            **{name: flat(value) for name, value in more.items()},
         )
         first = encoded.last_hidden_state[:, 0]  # (batch * choices, dim)
         scores = self.classifier(self.dropout(jax.nn.relu(self.pre_classifier(first))))  # (batch * choices, 1)
@@ -192,11 +177,11 @@ class FlaxDistilBertForTokenClassification(FlaxDistilBertPreTrainedModel):
     head = "ForTokenClassification"
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
-        layers = self.begin(config, **options)
-        self.distilbert = FlaxDistilBertModel(self.config, **layers.inner())
-        self.dropout = layers.dropout(config.dropout)
-        self.classifier = layers.linear(config.dim, config.num_labels)
-        self.post_init(layers)
+        make = self.begin(config, **options)
+        self.distilbert = FlaxDistilBertModel(self.config, **make.inner())
+        self.dropout = make.dropout(config.dropout)
+        self.classifier = make.linear(config.dim, config.num_labels)
+        self.post_init(make)
 
     def forward(
         self,
@@ -208,21 +193,11 @@ class FlaxDistilBertForTokenClassification(FlaxDistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        *,
-        position_ids: Array | None = None,
-        token_type_ids: Array | None = None,
+        **more: Unpack[MoreInputs],
     ) -> TokenClassifierOutput | tuple[Array, ...]:
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
         encoded = self.distilbert(
-            input_ids,
-            attention_mask,
-            head_mask,
-            inputs_embeds,
-            output_attentions,
-            output_hidden_states,
-            return_dict=True,
-            position_ids=position_ids,
-            token_type_ids=token_type_ids,
+            input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         logits = self.classifier(self.dropout(encoded.last_hidden_state))  # (batch, seq, num_labels)
         loss = None if labels is None else losses.cross_entropy(logits, labels)
@@ -239,12 +214,12 @@ class FlaxDistilBertForQuestionAnswering(FlaxDistilBertPreTrainedModel):
     head = "ForQuestionAnswering"
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
-        layers = self.begin(config, **options)
+        make = self.begin(config, **options)
         check_two_labels(config.num_labels)
-        self.distilbert = FlaxDistilBertModel(self.config, **layers.inner())
-        self.qa_outputs = layers.linear(config.dim, config.num_labels)
-        self.dropout = layers.dropout(config.qa_dropout)
-        self.post_init(layers)
+        self.distilbert = FlaxDistilBertModel(self.config, **make.inner())
+        self.qa_outputs = make.linear(config.dim, config.num_labels)
+        self.dropout = make.dropout(config.qa_dropout)
+        self.post_init(make)
 
     def forward(
         self,
@@ -257,21 +232,11 @@ class FlaxDistilBertForQuestionAnswering(FlaxDistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        *,
-        position_ids: Array | None = None,
-        token_type_ids: Array | None = None,
+        **more: Unpack[MoreInputs],
     ) -> QuestionAnsweringModelOutput | tuple[Array, ...]:
         """Return logits, and the loss where positions are given; see the class and `FlaxDistilBertModel.forward`."""
         encoded = self.distilbert(
-            input_ids,
-            attention_mask,
-            head_mask,
-            inputs_embeds,
-            output_attentions,
-            output_hidden_states,
-            return_dict=True,
-            position_ids=position_ids,
-            token_type_ids=token_type_ids,
+            input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         logits = self.qa_outputs(self.dropout(encoded.last_hidden_state))  # (batch, seq, 2)
         start_logits, end_logits = logits[..., 0], logits[..., 1]  # (batch, seq) each

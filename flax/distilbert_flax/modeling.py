@@ -8,28 +8,31 @@ from __future__ import annotations
 from typing import Unpack
 
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import Array
 
 from distilbert_common import BaseModelOutput, DistilBertConfig
 from distilbert_common.checks import check_one_input
+from distilbert_common.pruning import attention_dim, heads_left
 from distilbert_flax.activations import ACTIVATIONS
 from distilbert_flax.attention import eager_attention, expand_mask, sdpa_attention
 from distilbert_flax.checks import check_inputs
 from distilbert_flax.layers import Layers
-from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel, Options
+from distilbert_flax.options import Options
+from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
 
 
 class Embeddings(nnx.Module):
     """Word plus position embeddings, normalised, with dropout."""
 
-    def __init__(self, config: DistilBertConfig, layers: Layers) -> None:
-        self.word_embeddings = layers.embed(config.vocab_size, config.dim, padding_idx=config.pad_token_id)
-        self.position_embeddings = layers.embed(
+    def __init__(self, config: DistilBertConfig, make: Layers) -> None:
+        self.word_embeddings = make.embed(config.vocab_size, config.dim, padding_idx=config.pad_token_id)
+        self.position_embeddings = make.embed(
             config.max_position_embeddings, config.dim, frozen=config.sinusoidal_pos_embds
         )
-        self.LayerNorm = layers.norm(config.dim)
-        self.dropout = layers.dropout(config.dropout)
+        self.LayerNorm = make.norm(config.dim)
+        self.dropout = make.dropout(config.dropout)
 
     def __call__(
         self,
@@ -56,18 +59,19 @@ class Embeddings(nnx.Module):
 class MultiHeadSelfAttention(nnx.Module):
     """Self-attention over all heads at once, without dropout after `out_lin`."""
 
-    def __init__(self, config: DistilBertConfig, layers: Layers) -> None:
+    def __init__(self, config: DistilBertConfig, layer: int, make: Layers) -> None:
         self.config = config
-        self.heads, self.head_dim = config.n_heads, config.dim // config.n_heads
-        self.dropout = layers.dropout(config.attention_dropout)
-        self.q_lin = layers.linear(config.dim, config.dim)
-        self.k_lin = layers.linear(config.dim, config.dim)
-        self.v_lin = layers.linear(config.dim, config.dim)
-        self.out_lin = layers.linear(config.dim, config.dim)
+        self.head_dim = config.dim // config.n_heads
+        width = attention_dim(config, layer)  # heads * head_dim
+        self.dropout = make.dropout(config.attention_dropout)
+        self.q_lin = make.linear(config.dim, width)
+        self.k_lin = make.linear(config.dim, width)
+        self.v_lin = make.linear(config.dim, width)
+        self.out_lin = make.linear(width, config.dim)
 
     def split_heads(self, x: Array) -> Array:
         """(batch, seq, heads * head_dim) -> (batch, heads, seq, head_dim)."""
-        x = x.reshape(*x.shape[:-1], self.heads, self.head_dim)  # (batch, seq, heads, head_dim)
+        x = x.reshape(*x.shape[:-1], -1, self.head_dim)  # (batch, seq, heads, head_dim)
         return x.swapaxes(1, 2)  # (batch, heads, seq, head_dim)
 
     def __call__(
@@ -91,18 +95,18 @@ class MultiHeadSelfAttention(nnx.Module):
             context, probabilities = eager_attention(query, key, value, mask, self.dropout, head_mask)
         else:
             context = sdpa_attention(query, key, value, mask)
-        context = context.swapaxes(1, 2).reshape(x.shape)  # (batch, seq, heads * head_dim)
+        context = context.swapaxes(1, 2).reshape(*x.shape[:-1], -1)  # (batch, seq, heads * head_dim)
         return self.out_lin(context), probabilities if output_attentions else None
 
 
 class FFN(nnx.Module):
     """The position-wise feed-forward network: dim -> hidden_dim -> dim."""
 
-    def __init__(self, config: DistilBertConfig, layers: Layers) -> None:
-        self.lin1 = layers.linear(config.dim, config.hidden_dim)
-        self.lin2 = layers.linear(config.hidden_dim, config.dim)
+    def __init__(self, config: DistilBertConfig, make: Layers) -> None:
+        self.lin1 = make.linear(config.dim, config.hidden_dim)
+        self.lin2 = make.linear(config.hidden_dim, config.dim)
         self.activation = ACTIVATIONS[config.activation]
-        self.dropout = layers.dropout(config.dropout)
+        self.dropout = make.dropout(config.dropout)
 
     def __call__(self, x: Array) -> Array:
         """(batch, seq, dim) -> (batch, seq, dim)."""
@@ -112,11 +116,11 @@ class FFN(nnx.Module):
 class TransformerBlock(nnx.Module):
     """Attention and feed-forward network, each with a residual sum and a LayerNorm after it."""
 
-    def __init__(self, config: DistilBertConfig, layers: Layers) -> None:
-        self.attention = MultiHeadSelfAttention(config, layers)
-        self.sa_layer_norm = layers.norm(config.dim)
-        self.ffn = FFN(config, layers)
-        self.output_layer_norm = layers.norm(config.dim)
+    def __init__(self, config: DistilBertConfig, layer: int, make: Layers) -> None:
+        self.attention = MultiHeadSelfAttention(config, layer, make)
+        self.sa_layer_norm = make.norm(config.dim)
+        self.ffn = FFN(config, make)
+        self.output_layer_norm = make.norm(config.dim)
 
     def __call__(
         self, x: Array, mask: Array | None, head_mask: Array | None = None, output_attentions: bool = False
@@ -130,8 +134,8 @@ class TransformerBlock(nnx.Module):
 class Transformer(nnx.Module):
     """The stack of blocks."""
 
-    def __init__(self, config: DistilBertConfig, layers: Layers) -> None:
-        self.layer = nnx.List([TransformerBlock(config, layers) for _ in range(config.n_layers)])
+    def __init__(self, config: DistilBertConfig, make: Layers) -> None:
+        self.layer = nnx.List([TransformerBlock(config, layer, make) for layer in range(config.n_layers)])
         self.gradient_checkpointing = False
 
     def __call__(
@@ -173,10 +177,10 @@ class FlaxDistilBertModel(FlaxDistilBertPreTrainedModel):
     head = "Model"
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
-        layers = self.begin(config, **options)
-        self.embeddings = Embeddings(self.config, layers)
-        self.transformer = Transformer(self.config, layers)
-        self.post_init(layers)
+        make = self.begin(config, **options)
+        self.embeddings = Embeddings(self.config, make)
+        self.transformer = Transformer(self.config, make)
+        self.post_init(make)
 
     def forward(
         self,
@@ -222,9 +226,10 @@ class FlaxDistilBertModel(FlaxDistilBertPreTrainedModel):
         return self.output(encoded, return_dict)
 
     def split_head_mask(self, head_mask: Array | None) -> list[Array | None]:
-        """(heads,) or (n_layers, heads) -> n_layers of (1, heads, 1, 1)."""
+        """(heads,) or (n_layers, heads) -> n_layers of (1, heads left, 1, 1)."""
         if head_mask is None:
             return [None] * self.config.n_layers
         shape = (self.config.n_layers, self.config.n_heads)
         factors = jnp.broadcast_to(jnp.asarray(head_mask, self.dtype), shape)  # (n_layers, heads)
-        return [factor[None, :, None, None] for factor in factors]  # (1, heads, 1, 1)
+        left = [np.array(heads_left(self.config, layer)) for layer in range(self.config.n_layers)]
+        return [factors[layer, heads][None, :, None, None] for layer, heads in enumerate(left)]  # (1, heads, 1, 1)

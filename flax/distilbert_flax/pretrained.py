@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypedDict
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,6 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from distilbert_common import DistilBertConfig, ModelOutput
-from distilbert_common.config import RULES
 from distilbert_common.errors import ConfigError
 from distilbert_common.files import HUB_OPTIONS
 from distilbert_common.initial import initial_kind, sinusoidal_table
@@ -23,32 +22,9 @@ from distilbert_conversion.dialects import DIALECTS
 from distilbert_flax.arrays import as_dtype, to_jax
 from distilbert_flax.functional import WEIGHTS, FunctionalModule, Params, is_shape, shape_of
 from distilbert_flax.layers import Layers
+from distilbert_flax.options import StaticConfig
 
 ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
-
-
-class StaticConfig(DistilBertConfig):
-    """A model's own copy of its config: hashable, as NNX wants of what is static in a module.
-
-    As with all that is static in JAX, code that is compiled already does not see a field that is set later.
-    """
-
-    def __eq__(self, other: object) -> bool:
-        same = self is other or super().__eq__(other)
-        return same and self.attn_implementation == getattr(other, "attn_implementation", None)
-
-    def __hash__(self) -> int:
-        return hash((self.attn_implementation, *(getattr(self, name) for name in RULES)))
-
-
-class Options(TypedDict, total=False):
-    """The options of every model's constructor; see `FlaxDistilBertPreTrainedModel`."""
-
-    seed: int
-    dtype: DTypeLike
-    param_dtype: DTypeLike
-    rngs: nnx.Rngs | None
-    _do_init: bool
 
 
 class FlaxDistilBertPreTrainedModel(FunctionalModule):
@@ -114,10 +90,10 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
 
     # Initialisation.
 
-    def post_init(self, layers: Layers) -> None:
+    def post_init(self, make: Layers) -> None:
         """Give all parameters their initial values, where wanted; the last line of every constructor."""
-        if layers.fill:
-            self.fill(layers.rngs.params())
+        if make.fill:
+            self.fill(make.rngs.params())
 
     def fill(self, key: Array) -> None:
         """Give the parameters that have no values yet their initial ones."""

@@ -145,6 +145,22 @@ def test_head_mask(model: FlaxDistilBertModel, ids: np.ndarray) -> None:
     assert not close(masked[0], plain[0], 1e-3)
 
 
+def test_a_model_with_pruned_heads_is_as_if_they_were_masked(model: FlaxDistilBertModel, ids: np.ndarray) -> None:
+    pruned = FlaxDistilBertModel(model.config.updated(pruned_heads={0: [1], 1: [0]}), _do_init=False)
+    params = model.params
+    for layer, kept in {"0": slice(0, 6), "1": slice(6, 12)}.items():
+        attention = params["transformer"]["layer"][layer]["attention"]
+        for name in ("q_lin", "k_lin", "v_lin"):
+            attention[name] = {"kernel": attention[name]["kernel"][:, kept], "bias": attention[name]["bias"][kept]}
+        attention["out_lin"]["kernel"] = attention["out_lin"]["kernel"][kept]
+    factors = np.array([[1, 0], [0, 1]])
+    expected = model(ids, head_mask=factors)[0]
+    assert close(pruned(ids, params=params)[0], expected, 2e-6)
+    assert close(pruned(ids, params=params, head_mask=factors)[0], expected, 2e-6)
+    pruned.params = params
+    assert close(nnx.jit(lambda model: model(ids)[0])(pruned), expected, 2e-6)
+
+
 @pytest.mark.parametrize("implementation", ["eager", "sdpa"])
 def test_attention_implementations_agree(implementation: str, ids: np.ndarray) -> None:
     mask = np.ones_like(ids)
