@@ -12,11 +12,12 @@ from distilbert_common.outputs import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
-from distilbert_common.tokenization import BatchEncoding, DistilBertTokenizer, DistilBertTokenizerFast
+from distilbert_common.tokenization import AddedToken, BatchEncoding, DistilBertTokenizer, DistilBertTokenizerFast
 
 __all__ = [
     "ACTIVATIONS",
     "OUTPUT_TYPES",
+    "AddedToken",
     "BaseModelOutput",
     "BatchEncoding",
     "DistilBertConfig",

@@ -91,6 +91,10 @@ _RENAMED = {
     "num_hidden_layers": "n_layers",
     "torch_dtype": "dtype",
 }
+_RESERVED = {"self", "_field_names"}
+MAX_IMPLIED_LABELS = 1_000_000
+"""The most labels that are named LABEL_0, LABEL_1, … by a number alone; more must be given by name."""
+
 _NOT_WRITTEN = {"attn_implementation", "name_or_path"}
 
 
@@ -194,8 +198,9 @@ class DistilBertConfig:
 
     @num_labels.setter
     def num_labels(self, value: int) -> None:
-        if not _is_int(value) or value < 1:
-            raise ConfigError(f"config field 'num_labels' is {value!r}; it must be {_COUNT[0]}")
+        if not _is_int(value) or not 1 <= value <= MAX_IMPLIED_LABELS:
+            rule = f"a whole number from 1 to {MAX_IMPLIED_LABELS:,}"
+            raise ConfigError(f"config field 'num_labels' is {value!r}; it must be {rule}")
         if value != len(getattr(self, "id2label", ())):
             self.id2label = {i: f"LABEL_{i}" for i in range(value)}
             self.label2id = {label: i for i, label in self.id2label.items()}
@@ -206,20 +211,23 @@ class DistilBertConfig:
         id2label: Mapping[Any, str] | None,
         label2id: Mapping[str, Any] | None,
     ) -> None:
+        if label2id:
+            label2id = _label_ids(label2id)
         if id2label is None:
             implied = len(label2id) if label2id else 2
             self.num_labels = implied if num_labels is None else num_labels
             if label2id and len(label2id) == self.num_labels:
-                self.id2label = {int(i): label for label, i in label2id.items()}
+                self.id2label = {i: label for label, i in label2id.items()}
         else:
             self.id2label = _int_keys("id2label", id2label)
+            if not all(isinstance(label, (str, int, float)) for label in self.id2label.values()):
+                raise ConfigError(f"config field 'id2label' is {id2label!r}; its labels must be text")
             if num_labels is not None and num_labels != len(id2label):
                 raise ConfigError(
                     f"config field 'num_labels' is {num_labels}, but 'id2label' names {len(id2label)} labels; "
                     "give one of them, or equal ones"
                 )
-        default = {label: i for i, label in self.id2label.items()}
-        self.label2id = {label: int(i) for label, i in label2id.items()} if label2id else default
+        self.label2id = dict(label2id) if label2id else {label: i for i, label in self.id2label.items()}
 
     @property
     def use_return_dict(self) -> bool:
@@ -245,6 +253,9 @@ class DistilBertConfig:
                 f"the config's model_type is {given!r}; expected {cls.model_type!r}: another model's file"
             )
         merged = {_RENAMED.get(key, key): value for key, value in config_dict.items()}
+        for key in merged:
+            if _is_reserved(key):
+                raise ConfigError(f"the config has a field {key!r}, which cannot be one; remove it")
         if {"num_labels", "id2label", "label2id"} & set(overrides):
             kept = len(merged.get("id2label") or ()) == overrides.get("num_labels")
             merged = {k: v for k, v in merged.items() if kept or k not in ("num_labels", "id2label", "label2id")}
@@ -321,9 +332,24 @@ class DistilBertConfig:
         return f"{type(self).__name__} {self.to_json_string()}"
 
 
+def _is_reserved(name: str) -> bool:
+    """Whether a field of this name would hide a part of the class."""
+    part = getattr(DistilBertConfig, name, None)
+    fixed = isinstance(part, property) and part.fset is None
+    return name in _RESERVED or name.startswith("__") or fixed or callable(part)
+
+
+def _label_ids(label2id: Mapping[str, Any]) -> dict[str, int]:
+    """Return the ids of labels as whole numbers; some files have them as text."""
+    try:
+        return {label: int(i) for label, i in label2id.items()}
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise ConfigError(f"config field 'label2id' is {label2id!r}; its values must be whole numbers") from error
+
+
 def _int_keys(field: str, mapping: Mapping[Any, Any]) -> dict[int, Any]:
     """Return the mapping with the whole-number keys that JSON turned into text."""
     try:
         return {int(key): value for key, value in mapping.items()}
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"config field {field!r} is {mapping!r}; its keys must be whole numbers") from error

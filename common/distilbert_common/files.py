@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from distilbert_common.errors import CheckpointError
 
 HUB_OPTIONS = ("cache_dir", "revision", "token", "local_files_only", "subfolder")
 """The keywords that every `from_pretrained` hands to `resolve`."""
+
+_MAX_DEPTH = 64
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # which may be one of a pair
 
 
 def resolve(
@@ -103,15 +107,30 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        CheckpointError: The file is not JSON text, or not an object.
+        CheckpointError: The file is not JSON text, not an object, nested without end, or holds half a character.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text)
+        if _HALF_CHARACTER.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} holds a JSON {type(value).__name__}; expected an object")
+    if _depth(value) > _MAX_DEPTH:
+        raise CheckpointError(f"{path} is nested more than {_MAX_DEPTH} deep; expected the files of a saved model")
     return value
+
+
+def _depth(value: Any) -> int:
+    """Return how deep objects and lists are nested; no recursion, which is what too deep a nesting would break."""
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        children = (item.values() if isinstance(item, dict) else item for item in level)
+        level = [child for items in children for child in items if isinstance(child, (dict, list))]
+    return depth
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 from tokenizer_cases import CLASSES, SMALL, tokenizer
 
 from distilbert_common.errors import DistilBertError, InputError, MissingFrameworkError, TokenizerError
-from distilbert_common.tokenization_tensors import FRAMEWORKS, Framework
+from distilbert_common.tokenization.tensors import FRAMEWORKS, Framework
 
 WORDS = ["the", "film", "is", "unaffable"]
 TEXT = " ".join(WORDS)

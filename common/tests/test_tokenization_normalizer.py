@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from distilbert_common.tokenization_normalizer import Normalizer
-from distilbert_common.tokenization_unicode import (
+from distilbert_common.tokenization.normalizer import Normalizer
+from distilbert_common.tokenization.unicode import (
     CJK,
     NONSPACING_MARKS,
     PUNCTUATION,

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization_options import Truncation
-from distilbert_common.tokenization_rows import Row, plan_rows
+from distilbert_common.tokenization.options import Truncation
+from distilbert_common.tokenization.rows import Row, plan_rows
 
 
 def plan(

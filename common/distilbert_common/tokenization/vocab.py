@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization_normalizer import Normalizer
+from distilbert_common.tokenization.normalizer import Normalizer
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization_encoding import Encoding
-from distilbert_common.tokenization_rows import Row
+from distilbert_common.tokenization.encoding import Encoding
+from distilbert_common.tokenization.rows import Row
 
 
 class TextPieces(Protocol):

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from distilbert_common.batch_encoding import BatchEncoding
-from distilbert_common.tokenization_columns import Batch, TextPieces
-from distilbert_common.tokenization_inputs import Text, Texts, read_texts
-from distilbert_common.tokenization_options import (
+from distilbert_common.tokenization.batch_encoding import BatchEncoding
+from distilbert_common.tokenization.columns import Batch, TextPieces
+from distilbert_common.tokenization.inputs import Text, Texts, read_texts
+from distilbert_common.tokenization.options import (
     Padding,
     Truncation,
     check_agreement,
     read_padding,
     read_truncation,
 )
-from distilbert_common.tokenization_padding import TokenizerPadding
-from distilbert_common.tokenization_rows import plan_rows
-from distilbert_common.tokenization_settings import TokenizerSettings
-from distilbert_common.tokenization_tensors import import_framework
+from distilbert_common.tokenization.padding import TokenizerPadding
+from distilbert_common.tokenization.rows import plan_rows
+from distilbert_common.tokenization.settings import TokenizerSettings
+from distilbert_common.tokenization.tensors import import_framework
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from distilbert_common.batch_encoding import BatchEncoding
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization_columns import FIXED_COLUMNS, pad_lists
-from distilbert_common.tokenization_decoding import TokenizerDecoding
-from distilbert_common.tokenization_options import Padding, read_padding
-from distilbert_common.tokenization_tensors import as_lists, tensor_type_of
+from distilbert_common.tokenization.batch_encoding import BatchEncoding
+from distilbert_common.tokenization.columns import FIXED_COLUMNS, pad_lists
+from distilbert_common.tokenization.decoding import TokenizerDecoding
+from distilbert_common.tokenization.options import Padding, read_padding
+from distilbert_common.tokenization.tensors import as_lists, tensor_type_of
 
 Encoded = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """One tokenized text or a batch, as a dictionary of columns; or a list of dictionaries, one per text."""

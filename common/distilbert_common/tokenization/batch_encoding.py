@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization_encoding import CharSpan, Encoding, TokenSpan
-from distilbert_common.tokenization_tensors import to_tensor
+from distilbert_common.tokenization.encoding import CharSpan, Encoding, TokenSpan
+from distilbert_common.tokenization.tensors import to_tensor
 
 
 class BatchEncoding(UserDict[str, Any]):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
-from distilbert_common.tokenization_unicode import (
+from distilbert_common.tokenization.unicode import (
     CJK,
     NONSPACING_MARKS,
     REMOVED,

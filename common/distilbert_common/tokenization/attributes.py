@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from distilbert_common.tokenization_vocab import AddedToken
+from distilbert_common.tokenization.vocab import AddedToken
 
 if TYPE_CHECKING:
-    from distilbert_common.tokenization_special import TokenizerVocabulary
+    from distilbert_common.tokenization.special import TokenizerVocabulary
 
 T = TypeVar("T")
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization_added import build_vocabulary, collect_added, special_token_names
-from distilbert_common.tokenization_files import TokenizerFiles, read_object, read_vocab
-from distilbert_common.tokenization_json import NORMALIZER_KEYS, TokenizerJson, parse
-from distilbert_common.tokenization_normalizer import Normalizer
-from distilbert_common.tokenization_options import SIDES, choose
-from distilbert_common.tokenization_settings import DEFAULT_MAX_LENGTH, ROLES, TokenizerSettings
+from distilbert_common.tokenization.added import build_vocabulary, collect_added, special_token_names
+from distilbert_common.tokenization.files import TokenizerFiles, read_object, read_vocab
+from distilbert_common.tokenization.normalizer import Normalizer
+from distilbert_common.tokenization.options import SIDES, choose
+from distilbert_common.tokenization.settings import DEFAULT_MAX_LENGTH, ROLES, TokenizerSettings
+from distilbert_common.tokenization.tokenizer_json import NORMALIZER_KEYS, TokenizerJson, parse
 
 _LOGGER = logging.getLogger(__name__)
 

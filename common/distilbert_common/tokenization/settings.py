@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from distilbert_common.tokenization_normalizer import Normalizer
-from distilbert_common.tokenization_vocab import Vocabulary
+from distilbert_common.tokenization.normalizer import Normalizer
+from distilbert_common.tokenization.vocab import Vocabulary
 
 ROLES = {
     "unk_token": "[UNK]",

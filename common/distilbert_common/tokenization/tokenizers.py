@@ -7,14 +7,11 @@ from typing import Any, ClassVar
 
 import tokenizers
 
-from distilbert_common.batch_encoding import BatchEncoding
-from distilbert_common.tokenization_base import TokenizerBase
-from distilbert_common.tokenization_columns import TextPieces
-from distilbert_common.tokenization_inputs import Text, check_unicode
-from distilbert_common.tokenization_vocab import FLAGS, AddedToken
-from distilbert_common.tokenization_wordpiece import WordPiece
-
-__all__ = ["AddedToken", "BatchEncoding", "DistilBertTokenizer", "DistilBertTokenizerFast"]
+from distilbert_common.tokenization.base import TokenizerBase
+from distilbert_common.tokenization.columns import TextPieces
+from distilbert_common.tokenization.inputs import Text, check_unicode
+from distilbert_common.tokenization.vocab import FLAGS, AddedToken
+from distilbert_common.tokenization.wordpiece import WordPiece
 
 
 class DistilBertTokenizer(TokenizerBase):

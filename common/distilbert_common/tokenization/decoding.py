@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization_special import TokenizerVocabulary
-from distilbert_common.tokenization_tensors import as_lists
+from distilbert_common.tokenization.special import TokenizerVocabulary
+from distilbert_common.tokenization.tensors import as_lists
 
 _CLEAN_UP = (
     (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" 's", "'s"),

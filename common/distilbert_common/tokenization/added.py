@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization_normalizer import Normalizer
-from distilbert_common.tokenization_settings import ROLES
-from distilbert_common.tokenization_vocab import AddedToken, Vocabulary
+from distilbert_common.tokenization.normalizer import Normalizer
+from distilbert_common.tokenization.settings import ROLES
+from distilbert_common.tokenization.vocab import AddedToken, Vocabulary
 
 
 def special_token_names(get: Callable[[str, Any], Any]) -> tuple[dict[str, str], list[str]]:

@@ -11,7 +11,7 @@ from itertools import product
 from typing import NamedTuple
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization_options import Truncation
+from distilbert_common.tokenization.options import Truncation
 
 
 class Row(NamedTuple):

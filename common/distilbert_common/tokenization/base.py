@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from distilbert_common.files import HUB_OPTIONS
-from distilbert_common.tokenization_call import TokenizerCall
-from distilbert_common.tokenization_files import TokenizerFiles, write_files
-from distilbert_common.tokenization_loading import OPTIONS, read_settings
+from distilbert_common.tokenization.call import TokenizerCall
+from distilbert_common.tokenization.files import TokenizerFiles, write_files
+from distilbert_common.tokenization.loading import OPTIONS, read_settings
 
 
 class TokenizerBase(TokenizerCall):

@@ -13,9 +13,9 @@ from typing import Any
 
 from distilbert_common.errors import CheckpointError, TokenizerError
 from distilbert_common.files import read_json, resolve, write_text
-from distilbert_common.tokenization_json import render
-from distilbert_common.tokenization_settings import TokenizerSettings
-from distilbert_common.tokenization_vocab import FLAGS
+from distilbert_common.tokenization.settings import TokenizerSettings
+from distilbert_common.tokenization.tokenizer_json import render
+from distilbert_common.tokenization.vocab import FLAGS
 
 FILE_NAMES = {
     "tokenizer": "tokenizer.json",

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization_attributes import Setting, SpecialToken, SpecialTokenId
-from distilbert_common.tokenization_settings import ROLES, TokenizerSettings
-from distilbert_common.tokenization_vocab import AddedToken
+from distilbert_common.tokenization.attributes import Setting, SpecialToken, SpecialTokenId
+from distilbert_common.tokenization.settings import ROLES, TokenizerSettings
+from distilbert_common.tokenization.vocab import AddedToken
 
 
 class TokenizerVocabulary:

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization_settings import TokenizerSettings
-from distilbert_common.tokenization_vocab import FLAGS, AddedToken
+from distilbert_common.tokenization.settings import TokenizerSettings
+from distilbert_common.tokenization.vocab import FLAGS, AddedToken
 
 NORMALIZER_KEYS = {
     "do_lower_case": "lowercase",
