@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from distilbert_cli.tolerances import FRAMEWORKS, GRADIENT, HALF, MATRIX, TRIPLE_LOSS, Tolerance
+from distilbert_cli.tolerances import BERT, FRAMEWORKS, GRADIENT, HALF, MATRIX, TRIPLE_LOSS, Tolerance
 from distilbert_conversion import HEADS, WEIGHTS
 
 HERE = Path(__file__).resolve().parent
@@ -59,6 +59,7 @@ def tolerances_page() -> str:
         "outputs against transformers, float32": MATRIX,
         "gradients against transformers": GRADIENT,
         "triple loss, value and gradients, between frameworks": TRIPLE_LOSS,
+        "a BERT converted to DistilBERT": BERT,
         **{f"{dtype} between frameworks (`distilbert parity`)": t for dtype, t in FRAMEWORKS.items()},
         **{f"{dtype} against float32": t for dtype, t in HALF.items()},
     }

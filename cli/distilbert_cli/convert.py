@@ -9,6 +9,7 @@ import typer
 
 from distilbert_cli.progress import progress_bar
 from distilbert_cli.text import printable
+from distilbert_common.errors import InputError
 
 
 def convert(
@@ -21,10 +22,15 @@ def convert(
     dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16; each weight's own if not given.")] = "",
     max_shard_size: Annotated[str, typer.Option(help="Divide into files of at most this size, as 2GB.")] = "",
     head: Annotated[str, typer.Option(help="Model to write, as ForMaskedLM; the one in SRC if not given.")] = "",
+    layers: Annotated[str, typer.Option(help="Layers to keep, as 0,2,4,7,9,11; all if not given.")] = "",
+    fold_token_type: Annotated[bool, typer.Option(help="For a BERT: add token type 0 to every position.")] = True,
     verify: Annotated[bool, typer.Option(help="Read what was written again and compare every weight.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace DST if it is a saved model.")] = False,
 ) -> None:
-    """Convert a checkpoint, with config and tokenizer, to another framework; no framework need be installed."""
+    """Convert a checkpoint, with config and tokenizer, to another framework; no framework need be installed.
+
+    A BERT becomes a DistilBERT: what the two share is kept, the rest is left out and listed.
+    """
     from distilbert_conversion import convert as run
 
     with progress_bar("converting") as progress:
@@ -38,6 +44,16 @@ def convert(
             overwrite=overwrite,
             head=head or None,
             verify=verify,
+            fold_token_type=fold_token_type,
+            layers=_numbers(layers) if layers else None,
             progress=progress,
         )
     typer.echo(printable(summary.message()))
+
+
+def _numbers(text: str) -> list[int]:
+    """Return the numbers in a list such as "0,2,4"."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"the layers are {text!r}; expected numbers with commas between, as 0,2,4") from error

@@ -13,8 +13,9 @@ from typing import Any
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError
 from distilbert_common.files import read_json, resolve
-from distilbert_conversion import formats
+from distilbert_conversion import bert, formats
 from distilbert_conversion.dialects import CONTAINERS, DIALECTS, detect, is_ignored
+from distilbert_conversion.foreign import Reading
 from distilbert_conversion.formats import safetensors_file
 from distilbert_conversion.lazy import DTYPES, LazyTensor, equal
 from distilbert_conversion.locate import find_shards, find_weights, source_of
@@ -29,9 +30,11 @@ class Checkpoint:
         path: The weights file, or the index of a divided checkpoint.
         files: The weights files.
         dialect: A key of `DIALECTS`.
-        stored: Every tensor as it is in the file: name and layout.
         beside: Finds another file of the checkpoint, as "config.json"; None where it is not there.
+        reading: What was found, translated where it is another model's.
         metadata: The free text fields of a safetensors header.
+        stored: Every tensor as it is in the file: name and layout.
+        notes: What was done to it, in words.
         tensors: The weights by bare canonical name, in PyTorch's layout.
         unrecognised: Names in the file that no row of the weight table has.
         ignored: Names in the file that are known to be no weights.
@@ -40,17 +43,21 @@ class Checkpoint:
     path: Path
     files: list[Path]
     dialect: str
-    stored: Mapping[str, LazyTensor]
     beside: Callable[[str], Path | None]
+    reading: Reading
     metadata: dict[str, str] = field(default_factory=dict)
+    stored: Mapping[str, LazyTensor] = field(init=False)
+    notes: tuple[str, ...] = field(init=False)
     tensors: Mapping[str, LazyTensor] = field(init=False)
     unrecognised: list[str] = field(init=False)
     ignored: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.stored, self.notes = self.reading.tensors, self.reading.notes
         kind = DIALECTS[self.dialect]
         bare = {name: kind.bare_name(name) for name in self.stored}
-        self.ignored = [name for name, found in bare.items() if found is None and is_ignored(name)]
+        ignored = [name for name, found in bare.items() if found is None and is_ignored(name)]
+        self.ignored = [*ignored, *self.reading.left_out]
         self.unrecognised = [name for name, found in bare.items() if found is None and not is_ignored(name)]
         weights: dict[str, LazyTensor] = {}
         for name, found in bare.items():
@@ -91,15 +98,29 @@ class Checkpoint:
         """The `config.json` beside it, or None."""
         return self.beside("config.json")
 
-    def config(self) -> DistilBertConfig:
-        """Return the config beside it.
+    @cached_property
+    def fields(self) -> dict[str, Any]:
+        """The content of the config.
 
         Raises:
             CheckpointError: There is none.
         """
+        if self.reading.fields is not None:
+            return self.reading.fields
         if self.config_path is None:
             raise CheckpointError(f"{self.path} has no config.json beside it; a model's sizes are read from there")
-        return DistilBertConfig.from_pretrained(self.config_path)
+        return read_json(self.config_path)
+
+    def config(self) -> DistilBertConfig:
+        """Return the config.
+
+        Raises:
+            CheckpointError: There is none.
+            ConfigError: It is another model's, or a value breaks its rule.
+        """
+        config = DistilBertConfig.from_dict(self.fields)
+        config.name_or_path = str(self.config_path)
+        return config
 
     def close(self) -> None:
         """Drop the tensors; arrays that were read stay valid."""
@@ -126,7 +147,7 @@ class Checkpoint:
 
     def _architecture(self) -> str | None:
         """The head that the config names, if it is one of ours."""
-        architectures = read_json(self.config_path).get("architectures") if self.config_path else None
+        architectures = self.fields.get("architectures") if self.reading.fields or self.config_path else None
         if not isinstance(architectures, list) or not architectures:
             return None
         head = str(architectures[0]).rpartition("DistilBert")[2]
@@ -141,6 +162,7 @@ def open_checkpoint(
     token: str | bool | None = None,
     local_files_only: bool = False,
     subfolder: str | None = None,
+    fold_token_type: bool | None = None,
 ) -> Checkpoint:
     """Open a checkpoint in any dialect; tensors are read when they are asked for.
 
@@ -151,9 +173,12 @@ def open_checkpoint(
         token: Access token for private repositories.
         local_files_only: Look in the hub cache only, never on the network.
         subfolder: Folder inside the directory or repository.
+        fold_token_type: Read a BERT as a DistilBERT too, with token type 0 added to every position or left out;
+            None refuses a BERT.
 
     Raises:
         CheckpointError: There are no weights, a file is damaged, or its names are not DistilBERT's.
+        ConfigError: It is a BERT that no DistilBERT equals.
     """
     hub: dict[str, Any] = {
         "cache_dir": cache_dir,
@@ -164,7 +189,7 @@ def open_checkpoint(
     }
     path = find_weights(name_or_path, hub)
     files, index = find_shards(path, name_or_path, hub)
-    dialect, stored, metadata = _read(files)
+    stored, metadata = _read(files)
     for name, file in index.items():
         if name not in stored:
             raise CheckpointError(f"{path} says that {name!r} is in {file}, which does not have it; get both again")
@@ -172,11 +197,15 @@ def open_checkpoint(
     def beside(name: str) -> Path | None:
         return resolve(source_of(name_or_path, path), name, required=False, **hub)
 
-    return Checkpoint(path, files, dialect, stored, beside, metadata)
+    reading = Reading(None, stored)
+    if bert.is_bert(stored):
+        reading = bert.read_as_distilbert(path, stored, beside("config.json"), fold_token_type)
+    dialect = detect(reading.tensors, CONTAINERS[files[0].suffix], metadata.get("format"), files[0])
+    return Checkpoint(path, files, dialect, beside, reading, metadata)
 
 
-def _read(files: list[Path]) -> tuple[str, dict[str, LazyTensor], dict[str, str]]:
-    """Return dialect, tensors by the names in the files, and metadata."""
+def _read(files: list[Path]) -> tuple[dict[str, LazyTensor], dict[str, str]]:
+    """Return tensors by the names in the files, and metadata."""
     stored: dict[str, LazyTensor] = {}
     container = CONTAINERS.get(files[0].suffix)
     if container is None:
@@ -186,8 +215,7 @@ def _read(files: list[Path]) -> tuple[str, dict[str, LazyTensor], dict[str, str]
             if name in stored and not equal(stored[name], tensor):
                 raise CheckpointError(f"{file} and a file beside it hold different values for {name!r}")
             stored[name] = tensor
-    metadata = safetensors_file.read_metadata(files[0]) if container == "safetensors" else {}
-    return detect(stored, container, metadata.get("format"), files[0]), stored, metadata
+    return stored, safetensors_file.read_metadata(files[0]) if container == "safetensors" else {}
 
 
 def _guess_head(tensors: Mapping[str, LazyTensor], architecture: str | None) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -25,6 +25,7 @@ from distilbert_common.errors import CheckpointError
 from distilbert_common.files import read_json, replacing, write_text
 from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint
 from distilbert_conversion.destination import appearing, check_target
+from distilbert_conversion.layers import choose_layers
 from distilbert_conversion.lazy import Array, LazyTensor
 from distilbert_conversion.report import LoadReport, check, compare
 from distilbert_conversion.save import save_checkpoint
@@ -57,6 +58,7 @@ class ConversionSummary:
         seconds: How long it took.
         files: The weights files, and the index of shards.
         report: What was found in the source.
+        notes: What was done to the source first, in words.
         verified: Whether what was written was read again and compared.
         rounding: What the conversion to another type changed, if anything was converted.
     """
@@ -70,6 +72,7 @@ class ConversionSummary:
     seconds: float
     files: tuple[Path, ...]
     report: LoadReport
+    notes: tuple[str, ...] = ()
     verified: bool = False
     rounding: Rounding | None = None
 
@@ -81,7 +84,7 @@ class ConversionSummary:
                 f"{self.source_dialect} -> {self.dialect}: DistilBert{self.head}, {self.tensors} tensors, ",
                 f"{self.parameters:,} parameters, {self.nbytes / 1e6:.1f} MB in {self.seconds:.1f} s",
                 "; verified" if self.verified else "; not verified",
-                f"; {self.rounding}" if self.rounding else "",
+                *(f"; {note}" for note in (*self.notes, self.rounding) if note),
                 f"; tied: {', '.join(self.report.tied)}" if self.report.tied else "",
                 f"; left out: {', '.join(left_out)}" if left_out else "",
             )
@@ -113,6 +116,8 @@ def convert(
     overwrite: bool = False,
     head: str | None = None,
     verify: bool = True,
+    fold_token_type: bool = True,
+    layers: Sequence[int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ConversionSummary:
     """Write a checkpoint in another dialect, with its config and tokenizer files.
@@ -128,6 +133,9 @@ def convert(
         head: The model to write, a key of `HEADS`; None for the one that the checkpoint holds. Given, weights
             that are not the model's are left out, instead of an error.
         verify: Read what was written again, before it appears at `dst`, and compare every weight's bits.
+        fold_token_type: For a BERT: add the row of token type 0 to every position, which is exact for single
+            segments; otherwise token types are left out.
+        layers: The layers to keep, in this order; None for all.
         progress: Called with the bytes that were read last and the bytes in all.
 
     Raises:
@@ -141,8 +149,9 @@ def convert(
     if head is not None and head not in HEADS:
         raise CheckpointError(f"the head is {head!r}; expected one of {', '.join(HEADS)}")
     target = Path(dst).expanduser()
-    with open_checkpoint(src) as checkpoint:
-        check_target(target, checkpoint.path, overwrite=overwrite)
+    with open_checkpoint(src, fold_token_type=fold_token_type) as opened:
+        check_target(target, opened.path, overwrite=overwrite)
+        checkpoint = opened if layers is None else choose_layers(opened, layers)
         config = checkpoint.config()
         report = _checked(checkpoint, config, head)
         chosen = {name: checkpoint.tensors[name] for name in report.loaded}
@@ -170,6 +179,7 @@ def convert(
             seconds=perf_counter() - started,
             files=tuple(target / file.name for file in files),
             report=report,
+            notes=checkpoint.notes,
             verified=verify,
             rounding=rounded,
         )
@@ -214,10 +224,23 @@ def _write_companions(checkpoint: Checkpoint, directory: Path, head: str | None,
         if source is not None:
             with replacing(directory / name) as temporary:
                 shutil.copyfile(source, temporary)
-    assert checkpoint.config_path is not None
-    fields = read_json(checkpoint.config_path)
-    changed = {**fields, **_changes(fields, head, dtype)}
-    write_text(directory / "config.json", json.dumps(changed, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    foreign = checkpoint.reading.fields is not None
+    if foreign:
+        _rename_tokenizer(directory / "tokenizer_config.json")
+    changes = _changes(checkpoint.fields, checkpoint.head if foreign and head is None else head, dtype)
+    _write_json(directory / "config.json", {**checkpoint.fields, **changes})
+
+
+def _rename_tokenizer(path: Path) -> None:
+    """Name DistilBERT's tokenizer in place of BERT's, which hands out token types."""
+    fields = read_json(path) if path.is_file() else {}
+    name = str(fields.get("tokenizer_class", ""))
+    if name in ("BertTokenizer", "BertTokenizerFast"):
+        _write_json(path, {**fields, "tokenizer_class": f"Distil{name}"})
+
+
+def _write_json(path: Path, fields: dict[str, Any]) -> None:
+    write_text(path, json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def _changes(fields: dict[str, Any], head: str | None, dtype: str | None) -> dict[str, Any]:

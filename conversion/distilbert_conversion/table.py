@@ -203,6 +203,12 @@ def canonical_name(name: str, column: str) -> str | None:
     return None if canonical is None else canonical.format(i=layer)
 
 
+def layer_of(bare: str) -> int | None:
+    """Return the layer of a bare canonical name, or None where it belongs to none."""
+    match = _PATTERNS["canonical"].search(bare)
+    return None if match is None else int(match[1])
+
+
 def weight_row(bare: str, head: str) -> Weight:
     """Return the row of a bare canonical name in one model.
 

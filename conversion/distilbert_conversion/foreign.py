@@ -1,0 +1,26 @@
+"""What a reader of another model's or another library's files hands on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distilbert_conversion.lazy import LazyTensor
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Tensors by names of one of our dialects, and all else that was translated.
+
+    Attributes:
+        fields: The content of a DistilBERT's `config.json`; None where the one beside the weights is just that.
+        tensors: By the names of a DistilBERT in the same dialect.
+        left_out: Names in the file of what DistilBERT has no place for.
+        notes: What was done, in words.
+    """
+
+    fields: dict[str, Any] | None
+    tensors: Mapping[str, LazyTensor]
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
