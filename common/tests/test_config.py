@@ -114,6 +114,11 @@ def test_a_broken_rule_names_field_value_and_rule(field: str, value: object, rul
         ({"num_labels": 3, "id2label": {0: "a"}}, "'num_labels' is 3, but 'id2label' names 1"),
         ({"id2label": {"a": "b"}}, "its keys must be whole numbers"),
         ({"num_labels": 0}, "'num_labels' is 0"),
+        ({"num_labels": 10**12}, "'num_labels' is 1000000000000; it must be a whole number from 1 to 1,000,000"),
+        ({"id2label": {"0": ["a"]}}, "its labels must be text"),
+        ({"label2id": {"a": [0]}}, "'label2id' is .* its values must be whole numbers"),
+        ({"label2id": ["a", "b"]}, "'label2id' is .* its values must be whole numbers"),
+        ({"label2id": {"a": float("inf"), "b": 1}}, "its values must be whole numbers"),
     ],
 )
 def test_rules_across_fields(fields: dict[str, object], words: str) -> None:
@@ -139,6 +144,34 @@ def test_other_models_and_damaged_files_are_refused(tmp_path: Path) -> None:
         (tmp_path / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
         with pytest.raises(CheckpointError, match=r"config\.json"):
             DistilBertConfig.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["self", "__class__", "__dict__", "validate", "to_dict", "use_return_dict", "_field_names"]
+)
+def test_a_file_cannot_replace_parts_of_the_class(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"a field '{name}', which cannot be one"):
+        DistilBertConfig.from_dict({name: 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"a": ' * 65 + "1" + "}" * 65, "nested more than 64 deep"),
+        ('{"a": ' * 100_000, "cannot be read as JSON"),
+        ('{"a": "\\ud800"}', "cannot be read as JSON: .*surrogates"),
+        ('{"dim": ' + "9" * 5000 + "}", "cannot be read as JSON: Exceeds the limit"),
+    ],
+)
+def test_hostile_json(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(CheckpointError, match=words):
+        DistilBertConfig.from_pretrained(tmp_path)
+
+
+def test_both_halves_of_a_character_are_read(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"id2label": {"0": "\\ud83d\\ude00"}}')
+    assert DistilBertConfig.from_pretrained(tmp_path).id2label == {0: "\U0001f600"}
 
 
 def test_copies_are_equal_and_independent() -> None:

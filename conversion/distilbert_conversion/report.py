@@ -66,7 +66,15 @@ def compare(checkpoint: Checkpoint, config: DistilBertConfig, head: str) -> Load
         checkpoint: An open checkpoint.
         config: The model's sizes.
         head: A key of `HEADS`.
+
+    Raises:
+        CheckpointError: The config tells of more layers than the checkpoint has weights.
     """
+    count = len(checkpoint.tensors)
+    if config.n_layers > count:  # a number that is made up must not be counted up to
+        raise CheckpointError(
+            f"{checkpoint.path} has {count} weights, but the config tells of {config.n_layers} layers; get both again"
+        )
     wanted = expected(config, head)
     found = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
     absent = {name for name in wanted if name not in found}

@@ -97,6 +97,13 @@ def test_fewer_layers_than_the_config_has() -> None:
         load(MLM, "ForMaskedLM", config=config)
 
 
+def test_layers_beyond_number_are_not_counted() -> None:
+    config = open_checkpoint(MLM).config()
+    config.n_layers = 10**15
+    with pytest.raises(CheckpointError, match="has 41 weights, but the config tells of 1000000000000000 layers"):
+        load(MLM, "ForMaskedLM", config=config)
+
+
 def test_a_tied_file_in_an_untied_model_and_the_other_way() -> None:
     config = open_checkpoint(MLM).config()
     config.tie_word_embeddings = False
