@@ -23,10 +23,12 @@ def require(family: str) -> None:
     Raises:
         MissingFrameworkError: It is not installed; the message holds the command that installs it.
     """
+    needed = [module.partition(".")[0] for module in MODULES[family]]
     for module in MODULES[family]:
         try:
             importlib.import_module(module)
         except ImportError as error:
-            if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
+            missing = (error.name or "").partition(".")[0]
+            if missing not in needed:
                 raise  # it is installed, and broken: its own message says more
-            raise MissingFrameworkError(f"distilbert_{family}", module.partition(".")[0], family) from error
+            raise MissingFrameworkError(f"distilbert_{family}", missing, family) from error
