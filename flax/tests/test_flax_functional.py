@@ -187,6 +187,9 @@ def test_nnx_transformations(model: Model) -> None:
     assert close(nnx.jit(lambda model, inputs: model(**inputs))(model, INPUTS), expected)
     graphdef, params, rest = nnx.split(model, nnx.Param, ...)
     assert same(nnx.merge(graphdef, params, rest)(**INPUTS), expected)
+    graphdef, state = nnx.split(model)
+    run = jax.jit(lambda graphdef, state: nnx.merge(graphdef, state)(**INPUTS), static_argnums=0)
+    assert close(run(graphdef, state), expected), "a graphdef can be hashed"
     loss, gradients = nnx.value_and_grad(lambda model: model(**INPUTS).loss)(model)
     assert loss == expected.loss
     functional = flatten_dict(jax.jit(jax.grad(lambda p: model(**INPUTS, params=p).loss))(model.params))

@@ -158,6 +158,7 @@ def test_a_model_with_pruned_heads_is_as_if_they_were_masked(model: FlaxDistilBe
     assert close(pruned(ids, params=params)[0], expected, 2e-6)
     assert close(pruned(ids, params=params, head_mask=factors)[0], expected, 2e-6)
     pruned.params = params
+    assert isinstance(hash(nnx.graphdef(pruned)), int)
     assert close(nnx.jit(lambda model: model(ids)[0])(pruned), expected, 2e-6)
 
 
