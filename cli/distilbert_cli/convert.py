@@ -24,6 +24,10 @@ def convert(
     head: Annotated[str, typer.Option(help="Model to write, as ForMaskedLM; the one in SRC if not given.")] = "",
     layers: Annotated[str, typer.Option(help="Layers to keep, as 0,2,4,7,9,11; all if not given.")] = "",
     fold_token_type: Annotated[bool, typer.Option(help="For a BERT: add token type 0 to every position.")] = True,
+    materialize_tied: Annotated[
+        bool,
+        typer.Option("--materialize-tied", help="For pt: write the tied projector too, for runtimes without ties."),
+    ] = False,
     verify: Annotated[bool, typer.Option(help="Read what was written again and compare every weight.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace DST if it is a saved model.")] = False,
 ) -> None:
@@ -44,6 +48,7 @@ def convert(
             overwrite=overwrite,
             head=head or None,
             verify=verify,
+            materialize_tied=materialize_tied,
             fold_token_type=fold_token_type,
             layers=_numbers(layers) if layers else None,
             progress=progress,

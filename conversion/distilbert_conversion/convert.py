@@ -118,6 +118,7 @@ def convert(
     verify: bool = True,
     fold_token_type: bool = True,
     layers: Sequence[int] | None = None,
+    materialize_tied: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ConversionSummary:
     """Write a checkpoint in another dialect, with its config and tokenizer files.
@@ -136,6 +137,7 @@ def convert(
         fold_token_type: For a BERT: add the row of token type 0 to every position, which is exact for single
             segments; otherwise token types are left out.
         layers: The layers to keep, in this order; None for all.
+        materialize_tied: Write a tied projector as a tensor of its own, for runtimes that do not tie; PyTorch only.
         progress: Called with the bytes that were read last and the bytes in all.
 
     Raises:
@@ -164,6 +166,7 @@ def convert(
                 dialect=dialect,
                 max_shard_size=max_shard_size,
                 dtype=dtype,
+                materialize_tied=materialize_tied,
             )
             _write_companions(checkpoint, temporary, head, dtype)
             if verify:

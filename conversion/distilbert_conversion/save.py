@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from distilbert_common.config import DistilBertConfig
-from distilbert_common.errors import CheckpointError
+from distilbert_common.errors import CheckpointError, UnsupportedFormatError
 from distilbert_common.files import replacing
 from distilbert_conversion import formats
 from distilbert_conversion.dialects import DIALECTS, Dialect
@@ -27,6 +27,7 @@ def save_checkpoint(
     dialect: str = "pt-safetensors",
     max_shard_size: int | str | None = None,
     dtype: str | None = None,
+    materialize_tied: bool = False,
 ) -> list[Path]:
     """Write a model's weights; the config is the caller's to write.
 
@@ -41,6 +42,7 @@ def save_checkpoint(
         dialect: A key of `DIALECTS`.
         max_shard_size: Divide into files of at most this size, as 2_000_000_000 or "2GB"; None for one file.
         dtype: "float32", "float16", "bfloat16" or "float64" to convert to; None keeps each tensor's own.
+        materialize_tied: Write a tied projector as a tensor of its own, for runtimes that do not tie; PyTorch only.
 
     Returns:
         The files written: weights, then the index.
@@ -55,6 +57,8 @@ def save_checkpoint(
     limit = None if max_shard_size is None else parse_size(max_shard_size)
     chosen = _chosen(tensors, config, head, dtype)
     stored = {kind.full_name(bare, head): _layout(bare, tensor, kind) for bare, tensor in chosen.items()}
+    if materialize_tied:
+        stored = _materialized(stored, kind, config, head)
     shards = split({name: tensor.nbytes for name, tensor in stored.items()}, limit)
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -111,6 +115,20 @@ def _write(
         if index_place is not None:
             index_place.write_text(_index_text(stored, weight_map, dialect), encoding="utf-8")
     return files if index_place is None else [*files, directory / dialect.index]
+
+
+def _materialized(
+    stored: dict[str, LazyTensor], dialect: Dialect, config: DistilBertConfig, head: str
+) -> dict[str, LazyTensor]:
+    """Add a tied projector as a tensor of its own; in PyTorch's own format it always has its name."""
+    if dialect.framework != "pt" or head != "ForMaskedLM":
+        raise UnsupportedFormatError(
+            f"only PyTorch's masked-LM model can have a projector of its own, no {dialect.framework} DistilBert{head}; "
+            "leave materialize-tied out"
+        )
+    if dialect.container == "torch" or not config.tie_word_embeddings:
+        return stored
+    return {**stored, "vocab_projector.weight": stored[f"{PREFIX}.embeddings.word_embeddings.weight"]}
 
 
 def _with_tied(
