@@ -5,8 +5,9 @@ from __future__ import annotations
 import mmap
 import os
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,10 @@ CHUNK_BYTES = 2**21
 """How much of a tensor is converted and written at once: what stays in a processor's cache."""
 
 _STRIP = 32
+_MAX_AXES = 32  # NumPy 1 has no more
+_MAX_BYTES = 2**62
+_MAX_GROWTH = 16
+_SPARE = 2**20  # small files grow more when they are read: one row of zeros compresses to nothing
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,10 @@ class LazyTensor:
     def transposed(self) -> LazyTensor:
         """Return the transposed tensor, a view: transposing twice costs nothing."""
         return replace(self, shape=self.shape[::-1], load=lambda: self.load().T)
+
+    def reshaped(self, shape: tuple[int, ...]) -> LazyTensor:
+        """Return the tensor in another shape of as many values."""
+        return replace(self, shape=shape, load=lambda: self.load().reshape(shape))
 
     def cast(self, dtype: np.dtype[Any]) -> LazyTensor:
         """Return the tensor in another type, converted piece by piece when it is read or written."""
@@ -136,6 +145,28 @@ def bytes_of(array: Array) -> memoryview:
     return memoryview(array.view(np.uint8))  # type: ignore[arg-type]
 
 
+def check_sizes(path: Path, tensors: Iterable[LazyTensor]) -> None:
+    """Check that tensors have shapes that an array can have, and are not many times larger than their file.
+
+    A file of a few bytes can tell of terabytes: by compression, by values never written, by strides of zero.
+
+    Raises:
+        CheckpointError: One has not, or they are.
+    """
+    total = 0
+    for tensor in tensors:
+        bound = prod(max(1, size) for size in tensor.shape) * tensor.dtype.itemsize
+        if len(tensor.shape) > _MAX_AXES or bound > _MAX_BYTES:
+            raise CheckpointError(f"{path} has a tensor that no array can hold; get it again")
+        total += tensor.nbytes
+    size = path.stat().st_size
+    if total > _MAX_GROWTH * size + _SPARE:
+        raise CheckpointError(
+            f"{path} has {size} bytes and tells of tensors of {total}; expected at most {_MAX_GROWTH} times the file: "
+            "get it again, or save it uncompressed"
+        )
+
+
 class MappedFile:
     """A file open for reading, of which pieces are mapped into memory one by one.
 
@@ -159,16 +190,17 @@ class MappedFile:
             raise CheckpointError(
                 f"{self.path} is cut off: it has {self.size} bytes, and {offset + length} are needed; get it again"
             )
-        if length == 0:
-            return b""
-        start = offset % mmap.ALLOCATIONGRANULARITY
-        with mmap.mmap(self._descriptor, start + length, access=mmap.ACCESS_READ, offset=offset - start) as mapping:
-            return mapping[start : start + length]
+        return self._whole[offset : offset + length] if length else b""
+
+    @cached_property
+    def _whole(self) -> mmap.mmap:
+        """The file as one mapping, from which small pieces are taken; only what is looked at is ever in memory."""
+        return mmap.mmap(self._descriptor, self.size, access=mmap.ACCESS_READ)
 
     def tensor(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> LazyTensor:
         """Describe the tensor that lies at `offset` in C order; a foreign byte order is turned when read."""
         nbytes = prod(shape) * dtype.itemsize
-        if offset + nbytes > self.size:
+        if offset < 0 or offset + nbytes > self.size:
             raise CheckpointError(
                 f"{self.path} is cut off: it has {self.size} bytes, and {offset + nbytes} are needed; get it again"
             )

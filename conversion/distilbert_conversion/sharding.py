@@ -10,6 +10,7 @@ from typing import Any
 from distilbert_common.errors import CheckpointError
 from distilbert_common.files import read_json
 
+_MAX_NAME = 255  # bytes that the usual file systems allow
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -30,7 +31,8 @@ def read_index(path: Path) -> dict[str, str]:
 
 def _is_plain(name: str) -> bool:
     """Whether a name is that of a file in the same folder on every system."""
-    return name not in ("", ".", "..") and PurePosixPath(name).name == name == PureWindowsPath(name).name
+    alone = name not in ("", ".", "..") and PurePosixPath(name).name == name == PureWindowsPath(name).name
+    return alone and name.isprintable() and len(name.encode()) <= _MAX_NAME
 
 
 def index(weight_map: Mapping[str, str], total_size: int, total_parameters: int | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from types import ModuleType
 
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion.dialects import Dialect
-from distilbert_conversion.lazy import LazyTensor
+from distilbert_conversion.lazy import LazyTensor, check_sizes
 
 _LFS = b"version https://git-lfs"
 
@@ -32,6 +32,7 @@ def read(path: Path, container: str) -> dict[str, LazyTensor]:
     if start == _LFS:
         raise CheckpointError(f"{path} is only a pointer to a file kept by Git LFS; fetch it with: git lfs pull")
     tensors: dict[str, LazyTensor] = _module(container).read(path)
+    check_sizes(path, tensors.values())
     return tensors
 
 

@@ -14,7 +14,9 @@ Contiguous data sets are mapped; others are read by the library when asked for.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping
+from math import prod
 from pathlib import Path
 
 import h5py
@@ -22,13 +24,15 @@ import numpy as np
 
 from distilbert_common.errors import CheckpointError, UnsupportedFormatError
 from distilbert_conversion.dialects import Dialect
-from distilbert_conversion.lazy import DTYPES, Array, LazyTensor, MappedFile, equal
+from distilbert_conversion.lazy import DTYPES, Array, LazyTensor, MappedFile, check_sizes, equal
 from distilbert_conversion.table import HEADS, PREFIX
 
 BFLOAT16 = DTYPES["bfloat16"]
 OPAQUE = np.dtype("V2")  # how Keras 3 stores bfloat16, which HDF5 does not know, with its name as an attribute
 
-_FAULTS = (OSError, RuntimeError, KeyError, TypeError, ValueError)
+_FAULTS = (OSError, RuntimeError, KeyError, TypeError, ValueError, zlib.error)
+_PIPELINES = {(), (h5py.h5z.FILTER_DEFLATE,), (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE)}
+_PIECE = 2**20  # bytes; a small data set's only piece may be larger than itself
 _HEADER_LIMIT = 64512  # bytes that an HDF5 attribute can take, by Keras' count
 _ROOT_ATTRIBUTES = {"backend": b"tensorflow", "keras_version": b"2.21.0"}
 
@@ -39,20 +43,20 @@ def read(path: Path) -> dict[str, LazyTensor]:
     Raises:
         CheckpointError: The file is damaged, links to other files, or holds different values for one name.
     """
-    tensors: dict[str, LazyTensor] = {}
     mapped = MappedFile(path)
     try:
         with h5py.File(path, "r") as file:
-            for place, dataset in _datasets(file):
-                name = _name(file, place)
-                tensor = _tensor(mapped, dataset, place)
-                if name in tensors and not equal(tensors[name], tensor):
-                    raise CheckpointError(f"{path} holds two different values for {name!r}")
-                tensors[name] = tensor
+            found = [(_name(file, place), _tensor(mapped, dataset, place)) for place, dataset in _datasets(file)]
     except _FAULTS as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path} is not a whole HDF5 file ({error}); get it again") from error
+    check_sizes(path, (tensor for _, tensor in found))
+    tensors: dict[str, LazyTensor] = {}
+    for name, tensor in found:
+        if name in tensors and not equal(tensors[name], tensor):
+            raise CheckpointError(f"{path} holds two different values for {name!r}")
+        tensors[name] = tensor
     return tensors
 
 
@@ -80,6 +84,7 @@ def _tensor(mapped: MappedFile, dataset: h5py.Dataset, place: str) -> LazyTensor
     path = mapped.path
     if dataset.external or dataset.is_virtual:
         raise CheckpointError(f"{path}: {place!r} refers to another file, which is not followed")
+    _check_filters(path, dataset, place)
     dtype = dataset.dtype
     if dtype == OPAQUE and dataset.attrs.get("dtype") == "bfloat16":
         dtype = BFLOAT16
@@ -98,6 +103,26 @@ def _tensor(mapped: MappedFile, dataset: h5py.Dataset, place: str) -> LazyTensor
         return array.view(dtype)
 
     return LazyTensor(dataset.shape, dtype.newbyteorder("="), load)
+
+
+def _check_filters(path: Path, dataset: h5py.Dataset, place: str) -> None:
+    """Check that each compressed piece of a data set unpacks to the size of a piece; the library would go on."""
+    properties = dataset.id.get_create_plist()
+    filters = tuple(properties.get_filter(i)[0] for i in range(properties.get_nfilters()))
+    if filters not in _PIPELINES:
+        raise CheckpointError(f"{path}: {place!r} is stored with the filters {filters}; save it without or with gzip")
+    if h5py.h5z.FILTER_DEFLATE not in filters:
+        return
+    size = prod(dataset.chunks) * dataset.dtype.itemsize
+    if size > max(dataset.nbytes, _PIECE):
+        raise CheckpointError(f"{path}: {place!r} is stored in pieces larger than itself; get the file again")
+    for number in range(dataset.id.get_num_chunks()):
+        chunk = dataset.id.get_chunk_info(number)
+        if chunk.size > path.stat().st_size:
+            raise CheckpointError(f"{path} is cut off: {place!r} has a piece larger than the file; get it again")
+        mask, packed = dataset.id.read_direct_chunk(chunk.chunk_offset)
+        if not mask and len(zlib.decompressobj().decompress(packed, size + 1)) != size:
+            raise CheckpointError(f"{path}: {place!r} has a piece of another size than its others; get the file again")
 
 
 def write(path: Path, tensors: Mapping[str, LazyTensor], dialect: Dialect, head: str | None) -> None:

@@ -40,10 +40,13 @@ def read(path: Path) -> dict[str, LazyTensor]:
         raise reader.fault("text that is not UTF-8") from error
     if not isinstance(tree, dict) or reader.offset != reader.file.size:
         raise reader.fault("no map of arrays, or something after it")
-    tensors = dict(_flat(tree))
-    for name, leaf in tensors.items():
+    tensors: dict[str, LazyTensor] = {}
+    for name, leaf in _flat(tree):
         if not isinstance(leaf, LazyTensor):
             raise CheckpointError(f"{path}: {name!r} is a {type(leaf).__name__}; expected an array")
+        if name in tensors:
+            raise CheckpointError(f"{path} has {name!r} twice: as one name with a stroke, and as one map in another")
+        tensors[name] = leaf
     return tensors
 
 

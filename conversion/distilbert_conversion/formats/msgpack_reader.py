@@ -97,7 +97,8 @@ class Reader:
         try:
             shape = tuple(pairs["shape"][str(axis)] for axis in range(len(pairs["shape"])))
             pieces: list[LazyTensor] = [pairs["chunks"][str(number)] for number in range(len(pairs["chunks"]))]
-            whole = sum(piece.size for piece in pieces) == prod(shape) and len({piece.dtype for piece in pieces}) == 1
+            plain = all(type(size) is int for size in shape) and len({piece.dtype for piece in pieces}) == 1
+            whole = plain and sum(piece.size for piece in pieces) == prod(shape)
         except (KeyError, TypeError, AttributeError):
             whole = False
         if not whole:
@@ -127,7 +128,7 @@ class Reader:
             raise self.fault(f"the type {name!r} (expected one of {', '.join(DTYPES)})")
         dtype = KNOWN_DTYPES[name]
         sane = kind == "bytes" and all(type(size) is int and size >= 0 for size in shape)
-        if not sane or prod(shape) * dtype.itemsize != nbytes:
+        if not sane or prod(shape) * dtype.itemsize != nbytes or self.offset + nbytes != end:
             raise self.fault(f"an array of shape {shape} in {nbytes} bytes")
         tensor = self.file.tensor(self.offset, shape, dtype)
         self.offset = end

@@ -61,7 +61,7 @@ def read(path: Path) -> dict[str, LazyTensor]:
 
 def read_metadata(path: Path) -> dict[str, str]:
     """Return the free text fields of a file's header."""
-    return dict(_header(MappedFile(path))[0].get("__metadata__", {}))
+    return dict(_header(MappedFile(path))[0].get("__metadata__") or {})
 
 
 def _header(file: MappedFile) -> tuple[dict[str, Any], int]:
@@ -72,7 +72,11 @@ def _header(file: MappedFile) -> tuple[dict[str, Any], int]:
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{file.path} is not a whole safetensors file ({error}); get it again") from error
     (length,) = struct.unpack("<Q", file.bytes(0, 8))
-    return json.loads(file.bytes(8, length)), 8 + length
+    pairs = json.loads(file.bytes(8, length), object_pairs_hook=list)
+    header = {name: dict(entry) if isinstance(entry, list) else entry for name, entry in pairs}
+    if len(header) != len(pairs):
+        raise CheckpointError(f"{file.path} has a tensor name twice, and readers differ in which they take")
+    return header, 8 + length
 
 
 def write(path: Path, tensors: Mapping[str, LazyTensor], dialect: Dialect, head: str | None) -> None:

@@ -46,6 +46,10 @@ def _read_zip(path: Path) -> dict[str, LazyTensor]:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
+            if len(entries) != len(archive.infolist()) or any(
+                entry.file_size > file.size for entry in entries.values()
+            ):
+                raise CheckpointError(f"{path} has an entry twice, or one larger than the file; get it again")
             pickles = [name for name in entries if name.endswith("/data.pkl") and name.count("/") == 1]
             if len(pickles) != 1 or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
                 raise CheckpointError(f"{path} is a zip file, but not one that torch.save wrote")
@@ -130,13 +134,18 @@ def _tensors(file: MappedFile, content: Any, places: Mapping[str, tuple[int, int
 
 def _view(file: MappedFile, ref: TensorRef, dtype: np.dtype[Any], offset: int, span: int) -> LazyTensor:
     """Describe one tensor: a plain piece of the file, or a strided view of one."""
-    if 0 in ref.shape or ref.strides == contiguous_strides(ref.shape):
+    contiguous = contiguous_strides(ref.shape)
+    # An axis of one number is never stepped along: its stride may be anything.
+    strides = tuple(
+        own if size > 1 else usual for size, own, usual in zip(ref.shape, ref.strides, contiguous, strict=True)
+    )
+    if 0 in ref.shape or strides == contiguous:
         return file.tensor(offset, ref.shape, dtype)
     flat = file.tensor(offset, (span,), dtype)
-    strides = [stride * dtype.itemsize for stride in ref.strides]
 
     def load() -> Array:
-        view: Array = np.lib.stride_tricks.as_strided(flat.load(), ref.shape, strides, writeable=False)
+        steps = [stride * dtype.itemsize for stride in strides]
+        view: Array = np.lib.stride_tricks.as_strided(flat.load(), ref.shape, steps, writeable=False)
         return view
 
     return LazyTensor(ref.shape, flat.dtype, load)

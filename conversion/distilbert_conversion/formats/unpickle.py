@@ -165,7 +165,7 @@ class _Machine:
         """Put keys and values, by turns, into the dict on the stack."""
         target = self.stack[-1]
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if type(target) is not dict or type(key) not in (str, int):
+            if type(target) is not dict or type(key) is not str:
                 raise self.refusal(f"a {type(target).__name__} with a {type(key).__name__} as a key")
             target[key] = value
 
