@@ -13,7 +13,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from distilbert_cli.tolerances import BERT, FRAMEWORKS, GRADIENT, HALF, MATRIX, TRIPLE_LOSS, Tolerance
+from distilbert_cli.tolerances import (
+    BERT,
+    FRAMEWORKS,
+    GRADIENT,
+    HALF,
+    KERAS_HUB_MLM,
+    MATRIX,
+    TRAINING,
+    TRIPLE_LOSS,
+    Tolerance,
+)
 from distilbert_conversion import HEADS, WEIGHTS
 
 HERE = Path(__file__).resolve().parent
@@ -59,7 +69,9 @@ def tolerances_page() -> str:
         "outputs against transformers, float32": MATRIX,
         "gradients against transformers": GRADIENT,
         "triple loss, value and gradients, between frameworks": TRIPLE_LOSS,
+        "loss curves between frameworks": TRAINING,
         "a BERT converted to DistilBERT": BERT,
+        "masked-LM logits of a KerasHub preset": KERAS_HUB_MLM,
         **{f"{dtype} between frameworks (`distilbert parity`)": t for dtype, t in FRAMEWORKS.items()},
         **{f"{dtype} against float32": t for dtype, t in HALF.items()},
     }

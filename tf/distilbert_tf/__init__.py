@@ -1,9 +1,12 @@
 """DistilBERT in Keras 3: drop-in for the TensorFlow classes of transformers, on any Keras backend."""
 
+import os
+
 from distilbert_common import OUTPUT_TYPES, DistilBertConfig
 from distilbert_common.frameworks import require
 
-require("tf")
+if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+    require("tf")  # Keras' other backends do without TensorFlow
 
 from distilbert_tf.arrays import register_output
 from distilbert_tf.heads import (

@@ -44,6 +44,19 @@ def as_policy(dtype: Any, default: str) -> keras.DTypePolicy:
     return policy
 
 
+def with_dense_gradient(table: Tensor) -> Tensor:
+    """Return a table whose gradient is dense, as in PyTorch and JAX.
+
+    TensorFlow's gradient of a lookup holds the rows looked up only, and Keras' optimisers then leave the momentum of
+    all other rows as it is: the same optimiser would train differently from the other frameworks.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return table
+    import tensorflow as tf
+
+    return tf.custom_gradient(lambda values: (tf.identity(values), tf.convert_to_tensor))(table)
+
+
 def register_output(output_type: type[ModelOutput]) -> None:
     """Make an output type a tree with the fields that it has as children, for Keras and for its backend."""
 

@@ -9,7 +9,7 @@ from keras import ops
 
 from distilbert_common import DistilBertConfig
 from distilbert_common.initial import initial_kind, sinusoidal_table
-from distilbert_tf.arrays import Tensor
+from distilbert_tf.arrays import Tensor, with_dense_gradient
 from distilbert_tf.checks import is_concrete
 
 LAYER_NORM_EPS = 1e-12
@@ -78,7 +78,8 @@ class Embed(keras.layers.Embedding):
 
     def call(self, inputs: Tensor) -> Tensor:
         """(batch, seq) -> (batch, seq, dim)."""
-        found = super().call(inputs)  # (batch, seq, dim)
+        table = with_dense_gradient(ops.convert_to_tensor(self.embeddings))  # (rows, dim)
+        found = ops.cast(ops.take(table, inputs, axis=0), self.compute_dtype)  # (batch, seq, dim)
         if not is_concrete(inputs):
             inside = ops.logical_and(inputs >= 0, inputs < self.input_dim)  # (batch, seq)
             found = ops.where(ops.expand_dims(inside, -1), found, ops.cast(float("nan"), found.dtype))
