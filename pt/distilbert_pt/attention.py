@@ -66,8 +66,8 @@ def eager_attention(
         The context (batch, heads, seq, head_dim) and the probabilities (batch, heads, seq, seq) after dropout
         and head mask, as transformers returns them.
     """
-    query = query / math.sqrt(query.size(-1))
-    scores = torch.matmul(query, key.transpose(2, 3)).float()  # (batch, heads, seq, seq)
+    query = query.float() / math.sqrt(query.size(-1))
+    scores = torch.matmul(query, key.float().transpose(2, 3))  # (batch, heads, seq, seq)
     if mask is not None:
         scores = scores.masked_fill(~mask, MASKED_SCORE) if mask.dtype == torch.bool else scores + mask
     probabilities = F.dropout(scores.softmax(dim=-1), dropout).to(value.dtype)  # (batch, heads, seq, seq)
@@ -123,12 +123,13 @@ def flash_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | No
     return context.transpose(1, 2)  # (batch, heads, seq, head_dim)
 
 
-def check_implementation(name: str) -> None:
-    """Require an attention implementation that exists and can run here.
+def check_implementation(name: str | None) -> None:
+    """Require an attention implementation that exists and can run here, or None for the default.
 
     Raises:
         ConfigError: There is no such implementation, or flash-attn or a GPU is missing.
     """
+    name = name or DEFAULT
     if name not in IMPLEMENTATIONS:
         raise ConfigError(f"attn_implementation is {name!r}; it must be one of {', '.join(IMPLEMENTATIONS)}")
     if name == "flash_attention_2" and (find_spec("flash_attn") is None or not torch.cuda.is_available()):
@@ -138,5 +139,6 @@ def check_implementation(name: str) -> None:
         )
 
 
+DEFAULT = "sdpa"
 IMPLEMENTATIONS = {"eager": eager_attention, "sdpa": sdpa_attention, "flash_attention_2": flash_attention}
 """The attention implementations by the names of transformers; attentions and head masks always take the first."""

@@ -13,7 +13,7 @@ from distilbert_common import BaseModelOutput, DistilBertConfig
 from distilbert_common.checks import check_one_input
 from distilbert_common.pruning import attention_dim, heads_left
 from distilbert_pt.activations import ACTIVATIONS
-from distilbert_pt.attention import IMPLEMENTATIONS, eager_attention, expand_mask
+from distilbert_pt.attention import DEFAULT, IMPLEMENTATIONS, eager_attention, expand_mask
 from distilbert_pt.checks import check_inputs
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
 
@@ -86,11 +86,11 @@ class MultiHeadSelfAttention(nn.Module):
         """
         query, key, value = (self.split_heads(lin(x)) for lin in (self.q_lin, self.k_lin, self.v_lin))
         dropout = self.config.attention_dropout if self.training else 0.0
-        probabilities = None
-        if output_attentions or head_mask is not None or self.config.attn_implementation == "eager":
+        implementation, probabilities = self.config.attn_implementation or DEFAULT, None
+        if output_attentions or head_mask is not None or implementation == "eager":
             context, probabilities = eager_attention(query, key, value, mask, dropout, head_mask)
         else:
-            context = IMPLEMENTATIONS[self.config.attn_implementation](query, key, value, mask, dropout)
+            context = IMPLEMENTATIONS[implementation](query, key, value, mask, dropout)
         context = context.transpose(1, 2).flatten(2)  # (batch, seq, heads * head_dim)
         return self.out_lin(context), probabilities if output_attentions else None
 

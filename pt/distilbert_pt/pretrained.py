@@ -36,7 +36,6 @@ class DistilBertPreTrainedModel(nn.Module):
         if not isinstance(config, DistilBertConfig):
             raise TypeError(f"config is a {type(config).__name__}; expected a DistilBertConfig")
         config.validate()
-        config.attn_implementation = config.attn_implementation or "sdpa"
         check_implementation(config.attn_implementation)
         self.config = config
 

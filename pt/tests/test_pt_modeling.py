@@ -165,6 +165,13 @@ def test_multiple_choice_wants_three_axes() -> None:
         model(torch.ones(2, 5).long())
 
 
+def test_a_config_is_not_changed_by_the_model_built_from_it() -> None:
+    config = small()
+    before = {**config.to_dict(), "attn": config.attn_implementation}
+    DistilBertModel(config)(torch.ones(1, 2).long())
+    assert {**config.to_dict(), "attn": config.attn_implementation} == before
+
+
 def test_unusable_configs() -> None:
     with pytest.raises(TypeError, match="config is a dict; expected a DistilBertConfig"):
         DistilBertModel({"dim": 3})
