@@ -13,7 +13,7 @@ from typing import Any
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError
 from distilbert_common.files import read_json, resolve
-from distilbert_conversion import bert, formats
+from distilbert_conversion import bert, formats, keras_hub
 from distilbert_conversion.dialects import CONTAINERS, DIALECTS, detect, is_ignored
 from distilbert_conversion.foreign import Reading
 from distilbert_conversion.formats import safetensors_file
@@ -189,13 +189,17 @@ def open_checkpoint(
     }
     path = find_weights(name_or_path, hub)
     files, index = find_shards(path, name_or_path, hub)
+
+    def beside(name: str) -> Path | None:
+        return resolve(source_of(name_or_path, path), name, required=False, **hub)
+
+    preset = keras_hub.read_preset(path, beside) if path.name == DIALECTS["keras-hub"].filename else None
+    if preset is not None:
+        return Checkpoint(path, preset[0], "keras-hub", beside, preset[1])
     stored, metadata = _read(files)
     for name, file in index.items():
         if name not in stored:
             raise CheckpointError(f"{path} says that {name!r} is in {file}, which does not have it; get both again")
-
-    def beside(name: str) -> Path | None:
-        return resolve(source_of(name_or_path, path), name, required=False, **hub)
 
     reading = Reading(None, stored)
     if bert.is_bert(stored):

@@ -12,9 +12,8 @@ frameworks with the same outputs, save where that release itself cannot:
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -25,6 +24,9 @@ from distilbert_common.errors import CheckpointError
 from distilbert_common.files import read_json, replacing, write_text
 from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint
 from distilbert_conversion.destination import appearing, check_target
+from distilbert_conversion.foreign import as_json
+from distilbert_conversion.keras_hub import NOTES
+from distilbert_conversion.keras_hub_files import preset_files
 from distilbert_conversion.layers import choose_layers
 from distilbert_conversion.lazy import Array, LazyTensor
 from distilbert_conversion.report import LoadReport, check, compare
@@ -35,7 +37,7 @@ from distilbert_conversion.verify import verify as read_again
 
 FORMATS: dict[str, tuple[str, ...]] = {
     "pt": ("safetensors", "bin"),
-    "tf": ("h5", "safetensors", "keras"),
+    "tf": ("h5", "safetensors", "keras", "keras-hub"),
     "flax": ("msgpack", "safetensors"),
 }
 """The formats of each framework, the usual one first."""
@@ -102,7 +104,7 @@ def dialect_of(to: str, format: str | None = None) -> str:
     format = format or FORMATS[to][0]
     if format not in FORMATS[to]:
         raise CheckpointError(f"the format is {format!r}; for {to} expected one of {', '.join(FORMATS[to])}")
-    return "keras" if format == "keras" else f"{to}-{format}"
+    return format if format.startswith("keras") else f"{to}-{format}"
 
 
 def convert(
@@ -168,7 +170,11 @@ def convert(
                 dtype=dtype,
                 materialize_tied=materialize_tied,
             )
-            _write_companions(checkpoint, temporary, head, dtype)
+            if dialect == "keras-hub":
+                texts = preset_files(config, head or checkpoint.head, dtype or checkpoint.dtype, checkpoint.beside)
+                _write_texts(texts, temporary)
+            else:
+                _write_companions(checkpoint, temporary, head, dtype)
             if verify:
                 read_again(temporary, chosen, dtype)
             rounded = None if dtype is None else rounding(temporary, chosen, dtype)
@@ -182,7 +188,7 @@ def convert(
             seconds=perf_counter() - started,
             files=tuple(target / file.name for file in files),
             report=report,
-            notes=checkpoint.notes,
+            notes=checkpoint.notes + (NOTES.get(head or checkpoint.head, ()) if dialect == "keras-hub" else ()),
             verified=verify,
             rounding=rounded,
         )
@@ -222,7 +228,9 @@ def _watched(tensors: dict[str, LazyTensor], progress: Callable[[int, int], None
 
 def _write_companions(checkpoint: Checkpoint, directory: Path, head: str | None, dtype: str | None) -> None:
     """Copy the tokenizer's files, and the config with what the conversion changes in it."""
-    for name in COMPANIONS:
+    if checkpoint.reading.companions is not None:
+        _write_texts(checkpoint.reading.companions, directory)
+    for name in COMPANIONS if checkpoint.reading.companions is None else ():
         source = checkpoint.beside(name)
         if source is not None:
             with replacing(directory / name) as temporary:
@@ -231,7 +239,7 @@ def _write_companions(checkpoint: Checkpoint, directory: Path, head: str | None,
     if foreign:
         _rename_tokenizer(directory / "tokenizer_config.json")
     changes = _changes(checkpoint.fields, checkpoint.head if foreign and head is None else head, dtype)
-    _write_json(directory / "config.json", {**checkpoint.fields, **changes})
+    write_text(directory / "config.json", as_json({**checkpoint.fields, **changes}))
 
 
 def _rename_tokenizer(path: Path) -> None:
@@ -239,11 +247,14 @@ def _rename_tokenizer(path: Path) -> None:
     fields = read_json(path) if path.is_file() else {}
     name = str(fields.get("tokenizer_class", ""))
     if name in ("BertTokenizer", "BertTokenizerFast"):
-        _write_json(path, {**fields, "tokenizer_class": f"Distil{name}"})
+        write_text(path, as_json({**fields, "tokenizer_class": f"Distil{name}"}))
 
 
-def _write_json(path: Path, fields: dict[str, Any]) -> None:
-    write_text(path, json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+def _write_texts(texts: Mapping[str, str], directory: Path) -> None:
+    """Write texts by name, in folders that are made."""
+    for name, text in texts.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        write_text(directory / name, text)
 
 
 def _changes(fields: dict[str, Any], head: str | None, dtype: str | None) -> dict[str, Any]:

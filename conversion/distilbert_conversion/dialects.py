@@ -21,6 +21,7 @@ class Dialect:
         separator: What joins the parts of a name.
         always_prefixed: Whether the bare model's names begin with the prefix too, not only those of a head's backbone.
         filename: What transformers (for "keras": this project) calls the file.
+        head_filename: The file of the head's weights, where they have one of their own.
     """
 
     framework: str
@@ -29,6 +30,7 @@ class Dialect:
     separator: str
     always_prefixed: bool
     filename: str
+    head_filename: str = ""
 
     @property
     def index(self) -> str:
@@ -66,6 +68,7 @@ DIALECTS: dict[str, Dialect] = {
     "pt-bin": Dialect("pt", "torch", "canonical", ".", False, "pytorch_model.bin"),
     "tf-h5": Dialect("tf", "hdf5", "tf", "/", True, "tf_model.h5"),
     "keras": Dialect("tf", "hdf5", "keras", "/", True, "model.weights.h5"),
+    "keras-hub": Dialect("tf", "keras_hub", "keras", "/", True, "model.weights.h5", "task.weights.h5"),
     "flax-msgpack": Dialect("flax", "msgpack", "flax", "/", False, "flax_model.msgpack"),
 }
 """Every dialect; where a directory holds several, the first by file is read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +19,16 @@ class Reading:
         tensors: By the names of a DistilBERT in the same dialect.
         left_out: Names in the file of what DistilBERT has no place for.
         notes: What was done, in words.
+        companions: The texts of the tokenizer's files by name; None where those beside the weights are just that.
     """
 
     fields: dict[str, Any] | None
     tensors: Mapping[str, LazyTensor]
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    companions: dict[str, str] | None = None
+
+
+def as_json(fields: Mapping[str, Any]) -> str:
+    """Return the text of a JSON file as transformers writes them."""
+    return json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

@@ -13,6 +13,7 @@ from distilbert_common.errors import CheckpointError, UnsupportedFormatError
 from distilbert_common.files import replacing
 from distilbert_conversion import formats
 from distilbert_conversion.dialects import DIALECTS, Dialect
+from distilbert_conversion.keras_hub import renamed_for_preset
 from distilbert_conversion.lazy import DTYPES, Array, LazyTensor, lazy
 from distilbert_conversion.sharding import index, parse_size, split
 from distilbert_conversion.table import PREFIX, expected, is_transposed
@@ -55,11 +56,16 @@ def save_checkpoint(
         raise CheckpointError(f"the dialect is {dialect!r}; expected one of {', '.join(DIALECTS)}")
     kind = DIALECTS[dialect]
     limit = None if max_shard_size is None else parse_size(max_shard_size)
+    if kind.head_filename and limit is not None:
+        raise UnsupportedFormatError("a KerasHub preset cannot be divided; use format safetensors, or no shard size")
     chosen = _chosen(tensors, config, head, dtype)
     stored = {kind.full_name(bare, head): _layout(bare, tensor, kind) for bare, tensor in chosen.items()}
     if materialize_tied:
         stored = _materialized(stored, kind, config, head)
-    shards = split({name: tensor.nbytes for name, tensor in stored.items()}, limit)
+    if kind.head_filename:
+        stored, shards = renamed_for_preset(stored, config, head)
+    else:
+        shards = split({name: tensor.nbytes for name, tensor in stored.items()}, limit)
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     written = _write(directory, stored, shards, kind, config, head)
@@ -99,15 +105,15 @@ def _write(
     head: str,
 ) -> list[Path]:
     """Write all files beside their places, then rename them, the index last."""
-    if len(shards) == 1:
-        files = [directory / dialect.filename]
-    else:
-        files = [directory / dialect.shard(number, len(shards)) for number in range(1, len(shards) + 1)]
+    divided = len(shards) > 1 and not dialect.head_filename
+    numbered = [dialect.shard(number, len(shards)) for number in range(1, len(shards) + 1)]
+    names = numbered if divided else [dialect.filename, dialect.head_filename][: len(shards)]
+    files = [directory / name for name in names]
     weight_map: dict[str, str] = {}
     with ExitStack() as places:  # renames in the reverse order of entry
-        index_place = places.enter_context(replacing(directory / dialect.index)) if len(shards) > 1 else None
-        for file, names in zip(files, shards, strict=True):
-            content = _with_tied({name: stored[name] for name in names}, dialect, config, head)
+        index_place = places.enter_context(replacing(directory / dialect.index)) if divided else None
+        for file, shard in zip(files, shards, strict=True):
+            content = _with_tied({name: stored[name] for name in shard}, dialect, config, head)
             weight_map.update(dict.fromkeys(content, file.name))
             formats.write(
                 places.enter_context(replacing(file)), content, dialect, head if index_place is None else None
@@ -150,8 +156,8 @@ def _remove_stale(directory: Path, dialect: Dialect, written: list[Path]) -> Non
     """Remove an earlier save's files in the same format, which would be read in place of the new ones."""
     stem, suffix = dialect.filename.rsplit(".", 1)
     numbers = "-" + "[0-9]" * 5
-    patterns = (dialect.filename, dialect.index, f"{stem}{numbers}-of{numbers}.{suffix}")
-    for pattern in patterns:
+    patterns = (dialect.filename, dialect.head_filename, dialect.index, f"{stem}{numbers}-of{numbers}.{suffix}")
+    for pattern in filter(None, patterns):
         for path in directory.glob(pattern):
             if path not in written:
                 path.unlink()

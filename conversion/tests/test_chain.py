@@ -58,7 +58,7 @@ def models(draw: st.DrawFn) -> tuple[DistilBertConfig, str, dict[str, np.ndarray
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(models(), st.sampled_from(sorted(DIALECTS)), st.sampled_from([None, 64, "1KB"]))
+@given(models(), st.sampled_from(sorted(DIALECTS.keys() - {"keras-hub"})), st.sampled_from([None, 64, "1KB"]))
 def test_any_model_survives_any_dialect(
     tmp_path_factory: pytest.TempPathFactory, model: tuple, dialect: str, size: int | str | None
 ) -> None:

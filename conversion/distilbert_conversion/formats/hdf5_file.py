@@ -15,7 +15,7 @@ Contiguous data sets are mapped; others are read by the library when asked for.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import prod
 from pathlib import Path
 
@@ -37,8 +37,12 @@ _HEADER_LIMIT = 64512  # bytes that an HDF5 attribute can take, by Keras' count
 _ROOT_ATTRIBUTES = {"backend": b"tensorflow", "keras_version": b"2.21.0"}
 
 
-def read(path: Path) -> dict[str, LazyTensor]:
+def read(path: Path, name_of: Callable[[h5py.File, str], str] | None = None) -> dict[str, LazyTensor]:
     """Return the tensors of a file by their names, without layer groups.
+
+    Args:
+        path: The file.
+        name_of: Gives the name of the weight at a path of the file, where it is not a Keras model's.
 
     Raises:
         CheckpointError: The file is damaged, links to other files, or holds different values for one name.
@@ -46,7 +50,9 @@ def read(path: Path) -> dict[str, LazyTensor]:
     mapped = MappedFile(path)
     try:
         with h5py.File(path, "r") as file:
-            found = [(_name(file, place), _tensor(mapped, dataset, place)) for place, dataset in _datasets(file)]
+            found = [
+                ((name_of or _name)(file, place), _tensor(mapped, dataset, place)) for place, dataset in _datasets(file)
+            ]
     except _FAULTS as error:
         if isinstance(error, CheckpointError):
             raise
@@ -142,11 +148,11 @@ def write(path: Path, tensors: Mapping[str, LazyTensor], dialect: Dialect, head:
     with h5py.File(path, "w") as file:
         if dialect.column == "keras":
             for name, tensor in tensors.items():
-                _put(file, name, tensor)
+                put(file, name, tensor)
         elif head is None:
             _put_attribute(file, "layer_names", sorted(tensors))
             for name in sorted(tensors):
-                _put(file, name, _no_bfloat16(tensor := tensors[name]))
+                put(file, name, _no_bfloat16(tensor := tensors[name]))
         else:
             _put_layers(file, tensors, head)
 
@@ -170,7 +176,7 @@ def _put_group(file: h5py.File, name: str, tensors: Mapping[str, LazyTensor]) ->
     group = file.create_group(name)
     _put_attribute(group, "weight_names", tensors)
     for full_name, tensor in tensors.items():
-        _put(group, full_name, _no_bfloat16(tensor))
+        put(group, full_name, _no_bfloat16(tensor))
 
 
 def _put_attribute(group: h5py.Group, name: str, values: Iterable[str]) -> None:
@@ -186,7 +192,7 @@ def _put_attribute(group: h5py.Group, name: str, values: Iterable[str]) -> None:
         group.attrs[f"{name}{number}"] = piece
 
 
-def _put(group: h5py.Group, name: str, tensor: LazyTensor) -> None:
+def put(group: h5py.Group, name: str, tensor: LazyTensor) -> None:
     """Write one data set piece by piece."""
     is_bfloat16 = tensor.dtype == BFLOAT16
     dataset = group.create_dataset(name, tensor.shape, OPAQUE if is_bfloat16 else tensor.dtype)
