@@ -38,7 +38,7 @@ from distilbert_conversion.verify import verify as read_again
 FORMATS: dict[str, tuple[str, ...]] = {
     "pt": ("safetensors", "bin"),
     "tf": ("h5", "safetensors", "keras", "keras-hub"),
-    "flax": ("msgpack", "safetensors"),
+    "flax": ("msgpack", "safetensors", "orbax"),
 }
 """The formats of each framework, the usual one first."""
 
@@ -154,12 +154,13 @@ def convert(
         raise CheckpointError(f"the head is {head!r}; expected one of {', '.join(HEADS)}")
     target = Path(dst).expanduser()
     with open_checkpoint(src, fold_token_type=fold_token_type) as opened:
-        check_target(target, opened.path, overwrite=overwrite)
+        sources = [opened.path, *opened.files]
+        check_target(target, sources, overwrite=overwrite)
         checkpoint = opened if layers is None else choose_layers(opened, layers)
         config = checkpoint.config()
         report = _checked(checkpoint, config, head)
         chosen = {name: checkpoint.tensors[name] for name in report.loaded}
-        with appearing(target) as temporary:
+        with appearing(target, sources, overwrite=overwrite) as temporary:
             files = save_checkpoint(
                 temporary,
                 _watched(chosen, progress),
@@ -170,6 +171,7 @@ def convert(
                 dtype=dtype,
                 materialize_tied=materialize_tied,
             )
+            nbytes = sum(path.stat().st_size for path in temporary.rglob("*") if path.is_file())
             if dialect == "keras-hub":
                 texts = preset_files(config, head or checkpoint.head, dtype or checkpoint.dtype, checkpoint.beside)
                 _write_texts(texts, temporary)
@@ -184,7 +186,7 @@ def convert(
             head=head or checkpoint.head,
             tensors=len(chosen),
             parameters=sum(tensor.size for tensor in chosen.values()),
-            nbytes=sum((target / file.name).stat().st_size for file in files),
+            nbytes=nbytes,
             seconds=perf_counter() - started,
             files=tuple(target / file.name for file in files),
             report=report,

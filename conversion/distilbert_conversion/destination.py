@@ -1,31 +1,47 @@
-"""The directory that a conversion writes: checked first, then there as a whole or not at all."""
+"""The directory that a conversion writes: checked first, then there as a whole or not at all.
+
+It is written beside its place under a hidden name, `.NAME.8 digits.new`, and renamed. One that is replaced is
+`.NAME.8 digits.old` in between, and is brought back by the next conversion if this one was killed just then. Both are
+locked while their process lives, so that a later one knows what it may tidy up.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
 from distilbert_common.errors import OutputExistsError
 from distilbert_conversion.locate import CANDIDATES
 
+if sys.platform != "win32":
+    import fcntl
 
-def check_target(target: Path, source: Path, *, overwrite: bool) -> None:
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
+_GONE_WRONG = "was written by somebody else meanwhile; give another place, or convert again"
+
+
+def check_target(target: Path, sources: Iterable[Path], *, overwrite: bool) -> None:
     """Raise unless a directory may be written: it is free, or a saved model that may be replaced.
 
     Args:
         target: The directory to write.
-        source: The file that is read from.
+        sources: The files that are read from.
         overwrite: Whether a saved model may be replaced.
 
     Raises:
         OutputExistsError: The target holds the source, is a file, or is not empty and may not be replaced.
     """
-    if source.parent.resolve().is_relative_to(target.resolve()):
+    place = target.resolve()
+    if any(path.resolve().is_relative_to(place) for source in sources for path in (source, source.parent)):
         raise OutputExistsError(f"{target} holds the checkpoint to convert; give another place to write to")
+    _tidy(place)
     if not target.exists():
         return
     if not target.is_dir():
@@ -39,25 +55,102 @@ def check_target(target: Path, source: Path, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def appearing(target: Path) -> Iterator[Path]:
-    """Give a directory beside `target` to fill; on success it takes the place of `target`, else it is removed."""
-    target = target.resolve()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    token = token_hex(4)
-    temporary, old = (target.parent / f".{target.name}.{token}.{end}" for end in ("new", "old"))
-    temporary.mkdir()
+def appearing(target: Path, sources: Iterable[Path], *, overwrite: bool) -> Iterator[Path]:
+    """Give a directory beside `target` to fill; on success it takes the place of `target`, else it is removed.
+
+    Args:
+        target: The directory to write.
+        sources: The files that are read from.
+        overwrite: Whether a saved model may be replaced.
+
+    Raises:
+        OutputExistsError: Somebody else wrote there since it was checked.
+    """
+    sources = list(sources)
+    place = target.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+        temporary = _new_folder(place, held)
+        try:
+            yield temporary
+            _sync(temporary)
+            check_target(target, sources, overwrite=overwrite)
+            _publish(temporary, place, held, overwrite=overwrite)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _new_folder(place: Path, held: ExitStack) -> Path:
+    """Make a hidden folder beside `place`, and lock it; another process may tidy it up before it is locked."""
+    while True:
+        folder = place.with_name(f".{place.name}.{token_hex(4)}.new")
+        folder.mkdir()
+        with suppress(FileNotFoundError):
+            _lock(folder, held, wait=True)
+        if folder.exists():
+            return folder
+
+
+def _publish(temporary: Path, place: Path, held: ExitStack, *, overwrite: bool) -> None:
+    """Rename a finished folder; what is replaced is moved away first and removed last."""
+    old = temporary.with_suffix(".old")
     try:
-        yield temporary
-        _sync(temporary)
-        if target.exists():
-            target.rename(old)
-        temporary.rename(target)
-        _sync(target.parent)
+        if overwrite and place.exists():
+            _lock(place, held)
+            place.rename(old)
+        elif sys.platform == "win32" and place.exists():
+            place.rmdir()  # empty; elsewhere a rename replaces it
+        temporary.rename(place)
+    except (FileNotFoundError, BlockingIOError) as error:
+        raise OutputExistsError(f"{place} {_GONE_WRONG}") from error
+    except OSError as error:
+        if error.errno in _TAKEN:
+            raise OutputExistsError(f"{place} {_GONE_WRONG}") from error
+        raise
     finally:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        for path in (temporary, old):
-            shutil.rmtree(path, ignore_errors=True)
+        _bring_back(old, place)
+        shutil.rmtree(old, ignore_errors=True)
+    _sync(place.parent)
+
+
+def _bring_back(old: Path, place: Path) -> None:
+    """Undo a replacement of which only the first half took place."""
+    with suppress(OSError):  # it is not there, or there is something in its place by now
+        if not place.exists():
+            old.rename(place)
+
+
+def _tidy(place: Path) -> None:
+    """Bring back or remove what conversions to the same place left when they were killed."""
+    leftover = re.compile(rf"\.{re.escape(place.name)}\.[0-9a-f]{{8}}\.(new|old)")
+    with suppress(OSError):
+        for folder in place.parent.iterdir():
+            if leftover.fullmatch(folder.name) and not folder.is_symlink():
+                with ExitStack() as held, suppress(OSError):
+                    if not _lock(folder, held):
+                        continue
+                    if folder.suffix == ".old":
+                        _bring_back(folder, place)
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock(directory: Path, held: ExitStack, *, wait: bool = False) -> bool:
+    """Lock a directory until `held` is closed or the process ends; return whether the file system can do that.
+
+    Raises:
+        BlockingIOError: Another process holds it.
+    """
+    if sys.platform == "win32":
+        return False  # leftovers stay, since nobody can tell whose they are
+    descriptor = os.open(directory, os.O_RDONLY)
+    held.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        raise
+    except OSError:
+        return False
+    return True
 
 
 def _sync(directory: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import signal
 import subprocess
@@ -60,6 +62,14 @@ class TestDestination:
                 convert(given, tmp_path / target, to="tf", overwrite=True)
         assert_same(read_all(source), read_all(MLM))
 
+    def test_a_source_that_only_links_to_the_target_is_refused(self, source: Path, tmp_path: Path) -> None:
+        convert(MLM, tmp_path / "out", to="pt")
+        (source / "model.safetensors").unlink()
+        (source / "model.safetensors").symlink_to(tmp_path / "out" / "model.safetensors")
+        with pytest.raises(OutputExistsError, match="holds the checkpoint to convert"):
+            convert(source, tmp_path / "out", to="tf", overwrite=True)
+        assert_same(read_all(tmp_path / "out"), read_all(MLM))
+
     def test_a_file_is_never_replaced(self, tmp_path: Path) -> None:
         (tmp_path / "out").write_text("precious")
         with pytest.raises(OutputExistsError, match="is a file; give a directory"):
@@ -78,6 +88,49 @@ class TestDestination:
         convert(MLM, tmp_path / "out", to="pt")
         assert (tmp_path / "out").stat().st_mode == (tmp_path / "usual").stat().st_mode
         assert (tmp_path / "out" / "model.safetensors").stat().st_mode & 0o777 == 0o644
+
+
+class TestLeftovers:
+    """What conversions that were killed left beside the place."""
+
+    def test_a_model_that_was_moved_away_is_brought_back(self, tmp_path: Path) -> None:
+        convert(MLM, tmp_path / ".out.0123abcd.old", to="pt")
+        with pytest.raises(OutputExistsError, match="is not empty"):
+            convert(MLM, tmp_path / "out", to="tf")
+        assert_same(read_all(tmp_path / "out"), read_all(MLM))
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+    def test_what_is_half_written_is_removed(self, tmp_path: Path) -> None:
+        (tmp_path / ".out.0123abcd.new").mkdir()
+        (tmp_path / ".out.0123abcd.new" / "model.safetensors").write_text("half")
+        convert(MLM, tmp_path / "out", to="pt")
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+    def test_what_is_in_use_or_of_another_name_stays(self, tmp_path: Path) -> None:
+        names = [".out.0123abcd.new", ".out.old", ".other.0123abcd.new", ".out.0123abcd.new.x", "out.0123abcd.new"]
+        for name in names:
+            (tmp_path / name).mkdir()
+        (tmp_path / ".out.4567abcd.new").symlink_to(tmp_path / ".out.old")
+        descriptor = os.open(tmp_path / ".out.0123abcd.new", os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        convert(MLM, tmp_path / "out", to="pt")
+        assert {path.name for path in tmp_path.iterdir()} == {"out", ".out.4567abcd.new", *names}
+        os.close(descriptor)
+
+
+def test_somebody_else_writes_there_meanwhile(tmp_path: Path) -> None:
+    """What was free when it was checked is checked again before it is written."""
+
+    def intrude(_done: int, _total: int) -> None:
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / "precious.txt").write_text("precious")
+
+    for overwrite, message in ((False, "is not empty"), (True, "holds more than a saved model")):
+        with pytest.raises(OutputExistsError, match=message):
+            convert(MLM, tmp_path / "out", to="pt", overwrite=overwrite, progress=intrude)
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["precious.txt"]
+        shutil.rmtree(tmp_path / "out")
 
 
 KILL = """
