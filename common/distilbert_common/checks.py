@@ -6,6 +6,9 @@ The families bring the concrete numbers; what is allowed, and what is said, stan
 from __future__ import annotations
 
 import warnings
+from typing import Any
+
+from numpy.typing import NDArray
 
 from distilbert_common.errors import InputError
 
@@ -54,6 +57,32 @@ def check_ids(name: str, lowest: int, highest: int, limit: int, limit_name: str)
                 f"{name} holds {value}, outside 0..{limit - 1} ({limit_name} is {limit}); "
                 "check that tokenizer and model belong together"
             )
+
+
+def check_labels(labels: NDArray[Any], classes: int, ignored: int) -> None:
+    """Require that labels are class ids or the ignored value.
+
+    Args:
+        labels: Whole numbers, of any shape.
+        classes: The number of classes.
+        ignored: The label that counts for nothing.
+
+    Raises:
+        InputError: One is neither.
+    """
+    wrong = labels[(labels != ignored) & ((labels < 0) | (labels >= classes))]
+    if wrong.size:
+        raise InputError(f"labels hold {wrong[0]}; expected 0..{classes - 1}, or {ignored} for what does not count")
+
+
+def check_size(name: str, size: int) -> None:
+    """Require a table of at least one row.
+
+    Raises:
+        InputError: `size` is not a whole number of at least 1.
+    """
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        raise InputError(f"{name} is {size!r}; expected a whole number of at least 1")
 
 
 def check_choices(input_shape: tuple[int, ...], axes: int) -> int:

@@ -8,7 +8,6 @@ from jax import Array
 
 from distilbert_common import DistilBertConfig
 from distilbert_common.checks import check_ids, check_length, warn_token_types
-from distilbert_common.errors import InputError
 
 
 def check_inputs(
@@ -37,20 +36,6 @@ def check_inputs(
     _check_range("position_ids", position_ids, config.max_position_embeddings, "max_position_embeddings")
     if token_type_ids is not None and is_concrete(token_type_ids) and bool(np.any(token_type_ids)):
         warn_token_types()
-
-
-def check_labels(labels: Array, classes: int, ignored: int) -> None:
-    """Require that labels are class ids or the ignored value.
-
-    Raises:
-        InputError: One is neither.
-    """
-    if not is_concrete(labels):
-        return
-    values = np.asarray(labels)
-    wrong = values[(values != ignored) & ((values < 0) | (values >= classes))]
-    if wrong.size:
-        raise InputError(f"labels hold {wrong[0]}; expected 0..{classes - 1}, or {ignored} for what does not count")
 
 
 def is_concrete(array: Array) -> bool:

@@ -9,11 +9,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.lax import stop_gradient
 
 from distilbert_common import DistilBertConfig
-from distilbert_flax.checks import check_labels
+from distilbert_common.checks import check_labels
+from distilbert_flax.checks import is_concrete
 
 IGNORED = -100
 """The label that counts for nothing."""
@@ -34,7 +36,8 @@ def cross_entropy(logits: Array, labels: Array, ignored: int = IGNORED) -> Array
         InputError: A label is neither a class nor ignored.
     """
     classes = logits.shape[-1]
-    check_labels(labels, classes, ignored)
+    if is_concrete(labels):
+        check_labels(np.asarray(labels), classes, ignored)
     logits, labels = logits.reshape(-1, classes).astype(jnp.float32), jnp.ravel(labels)  # (rows, classes), (rows,)
     counted = labels != ignored  # (rows,)
     rows = jnp.arange(labels.size)

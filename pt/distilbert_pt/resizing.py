@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from distilbert_common.errors import InputError
+from distilbert_common.checks import check_size
 from distilbert_common.initial import sinusoidal_table
 from distilbert_common.pruning import check_heads, kept_columns, merged
 
@@ -22,16 +22,6 @@ def with_rows(old: Tensor, new_rows: Tensor) -> Tensor:
     kept = min(len(old), len(table))
     table[:kept] = old[:kept]
     return table
-
-
-def check_size(name: str, size: int) -> None:
-    """Require a table of at least one row.
-
-    Raises:
-        InputError: `size` is not a whole number of at least 1.
-    """
-    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-        raise InputError(f"{name} is {size!r}; expected a whole number of at least 1")
 
 
 @torch.no_grad()
