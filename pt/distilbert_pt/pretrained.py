@@ -101,10 +101,9 @@ class DistilBertPreTrainedModel(nn.Module):
         return getattr(self, "vocab_projector", None)
 
     def set_input_embeddings(self, embeddings: nn.Embedding) -> None:
-        """Replace the word embeddings; a tied projector follows."""
+        """Replace the word embeddings; the projector and its bias follow."""
         self.base_model.embeddings.word_embeddings = embeddings
-        self.config.vocab_size = embeddings.num_embeddings
-        self.tie_weights()
+        resize_tokens(self, embeddings.num_embeddings, multiple=1, mean_resizing=False)
 
     def get_position_embeddings(self) -> nn.Embedding:
         """Return the position table."""

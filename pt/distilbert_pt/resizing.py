@@ -33,10 +33,15 @@ def resize_tokens(model: DistilBertPreTrainedModel, vocab_size: int, multiple: i
         vocab_size: The new number of rows, before rounding.
         multiple: The number is rounded up to a multiple of this.
         mean_resizing: Whether new rows start as the mean of the old ones, or else as a new model's would.
+
+    Raises:
+        InputError: A number is not a whole number of at least 1.
+        ConfigError: The pad token would be outside the vocabulary.
     """
     check_size("new_num_tokens", vocab_size)
     check_size("pad_to_multiple_of", multiple)
     vocab_size = -(-vocab_size // multiple) * multiple
+    model.config.updated(vocab_size=vocab_size)  # tells of a pad token outside before anything changes
     model.config.vocab_size = vocab_size
     embeddings, projector = model.get_input_embeddings(), model.get_output_embeddings()
     embeddings.weight = resized(model, embeddings.weight, vocab_size, mean_resizing)
@@ -49,7 +54,9 @@ def resize_tokens(model: DistilBertPreTrainedModel, vocab_size: int, multiple: i
 
 
 def resized(model: DistilBertPreTrainedModel, old: nn.Parameter, rows: int, mean_resizing: bool) -> nn.Parameter:
-    """Return a parameter with another number of rows: the old ones, then new ones."""
+    """Return a parameter with another number of rows: the old ones, then new ones; itself where it has that many."""
+    if len(old) == rows:
+        return old
     fresh = torch.empty(rows, *old.shape[1:])
     if mean_resizing:
         fresh[:] = old.float().mean(dim=0)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import golden
-from distilbert_common.errors import InputError
+from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.initial import sinusoidal_table
 from distilbert_pt import DistilBertForMaskedLM, DistilBertForSequenceClassification
 
@@ -83,10 +83,21 @@ def test_impossible_sizes(size: object) -> None:
         masked_lm().resize_token_embeddings(size)
 
 
+def test_the_pad_token_stays_in_the_vocabulary() -> None:
+    model = masked_lm(pad_token_id=5)
+    with pytest.raises(ConfigError, match=r"'pad_token_id' is 5; it must be below vocab_size \(3\)"):
+        model.resize_token_embeddings(3)
+    assert model(torch.tensor([[1, 2]])).logits.shape == (1, 2, 40), "as it was"
+
+
 def test_set_input_embeddings() -> None:
     model = masked_lm()
-    model.set_input_embeddings(torch.nn.Embedding(7, 12))
-    assert model.vocab_projector.weight is model.get_input_embeddings().weight
+    embeddings = torch.nn.Embedding(7, 12)
+    table = embeddings.weight
+    model.set_input_embeddings(embeddings)
+    assert model.vocab_projector.weight is model.get_input_embeddings().weight is table
+    assert model.config.vocab_size == 7
+    assert model(torch.tensor([[6, 1]])).logits.shape == (1, 2, 7)
     assert DistilBertForSequenceClassification(model.config).get_output_embeddings() is None
 
 
