@@ -19,7 +19,8 @@ Tensor: TypeAlias = Any
 
 def to_array(variable: keras.Variable) -> np.ndarray:
     """Return the variable's values in its own dtype; PyTorch has no NumPy form of bfloat16 and goes by float32."""
-    array = keras.ops.convert_to_numpy(variable.value)
+    tensor = keras.ops.cast(variable, variable.dtype)  # NumPy warns of TensorFlow's variables, not of its tensors
+    array = keras.ops.convert_to_numpy(tensor)
     return array.astype(ml_dtypes.bfloat16) if variable.dtype == "bfloat16" else array
 
 
@@ -54,7 +55,8 @@ def with_dense_gradient(table: Tensor) -> Tensor:
         return table
     import tensorflow as tf
 
-    return tf.custom_gradient(lambda values: (tf.identity(values), tf.convert_to_tensor))(table)
+    values = tf.convert_to_tensor(table)  # of a variable, of which TensorFlow would ask more than this gradient
+    return tf.custom_gradient(lambda x: (tf.identity(x), tf.convert_to_tensor))(values)
 
 
 def register_output(output_type: type[ModelOutput]) -> None:

@@ -11,16 +11,13 @@ import math
 from collections.abc import Callable
 
 import keras
-import ml_dtypes
+import numpy as np
 from keras import ops
 
 from distilbert_common.errors import InputError
 from distilbert_tf.arrays import Tensor
 
-LOWEST = {name: float(ml_dtypes.finfo(name).min) for name in ("float16", "bfloat16", "float32", "float64")}
-"""The lowest finite value of each dtype."""
-
-MASKED_SCORE = LOWEST["float32"]
+MASKED_SCORE = float(np.finfo(np.float32).min)
 """The value of a masked score: the lowest finite float32."""
 
 
@@ -99,23 +96,10 @@ def sdpa_attention(
     mask: Tensor | None,
     dropout: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """Attention by the fused kernels of Keras' backend: `eager_attention` without the probabilities.
+    """Attention without the probabilities: the steps of `eager_attention`, which XLA fuses.
 
-    TensorFlow has no such kernel and Keras' stand-in for it is slower than `eager_attention`, which XLA fuses; and
-    no kernel of Keras drops probabilities. So both take the steps one by one.
+    `keras.ops.dot_product_attention` would not do: on TensorFlow it has no kernel and is slower than these steps, on
+    JAX it refuses float16 in compiled code on the CPU, on PyTorch it masks float16 scores with a number that
+    cannot drown them, and nowhere has it dropout.
     """
-    if dropout is not None or keras.backend.backend() == "tensorflow":
-        return eager_attention(query, key, value, mask, dropout)[0]
-    bias = None
-    if mask is not None:
-        dtype = keras.backend.standardize_dtype(query.dtype)
-        bias = ops.maximum(ops.where(mask, 0.0, MASKED_SCORE) if is_bool(mask) else mask, LOWEST[dtype])
-        if dtype == "float16":
-            # float16 has no value low enough to drown a score: a row with nothing to attend to gets zero queries,
-            # whose scores are all equal, and an open mask
-            open_rows = ops.max(bias, axis=-1, keepdims=True) > LOWEST[dtype]  # (batch, 1 or heads, 1 or seq, 1)
-            query, bias = query * ops.cast(open_rows, dtype), ops.where(open_rows, bias, 0.0)
-    query, key, value = (ops.transpose(x, (0, 2, 1, 3)) for x in (query, key, value))  # (batch, seq, heads, head_dim)
-    query = query / math.sqrt(query.shape[-1])
-    context = ops.dot_product_attention(query, key, value, bias=bias, scale=1.0)
-    return ops.transpose(context, (0, 2, 1, 3))  # (batch, heads, seq, head_dim)
+    return eager_attention(query, key, value, mask, dropout)[0]

@@ -1,0 +1,48 @@
+"""The layers are written with `keras.ops`: the golden numbers hold on each backend of Keras, and `fit` trains."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CODE = """
+import sys, keras, numpy as np, golden
+from tf_models import CLASSES, MICRO, array, difference
+
+assert keras.backend.backend() == sys.argv[1]
+head = "ForMultipleChoice"
+path, inputs = MICRO / head / "pt", golden.inputs(MICRO, head)
+model = CLASSES[head].from_pretrained(path)
+found, expected = model(inputs), golden.expected(MICRO, head, "f64")
+assert difference(found.logits, expected["logits"]) < 2e-5
+assert abs(float(found.loss) - expected["loss"]) < 2e-5
+
+inputs["attention_mask"][0] = 0
+exact = model.predict(inputs, verbose=0)["logits"]
+for dtype in ("float16", "bfloat16"):
+    for path_taken in ("eager", "sdpa"):
+        half = CLASSES[head].from_pretrained(path, dtype=dtype, attn_implementation=path_taken)
+        logits = half.predict(inputs, verbose=0)["logits"]
+        assert difference(logits, exact) < 0.05, (dtype, path_taken)
+
+model.compile(keras.optimizers.SGD(0.0))
+quiet = model.evaluate(inputs, verbose=0)
+assert abs(model.fit(inputs, verbose=0).history["loss"][0] - quiet) > 1e-5, "dropout acts in fit"
+assert model.evaluate(inputs, verbose=0) == quiet
+assert "tensorflow" not in sys.modules
+print("done")
+"""
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_of_keras(backend: str, repository: Path) -> None:
+    places = [repository / "parity_tests", Path(__file__).parent, *map(Path, sys.path)]
+    environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(map(str, places))}
+    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # much is compiled and little run
+    command = [sys.executable, "-c", CODE, backend]
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert finished.stdout.strip() == "done", finished.stderr

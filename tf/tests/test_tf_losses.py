@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from distilbert_common import DistilBertConfig
+from distilbert_common.errors import InputError
+from distilbert_tf import losses
+
+Loss = Callable[[np.ndarray, np.ndarray], float]
+
+
+def logits(*shape: int) -> np.ndarray:
+    return np.random.default_rng(1).normal(size=shape).astype(np.float32)
+
+
+def cross_entropy(x: np.ndarray, labels: np.ndarray) -> float:
+    x = x.astype(float)
+    return float(np.mean(np.log(np.exp(x).sum(-1)) - np.take_along_axis(x, labels[..., None], -1)[..., 0]))
+
+
+def squares(x: np.ndarray, labels: np.ndarray) -> float:
+    return float(np.square(x - labels).mean())
+
+
+def binary(x: np.ndarray, labels: np.ndarray) -> float:
+    return float(np.mean(np.log1p(np.exp(x)) - x * labels))
+
+
+def test_cross_entropy_ignores_minus_100() -> None:
+    x, labels = logits(2, 3, 5), np.array([[1, -100, 2], [-100, -100, 4]])
+    kept = labels >= 0
+    assert float(losses.cross_entropy(x, labels)) == pytest.approx(cross_entropy(x[kept], labels[kept]), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_all_ignored_gives_zero_and_no_gradient(dtype: str) -> None:
+    x = tf.constant(logits(2, 3, 5))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = losses.cross_entropy(x, np.full((2, 3), -100, dtype))
+    assert float(loss) == 0
+    assert not tape.gradient(loss, x).numpy().any()
+
+
+@pytest.mark.parametrize("label", [5, -1])
+def test_a_label_that_is_no_class_is_refused_or_seen(label: int) -> None:
+    x, labels = logits(2, 5), np.array([0, label])
+    with pytest.raises(InputError, match=rf"labels hold {label}; expected 0\.\.4, or -100"):
+        losses.cross_entropy(x, labels)
+    assert np.isnan(tf.function(losses.cross_entropy)(x, tf.constant(labels))), "traced code cannot refuse it"
+
+
+@pytest.mark.parametrize(
+    ("config", "labels", "expected"),
+    [
+        ({"num_labels": 3}, np.array([0, 2]), cross_entropy),
+        ({"num_labels": 3}, np.array([0, 2], np.int32), cross_entropy),
+        ({"num_labels": 1}, np.array([0.5, -2.0]), lambda x, y: squares(x[:, 0], y)),
+        ({"num_labels": 1}, np.array([[1], [3]]), squares),
+        ({"num_labels": 3}, np.array([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]]), binary),
+        ({"num_labels": 3}, np.array([[1, 0, 1], [0, 0, 1]]), binary),
+        ({"num_labels": 3, "problem_type": "regression"}, np.array([[1.0, 2, 3], [4, 5, 6]]), squares),
+    ],
+    ids=["single", "single int32", "regression", "regression int", "multi float", "multi int", "named regression"],
+)
+def test_problem_types(config: dict, labels: np.ndarray, expected: Loss) -> None:
+    config = DistilBertConfig(**config)
+    x = logits(2, config.num_labels)
+    before = config.to_dict()
+    loss = losses.sequence_classification_loss(x, labels, config)
+    assert float(loss) == pytest.approx(expected(x, labels), rel=1e-6)
+    assert config.to_dict() == before, "the inferred problem type is not written back"
+
+
+def test_question_answering_ignores_positions_outside() -> None:
+    start, end = logits(4, 6), logits(4, 6) * 2
+    starts, ends = np.array([0, 6, -1, 5]), np.array([[3], [2], [99], [0]])
+    kept_start, kept_end = [0, 3], [0, 1, 3]
+    expected = cross_entropy(start[kept_start], starts[kept_start]) + cross_entropy(end[kept_end], ends[kept_end, 0])
+    assert float(losses.question_answering_loss(start, end, starts, ends)) == pytest.approx(expected / 2, rel=1e-6)
+    outside = np.full(4, 6)
+    assert float(losses.question_answering_loss(start, end, outside, outside)) == 0
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_losses_are_float32_in_half_precision(dtype: str) -> None:
+    x, labels = tf.cast(logits(2, 5), dtype), np.array([0, 1])
+    for loss, y in (
+        (losses.cross_entropy, labels),
+        (losses.mean_squared_error, logits(2, 5)),
+        (losses.binary_cross_entropy, np.eye(5)[:2]),
+    ):
+        found = loss(x, y)
+        assert found.dtype == tf.float32
+        assert float(found) == float(loss(tf.cast(x, "float32"), y))

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tf_models import CLASSES, TASKS, array, difference, load, small, unlabelled
+
+from distilbert_common.errors import InputError
+from distilbert_common.outputs import QuestionAnsweringModelOutput
+
+RATES = {"dropout": 0.0, "attention_dropout": 0.0, "qa_dropout": 0.0, "seq_classif_dropout": 0.0}
+
+
+def labels_of(model: Any, inputs: dict[str, np.ndarray]) -> Any:
+    """Return the labels as Keras takes them beside the inputs: one array, or a tuple."""
+    labels = tuple(inputs[name] for name in model.label_names)
+    return labels if len(labels) > 1 else labels[0]
+
+
+@pytest.mark.parametrize("head", TASKS)
+def test_the_models_own_loss_with_labels_among_the_inputs_or_beside_them(head: str) -> None:
+    model, inputs = load(head)
+    expected = float(model(inputs).loss)
+    model.compile(optimizer="adam", run_eagerly=True)
+    assert model.test_on_batch(inputs) == pytest.approx(expected, rel=1e-6)
+    assert model.test_on_batch(unlabelled(inputs), labels_of(model, inputs)) == pytest.approx(expected, rel=1e-6)
+    named = {name: inputs[name] for name in model.label_names}
+    assert model.test_on_batch(unlabelled(inputs), named) == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(InputError, match="labels are missing"):
+        model.test_on_batch(unlabelled(inputs))
+
+
+@pytest.mark.parametrize(
+    ("head", "options"),
+    [
+        ("ForMaskedLM", {}),
+        ("ForSequenceClassification", {"run_eagerly": True}),
+        ("ForMultipleChoice", {"run_eagerly": True}),
+        ("ForTokenClassification", {"jit_compile": True}),
+        ("ForQuestionAnswering", {"run_eagerly": True}),
+    ],
+)
+def test_fit_evaluate_and_predict(head: str, options: dict[str, bool]) -> None:
+    _, inputs = load(head)
+    keras.utils.set_random_seed(0)
+    model = CLASSES[head](small(n_layers=1, num_labels=2 if head == "ForQuestionAnswering" else 5))
+    model.compile(optimizer=keras.optimizers.Adam(3e-2), **options)
+    data = tf.data.Dataset.from_tensor_slices(inputs).batch(2)
+    before = float(model(inputs).loss)
+    history = model.fit(data.repeat(6), shuffle=False, verbose=0).history
+    assert list(history) == ["loss"]
+    assert model.evaluate(data, verbose=0) < before
+    predicted = model.predict(data, verbose=0)
+    assert "loss" not in predicted
+    for name in model.logit_names:
+        assert isinstance(predicted[name], np.ndarray)
+        assert difference(predicted[name], model(inputs)[name]) < 1e-5
+    assert isinstance(predicted, QuestionAnsweringModelOutput) == (head == "ForQuestionAnswering")
+
+
+def test_fit_is_a_step_along_the_gradient_of_the_loss() -> None:
+    model, inputs = load("ForSequenceClassification", **RATES)
+    twin, _ = load("ForSequenceClassification", **RATES)
+    with tf.GradientTape() as tape:
+        loss = twin(inputs, training=True).loss
+    gradients = tape.gradient(loss, twin.trainable_variables)
+    keras.optimizers.SGD(0.5).apply(gradients, twin.trainable_variables)
+    model.compile(keras.optimizers.SGD(0.5))
+    model.fit(unlabelled(inputs), inputs["labels"], batch_size=len(inputs["labels"]), verbose=0)
+    for mine, other in zip(model.trainable_variables, twin.trainable_variables, strict=True):
+        assert difference(mine, other) < 1e-6, mine.path
+
+
+def test_dropout_acts_in_fit() -> None:
+    model, inputs = load("ForSequenceClassification", **(RATES | {"dropout": 0.5}))
+    model.compile(keras.optimizers.SGD(0.0))
+    quiet = model.evaluate(inputs, verbose=0)
+    assert abs(model.fit(inputs, verbose=0).history["loss"][0] - quiet) > 1e-4
+    assert model.evaluate(inputs, verbose=0) == quiet
+
+
+def test_a_keras_loss_and_metrics_see_logits_and_labels() -> None:
+    model, inputs = load("ForSequenceClassification")
+    logits, labels = array(model(inputs).logits), inputs["labels"]
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(loss=loss, metrics=["accuracy"], run_eagerly=True)
+    for data in ((inputs,), (unlabelled(inputs), labels)):
+        found = model.evaluate(*data, verbose=0, return_dict=True)
+        assert found["loss"] == pytest.approx(float(loss(labels, logits)), rel=1e-5)
+        assert found["accuracy"] == pytest.approx((logits.argmax(-1) == labels).mean())
+    assert model.fit(unlabelled(inputs), labels, sample_weight=np.zeros(len(labels)), verbose=0).history["loss"] == [0]
+
+
+def test_a_keras_loss_for_each_of_two_logits() -> None:
+    model, inputs = load("ForQuestionAnswering")
+    inputs["start_positions"] = np.clip(inputs["start_positions"], 0, 6)
+    inputs["end_positions"] = np.clip(inputs["end_positions"], 0, 6)
+    expected = 2 * float(model(inputs).loss)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(loss=loss, metrics=[["accuracy"], ["accuracy"]], run_eagerly=True)
+    found = model.test_on_batch(unlabelled(inputs), labels_of(model, inputs))
+    assert found[0] == pytest.approx(expected, rel=1e-5)
+    assert model.test_on_batch(inputs)[0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_tuples_can_be_fitted_and_predicted_too() -> None:
+    model, inputs = load("ForSequenceClassification", return_dict=False)
+    expected = float(model(inputs)[0])
+    model.compile(run_eagerly=True)
+    assert model.test_on_batch(inputs) == pytest.approx(expected, rel=1e-6)
+    assert model.test_on_batch(unlabelled(inputs), inputs["labels"]) == pytest.approx(expected, rel=1e-6)
+    (logits,) = model.predict(inputs, verbose=0)
+    assert logits.shape == (2, 5)
+
+
+def test_what_the_own_loss_cannot_do_is_refused() -> None:
+    model, inputs = load("ForSequenceClassification")
+    model.compile(run_eagerly=True)
+    with pytest.raises(InputError, match="takes no sample or class weights"):
+        model.test_on_batch(inputs, sample_weight=np.ones(2))
+    bare, inputs = load("Model")
+    bare.compile(run_eagerly=True)
+    with pytest.raises(InputError, match="TFDistilBertModel has no loss of its own"):
+        bare.test_on_batch(inputs, np.zeros((2, 7, 12)))
+    bare.compile(loss="mse", run_eagerly=True)
+    hidden = array(bare(inputs)[0])
+    assert bare.test_on_batch(inputs, hidden + 2) == pytest.approx(4, rel=1e-5)
+
+
+def test_predict_names_what_is_wrong() -> None:
+    model, _ = load("Model")
+    with pytest.raises(InputError, match="17 tokens long"):
+        model.predict(np.ones((1, 17), int), verbose=0)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16"])
+def test_fit_in_half_precision(policy: str) -> None:
+    model, inputs = load("ForTokenClassification", dtype=policy)
+    inputs["attention_mask"][0] = 0
+    model.compile(keras.optimizers.SGD(0.2), run_eagerly=True)
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer) == (policy == "mixed_float16")
+    before = float(model(inputs).loss)
+    assert np.isfinite(model.fit(inputs, epochs=5, verbose=0).history["loss"]).all()
+    assert float(model(inputs).loss) < before
+    assert all(np.isfinite(array(v)).all() for v in model.weights)
