@@ -18,7 +18,9 @@ def convert(
     to: Annotated[str, typer.Option(help="Framework to convert to: pt, tf or flax.")],
     format: Annotated[
         str,
-        typer.Option(help="pt: safetensors, bin; tf: h5, safetensors, keras, keras-hub; flax: msgpack, safetensors."),
+        typer.Option(
+            help="pt: safetensors, bin; tf: h5, safetensors, keras, keras-hub; flax: msgpack, safetensors, orbax."
+        ),
     ] = "",
     dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16; each weight's own if not given.")] = "",
     max_shard_size: Annotated[str, typer.Option(help="Divide into files of at most this size, as 2GB.")] = "",

@@ -14,7 +14,7 @@ from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError
 from distilbert_common.files import read_json, resolve
 from distilbert_conversion import bert, formats, keras_hub
-from distilbert_conversion.dialects import CONTAINERS, DIALECTS, detect, is_ignored
+from distilbert_conversion.dialects import DIALECTS, container_of, detect, is_ignored
 from distilbert_conversion.foreign import Reading
 from distilbert_conversion.formats import safetensors_file
 from distilbert_conversion.lazy import DTYPES, LazyTensor, equal
@@ -204,16 +204,14 @@ def open_checkpoint(
     reading = Reading(None, stored)
     if bert.is_bert(stored):
         reading = bert.read_as_distilbert(path, stored, beside("config.json"), fold_token_type)
-    dialect = detect(reading.tensors, CONTAINERS[files[0].suffix], metadata.get("format"), files[0])
+    dialect = detect(reading.tensors, container_of(files[0]), metadata.get("format"), files[0])
     return Checkpoint(path, files, dialect, beside, reading, metadata)
 
 
 def _read(files: list[Path]) -> tuple[dict[str, LazyTensor], dict[str, str]]:
     """Return tensors by the names in the files, and metadata."""
     stored: dict[str, LazyTensor] = {}
-    container = CONTAINERS.get(files[0].suffix)
-    if container is None:
-        raise CheckpointError(f"{files[0]} is no weights file; expected a name ending in {', '.join(CONTAINERS)}")
+    container = container_of(files[0])
     for file in files:
         for name, tensor in formats.read(file, container).items():
             if name in stored and not equal(stored[name], tensor):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion.table import PREFIX, canonical_name, name_in, weight_row
@@ -39,8 +40,8 @@ class Dialect:
 
     def shard(self, number: int, count: int) -> str:
         """Return the name of shard `number` (from 1) of `count`."""
-        stem, suffix = self.filename.rsplit(".", 1)
-        return f"{stem}-{number:05d}-of-{count:05d}.{suffix}"
+        name = Path(self.filename)
+        return f"{name.stem}-{number:05d}-of-{count:05d}{name.suffix}"
 
     def full_name(self, bare: str, head: str) -> str:
         """Return the name in a file of a bare canonical name."""
@@ -70,6 +71,7 @@ DIALECTS: dict[str, Dialect] = {
     "keras": Dialect("tf", "hdf5", "keras", "/", True, "model.weights.h5"),
     "keras-hub": Dialect("tf", "keras_hub", "keras", "/", True, "model.weights.h5", "task.weights.h5"),
     "flax-msgpack": Dialect("flax", "msgpack", "flax", "/", False, "flax_model.msgpack"),
+    "flax-orbax": Dialect("flax", "orbax", "flax", "/", False, "_METADATA"),
 }
 """Every dialect; where a directory holds several, the first by file is read."""
 
@@ -82,7 +84,21 @@ CONTAINERS = {
     ".hdf5": "hdf5",
     ".msgpack": "msgpack",
 }
-"""The container of a weights file, by the end of its name."""
+"""The container of a weights file, by the end of its name; Orbax' list of arrays has none."""
+
+
+def container_of(path: Path) -> str:
+    """Return the container of a weights file.
+
+    Raises:
+        CheckpointError: Its name is not that of one.
+    """
+    if path.name == DIALECTS["flax-orbax"].filename:
+        return DIALECTS["flax-orbax"].container
+    if path.suffix not in CONTAINERS:
+        raise CheckpointError(f"{path} is no weights file; expected a name ending in {', '.join(CONTAINERS)}")
+    return CONTAINERS[path.suffix]
+
 
 _LEADING = {
     "canonical": re.compile(r"(module\.)?(distilbert\.)?"),  # torch.nn.DataParallel puts "module." before all

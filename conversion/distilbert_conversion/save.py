@@ -154,9 +154,14 @@ def _index_text(stored: Mapping[str, LazyTensor], weight_map: Mapping[str, str],
 
 def _remove_stale(directory: Path, dialect: Dialect, written: list[Path]) -> None:
     """Remove an earlier save's files in the same format, which would be read in place of the new ones."""
-    stem, suffix = dialect.filename.rsplit(".", 1)
+    name = Path(dialect.filename)
     numbers = "-" + "[0-9]" * 5
-    patterns = (dialect.filename, dialect.head_filename, dialect.index, f"{stem}{numbers}-of{numbers}.{suffix}")
+    patterns = (
+        dialect.filename,
+        dialect.head_filename,
+        dialect.index,
+        f"{name.stem}{numbers}-of{numbers}{name.suffix}",
+    )
     for pattern in filter(None, patterns):
         for path in directory.glob(pattern):
             if path not in written:

@@ -22,7 +22,7 @@ from distilbert_conversion.sharding import parse_size, split
 
 CONFIG = open_checkpoint(MLM).config()
 TENSORS = read_all(MLM)
-SHARDABLE = [name for name in DIALECTS if not name.startswith("keras")]
+SHARDABLE = [name for name in DIALECTS if not name.startswith("keras") and name != "flax-orbax"]
 
 
 def save(folder: Path, dialect: str, **options: object) -> list[str]:
