@@ -65,6 +65,7 @@ def appearing(target: Path, sources: Iterable[Path], *, overwrite: bool) -> Iter
 
     Raises:
         OutputExistsError: Somebody else wrote there since it was checked.
+        OSError: The disk is full, or the place is not to be written; names `target`.
     """
     sources = list(sources)
     place = target.resolve()
@@ -76,6 +77,11 @@ def appearing(target: Path, sources: Iterable[Path], *, overwrite: bool) -> Iter
             _sync(temporary)
             check_target(target, sources, overwrite=overwrite)
             _publish(temporary, place, held, overwrite=overwrite)
+        except OSError as error:
+            hidden = error.filename is None or str(error.filename).startswith(str(temporary))
+            if hidden and not isinstance(error, OutputExistsError):
+                error.filename = str(target)  # a name that the user knows
+            raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from distilbert_common.errors import CheckpointError, UnsupportedFormatError
 from distilbert_conversion.dialects import Dialect
+from distilbert_conversion.formats.hdf5_output import created
 from distilbert_conversion.lazy import DTYPES, Array, LazyTensor, MappedFile, check_sizes, equal
 from distilbert_conversion.table import HEADS, PREFIX
 
@@ -145,7 +146,7 @@ def write(path: Path, tensors: Mapping[str, LazyTensor], dialect: Dialect, head:
     """
     if dialect.column == "keras" and head is None:
         raise UnsupportedFormatError("a Keras weights file cannot be divided; use format safetensors, or no shard size")
-    with h5py.File(path, "w") as file:
+    with created(path) as file:
         if dialect.column == "keras":
             for name, tensor in tensors.items():
                 put(file, name, tensor)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import h5py
-
 from distilbert_conversion.dialects import Dialect
 from distilbert_conversion.formats import hdf5_file
+from distilbert_conversion.formats.hdf5_output import created
 from distilbert_conversion.lazy import LazyTensor
 
 
@@ -30,6 +29,6 @@ def write(path: Path, tensors: Mapping[str, LazyTensor], dialect: Dialect, head:
         dialect: Not used.
         head: Not used.
     """
-    with h5py.File(path, "w") as file:
+    with created(path) as file:
         for name, tensor in tensors.items():
             hdf5_file.put(file, name, tensor)
