@@ -145,10 +145,15 @@ def bytes_of(array: Array) -> memoryview:
     return memoryview(array.view(np.uint8))  # type: ignore[arg-type]
 
 
-def check_sizes(path: Path, tensors: Iterable[LazyTensor]) -> None:
+def check_sizes(path: Path, tensors: Iterable[LazyTensor], size: int | None = None) -> None:
     """Check that tensors have shapes that an array can have, and are not many times larger than their file.
 
     A file of a few bytes can tell of terabytes: by compression, by values never written, by strides of zero.
+
+    Args:
+        path: The file.
+        tensors: What it tells of.
+        size: The bytes that hold them, where the file itself does not.
 
     Raises:
         CheckpointError: One has not, or they are.
@@ -159,7 +164,7 @@ def check_sizes(path: Path, tensors: Iterable[LazyTensor]) -> None:
         if len(tensor.shape) > _MAX_AXES or bound > _MAX_BYTES:
             raise CheckpointError(f"{path} has a tensor that no array can hold; get it again")
         total += tensor.nbytes
-    size = path.stat().st_size
+    size = path.stat().st_size if size is None else size
     if total > _MAX_GROWTH * size + _SPARE:
         raise CheckpointError(
             f"{path} has {size} bytes and tells of tensors of {total}; expected at most {_MAX_GROWTH} times the file: "

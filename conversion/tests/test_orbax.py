@@ -17,7 +17,7 @@ import pytest
 
 from checkpoints import MICRO, MLM, assert_same, read_all
 from distilbert_common.errors import CheckpointError, MissingFrameworkError, UnsupportedFormatError
-from distilbert_conversion import HEADS, convert, open_checkpoint
+from distilbert_conversion import HEADS, convert, open_checkpoint, save_checkpoint
 
 FLAX = MICRO / "ForMaskedLM" / "flax_msgpack"
 
@@ -187,6 +187,18 @@ class TestDamage:
         path.write_text(json.dumps({**fields, "shape": shape, "chunks": shape}))
         with pytest.raises(CheckpointError):
             open_checkpoint(folder)
+
+
+def test_a_larger_model(tmp_path: Path) -> None:
+    """Its list of arrays is far smaller than they are."""
+    config = open_checkpoint(MLM).config().updated(vocab_size=300_000)
+    tensors = read_all(MLM)
+    tensors["embeddings.word_embeddings.weight"] = np.arange(3_600_000, dtype=np.float32).reshape(300_000, 12)
+    tensors["vocab_projector.bias"] = np.ones(300_000, np.float32)
+    save_checkpoint(tmp_path / "pt", tensors, config, "ForMaskedLM")
+    config.save_pretrained(tmp_path / "pt")
+    convert(tmp_path / "pt", tmp_path / "orbax", to="flax", format="orbax")
+    assert_same(read_all(tmp_path / "orbax"), tensors)
 
 
 def test_it_is_not_divided(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def read(path: Path, container: str) -> dict[str, LazyTensor]:
 
     Args:
         path: The file.
-        container: "safetensors", "torch", "hdf5" or "msgpack"; its module is imported only now.
+        container: "safetensors", "torch", "hdf5", "msgpack" and so on; its module is imported only now.
 
     Raises:
         CheckpointError: The file is damaged or not of that format.
@@ -32,7 +32,9 @@ def read(path: Path, container: str) -> dict[str, LazyTensor]:
     if start == _LFS:
         raise CheckpointError(f"{path} is only a pointer to a file kept by Git LFS; fetch it with: git lfs pull")
     tensors: dict[str, LazyTensor] = _module(container).read(path)
-    check_sizes(path, tensors.values())
+    # Orbax' list of arrays has them in folders beside it.
+    files = path.parent.rglob("*") if container == "orbax" else [path]
+    check_sizes(path, tensors.values(), sum(file.stat().st_size for file in files if file.is_file()))
     return tensors
 
 
