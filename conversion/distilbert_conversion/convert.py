@@ -29,6 +29,7 @@ from distilbert_conversion.keras_hub import NOTES
 from distilbert_conversion.keras_hub_files import preset_files
 from distilbert_conversion.layers import choose_layers
 from distilbert_conversion.lazy import Array, LazyTensor
+from distilbert_conversion.locate import check_links
 from distilbert_conversion.report import LoadReport, check, compare
 from distilbert_conversion.save import save_checkpoint
 from distilbert_conversion.table import HEADS
@@ -156,6 +157,7 @@ def convert(
     with open_checkpoint(src, fold_token_type=fold_token_type) as opened:
         sources = [opened.path, *opened.files]
         check_target(target, sources, overwrite=overwrite)
+        check_links(path for name in (*COMPANIONS, "config.json") if (path := opened.beside(name)) is not None)
         checkpoint = opened if layers is None else choose_layers(opened, layers)
         config = checkpoint.config()
         report = _checked(checkpoint, config, head)

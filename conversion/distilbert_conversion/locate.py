@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,3 +41,21 @@ def find_shards(path: Path, name_or_path: str | Path, hub: Mapping[str, Any]) ->
     if absent:
         raise CheckpointError(f"{path} names files that are not there: {', '.join(absent)}")
     return [file for file in found.values() if file is not None], index
+
+
+def check_links(paths: Iterable[Path]) -> None:
+    """Check that files whose text is copied are what they seem: a folder that was fetched may link to any secret.
+
+    Weights may be links to anywhere, since only numbers come out of them.
+
+    Raises:
+        CheckpointError: A file is a link that leads out of its folder, and not into the hub's cache around it.
+    """
+    for path in paths:
+        folder = path.parent.resolve()
+        caches = [parent.parent / "blobs" for parent in folder.parents if parent.name == "snapshots"]
+        if not any(path.resolve().is_relative_to(place) for place in (folder, *caches)):
+            raise CheckpointError(
+                f"{path} is a link to {path.resolve()}, out of its folder, and is not followed; "
+                "copy that file to its place if it belongs there"
+            )

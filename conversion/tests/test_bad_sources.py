@@ -82,6 +82,43 @@ class TestBadSource:
         self.refused(source, r"missing: vocab_projector\.weight; set tie_word_embeddings=true")
 
 
+class TestLinks:
+    """Texts are copied as they are, so that a link must not lead to somebody's secrets; numbers may lie anywhere."""
+
+    @pytest.mark.parametrize("name", ["vocab.txt", "tokenizer.json", "tokenizer_config.json", "config.json"])
+    def test_a_text_elsewhere_is_not_copied(self, name: str, source: Path, tmp_path: Path) -> None:
+        secret = tmp_path / "secret"
+        secret.write_bytes((source / "config.json").read_bytes())
+        (source / name).unlink(missing_ok=True)
+        (source / name).symlink_to(secret)
+        with pytest.raises(CheckpointError, match=rf"{name} is a link to .*secret, out of its folder"):
+            convert(source, tmp_path / "out", to="tf")
+        assert not (tmp_path / "out").exists()
+
+    def test_links_within_the_folder_and_to_weights(self, source: Path, tmp_path: Path) -> None:
+        (source / "words").write_text("[PAD]\n")
+        (source / "vocab.txt").symlink_to("words")
+        (source / "model.safetensors").rename(tmp_path / "weights")
+        (source / "model.safetensors").symlink_to(tmp_path / "weights")
+        (tmp_path / "folder").symlink_to(source)
+        convert(tmp_path / "folder", tmp_path / "out", to="tf")
+        assert not (tmp_path / "out" / "vocab.txt").is_symlink()
+        assert (tmp_path / "out" / "vocab.txt").read_text() == "[PAD]\n"
+        assert_same(read_all(tmp_path / "out"), read_all(MLM))
+
+    def test_the_cache_of_the_hub(self, source: Path, tmp_path: Path) -> None:
+        """There every file is a link to a folder beside the snapshots."""
+        repository = tmp_path / "models--x--y"
+        snapshot = repository / "snapshots" / "0123"
+        snapshot.mkdir(parents=True)
+        (repository / "blobs").mkdir()
+        for number, file in enumerate(source.iterdir()):
+            file.rename(repository / "blobs" / str(number))
+            (snapshot / file.name).symlink_to(f"../../blobs/{number}")
+        convert(snapshot, tmp_path / "out", to="tf")
+        assert_same(read_all(tmp_path / "out"), read_all(MLM))
+
+
 class TestShards:
     """Divided checkpoints that do not hold together."""
 
@@ -105,7 +142,20 @@ class TestShards:
             open_checkpoint(sharded)
 
     @pytest.mark.parametrize(
-        "name", ["../secret.safetensors", "/etc/passwd", "a/b.safetensors", "..", "", "a\\b.safetensors", 3, None]
+        "name",
+        [
+            "../secret.safetensors",
+            "/etc/passwd",
+            "a/b.safetensors",
+            "..",
+            "",
+            "a\\b.safetensors",
+            3,
+            None,
+            "x" * 256,
+            "a\0b",
+            "a\nb",
+        ],
     )
     def test_files_elsewhere_are_refused(self, name: object, sharded: Path) -> None:
         shutil.copy(MLM / "model.safetensors", sharded.parent / "secret.safetensors")
