@@ -1,6 +1,6 @@
 """DistilBERT in Flax NNX: drop-in for the classes of transformers, and NNX modules."""
 
-from distilbert_common import OUTPUT_TYPES, DistilBertConfig
+from distilbert_common import OUTPUT_TYPES, DistilBertConfig, DistilBertTokenizer, DistilBertTokenizerFast
 from distilbert_common.frameworks import require
 
 require("flax")
@@ -23,6 +23,8 @@ for output_type in OUTPUT_TYPES:
 
 __all__ = [
     "DistilBertConfig",
+    "DistilBertTokenizer",
+    "DistilBertTokenizerFast",
     "DistillationLoss",
     "FlaxDistilBertForMaskedLM",
     "FlaxDistilBertForMultipleChoice",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Self
 
 import jax
@@ -16,6 +18,7 @@ from jax.typing import DTypeLike
 from distilbert_common import DistilBertConfig, ModelOutput
 from distilbert_common.errors import ConfigError
 from distilbert_common.files import HUB_OPTIONS
+from distilbert_common.hub import push_folder
 from distilbert_common.initial import initial_kind, sinusoidal_table
 from distilbert_conversion import LoadReport, expected, load_weights, open_checkpoint, save_checkpoint, weight_row
 from distilbert_conversion.dialects import DIALECTS
@@ -23,6 +26,7 @@ from distilbert_flax.arrays import as_dtype, to_jax
 from distilbert_flax.functional import WEIGHTS, FunctionalModule, Params, is_shape, shape_of
 from distilbert_flax.layers import Layers
 from distilbert_flax.options import StaticConfig
+from distilbert_flax.resizing import prune, resize_positions, resize_tokens
 
 ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
 
@@ -144,6 +148,48 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
         """Return the masked-LM projector, or None for a model without one."""
         return getattr(self, "vocab_projector", None)
 
+    def set_input_embeddings(self, embeddings: nnx.Embed) -> None:
+        """Replace the word embeddings; the projector and its bias follow."""
+        self.base_model.embeddings.word_embeddings = embeddings
+        resize_tokens(self, embeddings.num_embeddings, multiple=1, mean_resizing=False)
+
+    def get_position_embeddings(self) -> nnx.Embed:
+        """Return the position table."""
+        return self.base_model.embeddings.position_embeddings
+
+    def resize_token_embeddings(
+        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
+    ) -> nnx.Embed:
+        """Change the size of the vocabulary; a tied projector stays tied.
+
+        Args:
+            new_num_tokens: The new size; the present one when None.
+            pad_to_multiple_of: Rounds the size up to a multiple.
+            mean_resizing: Whether new rows start as the mean of the old ones, as in transformers 4.46 and later.
+
+        Returns:
+            The word embeddings.
+        """
+        size = self.config.vocab_size if new_num_tokens is None else new_num_tokens
+        resize_tokens(self, size, pad_to_multiple_of or 1, mean_resizing)
+        return self.get_input_embeddings()
+
+    def resize_position_embeddings(self, new_num_position_embeddings: int) -> None:
+        """Change the longest input; stored rows are kept, with `sinusoidal_pos_embds` new ones are the sinusoid's."""
+        resize_positions(self, new_num_position_embeddings)
+
+    def prune_heads(self, heads_to_prune: Mapping[int, Iterable[int]]) -> None:
+        """Remove attention heads.
+
+        Args:
+            heads_to_prune: For each layer the heads to remove, by their original numbers; those already gone are
+                passed over.
+
+        Raises:
+            InputError: A layer or head does not exist, or a layer would have none left.
+        """
+        prune(self, heads_to_prune)
+
     def gradient_checkpointing_enable(self) -> None:
         """Keep only each block's input for the backward pass and compute the rest again: the same gradients."""
         self.base_model.transformer.gradient_checkpointing = True
@@ -162,11 +208,15 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
         config: DistilBertConfig | None = None,
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike | None = None,
+        torch_dtype: DTypeLike | None = None,
         seed: int = 0,
         rngs: nnx.Rngs | None = None,
         _do_init: bool = True,
         output_loading_info: bool = False,
         ignore_mismatched_sizes: bool = False,
+        from_pt: bool = False,
+        from_tf: bool = False,
+        from_flax: bool = False,
         **kwargs: Any,
     ) -> Any:
         """Load a checkpoint of any dialect: PyTorch, TensorFlow or Flax names, safetensors, bin, h5 or msgpack.
@@ -176,11 +226,15 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
             config: The config to use instead of the checkpoint's.
             dtype: What the layers compute in, float32 when None, as in transformers' Flax models.
             param_dtype: The dtype of the parameters; the checkpoint's own when None or "auto".
+            torch_dtype: The name of `param_dtype` in PyTorch.
             seed: The seed of a new head and of dropout, where `rngs` is not given.
             rngs: The random streams of a new head ("params") and dropout ("dropout").
             _do_init: Whether the model holds the parameters; else they are returned beside it.
             output_loading_info: Whether to return the LoadReport beside the model.
             ignore_mismatched_sizes: Whether weights of another shape are left at their initial values.
+            from_pt: Not needed: the dialect is found out.
+            from_tf: Not needed: the dialect is found out.
+            from_flax: Not needed: the dialect is found out.
             **kwargs: `cache_dir`, `revision`, `token`, `local_files_only`, `subfolder` for the hub;
                 `attn_implementation`; any config field, which replaces the checkpoint's.
 
@@ -195,7 +249,7 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
         hub = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
         with open_checkpoint(name_or_path, **hub) as checkpoint:
             config = (config or checkpoint.config()).updated(**kwargs)
-            rngs, target = rngs or nnx.Rngs(seed), as_dtype(param_dtype, checkpoint.dtype)
+            rngs, target = rngs or nnx.Rngs(seed), as_dtype(param_dtype or torch_dtype, checkpoint.dtype)
             model = cls(config, dtype=dtype or "float32", param_dtype=target, rngs=rngs, _do_init=False)
             variables = model.named_variables()
 
@@ -205,6 +259,7 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
             report = load_weights(checkpoint, config, cls.head, assign, ignore_mismatched_sizes=ignore_mismatched_sizes)
         model.fill(rngs.params())  # a new head, or a weight of another shape
         model.load_report = report
+        model.config.dtype = str(target)
         if report.message():
             warnings.warn(report.message(), stacklevel=2)
         result = (model,) if _do_init else model.without_params()
@@ -224,6 +279,9 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
         *,
         max_shard_size: int | str | None = "5GB",
         safe_serialization: bool = False,
+        push_to_hub: bool = False,
+        repo_id: str | None = None,
+        **hub: Any,
     ) -> None:
         """Write config and weights, as files that transformers opens.
 
@@ -232,6 +290,9 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
             params: The parameters to write instead of the model's own.
             max_shard_size: Largest size of one file, in bytes or as "2GB".
             safe_serialization: Whether to write safetensors, or else `flax_model.msgpack`.
+            push_to_hub: Whether to upload the directory.
+            repo_id: The repository to upload to; the directory's own name when None.
+            **hub: `token`, `private`, `commit_message`.
         """
         model = self.bound(params, None, None)
         stored = {name: np.asarray(variable.get_raw_value()) for name, variable in model.named_variables().items()}
@@ -241,6 +302,14 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
         config = self.config.updated(architectures=[type(self).__name__.removeprefix("Flax")], dtype=dtype)
         config.save_pretrained(save_directory)
         save_checkpoint(save_directory, arrays, config, self.head, dialect=dialect, max_shard_size=max_shard_size)
+        if push_to_hub:
+            push_folder(save_directory, repo_id or Path(save_directory).name, **hub)
+
+    def push_to_hub(self, repo_id: str, params: Params | None = None, **hub: Any) -> str:
+        """Upload config and weights, `params` or the model's own; `token` and the like as in `push_folder`."""
+        with TemporaryDirectory() as directory:
+            self.save_pretrained(directory, params)
+            return push_folder(directory, repo_id, **hub)
 
 
 def in_layout(name: str, array: np.ndarray, head: str) -> np.ndarray:
