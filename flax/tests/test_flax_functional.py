@@ -91,6 +91,22 @@ def test_jit_grad_vmap_and_checkpoint_over_params(model: Model) -> None:
     assert loss(step) < expected
 
 
+def test_gradients_of_each_example_by_vmap_over_inputs_and_keys(model: Model) -> None:
+    params = model.params
+    inputs = {name: jnp.asarray(value)[:, None] for name, value in INPUTS.items()}  # (batch, 1, ...)
+
+    def loss(params: dict, example: dict, key: jax.Array) -> jax.Array:
+        call = jax.checkpoint(lambda params, key: model(**example, params=params, dropout_rng=key, train=True))
+        return call(params, key).loss
+
+    keys = jax.random.split(KEY, 2)
+    each = jax.jit(jax.vmap(jax.grad(loss), in_axes=(None, 0, 0)))(params, inputs, keys)
+    one = jax.jit(jax.grad(loss))
+    for place in range(2):
+        example = {name: value[place] for name, value in inputs.items()}
+        assert close(jax.tree.map(lambda x, place=place: x[place], each), one(params, example, keys[place]))
+
+
 def test_outputs_are_trees(model: Model) -> None:
     @jax.jit
     def run(params: dict, inputs: dict) -> SequenceClassifierOutput:

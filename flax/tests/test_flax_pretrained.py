@@ -11,6 +11,8 @@ from flax import nnx, serialization
 from flax.traverse_util import flatten_dict
 from safetensors import safe_open
 
+import distilbert_common
+import distilbert_flax
 import golden
 from distilbert_common.errors import CheckpointError, InputError
 from distilbert_flax import (
@@ -92,12 +94,14 @@ def test_dtypes(tmp_path: Path, dtype: str) -> None:
     assert {x.dtype for x in jax.tree.leaves(model.params)} == {jnp.dtype("float32")}, "dtype is that of the compute"
     model = load(path, param_dtype=getattr(jnp, dtype))
     assert {x.dtype for x in jax.tree.leaves(model.params)} == {jnp.dtype(dtype)}
+    assert model.config.dtype == dtype
+    assert same(load(path, torch_dtype=dtype).params, model.params)
     assert model(np.array([[1, 2]])).logits.dtype == jnp.float32
     model.save_pretrained(tmp_path)
     kept = load(tmp_path)
     assert same(kept.params, model.params), "the checkpoint's dtype unless told otherwise"
     assert {x.dtype for x in jax.tree.leaves(load(tmp_path, param_dtype="float32").params)} == {jnp.dtype("float32")}
-    for option in ("dtype", "param_dtype"):
+    for option in ("dtype", "param_dtype", "torch_dtype"):
         with pytest.raises(InputError, match="dtype is 'int8'"):
             load(path, **{option: "int8"})
 
@@ -176,3 +180,28 @@ def test_a_loaded_model_does_not_depend_on_its_file(tmp_path: Path) -> None:
     with file.open("r+b") as opened:  # overwrites the file in place
         opened.write(b"\0" * file.stat().st_size)
     assert same(model.params, before)
+
+
+def test_the_names_of_transformers_keywords() -> None:
+    for folder, kwargs in (("pt", {"from_pt": True}), ("tf_h5", {"from_tf": True}), ("pt", {"from_flax": True})):
+        assert FlaxDistilBertModel.from_pretrained(MICRO / "Model" / folder, **kwargs).load_report.ok
+
+
+def test_pushing_uploads_what_saving_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pushed = {}
+
+    def push(folder: Path | str, repo_id: str, **hub: object) -> str:
+        pushed[repo_id] = (sorted(path.name for path in Path(folder).iterdir()), hub)
+        return "address"
+
+    monkeypatch.setattr("distilbert_flax.pretrained.push_folder", push)
+    model, params = FlaxDistilBertModel.from_pretrained(MICRO / "Model" / "pt", _do_init=False)
+    model.save_pretrained(tmp_path / "mine", params, push_to_hub=True, private=True)
+    assert model.push_to_hub("user/model", params, token="t") == "address"
+    files = ["config.json", "flax_model.msgpack"]
+    assert pushed == {"mine": (files, {"private": True}), "user/model": (files, {"token": "t"})}
+
+
+def test_the_tokenizers_come_with_the_models() -> None:
+    for name in ("DistilBertConfig", "DistilBertTokenizer", "DistilBertTokenizerFast"):
+        assert getattr(distilbert_flax, name) is getattr(distilbert_common, name)
