@@ -1,0 +1,162 @@
+"""The usage that transformers documents for its PyTorch classes, with another import line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import usage
+from distilbert_pt import (
+    DistilBertForMaskedLM,
+    DistilBertForMultipleChoice,
+    DistilBertForQuestionAnswering,
+    DistilBertForSequenceClassification,
+    DistilBertForTokenClassification,
+    DistilBertModel,
+    DistilBertTokenizerFast,
+)
+
+CLASSES = {
+    "Model": DistilBertModel,
+    "ForMaskedLM": DistilBertForMaskedLM,
+    "ForSequenceClassification": DistilBertForSequenceClassification,
+    "ForMultipleChoice": DistilBertForMultipleChoice,
+    "ForTokenClassification": DistilBertForTokenClassification,
+    "ForQuestionAnswering": DistilBertForQuestionAnswering,
+}
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return usage.make_checkpoints(tmp_path_factory.mktemp("checkpoints"))
+
+
+def test_model(checkpoints: dict[str, Path]) -> None:
+    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["Model"])
+    model = DistilBertModel.from_pretrained(checkpoints["Model"])
+    inputs = tokenizer(usage.SENTENCE, return_tensors="pt")
+
+    outputs = model(**inputs)
+    last_hidden_states = outputs.last_hidden_state
+    assert last_hidden_states.shape == (1, len(inputs.input_ids[0]), model.config.dim)
+    assert last_hidden_states[0, 0, :3].tolist() == pytest.approx(usage.HIDDEN, abs=usage.MATRIX.value)
+    assert outputs[0] is last_hidden_states
+
+
+def test_masked_lm(checkpoints: dict[str, Path]) -> None:
+    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForMaskedLM"])
+    model = DistilBertForMaskedLM.from_pretrained(checkpoints["ForMaskedLM"])
+    inputs = tokenizer(usage.MASKED, return_tensors="pt")
+
+    with torch.no_grad():
+        logits = model(**inputs).logits
+    mask_token_index = (inputs.input_ids == tokenizer.mask_token_id)[0].nonzero(as_tuple=True)[0]
+    predicted_token_id = logits[0, mask_token_index].argmax(axis=-1)
+    assert tokenizer.decode(predicted_token_id) == usage.WORD
+
+    labels = tokenizer(usage.SENTENCE, return_tensors="pt")["input_ids"]
+    labels = torch.where(inputs.input_ids == tokenizer.mask_token_id, labels, -100)
+    usage.assert_loss(model(**inputs, labels=labels).loss.item(), "ForMaskedLM")
+
+
+def test_sequence_classification(checkpoints: dict[str, Path]) -> None:
+    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForSequenceClassification"])
+    model = DistilBertForSequenceClassification.from_pretrained(checkpoints["ForSequenceClassification"])
+    inputs = tokenizer(usage.SENTENCE, return_tensors="pt")
+
+    with torch.no_grad():
+        logits = model(**inputs).logits
+    predicted_class_id = logits.argmax().item()
+    assert model.config.id2label[predicted_class_id] == usage.INTENT
+
+    num_labels = len(model.config.id2label)
+    model = DistilBertForSequenceClassification.from_pretrained(
+        checkpoints["ForSequenceClassification"], num_labels=num_labels
+    )
+    labels = torch.tensor([1])
+    usage.assert_loss(model(**inputs, labels=labels).loss.item(), "ForSequenceClassification")
+
+
+def test_several_labels(checkpoints: dict[str, Path]) -> None:
+    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForSequenceClassification"])
+    model = DistilBertForSequenceClassification.from_pretrained(
+        checkpoints["ForSequenceClassification"], problem_type="multi_label_classification"
+    )
+    inputs = tokenizer(usage.SENTENCE, return_tensors="pt")
+
+    with torch.no_grad():
+        logits = model(**inputs).logits
+    predicted_class_ids = torch.arange(0, logits.shape[-1])[torch.sigmoid(logits).squeeze(dim=0) > 0.5]
+    assert [model.config.id2label[i.item()] for i in predicted_class_ids] == usage.INTENTS
+
+    one_hot = torch.nn.functional.one_hot(predicted_class_ids, num_classes=model.config.num_labels)
+    labels = one_hot.sum(dim=0, keepdim=True).to(torch.float)  # (1, num_labels)
+    usage.assert_loss(model(**inputs, labels=labels).loss.item(), "several labels")
+
+
+def test_multiple_choice(checkpoints: dict[str, Path]) -> None:
+    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForMultipleChoice"])
+    model = DistilBertForMultipleChoice.from_pretrained(checkpoints["ForMultipleChoice"])
+    encoding = tokenizer([usage.PROMPT, usage.PROMPT], list(usage.CHOICES), return_tensors="pt", padding=True)
+
+    labels = torch.tensor(0).unsqueeze(0)  # the first choice
+    outputs = model(**{k: v.unsqueeze(0) for k, v in encoding.items()}, labels=labels)
+    assert outputs.logits.shape == (1, 2)
+    assert outputs.logits.argmax().item() == usage.CHOICE
+    usage.assert_loss(outputs.loss.item(), "ForMultipleChoice")
+
+
+def test_token_classification(checkpoints: dict[str, Path]) -> None:
+    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForTokenClassification"])
+    model = DistilBertForTokenClassification.from_pretrained(checkpoints["ForTokenClassification"])
+    inputs = tokenizer(usage.SENTENCE, add_special_tokens=False, return_tensors="pt")
+
+    with torch.no_grad():
+        logits = model(**inputs).logits
+    predicted_token_class_ids = logits.argmax(-1)
+    assert [model.config.id2label[t.item()] for t in predicted_token_class_ids[0]] == usage.KINDS
+
+    labels = predicted_token_class_ids
+    usage.assert_loss(model(**inputs, labels=labels).loss.item(), "ForTokenClassification")
+
+
+def test_question_answering(checkpoints: dict[str, Path]) -> None:
+    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForQuestionAnswering"])
+    model = DistilBertForQuestionAnswering.from_pretrained(checkpoints["ForQuestionAnswering"])
+    inputs = tokenizer(usage.QUESTION, usage.TEXT, return_tensors="pt")
+
+    with torch.no_grad():
+        outputs = model(**inputs)
+    answer_start_index = outputs.start_logits.argmax()
+    answer_end_index = outputs.end_logits.argmax()
+    predict_answer_tokens = inputs.input_ids[0, answer_start_index : answer_end_index + 1]
+    assert tokenizer.decode(predict_answer_tokens, skip_special_tokens=True) == usage.ANSWER
+
+    target_start_index = torch.tensor([inputs.char_to_token(usage.TEXT.index("1 week"), sequence_index=1)])
+    target_end_index = target_start_index + 1
+    outputs = model(**inputs, start_positions=target_start_index, end_positions=target_end_index)
+    usage.assert_loss(outputs.loss.item(), "ForQuestionAnswering")
+
+
+@pytest.mark.parametrize("head", CLASSES)
+def test_saved_and_loaded(head: str, checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints[head])
+    model = CLASSES[head].from_pretrained(checkpoints[head])
+    tokenizer.save_pretrained(tmp_path)
+    model.save_pretrained(tmp_path)
+    assert (tmp_path / "model.safetensors").is_file()
+
+    again = CLASSES[head].from_pretrained(tmp_path)
+    assert again.config.id2label == model.config.id2label
+    first = tokenizer([usage.SENTENCE, usage.TEXT], return_tensors="pt", padding=True)
+    second = DistilBertTokenizerFast.from_pretrained(tmp_path)(
+        [usage.SENTENCE, usage.TEXT], return_tensors="pt", padding=True
+    )
+    if head == "ForMultipleChoice":
+        first, second = ({k: v.unsqueeze(0) for k, v in inputs.items()} for inputs in (first, second))
+    with torch.no_grad():
+        for one, other in zip(model(**first).to_tuple(), again(**second).to_tuple(), strict=True):
+            np.testing.assert_array_equal(one, other)

@@ -1,0 +1,76 @@
+"""What the three usage tests share: a checkpoint for each class, real sentences, and the answers of transformers.
+
+The checkpoints are the demo's trained backbone under a head; they are written without a framework, so that all three
+load the same files. For sequence classification the head is the demo's own, elsewhere it is drawn from a fixed seed:
+its answers mean nothing, but they are the same wherever the numbers are.
+
+The usage tests keep to what the documentation of transformers shows. With `transformers` in their import line and
+checkpoints in a dialect that it opens they pass there too, but for the lines that say so.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distilbert_cli.tolerances import MATRIX
+from distilbert_conversion import HEADS, expected, open_checkpoint, save_checkpoint
+
+MODEL = Path(__file__).resolve().parents[1] / "demo" / "model"
+SEED, SCALE = 126, 0.2  # the seed gives an answer inside the text, and labels of three kinds
+FIELDS: dict[str, dict[str, Any]] = {
+    "ForTokenClassification": {"id2label": {0: "O", 1: "B-THING", 2: "I-THING", 3: "B-DEED", 4: "I-DEED"}},
+    "ForQuestionAnswering": {"num_labels": 2},
+}
+"""Config fields of a head, where they are not the demo's."""
+
+# Of the test set of BANKING77 in demo/data; in one a word is masked.
+SENTENCE = "Why hasn't my card been delivered?"
+MASKED = "Why hasn't my card been [MASK]?"
+QUESTION, TEXT = "How long does a card delivery take?", "I am still waiting for my card after 1 week.  Is this ok?"
+PROMPT, CHOICES = "My card has not arrived yet.", ("still waiting on that card", "How do I track my card?")
+
+# What transformers 4.57.6 answers, in PyTorch.
+HIDDEN = (0.582483, -1.370635, -0.488404)  # of [CLS], the first three
+WORD = "has"
+INTENT = "card_arrival"
+INTENTS = ["card_arrival", "card_delivery_estimate", "compromised_card", "lost_or_stolen_card"]
+CHOICE = 0
+KINDS = ["B-THING", "B-DEED", "B-DEED", "B-THING", "B-THING", "O", "B-THING", "B-THING", "B-THING"]
+ANSWER = "card after 1 week"
+LOSSES = {
+    "ForMaskedLM": 7.896320,
+    "ForSequenceClassification": 22.729860,
+    "several labels": 0.009168,
+    "ForMultipleChoice": 0.624954,
+    "ForTokenClassification": 0.411019,
+    "ForQuestionAnswering": 2.624715,
+}
+
+
+def make_checkpoints(folder: Path) -> dict[str, Path]:
+    """Write a checkpoint of every head, with its vocabulary; return the directories by head."""
+    return {head: make_checkpoint(folder / head, head) for head in HEADS}
+
+
+def make_checkpoint(directory: Path, head: str) -> Path:
+    """Write the demo's model under a head; the weights that the demo has not are drawn."""
+    rng = np.random.default_rng(SEED)
+    with open_checkpoint(MODEL) as demo:
+        config = demo.config().updated(architectures=[f"DistilBert{head}"], **FIELDS.get(head, {}))
+        arrays: dict[str, Any] = dict(demo.tensors)
+        for name, shape in expected(config, head).items():
+            if name not in arrays or arrays[name].shape != shape:
+                arrays[name] = rng.normal(0.0, SCALE, shape).astype("float32")
+        save_checkpoint(directory, arrays, config, head)
+    config.save_pretrained(directory)
+    shutil.copy(MODEL / "vocab.txt", directory)
+    return directory
+
+
+def assert_loss(loss: Any, task: str) -> None:
+    """Assert that a loss, of any framework, is the one of transformers."""
+    assert abs(float(loss) - LOSSES[task]) <= MATRIX.value
