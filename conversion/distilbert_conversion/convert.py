@@ -12,21 +12,17 @@ frameworks with the same outputs, save where that release itself cannot:
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError
-from distilbert_common.files import read_json, replacing, write_text
 from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint
+from distilbert_conversion.companions import COMPANIONS, write_companions, write_preset
 from distilbert_conversion.destination import appearing, check_target
-from distilbert_conversion.foreign import as_json
 from distilbert_conversion.keras_hub import NOTES
-from distilbert_conversion.keras_hub_files import preset_files
 from distilbert_conversion.layers import choose_layers
 from distilbert_conversion.lazy import Array, LazyTensor
 from distilbert_conversion.locate import check_links
@@ -42,9 +38,6 @@ FORMATS: dict[str, tuple[str, ...]] = {
     "flax": ("msgpack", "safetensors", "orbax"),
 }
 """The formats of each framework, the usual one first."""
-
-COMPANIONS = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-"""The files that go along as they are."""
 
 
 @dataclass(frozen=True)
@@ -175,10 +168,9 @@ def convert(
             )
             nbytes = sum(path.stat().st_size for path in temporary.rglob("*") if path.is_file())
             if dialect == "keras-hub":
-                texts = preset_files(config, head or checkpoint.head, dtype or checkpoint.dtype, checkpoint.beside)
-                _write_texts(texts, temporary)
+                write_preset(checkpoint, temporary, head or checkpoint.head, dtype)
             else:
-                _write_companions(checkpoint, temporary, head, dtype)
+                write_companions(checkpoint, temporary, head, dtype)
             if verify:
                 read_again(temporary, chosen, dtype)
             rounded = None if dtype is None else rounding(temporary, chosen, dtype)
@@ -228,48 +220,3 @@ def _watched(tensors: dict[str, LazyTensor], progress: Callable[[int, int], None
         return replace(tensor, load=load)
 
     return {name: watched(tensor) for name, tensor in tensors.items()}
-
-
-def _write_companions(checkpoint: Checkpoint, directory: Path, head: str | None, dtype: str | None) -> None:
-    """Copy the tokenizer's files, and the config with what the conversion changes in it."""
-    if checkpoint.reading.companions is not None:
-        _write_texts(checkpoint.reading.companions, directory)
-    for name in COMPANIONS if checkpoint.reading.companions is None else ():
-        source = checkpoint.beside(name)
-        if source is not None:
-            with replacing(directory / name) as temporary:
-                shutil.copyfile(source, temporary)
-    foreign = checkpoint.reading.fields is not None
-    if foreign:
-        _rename_tokenizer(directory / "tokenizer_config.json")
-    changes = _changes(checkpoint.fields, checkpoint.head if foreign and head is None else head, dtype)
-    write_text(directory / "config.json", as_json({**checkpoint.fields, **changes}))
-
-
-def _rename_tokenizer(path: Path) -> None:
-    """Name DistilBERT's tokenizer in place of BERT's, which hands out token types."""
-    fields = read_json(path) if path.is_file() else {}
-    name = str(fields.get("tokenizer_class", ""))
-    if name in ("BertTokenizer", "BertTokenizerFast"):
-        write_text(path, as_json({**fields, "tokenizer_class": f"Distil{name}"}))
-
-
-def _write_texts(texts: Mapping[str, str], directory: Path) -> None:
-    """Write texts by name, in folders that are made."""
-    for name, text in texts.items():
-        (directory / name).parent.mkdir(parents=True, exist_ok=True)
-        write_text(directory / name, text)
-
-
-def _changes(fields: dict[str, Any], head: str | None, dtype: str | None) -> dict[str, Any]:
-    """Return the config fields that a conversion sets; class names are PyTorch's in every framework."""
-    changes: dict[str, Any] = {}
-    if head is not None:
-        changes["architectures"] = [f"DistilBert{head}"]
-    elif isinstance(fields.get("architectures"), list):
-        changes["architectures"] = [
-            str(name).removeprefix("TF").removeprefix("Flax") for name in fields["architectures"]
-        ]
-    if dtype is not None:
-        changes["torch_dtype" if "torch_dtype" in fields else "dtype"] = dtype
-    return changes

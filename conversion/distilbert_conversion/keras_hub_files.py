@@ -72,7 +72,7 @@ def tokenizer_files(beside: Callable[[str], Path | None], config: Mapping[str, A
 
 
 def preset_files(
-    config: DistilBertConfig, head: str, dtype: str, beside: Callable[[str], Path | None]
+    config: DistilBertConfig, head: str, dtype: str, vocabulary: str | None, tokenizer_config: Mapping[str, Any]
 ) -> dict[str, str]:
     """Return a preset's text files: config, task, metadata, and the tokenizer where there is a vocabulary.
 
@@ -80,13 +80,13 @@ def preset_files(
         config: The model's sizes.
         head: A key of `HEADS`.
         dtype: The type of the weights.
-        beside: Finds the source's tokenizer files.
+        vocabulary: The tokens, one a line.
+        tokenizer_config: The content of transformers' `tokenizer_config.json`.
     """
     sizes = {theirs: getattr(config, ours) for theirs, ours in FIELDS.items()}
     policy = {**_object("DTypePolicy", "", {"name": dtype}), "module": "keras", "registered_name": None}
     backbone = _object("DistilBertBackbone", "backbone", {"name": "distil_bert_backbone", "dtype": policy, **sizes})
-    vocabulary = _vocabulary(beside)
-    tokenizer = _object("DistilBertTokenizer", "tokenizer", _tokenizer_settings(beside))
+    tokenizer = _object("DistilBertTokenizer", "tokenizer", _tokenizer_settings(tokenizer_config))
     files: dict[str, Any] = {"config.json": backbone, "metadata.json": dict(_VERSIONS)}
     if vocabulary is not None:
         files["tokenizer.json"] = tokenizer
@@ -113,7 +113,7 @@ def _object(name: str, module: str, config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _vocabulary(beside: Callable[[str], Path | None]) -> str | None:
+def vocabulary_of(beside: Callable[[str], Path | None]) -> str | None:
     """Return the source's vocabulary, one token a line: from vocab.txt, else from tokenizer.json."""
     path = beside("vocab.txt")
     if path is not None:
@@ -122,9 +122,8 @@ def _vocabulary(beside: Callable[[str], Path | None]) -> str | None:
     return "".join(f"{token}\n" for token in sorted(tokens, key=lambda token: int(tokens[token]))) or None
 
 
-def _tokenizer_settings(beside: Callable[[str], Path | None]) -> dict[str, Any]:
+def _tokenizer_settings(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of KerasHub's tokenizer; transformers lowers case unless told not to."""
-    fields = read_object(beside("tokenizer_config.json"))
     lowercase = bool(fields.get("do_lower_case", True))
     strip_accents = fields.get("strip_accents")
     return {

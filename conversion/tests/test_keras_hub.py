@@ -67,6 +67,16 @@ def test_there_and_back(head: str, tmp_path: Path) -> None:
         assert ours == theirs
 
 
+def test_from_preset_to_preset(tmp_path: Path) -> None:
+    convert(PRESETS / "ForMaskedLM", tmp_path / "half", to="tf", format="keras-hub", dtype="float16")
+    for name in ("assets/tokenizer/vocabulary.txt", "tokenizer.json"):
+        assert (tmp_path / "half" / name).is_file()
+    vocabulary = "assets/tokenizer/vocabulary.txt"
+    assert (tmp_path / "half" / vocabulary).read_bytes() == (PRESETS / "ForMaskedLM" / vocabulary).read_bytes()
+    assert json.loads((tmp_path / "half" / "tokenizer.json").read_text())["config"]["lowercase"] is True
+    assert open_checkpoint(tmp_path / "half").dtype == "float16"
+
+
 @pytest.mark.parametrize("head", ["Model", *HEADS])
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", None])
 def test_golden_models_survive_a_preset(head: str, dtype: str | None, tmp_path: Path) -> None:

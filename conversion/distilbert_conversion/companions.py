@@ -1,0 +1,74 @@
+"""The files beside the weights: config and tokenizer, copied or translated."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from distilbert_common.files import read_json, replacing, write_text
+from distilbert_conversion.checkpoint import Checkpoint
+from distilbert_conversion.foreign import as_json
+from distilbert_conversion.keras_hub_files import preset_files, read_object, vocabulary_of
+
+COMPANIONS = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+"""The files that go along as they are."""
+
+
+def write_preset(checkpoint: Checkpoint, directory: Path, head: str, dtype: str | None) -> None:
+    """Write the text files of a KerasHub preset."""
+    texts = checkpoint.reading.companions
+    if texts is None:
+        vocabulary = vocabulary_of(checkpoint.beside)
+        tokenizer = read_object(checkpoint.beside("tokenizer_config.json"))
+    else:
+        vocabulary, tokenizer = texts.get("vocab.txt"), json.loads(texts.get("tokenizer_config.json", "{}"))
+    files = preset_files(checkpoint.config(), head, dtype or checkpoint.dtype, vocabulary, tokenizer)
+    _write_texts(files, directory)
+
+
+def write_companions(checkpoint: Checkpoint, directory: Path, head: str | None, dtype: str | None) -> None:
+    """Copy the tokenizer's files, and the config with what the conversion changes in it."""
+    if checkpoint.reading.companions is not None:
+        _write_texts(checkpoint.reading.companions, directory)
+    for name in COMPANIONS if checkpoint.reading.companions is None else ():
+        source = checkpoint.beside(name)
+        if source is not None:
+            with replacing(directory / name) as temporary:
+                shutil.copyfile(source, temporary)
+    foreign = checkpoint.reading.fields is not None
+    if foreign:
+        _rename_tokenizer(directory / "tokenizer_config.json")
+    changes = _changes(checkpoint.fields, checkpoint.head if foreign and head is None else head, dtype)
+    write_text(directory / "config.json", as_json({**checkpoint.fields, **changes}))
+
+
+def _rename_tokenizer(path: Path) -> None:
+    """Name DistilBERT's tokenizer in place of BERT's, which hands out token types."""
+    fields = read_json(path) if path.is_file() else {}
+    name = str(fields.get("tokenizer_class", ""))
+    if name in ("BertTokenizer", "BertTokenizerFast"):
+        write_text(path, as_json({**fields, "tokenizer_class": f"Distil{name}"}))
+
+
+def _write_texts(texts: Mapping[str, str], directory: Path) -> None:
+    """Write texts by name, in folders that are made."""
+    for name, text in texts.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        write_text(directory / name, text)
+
+
+def _changes(fields: dict[str, Any], head: str | None, dtype: str | None) -> dict[str, Any]:
+    """Return the config fields that a conversion sets; class names are PyTorch's in every framework."""
+    changes: dict[str, Any] = {}
+    if head is not None:
+        changes["architectures"] = [f"DistilBert{head}"]
+    elif isinstance(fields.get("architectures"), list):
+        changes["architectures"] = [
+            str(name).removeprefix("TF").removeprefix("Flax") for name in fields["architectures"]
+        ]
+    if dtype is not None:
+        changes["torch_dtype" if "torch_dtype" in fields else "dtype"] = dtype
+    return changes
