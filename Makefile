@@ -6,9 +6,12 @@ endif
 BIN := .venv/bin
 INSTALLED := .venv/installed
 PYTEST_ARGS ?=
+BENCHMARK_ARGS ?=
+FUZZ ?= 50000
+SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format parity docs clean
+.PHONY: help demo test fuzz check format parity conversion-matrix docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -25,6 +28,10 @@ demo: $(INSTALLED)  ## convert one checkpoint to PyTorch, Keras and Flax and com
 test: $(INSTALLED)  ## run all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+fuzz: $(INSTALLED)  ## read 50,000 damaged files of every dialect (FUZZ=… for another count, SEED=… for others)
+	DISTILBERT_FUZZ=$(FUZZ) DISTILBERT_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest conversion/tests/test_fuzz_*.py \
+		--dist=load --verbose $(PYTEST_ARGS)
+
 check: $(INSTALLED)  ## check format, style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -36,6 +43,9 @@ format: $(INSTALLED)  ## format the code and mend what can be mended
 
 parity: $(INSTALLED)  ## print the proof: every golden checkpoint in every framework against transformers' numbers
 	@$(BIN)/python parity_tests/report.py
+
+conversion-matrix: $(INSTALLED)  ## measure every dialect to every other on a full-size model; writes docs/conversion.*
+	$(BIN)/python benchmarks/conversion.py $(BENCHMARK_ARGS)
 
 docs: $(INSTALLED)  ## write the generated pages again
 	$(BIN)/python docs/generate.py

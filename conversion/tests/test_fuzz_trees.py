@@ -1,0 +1,15 @@
+"""Damaged MessagePack files, indices of shards and configs.
+
+An error on purpose or a right result, never a crash, a hang or a bomb. `make fuzz` reads many more.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from fuzzing import assert_survives
+
+
+@pytest.mark.parametrize("dialect", ["flax-msgpack", "index", "config"])
+def test_damaged_files(dialect: str) -> None:
+    assert_survives(dialect)
