@@ -2,7 +2,7 @@
 
 import os
 
-from distilbert_common import OUTPUT_TYPES, DistilBertConfig
+from distilbert_common import OUTPUT_TYPES, DistilBertConfig, DistilBertTokenizer, DistilBertTokenizerFast
 from distilbert_common.frameworks import require
 
 if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
@@ -25,6 +25,8 @@ for output_type in OUTPUT_TYPES:
 
 __all__ = [
     "DistilBertConfig",
+    "DistilBertTokenizer",
+    "DistilBertTokenizerFast",
     "DistillationLoss",
     "TFDistilBertForMaskedLM",
     "TFDistilBertForMultipleChoice",

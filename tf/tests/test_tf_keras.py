@@ -8,10 +8,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_models import array, difference, load, same_weights, unlabelled
+from tf_models import array, difference, load, same_weights, small, unlabelled
 
 import golden
 from distilbert_tf import TFDistilBertModel
+from distilbert_tf.layers import Projector
+from distilbert_tf.modeling import Embeddings, TransformerBlock
 
 
 def composed(model: TFDistilBertModel) -> keras.Model:
@@ -67,6 +69,22 @@ def test_keras_files_need_no_custom_objects(tmp_path: Path, head: str) -> None:
     clone = type(model).from_config(model.get_config())
     assert clone.config == model.config
     assert not same_weights(clone, model)
+
+
+@pytest.mark.parametrize("kind", [Embeddings, TransformerBlock, Projector])
+def test_layers_are_serialised_with_their_config(kind: type[keras.layers.Layer]) -> None:
+    layer = kind(small(sinusoidal_pos_embds=True, pad_token_id=3), dtype="mixed_bfloat16")
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert type(again) is kind
+    assert again.get_config() == layer.get_config()
+
+
+def test_the_parts_of_a_layer_are_serialised() -> None:
+    embeddings = Embeddings(small(sinusoidal_pos_embds=True, pad_token_id=3))
+    for part in (embeddings.word_embeddings, embeddings.position_embeddings, embeddings.LayerNorm):
+        again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(part))
+        assert again.get_config() == part.get_config()
+        assert again.trainable == part.trainable
 
 
 def test_a_compiled_model_is_saved_with_its_optimizer(tmp_path: Path) -> None:
