@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -81,8 +82,11 @@ class LazyTensor:
         array = self.load()
         rows = array.reshape(1) if array.ndim == 0 else array
         step = max(1, CHUNK_BYTES // max(1, self.dtype.itemsize * prod(rows.shape[1:])))
+        mapping = _mapping(rows)
         for start in range(0, len(rows), step):
             yield _contiguous(_convert(rows[start : start + step], self.dtype, self.name)).reshape(-1)
+            if mapping is not None:
+                _let_go(mapping, start * rows.strides[0])
 
     def transposed(self) -> LazyTensor:
         """Return the transposed tensor, a view: transposing twice costs nothing."""
@@ -95,6 +99,22 @@ class LazyTensor:
     def cast(self, dtype: np.dtype[Any]) -> LazyTensor:
         """Return the tensor in another type, converted piece by piece when it is read or written."""
         return replace(self, dtype=dtype)
+
+
+def _mapping(array: Array) -> mmap.mmap | None:
+    """Return the mapped memory that an array in C order shows, or None where it is another one."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    base = base.obj if isinstance(base, memoryview) else base
+    return base if array.flags.c_contiguous and isinstance(base, mmap.mmap) else None
+
+
+def _let_go(mapping: mmap.mmap, nbytes: int) -> None:
+    """Give back the memory of the first bytes of a mapping; it comes back from the file if it is looked at again."""
+    length = nbytes - nbytes % mmap.ALLOCATIONGRANULARITY
+    if length and sys.platform == "linux":
+        mapping.madvise(mmap.MADV_DONTNEED, 0, length)
 
 
 def _contiguous(array: Array) -> Array:

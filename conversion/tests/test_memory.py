@@ -52,3 +52,30 @@ def test_one_tensor_in_memory_at_a_time(tmp_path: Path) -> None:
         assert int(done.stdout) < allowed, (to, form)
         shutil.rmtree(source)
         source = target
+
+
+PIECES = """
+import sys
+from pathlib import Path
+import numpy as np
+from distilbert_conversion.lazy import MappedFile
+
+def kilobytes(field):
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith(field))
+
+tensor = MappedFile(Path(sys.argv[1])).tensor(64, (2**14, 1024), np.dtype(np.float32))
+base = kilobytes("VmRSS")
+total = sum(float(chunk.sum(dtype=np.float64)) for chunk in tensor.chunks())
+print((kilobytes("VmHWM") - base) * 1024, total)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="peak memory is read from Linux' /proc")
+def test_pieces_of_a_mapped_tensor_are_let_go(tmp_path: Path) -> None:
+    """So that two tensors are compared, the source's and the one written, in the memory of neither."""
+    (tmp_path / "file").write_bytes(bytes(64) + np.ones(2**24, np.float32).tobytes())
+    done = subprocess.run([sys.executable, "-c", PIECES, tmp_path / "file"], capture_output=True, text=True, check=True)
+    peak, total = done.stdout.split()
+    assert float(total) == 2**24
+    assert int(peak) < 2**24, "16 MiB, a quarter of the tensor"
