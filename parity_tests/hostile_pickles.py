@@ -41,6 +41,7 @@ INSTRUCTIONS: tuple[Callable[[Random], bytes], ...] = (
     lambda rng: b"P" + rng.choice(TEXTS[:8]).encode() + b"\n",
     lambda rng: b"".join(b"q%c0" % i + b"h%c" % i * 3 + b"\x87" for i in range(40)),
     lambda rng: b")" + b"\x85" * 2000,
+    lambda rng: b"(" * 20_000 + b"t" * rng.choice((1, 20_000)),
     lambda rng: b"r" + struct.pack("<I", rng.choice((2**31, 2**32 - 1))),
     lambda rng: b"j" + struct.pack("<I", rng.choice((0, 5, 2**32 - 1))),
     lambda rng: b"X\xff\xff\xff\x7f",

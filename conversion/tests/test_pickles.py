@@ -21,6 +21,7 @@ from checkpoints import MICRO, MLM, assert_same, read_all
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion import open_checkpoint, save_checkpoint
 from distilbert_conversion.formats import torch_file
+from fuzzing import Watch
 
 BIN = MICRO / "ForMaskedLM" / "pt_bin" / "pytorch_model.bin"
 TWO_FORMS = pytest.mark.parametrize("new", [True, False], ids=["zip", "legacy"])
@@ -173,16 +174,83 @@ INSTRUCTIONS = {
     "no end": b"\x80\x02}",
     "not a pickle": b"\x80\x02\xff\xff\xff",
     "long text": b"\x80\x02X\xff\xff\xff\x7fabc",
+    "long bytes": b"\x80\x05\x8e" + struct.pack("<Q", 2**62) + b"abc.",
+    "long number": b"\x80\x02\x8b" + struct.pack("<i", 2**31 - 1) + b"abc.",
+    "negative length": b"\x80\x02\x8b" + struct.pack("<i", -1) + b"abc.",
+    "large number as key": b"\x80\x02}\x8b" + struct.pack("<i", 2000) + b"\x7f" * 2000 + b"Ns.",
+    "byte array": b"\x80\x05\x96" + struct.pack("<Q", 3) + b"abc.",
+    "buffer": b"\x80\x05\x97.",
+    "read-only buffer": b"\x80\x05\x97\x98.",
+    "new object with keywords": b"\x80\x04\x8c\x08builtins\x8c\x06object\x93)}\x92.",
+    "dotted name": b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x07touch x\x85R.",
+    "getattr of a module": b"\x80\x02cbuiltins\ngetattr\n(cbuiltins\n__import__\n(X\x02\0\0\0ostRX\x06\0\0\0systemtR.",
+    "name through a list": b"\x80\x02]q\x00(cos\nsystem\neh\x00X\x07\0\0\0touch x\x85R.",
+    "call of a call": b"\x80\x02ccollections\nOrderedDict\n)R)R.",
+    "attributes of a tensor's class": b"\x80\x02ctorch\nFloatStorage\n}X\x01\0\0\0aNsb.",
+    "call with a list": b"\x80\x02ccollections\nOrderedDict\n]R.",
+    "call with itself": b"\x80\x02]q\x00h\x00ah\x00h\x00R.",
+    "dict of a number": b"\x80\x02ccollections\nOrderedDict\nK\x01\x85R.",
+    "size of a number": b"\x80\x02ctorch\nSize\nK\x01\x85R.",
+    "tensor of nothing": b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R.",
+    "tensor of texts": b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(X\x01\0\0\0aq\0h\0h\0h\0tR.",
+    "number as persistent id": b"\x80\x02K\x01Q.",
+    "list as persistent id": b"\x80\x02]Q.",
+    "dict as persistent id": b"\x80\x02}Q.",
+    "nothing as persistent id": b"\x80\x02Q.",
+    "name as persistent id": b"\x80\x02cos\nsystem\nQ.",
+    "short persistent id": b"\x80\x02(X\x07\0\0\0storagetQ.",
+    "flag as size": b"\x80\x02(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpu\x88tQ.",
+    "list that holds itself": b"\x80\x02]q\x00h\x00a.",
+    "dict that holds itself": b"\x80\x02}q\x00X\x01\0\0\0ah\x00s.",
+    "nesting without end": b"\x80\x02" + b"(" * 50_000 + b"t" * 50_000 + b".",
+    "key without a value": b"\x80\x02}(X\x01\0\0\0au.",
+    "memory far away": b"\x80\x02Nr\xff\xff\xff\xffj\xff\xff\xff\xff.",
+    "memory of nothing": b"\x80\x04\x94.",
+    "no instructions": b"\x80\x02.",
+    "nothing": b"",
+    "two marks": b"\x80\x02((.",
+    "a later protocol": b"\x80\xff}.",
+    "text that is no text": b"\x80\x02X\x02\0\0\0\xff\xfe.",
+    "number that is none": b"Inone\n.",
+    "many digits": b"L" + b"9" * 10_000 + b"L\n.",
 }
 
 
+@pytest.fixture(scope="module")
+def watch() -> Watch:
+    """Hears of every import through a pickle, every process, and every file opened for writing."""
+    return Watch(Path("nowhere"))
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["zip", "bare"])
 @pytest.mark.parametrize("content", INSTRUCTIONS.values(), ids=INSTRUCTIONS)
-def test_instructions_that_are_not_needed(content: bytes, tmp_path: Path) -> None:
+def test_instructions_that_are_not_needed(
+    new: bool, content: bytes, watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "pytorch_model.bin"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("pytorch_model/data.pkl", content)
+    path.write_bytes(content)
+    if new:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("pytorch_model/data.pkl", content)
+    monkeypatch.chdir(tmp_path)
+    watch.heard = []
     with pytest.raises(CheckpointError, match=r"pytorch_model\.bin"):
         open_checkpoint(path)
+    heard, watch.heard = watch.heard, None
+    assert not heard
+    assert [file.name for file in tmp_path.iterdir()] == ["pytorch_model.bin"]
+
+
+def test_the_watch_hears_what_python_itself_would_run(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proof that the test above could fail: `pickle` runs what `unpickle` refuses."""
+    monkeypatch.chdir(tmp_path)
+    watch.heard = []
+    pickle.loads(INSTRUCTIONS["dotted name"])
+    heard, watch.heard = watch.heard, None
+    assert [event.split("(")[0] for event in heard] == ["pickle.find_class", "os.system"]
+    assert [file.name for file in tmp_path.iterdir()] == ["x"]
 
 
 def rewritten(path: Path, change: Callable[[str, bytes], tuple[str, bytes] | None], **options: Any) -> None:

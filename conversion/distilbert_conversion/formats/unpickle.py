@@ -118,10 +118,10 @@ class _Machine:
 
     def marked(self) -> list[Any]:
         """Take off what lies above the last mark, and the mark."""
-        mark = max(i for i, item in enumerate(self.stack) if item is _MARK)
-        items = self.stack[mark + 1 :]
-        del self.stack[mark:]
-        return items
+        items = []
+        while (item := self.stack.pop()) is not _MARK:
+            items.append(item)
+        return items[::-1]
 
     def refusal(self, what: str) -> CheckpointError:
         """Return the error for a pickle that holds more than tensors."""
