@@ -6,7 +6,9 @@ runs, so that `distilbert convert` imports no framework.
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import PackageNotFoundError, version
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -70,7 +72,10 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; characters that the terminal does not know are escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()
 
 
