@@ -112,7 +112,7 @@ def test_multiple_choice(checkpoints: dict[str, Path]) -> None:
 def test_token_classification(checkpoints: dict[str, Path]) -> None:
     tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForTokenClassification"])
     model = DistilBertForTokenClassification.from_pretrained(checkpoints["ForTokenClassification"])
-    inputs = tokenizer(usage.SENTENCE, add_special_tokens=False, return_tensors="pt")
+    inputs = tokenizer(usage.WISH, add_special_tokens=False, return_tensors="pt")
 
     with torch.no_grad():
         logits = model(**inputs).logits

@@ -5,7 +5,7 @@ load the same files. For sequence classification the head is the demo's own, els
 its answers mean nothing, but they are the same wherever the numbers are.
 
 The usage tests keep to what the documentation of transformers shows. With `transformers` in their import line and
-checkpoints in a dialect that it opens they pass there too, but for the lines that say so.
+checkpoints in a dialect that it opens they pass there too, but for the lines that say "not in transformers".
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from distilbert_cli.tolerances import MATRIX
 from distilbert_conversion import HEADS, expected, open_checkpoint, save_checkpoint
 
 MODEL = Path(__file__).resolve().parents[1] / "demo" / "model"
-SEED, SCALE = 126, 0.2  # the seed gives an answer inside the text, and labels of three kinds
+SEED, SCALE = 126, 0.2  # the seed gives an answer inside the text, and labels of most kinds
 FIELDS: dict[str, dict[str, Any]] = {
     "ForTokenClassification": {"id2label": {0: "O", 1: "B-THING", 2: "I-THING", 3: "B-DEED", 4: "I-DEED"}},
     "ForQuestionAnswering": {"num_labels": 2},
 }
 """Config fields of a head, where they are not the demo's."""
 
-# Of the test set of BANKING77 in demo/data; in one a word is masked.
+# Of the test set of BANKING77 in demo/data; in one a word is masked. Few lengths: so there is less to compile.
 SENTENCE = "Why hasn't my card been delivered?"
 MASKED = "Why hasn't my card been [MASK]?"
 QUESTION, TEXT = "How long does a card delivery take?", "I am still waiting for my card after 1 week.  Is this ok?"
+WISH = "Can I have my card delivered on a specific day?"
 PROMPT, CHOICES = "My card has not arrived yet.", ("still waiting on that card", "How do I track my card?")
 
 # What transformers 4.57.6 answers, in PyTorch.
@@ -39,14 +40,14 @@ WORD = "has"
 INTENT = "card_arrival"
 INTENTS = ["card_arrival", "card_delivery_estimate", "compromised_card", "lost_or_stolen_card"]
 CHOICE = 0
-KINDS = ["B-THING", "B-DEED", "B-DEED", "B-THING", "B-THING", "O", "B-THING", "B-THING", "B-THING"]
+KINDS = ["B-DEED", "I-DEED", "B-DEED", "B-THING", "O", "O", "B-DEED", "I-DEED", "I-DEED", "B-DEED", "I-DEED"]
 ANSWER = "card after 1 week"
 LOSSES = {
     "ForMaskedLM": 7.896320,
     "ForSequenceClassification": 22.729860,
     "several labels": 0.009168,
     "ForMultipleChoice": 0.624954,
-    "ForTokenClassification": 0.411019,
+    "ForTokenClassification": 0.386420,
     "ForQuestionAnswering": 2.624715,
 }
 

@@ -1,0 +1,157 @@
+"""The usage that transformers documents for its TensorFlow classes, with another import line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import usage
+from distilbert_tf import (
+    DistilBertTokenizerFast,
+    TFDistilBertForMaskedLM,
+    TFDistilBertForMultipleChoice,
+    TFDistilBertForQuestionAnswering,
+    TFDistilBertForSequenceClassification,
+    TFDistilBertForTokenClassification,
+    TFDistilBertModel,
+)
+
+CLASSES = {
+    "Model": TFDistilBertModel,
+    "ForMaskedLM": TFDistilBertForMaskedLM,
+    "ForSequenceClassification": TFDistilBertForSequenceClassification,
+    "ForMultipleChoice": TFDistilBertForMultipleChoice,
+    "ForTokenClassification": TFDistilBertForTokenClassification,
+    "ForQuestionAnswering": TFDistilBertForQuestionAnswering,
+}
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return usage.make_checkpoints(tmp_path_factory.mktemp("checkpoints"))
+
+
+def test_model(checkpoints: dict[str, Path]) -> None:
+    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["Model"])
+    model = TFDistilBertModel.from_pretrained(checkpoints["Model"])
+    inputs = tokenizer(usage.SENTENCE, return_tensors="tf")
+
+    outputs = model(inputs)
+    last_hidden_states = outputs.last_hidden_state
+    assert last_hidden_states.shape == (1, len(inputs.input_ids[0]), model.config.dim)
+    assert last_hidden_states[0, 0, :3].numpy().tolist() == pytest.approx(usage.HIDDEN, abs=usage.MATRIX.value)
+    assert outputs[0] is last_hidden_states
+
+
+def test_masked_lm(checkpoints: dict[str, Path]) -> None:
+    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForMaskedLM"])
+    model = TFDistilBertForMaskedLM.from_pretrained(checkpoints["ForMaskedLM"])
+    inputs = tokenizer(usage.MASKED, return_tensors="tf")
+
+    logits = model(**inputs).logits
+    mask_token_index = tf.where((inputs.input_ids == tokenizer.mask_token_id)[0])
+    selected_logits = tf.gather_nd(logits[0], indices=mask_token_index)
+    predicted_token_id = tf.math.argmax(selected_logits, axis=-1)
+    assert tokenizer.decode(predicted_token_id) == usage.WORD
+
+    labels = tokenizer(usage.SENTENCE, return_tensors="tf")["input_ids"]
+    labels = tf.where(inputs.input_ids == tokenizer.mask_token_id, labels, -100)
+    usage.assert_loss(tf.math.reduce_mean(model(**inputs, labels=labels).loss), "ForMaskedLM")
+
+
+def test_sequence_classification(checkpoints: dict[str, Path]) -> None:
+    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForSequenceClassification"])
+    model = TFDistilBertForSequenceClassification.from_pretrained(checkpoints["ForSequenceClassification"])
+    inputs = tokenizer(usage.SENTENCE, return_tensors="tf")
+
+    logits = model(**inputs).logits
+    predicted_class_id = int(tf.math.argmax(logits, axis=-1)[0])
+    assert model.config.id2label[predicted_class_id] == usage.INTENT
+
+    num_labels = len(model.config.id2label)
+    model = TFDistilBertForSequenceClassification.from_pretrained(
+        checkpoints["ForSequenceClassification"], num_labels=num_labels
+    )
+    labels = tf.constant(1)
+    usage.assert_loss(tf.math.reduce_mean(model(**inputs, labels=labels).loss), "ForSequenceClassification")
+
+
+def test_several_labels(checkpoints: dict[str, Path]) -> None:
+    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForSequenceClassification"])
+    model = TFDistilBertForSequenceClassification.from_pretrained(
+        checkpoints["ForSequenceClassification"], problem_type="multi_label_classification"
+    )
+    inputs = tokenizer(usage.SENTENCE, return_tensors="tf")
+
+    logits = model(**inputs).logits
+    predicted_class_ids = tf.where(tf.math.sigmoid(logits)[0] > 0.5)[:, 0]
+    assert [model.config.id2label[i] for i in predicted_class_ids.numpy().tolist()] == usage.INTENTS
+
+    labels = tf.reduce_sum(tf.one_hot(predicted_class_ids, model.config.num_labels), axis=0, keepdims=True)
+    usage.assert_loss(tf.math.reduce_mean(model(**inputs, labels=labels).loss), "several labels")  # not in transformers
+
+
+def test_multiple_choice(checkpoints: dict[str, Path]) -> None:
+    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForMultipleChoice"])
+    model = TFDistilBertForMultipleChoice.from_pretrained(checkpoints["ForMultipleChoice"])
+    encoding = tokenizer([usage.PROMPT, usage.PROMPT], list(usage.CHOICES), return_tensors="tf", padding=True)
+
+    labels = tf.constant([0])  # the first choice
+    inputs = {k: tf.expand_dims(v, 0) for k, v in encoding.items()}
+    outputs = model(inputs)
+    assert outputs.logits.shape == (1, 2)
+    assert int(tf.math.argmax(outputs.logits, axis=-1)[0]) == usage.CHOICE
+    usage.assert_loss(tf.math.reduce_mean(model(inputs, labels=labels).loss), "ForMultipleChoice")
+
+
+def test_token_classification(checkpoints: dict[str, Path]) -> None:
+    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForTokenClassification"])
+    model = TFDistilBertForTokenClassification.from_pretrained(checkpoints["ForTokenClassification"])
+    inputs = tokenizer(usage.WISH, add_special_tokens=False, return_tensors="tf")
+
+    logits = model(**inputs).logits
+    predicted_token_class_ids = tf.math.argmax(logits, axis=-1)
+    assert [model.config.id2label[t] for t in predicted_token_class_ids[0].numpy().tolist()] == usage.KINDS
+
+    labels = predicted_token_class_ids
+    usage.assert_loss(tf.math.reduce_mean(model(**inputs, labels=labels).loss), "ForTokenClassification")
+
+
+def test_question_answering(checkpoints: dict[str, Path]) -> None:
+    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForQuestionAnswering"])
+    model = TFDistilBertForQuestionAnswering.from_pretrained(checkpoints["ForQuestionAnswering"])
+    inputs = tokenizer(usage.QUESTION, usage.TEXT, return_tensors="tf")
+
+    outputs = model(**inputs)
+    answer_start_index = int(tf.math.argmax(outputs.start_logits, axis=-1)[0])
+    answer_end_index = int(tf.math.argmax(outputs.end_logits, axis=-1)[0])
+    predict_answer_tokens = inputs.input_ids[0, answer_start_index : answer_end_index + 1]
+    assert tokenizer.decode(predict_answer_tokens, skip_special_tokens=True) == usage.ANSWER
+
+    target_start_index = tf.constant([inputs.char_to_token(usage.TEXT.index("1 week"), sequence_index=1)])
+    target_end_index = target_start_index + 1
+    outputs = model(**inputs, start_positions=target_start_index, end_positions=target_end_index)
+    usage.assert_loss(tf.math.reduce_mean(outputs.loss), "ForQuestionAnswering")
+
+
+@pytest.mark.parametrize("head", CLASSES)
+def test_saved_and_loaded(head: str, checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints[head])
+    model = CLASSES[head].from_pretrained(checkpoints[head])
+    tokenizer.save_pretrained(tmp_path)
+    model.save_pretrained(tmp_path)
+    assert (tmp_path / "tf_model.h5").is_file()
+
+    again = CLASSES[head].from_pretrained(tmp_path)
+    assert again.config.id2label == model.config.id2label
+    first = tokenizer([usage.SENTENCE, usage.TEXT], return_tensors="tf", padding=True)
+    second = DistilBertTokenizerFast.from_pretrained(tmp_path)(
+        [usage.SENTENCE, usage.TEXT], return_tensors="tf", padding=True
+    )
+    if head == "ForMultipleChoice":
+        first, second = ({k: tf.expand_dims(v, 0) for k, v in inputs.items()} for inputs in (first, second))
+    for one, other in zip(model(**first).to_tuple(), again(**second).to_tuple(), strict=True):
+        np.testing.assert_array_equal(one, other)
