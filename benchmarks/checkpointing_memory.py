@@ -28,7 +28,14 @@ import numpy as np
 from distilbert_common import DistilBertConfig
 
 BATCH, SEQ = 16, 256
-SIZES = {"n_layers": 6, "dim": 256, "n_heads": 4, "hidden_dim": 1024, "vocab_size": 2000, "max_position_embeddings": SEQ}
+SIZES = {
+    "n_layers": 6,
+    "dim": 256,
+    "n_heads": 4,
+    "hidden_dim": 1024,
+    "vocab_size": 2000,
+    "max_position_embeddings": SEQ,
+}
 SMALL = (1, 8)
 TOLERANCE = 1e-5  # relative to the largest entry: a step computed twice, in float32
 
@@ -148,7 +155,9 @@ def difference(one: Path, other: Path) -> float:
 def main() -> int:
     """Measure all, print a table; return 1 where gradients differ or nothing is saved."""
     print(f"One training step, {BATCH} x {SEQ} tokens, {SIZES['n_layers']} layers of width {SIZES['dim']}, float32\n")
-    print("| framework | figure | without | with | saved | gradients differ by |\n| --- | --- | --- | --- | --- | --- |")
+    print(
+        "| framework | figure | without | with | saved | gradients differ by |\n| --- | --- | --- | --- | --- | --- |"
+    )
     good = True
     for framework in STEPS:
         with tempfile.TemporaryDirectory() as directory:
@@ -158,7 +167,9 @@ def main() -> int:
             apart = difference(*paths)
         for figure in off:
             saved = 1 - on[figure] / off[figure]
-            print(f"| {framework} | {figure} | {off[figure]:.0f} MB | {on[figure]:.0f} MB | {saved:.0%} | {apart:.0e} |")
+            print(
+                f"| {framework} | {figure} | {off[figure]:.0f} MB | {on[figure]:.0f} MB | {saved:.0%} | {apart:.0e} |"
+            )
             good &= saved > 0 and apart <= TOLERANCE
     return 0 if good else 1
 
