@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import collections
+import encodings.cp437  # noqa: F401  zipfile imports it on first need, which the watch would hear
 import os
 import pickle
 import struct
