@@ -8,10 +8,11 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from random import Random
 
 from checkpoints import MICRO
-from distilbert_conversion import open_checkpoint, save_checkpoint
+from distilbert_conversion import convert
 from hostile_hdf5 import hostile_hdf5
 from hostile_pickles import hostile_pickles, hostile_zip
 from hostile_trees import hostile_json, hostile_msgpack, hostile_safetensors
@@ -43,13 +44,12 @@ def _legacy() -> dict[str, bytes]:
     return {**files, "pytorch_model.bin": target.getvalue()}
 
 
-def _keras() -> dict[str, bytes]:
-    """Return the golden checkpoint in Keras' format, which is ours to write."""
-    with tempfile.TemporaryDirectory() as folder, open_checkpoint(_FOLDER / "pt") as checkpoint:
-        (path,) = save_checkpoint(
-            folder, checkpoint.tensors, checkpoint.config(), "ForMaskedLM", dialect="keras", dtype="float16"
-        )
-        return {path.name: path.read_bytes(), "config.json": _read("pt")["config.json"]}
+def _converted(**options: str) -> dict[str, bytes]:
+    """Return the golden checkpoint in a format that no golden folder has; ours to write."""
+    with tempfile.TemporaryDirectory() as folder:
+        convert(_FOLDER / "pt", f"{folder}/out", **options)  # type: ignore[arg-type]
+        files = sorted(path for path in Path(folder, "out").rglob("*") if path.is_file())
+        return {str(path.relative_to(f"{folder}/out")): path.read_bytes() for path in files}
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Sample:
 
     make: Callable[[], dict[str, bytes]]
     kind: str
-    ending: str
+    ending: str | tuple[str, ...]
 
 
 SAMPLES: dict[str, Sample] = {
@@ -76,7 +76,9 @@ SAMPLES: dict[str, Sample] = {
     "pt-bin": Sample(lambda: _read("pt_bin"), "zip", ".bin"),
     "pt-bin-legacy": Sample(_legacy, "pickles", ".bin"),
     "tf-h5": Sample(lambda: _read("tf_h5"), "hdf5", ".h5"),
-    "keras": Sample(_keras, "hdf5", ".h5"),
+    "keras": Sample(lambda: _converted(to="tf", format="keras", dtype="float16"), "hdf5", ".h5"),
+    "keras-hub": Sample(lambda: _converted(to="tf", format="keras-hub"), "json", ".json"),
+    "orbax": Sample(lambda: _converted(to="flax", format="orbax"), "json", ("_METADATA", ".zarray")),
     "flax-msgpack": Sample(lambda: _read("flax_msgpack"), "msgpack", ".msgpack"),
     "config": Sample(lambda: _read("pt"), "json", "config.json"),
 }
@@ -125,7 +127,8 @@ class Damage:
             name, length = self.cuts[number]
             return name, self.good[name][:length]
         rng = Random(f"{self.seed}/{self.dialect}/{number}")
-        name = rng.choice(list(self.places))
+        largest = max(self.places, key=lambda name: len(self.good[name]))
+        name = rng.choice((largest, rng.choice(list(self.places))))
         content, kind = self.good[name], rng.random()
         with warnings.catch_warnings(action="ignore"):  # zipfile warns of a name that is there twice
             if kind < 0.5:

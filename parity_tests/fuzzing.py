@@ -9,6 +9,7 @@ a line.
 from __future__ import annotations
 
 import codecs
+import importlib
 import json
 import os
 import resource
@@ -91,6 +92,7 @@ class Place:
         self.source.mkdir()
         self.out.parent.mkdir()
         for name, content in good.items():
+            (self.source / name).parent.mkdir(exist_ok=True)
             (self.source / name).write_bytes(content)
 
 
@@ -163,7 +165,9 @@ def run(damage: Damage, first: int, last: int, root: Path) -> Iterator[dict[str,
     for to in FORMATS:
         _examine_conversion(place, to)
     for encoding in ("cp437", "raw_unicode_escape"):
-        codecs.lookup(encoding)  # now all modules are imported
+        codecs.lookup(encoding)
+    for module in ("asyncio", "tensorstore") if damage.dialect == "orbax" else ():
+        importlib.import_module(module)  # now everything is imported
     os.fsync = lambda _: None  # type: ignore[assignment]  # nothing here need outlast a power cut
     warnings.simplefilter("error")
     limit_memory()
@@ -221,7 +225,9 @@ def fuzz(dialect: str, count: int, seed: int, first: int = 0) -> Result:
             number = int(at.read_bytes()) if at.is_file() and at.stat().st_size else first
         result.opened += sum(line.get("opened", 0) for line in lines)
         faults = [(line["number"], line["fault"]) for line in lines if "fault" in line]
-        if done.returncode:
+        if done.returncode == -signal.SIGTERM:  # somebody stopped it, no file can
+            number -= 1
+        elif done.returncode:
             faults.append((number, f"the process ended with {done.returncode}: {done.stderr[-3000:]}"))
         again = f"python parity_tests/fuzzing.py {dialect} {seed} {count}"
         result.failures += [f"{fault}\nto see it again: {again} {at} {at + 1}" for at, fault in faults]

@@ -1,4 +1,4 @@
-"""Damaged MessagePack files, indices of shards and configs.
+"""Damaged MessagePack files, indices of shards, configs, and what describes KerasHub's and Orbax' folders.
 
 An error on purpose or a right result, never a crash, a hang or a bomb. `make fuzz` reads many more.
 """
@@ -10,6 +10,6 @@ import pytest
 from fuzzing import assert_survives
 
 
-@pytest.mark.parametrize("dialect", ["flax-msgpack", "index", "config"])
+@pytest.mark.parametrize("dialect", ["flax-msgpack", "index", "config", "keras-hub", "orbax"])
 def test_damaged_files(dialect: str) -> None:
     assert_survives(dialect)

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import torch
 
+from checkpoints import MLM
 from distilbert_common.errors import CheckpointError
-from distilbert_conversion import open_checkpoint
+from distilbert_conversion import convert, open_checkpoint
 
 FAR_MORE = r"tells of tensors of \d+; expected at most 16 times the file"
 NO_ARRAY = "a tensor that no array can hold"
@@ -181,6 +182,41 @@ class TestHdf5:
             file["classifier/nowhere"] = h5py.SoftLink("/nowhere")
         with open_checkpoint(path) as checkpoint:
             assert list(checkpoint.stored) == [NAME]
+
+
+class TestOrbax:
+    """Orbax' list of arrays names folders beside it."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        convert(MLM, tmp_path / "orbax", to="flax", format="orbax")
+        return tmp_path / "orbax"
+
+    def changed(self, path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+        facts = json.loads(path.read_text())
+        change(facts)
+        path.write_text(json.dumps(facts))
+
+    @pytest.mark.parametrize("key", ["x" * 300, "\u00e9" * 200, "..", "a/b", "a\\b", "a\0b", ""])
+    def test_names_that_are_no_folders(self, key: str, folder: Path) -> None:
+        def rename(facts: dict[str, Any]) -> None:
+            next(iter(facts["tree_metadata"].values()))["key_metadata"] = [{"key": key, "key_type": 2}]
+
+        self.changed(folder / "_METADATA", rename)
+        refused(folder / "_METADATA", "expected plain names")
+
+    def test_a_name_twice(self, folder: Path) -> None:
+        def double(facts: dict[str, Any]) -> None:
+            facts["tree_metadata"]["again"] = next(iter(facts["tree_metadata"].values()))
+
+        self.changed(folder / "_METADATA", double)
+        refused(folder / "_METADATA", "twice")
+
+    def test_pieces_larger_than_the_array(self, folder: Path) -> None:
+        """Such a piece would be made in memory to take a few numbers from it."""
+        place = "distilbert.embeddings.LayerNorm.bias/.zarray"
+        self.changed(folder / place, lambda fields: fields.update(chunks=[2**36]))
+        refused(folder / "_METADATA", "stored in pieces larger than itself")
 
 
 def test_a_folder_and_other_things_under_the_names_of_weights(tmp_path: Path) -> None:

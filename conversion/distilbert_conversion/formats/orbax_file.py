@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from distilbert_common.files import read_json
 from distilbert_conversion.dialects import Dialect
 from distilbert_conversion.lazy import KNOWN_DTYPES, Array, LazyTensor, MappedFile, bytes_of
 
+_MAX_NAME = 255  # bytes that the usual file systems allow
+_SPARE = 2**20  # bytes; a small array's only piece may be larger than itself
 _KEY_OF_DICT = 2  # Orbax' number for a key of a dict
 _CODES = {name: name if name == "bfloat16" else dtype.str for name, dtype in KNOWN_DTYPES.items()}
 
@@ -39,11 +42,13 @@ def read(path: Path) -> dict[str, LazyTensor]:
     tree = facts.get("tree_metadata")
     if not isinstance(tree, dict):
         raise CheckpointError(f"{path} is not Orbax' list of arrays; it has no 'tree_metadata'")
-    tensors = {}
+    tensors: dict[str, LazyTensor] = {}
     for entry in tree.values():
         keys = _keys(entry, path)
-        named = keys[:-1] if keys[-1] == "value" else keys
-        tensors["/".join(named)] = _mapped(path.parent / ".".join(keys), facts) or _stored(path, ".".join(keys), facts)
+        name = "/".join(keys[:-1] if keys[-1] == "value" else keys)
+        if name in tensors:
+            raise CheckpointError(f"{path} has {name!r} twice; get it again")
+        tensors[name] = _mapped(path.parent / ".".join(keys), facts) or _stored(path, ".".join(keys), facts)
     return tensors
 
 
@@ -53,7 +58,8 @@ def _keys(entry: Any, path: Path) -> list[str]:
         keys = [str(part["key"]) for part in entry["key_metadata"]]
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{path} has an entry without the keys that lead to its array; get it again") from error
-    if not keys or any(not key or key.startswith(".") or {"/", "\\", "\0"} & set(key) for key in keys):
+    odd = any(not key or key.startswith(".") or {"/", "\\", "\0"} & set(key) for key in keys)
+    if not keys or odd or len(".".join(keys).encode()) > _MAX_NAME:
         raise CheckpointError(f"{path} has an array under {keys}; expected plain names")
     return keys
 
@@ -97,6 +103,10 @@ def _stored(path: Path, name: str, facts: Mapping[str, Any]) -> LazyTensor:
         array = tensorstore.open(spec, open=True, read=True).result()
     except (ValueError, OSError) as error:
         raise CheckpointError(f"{path}: {name!r} cannot be opened ({_short(error)}); get it again") from error
+    dtype: np.dtype[Any] = np.dtype(array.dtype.numpy_dtype)
+    shape, piece = tuple(array.shape), array.chunk_layout.read_chunk.shape or ()
+    if prod(size or 1 for size in piece) * dtype.itemsize > prod(shape) * dtype.itemsize + _SPARE:
+        raise CheckpointError(f"{path}: {name!r} is stored in pieces larger than itself; get it again")
 
     def load() -> Array:
         try:
@@ -105,8 +115,7 @@ def _stored(path: Path, name: str, facts: Mapping[str, Any]) -> LazyTensor:
             raise CheckpointError(f"{path}: {name!r} cannot be read ({_short(error)}); get it again") from error
         return values
 
-    dtype: np.dtype[Any] = np.dtype(array.dtype.numpy_dtype)
-    return LazyTensor(tuple(array.shape), dtype, load)
+    return LazyTensor(shape, dtype, load)
 
 
 def _short(error: Exception) -> str:
