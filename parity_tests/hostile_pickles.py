@@ -94,7 +94,8 @@ def hostile_pickles(rng: Random, content: bytes) -> bytes:
 
 
 def _changed_pickle(rng: Random, entries: Entries) -> None:
-    at = next(i for i, (name, _) in enumerate(entries) if name.endswith("data.pkl"))
+    pickles = [i for i, (name, _) in enumerate(entries) if name.endswith("data.pkl")]
+    at = pickles[0] if pickles else 0  # it may have been renamed or taken out before
     entries[at] = (entries[at][0], hostile_pickle(rng, entries[at][1]))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import mmap
 import pickletools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,8 +77,9 @@ def unpickle(file: Readable, path: Path) -> Any:
         CheckpointError: The pickle is damaged, or needs more than a dict of tensors does.
     """
     try:
-        return _Machine(path).run(file)
-    except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
+        with warnings.catch_warnings(action="error"):  # pickletools warns of escapes that no pickler writes
+            return _Machine(path).run(file)
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError, Warning) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path} is not a whole PyTorch file ({error}); get it again") from error
