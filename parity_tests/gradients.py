@@ -23,28 +23,28 @@ its scores move together. A key bias moves all scores of one query; an output bi
 does the last bias before a linear output. `{last}` is the last layer."""
 
 
-def pt_gradients(model: Any, inputs: Arrays) -> Arrays:
+def pt_gradients(model: Any, inputs: Arrays, **flags: Any) -> Arrays:
     """Return the gradients of a PyTorch model."""
     import torch
 
     model.zero_grad()
-    model(**{name: torch.from_numpy(array) for name, array in inputs.items()}).loss.backward()
+    model(**{name: torch.from_numpy(array) for name, array in inputs.items()}, **flags).loss.backward()
     return {name: p.grad.numpy() for name, p in model.named_parameters() if p.grad is not None}
 
 
-def tf_gradients(model: Any, inputs: Arrays) -> Arrays:
+def tf_gradients(model: Any, inputs: Arrays, **flags: Any) -> Arrays:
     """Return the gradients of a Keras model on TensorFlow."""
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
-        loss = model(inputs, training=False).loss
+        loss = model(inputs, training=False, **flags).loss
     variables = {bare: v for bare, v in model.named_variables() if v.trainable}
     gradients = tape.gradient(loss, [v.value for v in variables.values()])
     dense = [tf.convert_to_tensor(g).numpy() for g in gradients]
     return _canonical(dict(zip(variables, dense, strict=True)), model.head)
 
 
-def flax_gradients(model: Any, inputs: Arrays) -> Arrays:
+def flax_gradients(model: Any, inputs: Arrays, **flags: Any) -> Arrays:
     """Return the gradients of a Flax model with respect to `params=`."""
     import jax
     from flax.traverse_util import flatten_dict
@@ -52,7 +52,7 @@ def flax_gradients(model: Any, inputs: Arrays) -> Arrays:
     from distilbert_conversion import DIALECTS
 
     bare_name = DIALECTS["flax-msgpack"].bare_name
-    gradients = jax.grad(lambda params: model(**inputs, params=params).loss)(model.params)
+    gradients = jax.grad(lambda params: model(**inputs, **flags, params=params).loss)(model.params)
     flat = flatten_dict(gradients, sep="/")
     return _canonical({bare_name(path): np.asarray(g) for path, g in flat.items()}, model.head)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from distilbert_cli.frameworks import Arrays, Framework
+from distilbert_cli.frameworks import Arrays, Framework, at_real_tokens
 from distilbert_cli.tolerances import FRAMEWORKS as TOLERANCES
 from distilbert_cli.tolerances import Tolerance
 from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
@@ -106,9 +106,13 @@ def make_inputs(source: str | Path, head: str, config: DistilBertConfig, texts: 
 
 
 def run(framework: Framework, source: str | Path, head: str, inputs: Arrays, device: str, dtype: str | None) -> Arrays:
-    """Return every output of the checkpoint in one framework: from the default path, attentions from the eager one."""
+    """Return every output of the checkpoint in one framework: from the default path, attentions from the eager one.
+
+    Hidden states and logits of padding are 0: the default path need not compute them.
+    """
     model = framework.load(source, head, **({} if dtype is None else {"dtype": dtype}))
     outputs = framework.run(model, inputs, device, {"output_hidden_states": True})
+    outputs = at_real_tokens(outputs, head, inputs["attention_mask"])
     eager = framework.run(model, inputs, device, {"output_attentions": True})
     return outputs | {name: array for name, array in eager.items() if name.startswith("attentions/")}
 

@@ -31,6 +31,26 @@ def flatten(output: Mapping[str, Any], to_array: Callable[[Any], Any]) -> Arrays
     return arrays
 
 
+PER_TOKEN = ("last_hidden_state", "hidden_states", "start_logits", "end_logits")
+"""The outputs with one value for each token in every head; of some heads the logits too."""
+
+
+def at_real_tokens(arrays: Arrays, head: str, attention_mask: np.ndarray[Any, Any]) -> Arrays:
+    """Return outputs with 0 at padding, which the default path leaves out where that pays, and nothing depends on.
+
+    Args:
+        arrays: What a model gave.
+        head: Which model, as "ForMaskedLM".
+        attention_mask: (batch, seq), or (batch, choices, seq).
+    """
+    real = attention_mask.reshape(-1, attention_mask.shape[-1]) != 0  # (batch or batch * choices, seq)
+    names = PER_TOKEN + (("logits",) if head in ("ForMaskedLM", "ForTokenClassification") else ())
+    return {
+        name: array * real.reshape(real.shape + (1,) * (array.ndim - 2)) if name.split("/")[0] in names else array
+        for name, array in arrays.items()
+    }
+
+
 def _run_pt(model: Any, inputs: Arrays, device: str, flags: dict[str, Any]) -> Arrays:
     import torch
 

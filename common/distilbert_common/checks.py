@@ -24,6 +24,60 @@ def check_one_input(input_ids: object | None, inputs_embeds: object | None) -> N
         raise InputError(f"{given} of input_ids and inputs_embeds were given; give exactly one of them")
 
 
+def check_one_mask(attention_mask: object | None, segment_ids: object | None) -> None:
+    """Require at most one of mask and segment ids.
+
+    Raises:
+        InputError: Both were given.
+    """
+    if attention_mask is not None and segment_ids is not None:
+        raise InputError(
+            "attention_mask and segment_ids were both given; give segment_ids alone, with 0 where there is padding"
+        )
+
+
+def check_num_segments(num_segments: int | None) -> int:
+    """Require a known number of segments and return it.
+
+    Raises:
+        InputError: It is None, as nothing shows it, or not a whole number of at least 0.
+    """
+    if not isinstance(num_segments, int) or num_segments < 0:
+        raise InputError(
+            f"num_segments is {num_segments!r}; give the most sequences in a row, as `pack(...).num_segments`: "
+            "compiled code cannot read it off segment_ids"
+        )
+    return num_segments
+
+
+def check_no_segments(segment_ids: object | None) -> None:
+    """Require that multiple choice is given one choice to a row.
+
+    Raises:
+        InputError: Segment ids were given.
+    """
+    if segment_ids is not None:
+        raise InputError(
+            "segment_ids were given to a multiple-choice model, which scores one choice in each row; give rows of one "
+            "choice with attention_mask, or pack them for the bare model"
+        )
+
+
+def check_return_logits(return_logits: bool | None, labels: object | None) -> bool:
+    """Return whether logits are wanted: True unless `return_logits` says no.
+
+    Raises:
+        InputError: Neither logits nor a loss would be computed.
+    """
+    if return_logits is None or return_logits:
+        return True
+    if labels is None:
+        raise InputError(
+            "return_logits is False and labels are not given, which leaves nothing to compute; give labels"
+        )
+    return False
+
+
 def check_length(seq: int, max_position_embeddings: int) -> None:
     """Require that the input fits the position table.
 

@@ -19,11 +19,20 @@ from distilbert_common import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
-from distilbert_common.checks import check_choices, check_one_input, check_two_labels
+from distilbert_common.checks import (
+    check_choices,
+    check_no_segments,
+    check_one_input,
+    check_return_logits,
+    check_two_labels,
+)
 from distilbert_pt import losses
 from distilbert_pt.activations import ACTIVATIONS
+from distilbert_pt.masked_lm_loss import labelled, masked_lm_loss
 from distilbert_pt.modeling import LAYER_NORM_EPS, DistilBertModel
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
+from distilbert_pt.segments import belongs, count_segments, first_tokens
+from distilbert_pt.unpadding import sees_padding
 
 
 class MoreInputs(TypedDict, total=False):
@@ -31,12 +40,20 @@ class MoreInputs(TypedDict, total=False):
 
     position_ids: Tensor | None
     token_type_ids: Tensor | None
+    segment_ids: Tensor | None
+    unpad: bool | None
+
+
+def keep_padding(more: MoreInputs, seen: bool) -> MoreInputs:
+    """Return the inputs so that padding is computed where the head's output depends on it, unless the caller chose."""
+    return {**more, "unpad": False} if seen and more.get("unpad") is None else more
 
 
 class DistilBertForMaskedLM(DistilBertPreTrainedModel):
     """DistilBERT that predicts the token at each position.
 
-    `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts.
+    `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts. `return_logits=False` gives the loss
+    alone, the same one, and projects labelled positions only, some at a time: less work and far less memory.
     """
 
     head = "ForMaskedLM"
@@ -60,23 +77,36 @@ class DistilBertForMaskedLM(DistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        *,
+        return_logits: bool | None = None,
         **more: Unpack[MoreInputs],
     ) -> MaskedLMOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
+        with_logits = check_return_logits(return_logits, labels)
+        more = keep_padding(more, labels is not None and sees_padding(attention_mask, labels))
         encoded = self.distilbert(
             input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
-        x = self.activation(self.vocab_transform(encoded.last_hidden_state))  # (batch, seq, dim)
-        logits = self.vocab_projector(self.vocab_layer_norm(x))  # (batch, seq, vocab)
-        loss = None if labels is None else losses.cross_entropy(logits, labels)
+        if with_logits:
+            logits = self.vocab_projector(self.transformed(encoded.last_hidden_state))  # (batch, seq, vocab)
+            loss = None if labels is None else losses.cross_entropy(logits, labels)
+        else:
+            places = labelled(labels)  # (tokens,)
+            x = encoded.last_hidden_state.flatten(0, 1)[places]  # (tokens, dim)
+            logits, loss = None, masked_lm_loss(self.transformed(x), self.vocab_projector, labels.flatten()[places])
         return self.output(MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions), return_dict)
+
+    def transformed(self, x: Tensor) -> Tensor:
+        """Return what is projected: (…, dim) -> (…, dim)."""
+        return self.vocab_layer_norm(self.activation(self.vocab_transform(x)))
 
 
 class DistilBertForSequenceClassification(DistilBertPreTrainedModel):
     """DistilBERT that classifies or scores the whole input, from its first token.
 
     `labels`: (batch,) class ids, (batch,) or (batch, num_labels) numbers for regression, or (batch, num_labels)
-    zeros and ones for several labels; see `losses.sequence_classification_loss`.
+    zeros and ones for several labels; see `losses.sequence_classification_loss`. With `segment_ids`, logits are (batch,
+    num_segments, num_labels) and labels have that axis too.
     """
 
     head = "ForSequenceClassification"
@@ -99,15 +129,24 @@ class DistilBertForSequenceClassification(DistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        *,
+        num_segments: int | None = None,
         **more: Unpack[MoreInputs],
     ) -> SequenceClassifierOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
+        more = keep_padding(more, sees_padding(attention_mask))
         encoded = self.distilbert(
             input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
-        first = encoded.last_hidden_state[:, 0]  # (batch, dim)
-        logits = self.classifier(self.dropout(F.relu(self.pre_classifier(first))))  # (batch, num_labels)
-        loss = None if labels is None else losses.sequence_classification_loss(logits, labels, self.config)
+        segment_ids, real = more.get("segment_ids"), None
+        if segment_ids is None:
+            first = encoded.last_hidden_state[:, 0]  # (batch, dim)
+        else:
+            num_segments = count_segments(segment_ids, labels, num_segments)
+            first = first_tokens(encoded.last_hidden_state, segment_ids, num_segments)  # (batch, num_segments, dim)
+            real = belongs(segment_ids, num_segments).any(dim=-1)  # (batch, num_segments)
+        logits = self.classifier(self.dropout(F.relu(self.pre_classifier(first))))  # (batch, …, num_labels)
+        loss = None if labels is None else losses.sequence_classification_loss(logits, labels, self.config, real)
         output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self.output(output, return_dict)
 
@@ -143,6 +182,8 @@ class DistilBertForMultipleChoice(DistilBertPreTrainedModel):
     ) -> MultipleChoiceModelOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
         check_one_input(input_ids, inputs_embeds)
+        check_no_segments(more.get("segment_ids"))
+        more = keep_padding(more, sees_padding(attention_mask))
         choices = check_choices(inputs_embeds.shape, 4) if input_ids is None else check_choices(input_ids.shape, 3)
 
         def flat(x: Tensor | None) -> Tensor | None:
@@ -156,7 +197,7 @@ class DistilBertForMultipleChoice(DistilBertPreTrainedModel):
             output_attentions,
             output_hidden_states,
             True,
-            **{name: flat(value) for name, value in more.items()},
+            **{name: flat(value) if isinstance(value, Tensor) else value for name, value in more.items()},
         )
         first = encoded.last_hidden_state[:, 0]  # (batch * choices, dim)
         scores = self.classifier(self.dropout(F.relu(self.pre_classifier(first))))  # (batch * choices, 1)
@@ -194,6 +235,7 @@ class DistilBertForTokenClassification(DistilBertPreTrainedModel):
         **more: Unpack[MoreInputs],
     ) -> TokenClassifierOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
+        more = keep_padding(more, labels is not None and sees_padding(attention_mask, labels))
         encoded = self.distilbert(
             input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
@@ -206,7 +248,9 @@ class DistilBertForTokenClassification(DistilBertPreTrainedModel):
 class DistilBertForQuestionAnswering(DistilBertPreTrainedModel):
     """DistilBERT that marks the answer to a question in a text.
 
-    `start_positions` and `end_positions` (batch,): first and last token of the answer; both or neither.
+    `start_positions` and `end_positions` (batch,): first and last token of the answer; both or neither. With
+    `segment_ids` they are (batch, num_segments), counted from the first token of each segment. Padding takes part in
+    the loss, as in transformers, so that it is not left out where positions are given, unless `unpad=True` says so.
     """
 
     head = "ForQuestionAnswering"
@@ -233,13 +277,17 @@ class DistilBertForQuestionAnswering(DistilBertPreTrainedModel):
         **more: Unpack[MoreInputs],
     ) -> QuestionAnsweringModelOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where positions are given; see the class and `DistilBertModel.forward`."""
+        with_loss, segment_ids = start_positions is not None and end_positions is not None, more.get("segment_ids")
+        more = keep_padding(more, with_loss and segment_ids is None)
         encoded = self.distilbert(
             input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         logits = self.qa_outputs(self.dropout(encoded.last_hidden_state))  # (batch, seq, 2)
         start_logits, end_logits = logits.unbind(-1)  # (batch, seq) each
-        loss = None
-        if start_positions is not None and end_positions is not None:
-            loss = losses.question_answering_loss(start_logits, end_logits, start_positions, end_positions)
+        loss, task = None, (start_logits, end_logits, start_positions, end_positions)
+        if with_loss and segment_ids is None:
+            loss = losses.question_answering_loss(*task)
+        elif with_loss:
+            loss = losses.packed_question_answering_loss(*task, segment_ids)
         output = QuestionAnsweringModelOutput(loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions)
         return self.output(output, return_dict)

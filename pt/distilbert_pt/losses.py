@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from distilbert_common import DistilBertConfig
+from distilbert_pt.segments import belongs
 
 IGNORED = -100
 """The label that counts for nothing."""
@@ -30,35 +31,52 @@ def cross_entropy(logits: Tensor, labels: Tensor, ignored: int = IGNORED) -> Ten
     return total / (labels != ignored).sum().clamp(min=1)
 
 
-def mean_squared_error(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean of squared differences; (batch, 1) logits meet (batch,) labels."""
-    return F.mse_loss(logits.float().reshape(labels.shape), labels.float())
+def mean_squared_error(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Tensor:
+    """Mean of squared differences, where `real`; (batch, 1) logits meet (batch,) labels."""
+    if real is None:
+        return F.mse_loss(logits.float().reshape(labels.shape), labels.float())
+    return mean_of_real(F.mse_loss(logits.float().reshape(labels.shape), labels.float(), reduction="none"), real)
 
 
-def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean binary cross-entropy of logits (batch, num_labels) with 0/1 labels of the same shape and any dtype."""
-    return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
+def binary_cross_entropy(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Tensor:
+    """Mean binary cross-entropy, where `real`, of logits (…, num_labels) with 0/1 labels of their shape, any dtype."""
+    if real is None:
+        return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
+    return mean_of_real(F.binary_cross_entropy_with_logits(logits.float(), labels.float(), reduction="none"), real)
+
+
+def classification_cross_entropy(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Tensor:
+    """`cross_entropy` of logits (…, num_labels) and labels (…), where `real`."""
+    return cross_entropy(logits, labels if real is None else labels.where(real, IGNORED))
 
 
 LOSSES = {
     "regression": mean_squared_error,
-    "single_label_classification": cross_entropy,
+    "single_label_classification": classification_cross_entropy,
     "multi_label_classification": binary_cross_entropy,
 }
 
 
-def sequence_classification_loss(logits: Tensor, labels: Tensor, config: DistilBertConfig) -> Tensor:
+def sequence_classification_loss(
+    logits: Tensor, labels: Tensor, config: DistilBertConfig, real: Tensor | None = None
+) -> Tensor:
     """The loss of the config's problem type, or of the one that labels and `num_labels` imply.
 
     One label means regression, integer labels (batch,) a single label, anything else several labels: transformers'
     rule, except that the config is not changed, and that integer labels (batch, num_labels) count as several labels.
+
+    Args:
+        logits: (batch, num_labels), or (batch, num_segments, num_labels) of packed rows.
+        labels: (batch,) or (batch, num_labels); of packed rows (batch, num_segments, …).
+        config: What says the problem type and `num_labels`.
+        real: (batch, num_segments), which segments there are; the others count for nothing.
     """
     problem = config.problem_type
     if problem is None:
         single = not labels.is_floating_point() and labels.dim() < logits.dim()
         problem = "single_label_classification" if single else "multi_label_classification"
         problem = "regression" if config.num_labels == 1 else problem
-    return LOSSES[problem](logits, labels)
+    return LOSSES[problem](logits, labels, real)
 
 
 def question_answering_loss(
@@ -73,6 +91,29 @@ def question_answering_loss(
     def one(logits: Tensor, positions: Tensor) -> Tensor:
         positions = positions.reshape(-1)  # (batch,)
         return cross_entropy(logits, torch.where((positions >= 0) & (positions < seq), positions, IGNORED))
+
+    return (one(start_logits, start_positions) + one(end_logits, end_positions)) / 2
+
+
+def packed_question_answering_loss(
+    start_logits: Tensor, end_logits: Tensor, start_positions: Tensor, end_positions: Tensor, segment_ids: Tensor
+) -> Tensor:
+    """`question_answering_loss` of packed rows: each segment by itself.
+
+    Args:
+        start_logits: (batch, seq).
+        end_logits: (batch, seq).
+        start_positions: (batch, num_segments), counted from the segment's first token.
+        end_positions: (batch, num_segments).
+        segment_ids: (batch, seq).
+    """
+    own = belongs(segment_ids, start_positions.size(1))  # (batch, num_segments, seq)
+    sizes, firsts = own.sum(-1), own.int().argmax(-1)  # (batch, num_segments)
+
+    def one(logits: Tensor, positions: Tensor) -> Tensor:
+        alone = logits.float()[:, None].where(own, torch.finfo(torch.float32).min)  # (batch, num_segments, seq)
+        inside = (positions >= 0) & (positions < sizes)  # (batch, num_segments)
+        return cross_entropy(alone, (firsts + positions).where(inside, IGNORED))
 
     return (one(start_logits, start_positions) + one(end_logits, end_positions)) / 2
 
@@ -137,6 +178,12 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
     """Cosine similarity with PyTorch's 1e-12 beside each squared norm: (..., dim) twice -> (...)."""
     a, b = a.float(), b.float()
     return (a * b).sum(-1) / ((a.square().sum(-1) + 1e-12) * (b.square().sum(-1) + 1e-12)).sqrt()
+
+
+def mean_of_real(values: Tensor, real: Tensor) -> Tensor:
+    """Mean of the values (batch, num_segments, …) of those segments that there are."""
+    many = real.reshape(*real.shape, *(1,) * (values.dim() - real.dim()))  # (batch, num_segments, 1, ...)
+    return masked_mean(values, many.expand_as(values))
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

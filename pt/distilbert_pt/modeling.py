@@ -5,19 +5,26 @@ Module and parameter names are those of transformers, so that a state_dict of on
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from distilbert_common import BaseModelOutput, DistilBertConfig
-from distilbert_common.checks import check_one_input
+from distilbert_common.checks import check_one_input, check_one_mask
 from distilbert_common.pruning import attention_dim, heads_left
 from distilbert_pt.activations import ACTIVATIONS
 from distilbert_pt.attention import DEFAULT, IMPLEMENTATIONS, eager_attention, expand_mask
 from distilbert_pt.checks import check_inputs
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
+from distilbert_pt.segments import segment_mask, segment_positions
+from distilbert_pt.unpadding import PAYS_BELOW, RealTokens, is_concrete, real_tokens
 
 LAYER_NORM_EPS = 1e-12
+
+Mask = Tensor | RealTokens | None
+"""What `expand_mask` or `segment_mask` returns; or the real tokens, where the others are left out; or None."""
 
 
 class Embeddings(nn.Module):
@@ -71,13 +78,13 @@ class MultiHeadSelfAttention(nn.Module):
         return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)  # (batch, heads, seq, head_dim)
 
     def forward(
-        self, x: Tensor, mask: Tensor | None, head_mask: Tensor | None = None, output_attentions: bool = False
+        self, x: Tensor, mask: Mask, head_mask: Tensor | None = None, output_attentions: bool = False
     ) -> tuple[Tensor, Tensor | None]:
         """Attend.
 
         Args:
             x: (batch, seq, dim).
-            mask: What `expand_mask` returns, or None.
+            mask: Who attends to whom; with real tokens alone, x is (1, tokens, dim).
             head_mask: Factor for the probabilities, broadcastable to (batch, heads, seq, seq).
             output_attentions: Whether to return the probabilities; they and a head mask take the eager path.
 
@@ -87,7 +94,9 @@ class MultiHeadSelfAttention(nn.Module):
         query, key, value = (self.split_heads(lin(x)) for lin in (self.q_lin, self.k_lin, self.v_lin))
         dropout = self.config.attention_dropout if self.training else 0.0
         implementation, probabilities = self.config.attn_implementation or DEFAULT, None
-        if output_attentions or head_mask is not None or implementation == "eager":
+        if isinstance(mask, RealTokens):
+            context = mask.attend(query, key, value, dropout)
+        elif output_attentions or head_mask is not None or implementation == "eager":
             context, probabilities = eager_attention(query, key, value, mask, dropout, head_mask)
         else:
             context = IMPLEMENTATIONS[implementation](query, key, value, mask, dropout)
@@ -121,7 +130,7 @@ class TransformerBlock(nn.Module):
         self.output_layer_norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
 
     def forward(
-        self, x: Tensor, mask: Tensor | None, head_mask: Tensor | None = None, output_attentions: bool = False
+        self, x: Tensor, mask: Mask, head_mask: Tensor | None = None, output_attentions: bool = False
     ) -> tuple[Tensor, Tensor | None]:
         """Arguments and results as `MultiHeadSelfAttention.forward`."""
         context, probabilities = self.attention(x, mask, head_mask, output_attentions)
@@ -140,7 +149,7 @@ class Transformer(nn.Module):
     def forward(
         self,
         x: Tensor,
-        mask: Tensor | None,
+        mask: Mask,
         head_mask: list[Tensor | None],
         output_attentions: bool = False,
         output_hidden_states: bool = False,
@@ -149,7 +158,7 @@ class Transformer(nn.Module):
 
         Args:
             x: (batch, seq, dim).
-            mask: What `expand_mask` returns, or None.
+            mask: Who attends to whom; with real tokens alone, x is (1, tokens, dim).
             head_mask: One factor or None for each block.
             output_attentions: Whether to collect each block's probabilities.
             output_hidden_states: Whether to collect the embeddings and each block's output.
@@ -194,6 +203,8 @@ class DistilBertModel(DistilBertPreTrainedModel):
         *,
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        unpad: bool | None = None,
     ) -> BaseModelOutput | tuple[Tensor, ...]:
         """Encode a batch.
 
@@ -207,32 +218,59 @@ class DistilBertModel(DistilBertPreTrainedModel):
             return_dict: Whether to return a `ModelOutput` instead of a tuple; the config's choice when None.
             position_ids: (batch, seq) or (1, seq) integers; 0, 1, 2, … when None.
             token_type_ids: Accepted and ignored, with a warning where non-zero.
+            segment_ids: (batch, seq) integers instead of a mask, for rows that hold several sequences: tokens attend
+                to those with their own number, positions start anew in each sequence, 0 is padding.
+            unpad: Whether padding is left out of the computation, and its hidden states are 0; None for where that
+                pays. Never where attentions or a head mask are asked for, or on the eager path, which compute padding
+                as transformers does.
 
         Returns:
             last_hidden_state (batch, seq, dim), then hidden_states and attentions where asked for.
 
         Raises:
-            InputError: Ids and embeddings both or neither given, too long an input, an id outside its table.
+            InputError: Ids and embeddings both or neither given, too long an input, an id outside its table, both a
+                mask and segments.
         """
         check_one_input(input_ids, inputs_embeds)
+        check_one_mask(attention_mask, segment_ids)
         check_inputs(self.config, input_ids, inputs_embeds, position_ids, token_type_ids)
-        mask = self.attention_mask(attention_mask)
+        attentions = self.config.output_attentions if output_attentions is None else output_attentions
+        fused = not attentions and head_mask is None and self.config.attn_implementation != "eager"
+        mask = self.mask(attention_mask, segment_ids, unpad if fused else False)
+        if segment_ids is not None and position_ids is None:
+            position_ids = segment_positions(segment_ids)  # (batch, seq)
+        if isinstance(mask, RealTokens):
+            seq = (input_ids if inputs_embeds is None else inputs_embeds).size(1)
+            places = torch.arange(seq, device=mask.places.device)[None] if position_ids is None else position_ids
+            position_ids = mask.take(places)  # (1, tokens)
+            input_ids, inputs_embeds = (None if x is None else mask.take(x) for x in (input_ids, inputs_embeds))
         encoded = self.transformer(
             self.embeddings(input_ids, inputs_embeds, position_ids),
             mask,
             self.split_head_mask(head_mask),
-            self.config.output_attentions if output_attentions is None else output_attentions,
+            attentions,
             self.config.output_hidden_states if output_hidden_states is None else output_hidden_states,
         )
+        if isinstance(mask, RealTokens):
+            encoded = each_state(encoded, mask.put_back)
+        elif segment_ids is not None:
+            encoded = each_state(encoded, lambda x: x.where((segment_ids != 0)[:, :, None], 0))
         return self.output(encoded, return_dict)
 
-    def attention_mask(self, attention_mask: Tensor | None) -> Tensor | None:
-        """Bring the mask into the form of the attention functions; None where nothing is masked."""
+    def mask(self, attention_mask: Tensor | None, segment_ids: Tensor | None, unpad: bool | None) -> Mask:
+        """Say who attends to whom: None where nothing is masked, the real tokens where padding is left out."""
+        if segment_ids is not None:
+            taken = is_concrete(segment_ids) if unpad is None else unpad
+            return (real_tokens(segment_ids) if taken else None) or segment_mask(segment_ids)
         if attention_mask is None:
             return None
-        concrete = not (torch.compiler.is_compiling() or torch.jit.is_tracing()) and attention_mask.device.type == "cpu"
-        if concrete and attention_mask.dim() == 2 and bool(attention_mask.all()):
-            return None
+        if attention_mask.dim() == 2 and (unpad or is_concrete(attention_mask)):
+            real = attention_mask != 0  # (batch, seq)
+            share = int(real.sum()) / max(1, real.numel())
+            if share == 1:
+                return None
+            if unpad or (unpad is None and share < PAYS_BELOW):
+                return real_tokens(real) or expand_mask(attention_mask)
         return expand_mask(attention_mask)
 
     def split_head_mask(self, head_mask: Tensor | None) -> list[Tensor | None]:
@@ -242,3 +280,11 @@ class DistilBertModel(DistilBertPreTrainedModel):
         factors = head_mask.to(self.dtype).expand(self.config.n_layers, -1)  # (n_layers, heads)
         left = [heads_left(self.config, layer) for layer in range(self.config.n_layers)]
         return [factors[layer, heads][None, :, None, None] for layer, heads in enumerate(left)]  # (1, heads, 1, 1)
+
+
+def each_state(encoded: BaseModelOutput, change: Callable[[Tensor], Tensor]) -> BaseModelOutput:
+    """Return the output with each hidden state changed; the last one is the same tensor in both places."""
+    if encoded.hidden_states is None:
+        return BaseModelOutput(change(encoded.last_hidden_state), None, encoded.attentions)
+    states = tuple(change(x) for x in encoded.hidden_states)
+    return BaseModelOutput(states[-1], states, encoded.attentions)

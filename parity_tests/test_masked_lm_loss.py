@@ -1,0 +1,53 @@
+"""The masked-LM loss without logits against the loss with them, in each framework."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distilbert_cli.frameworks import FRAMEWORKS
+from distilbert_cli.tolerances import TRIPLE_LOSS
+from distilbert_common.errors import InputError
+from gradients import GRADIENTS
+from packing_cases import assert_same_gradients, padded, save_model, token_lists
+
+LISTS = token_lists(60)
+
+
+def inputs_of(share: float) -> dict[str, np.ndarray]:
+    """Return real sentences of which a share of the tokens is labelled with itself."""
+    inputs, rng = padded(LISTS), np.random.default_rng(0)
+    chosen = (rng.random(inputs["input_ids"].shape) < share) & (inputs["attention_mask"] == 1)
+    return {**inputs, "labels": np.where(chosen, inputs["input_ids"], -100)}
+
+
+@pytest.mark.parametrize("share", [0.15, 0.95], ids=["one chunk", "several chunks"])
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_loss_and_gradients(framework: str, tied: bool, share: float, tmp_path: Path) -> None:
+    model = FRAMEWORKS[framework].load(save_model(tmp_path, "ForMaskedLM", tie_word_embeddings=tied), "ForMaskedLM")
+    run, inputs = FRAMEWORKS[framework].run, inputs_of(share)
+    found, expected = run(model, inputs, "cpu", {"return_logits": False}), run(model, inputs, "cpu", {})
+    assert found.keys() == {"loss"}
+    assert abs(found["loss"] / expected["loss"] - 1) <= TRIPLE_LOSS.value
+    gradients: Any = GRADIENTS[framework]
+    assert_same_gradients(gradients(model, inputs, return_logits=False), gradients(model, inputs), "ForMaskedLM")
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_nothing_labelled_gives_zero(framework: str, tmp_path: Path) -> None:
+    model = FRAMEWORKS[framework].load(save_model(tmp_path, "ForMaskedLM"), "ForMaskedLM")
+    inputs = inputs_of(0.0)
+    assert FRAMEWORKS[framework].run(model, inputs, "cpu", {"return_logits": False})["loss"] == 0
+    gradients: Any = GRADIENTS[framework]
+    assert all((gradient == 0).all() for gradient in gradients(model, inputs, return_logits=False).values())
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_labels_are_needed(framework: str, tmp_path: Path) -> None:
+    model = FRAMEWORKS[framework].load(save_model(tmp_path, "ForMaskedLM"), "ForMaskedLM")
+    with pytest.raises(InputError, match="return_logits is False and labels are not given"):
+        FRAMEWORKS[framework].run(model, padded(LISTS), "cpu", {"return_logits": False})

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from distilbert_cli.tolerances import GRADIENT, MATRIX
+from distilbert_pt import DistilBertConfig, DistilBertForQuestionAnswering, DistilBertModel
+from distilbert_pt.unpadding import RealTokens, real_tokens
+
+MASK = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 0], [1, 0, 1, 1]])
+IDS = torch.arange(20).reshape(5, 4) + 1
+CONFIG = DistilBertConfig(
+    vocab_size=50, dim=32, hidden_dim=64, n_layers=2, n_heads=4, max_position_embeddings=64, initializer_range=0.2,
+    dropout=0.0, attention_dropout=0.0, qa_dropout=0.0,
+)  # fmt: skip
+
+
+@pytest.fixture
+def model() -> DistilBertModel:
+    torch.manual_seed(0)
+    return DistilBertModel(CONFIG).eval()
+
+
+class TestRealTokens:
+    def test_sequences_of_one_length_lie_together(self) -> None:
+        found = real_tokens(MASK)
+        assert found is not None
+        assert found.groups == ((1, 1), (3, 3))
+        assert found.places.tolist() == [4, 0, 1, 2, 8, 9, 10, 16, 18, 19]
+
+    def test_segments_are_sequences(self) -> None:
+        found = real_tokens(torch.tensor([[1, 1, 1, 2], [1, 2, 2, 0]]))
+        assert found is not None
+        assert (found.groups, found.places.tolist()) == (((2, 1), (1, 2), (1, 3)), [3, 4, 5, 6, 0, 1, 2])
+
+    def test_what_was_taken_is_put_back(self) -> None:
+        found = real_tokens(MASK)
+        assert found is not None
+        back = found.put_back(found.take(IDS[..., None].float()))
+        assert torch.equal(back[..., 0], IDS * MASK)
+
+    def test_nothing_real(self) -> None:
+        assert real_tokens(torch.zeros(2, 3)) is None
+
+
+class TestModel:
+    def test_full_batches_and_the_eager_path_keep_all_places(self, model: DistilBertModel) -> None:
+        assert model.mask(torch.ones(2, 4), None, None) is None
+        assert isinstance(model.mask(MASK, None, None), RealTokens)
+        assert isinstance(model.mask(MASK, None, False), torch.Tensor)
+        model.config.attn_implementation = "eager"
+        eager = model(IDS, MASK).last_hidden_state
+        assert (eager[MASK == 0] != 0).any()
+
+    def test_embeddings_and_positions_go_along(self, model: DistilBertModel) -> None:
+        positions = torch.arange(4)[None] + 5
+        words = model.get_input_embeddings()(IDS)
+        found = model(inputs_embeds=words, attention_mask=MASK, position_ids=positions).last_hidden_state
+        expected = model(IDS, MASK, position_ids=positions, unpad=False).last_hidden_state
+        assert float((found - expected)[MASK == 1].abs().max()) <= MATRIX.value
+
+    @pytest.mark.parametrize("checkpointing", [False, True])
+    def test_gradients_in_training(self, model: DistilBertModel, checkpointing: bool) -> None:
+        model.train()
+        if checkpointing:
+            model.gradient_checkpointing_enable()
+        found, expected = (
+            torch.autograd.grad(
+                model(IDS, MASK, unpad=unpad).last_hidden_state[MASK == 1].square().sum(), list(model.parameters())
+            )
+            for unpad in (None, False)
+        )
+        for one, other in zip(found, expected, strict=True):
+            assert float((one - other).abs().max()) <= GRADIENT.value * max(1.0, float(other.abs().max()))
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_half_precision_is_finite(self, model: DistilBertModel, dtype: torch.dtype) -> None:
+        found = model.to(dtype)(IDS, MASK).last_hidden_state
+        assert bool(found.isfinite().all())
+        assert (found[MASK == 0] == 0).all()
+
+    def test_autocast(self, model: DistilBertModel) -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            found = model(IDS, MASK).last_hidden_state
+        assert float((found - model(IDS, MASK).last_hidden_state).abs().max()) < 0.1
+
+    def test_dropout_acts(self, model: DistilBertModel) -> None:
+        model.config.attention_dropout = 0.5
+        model.train()
+        assert not torch.equal(model(IDS, MASK).last_hidden_state, model(IDS, MASK).last_hidden_state)
+
+
+def test_the_loss_of_question_answering_counts_padding_as_transformers_does() -> None:
+    torch.manual_seed(0)
+    model = DistilBertForQuestionAnswering(CONFIG).eval()
+    where = torch.zeros(5, dtype=torch.long)
+    loss = model(IDS, MASK, start_positions=where, end_positions=where).loss
+    assert torch.equal(loss, model(IDS, MASK, start_positions=where, end_positions=where, unpad=False).loss)
+    assert not torch.equal(loss, model(IDS, MASK, start_positions=where, end_positions=where, unpad=True).loss)
