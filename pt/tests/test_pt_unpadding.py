@@ -18,7 +18,7 @@ CONFIG = DistilBertConfig(
 @pytest.fixture
 def model() -> DistilBertModel:
     torch.manual_seed(0)
-    return DistilBertModel(CONFIG).eval()
+    return DistilBertModel(CONFIG.updated()).eval()
 
 
 class TestRealTokens:
