@@ -19,12 +19,20 @@ from distilbert_common import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
-from distilbert_common.checks import check_choices, check_one_input, check_two_labels
+from distilbert_common.checks import (
+    check_choices,
+    check_no_segments,
+    check_one_input,
+    check_return_logits,
+    check_two_labels,
+)
 from distilbert_flax import losses
 from distilbert_flax.activations import ACTIVATIONS
+from distilbert_flax.masked_lm_loss import labelled_first, masked_lm_loss
 from distilbert_flax.modeling import FlaxDistilBertModel
 from distilbert_flax.options import Options
 from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
+from distilbert_flax.segments import belongs, count_segments, first_tokens
 
 
 class MoreInputs(TypedDict, total=False):
@@ -32,12 +40,14 @@ class MoreInputs(TypedDict, total=False):
 
     position_ids: Array | None
     token_type_ids: Array | None
+    segment_ids: Array | None
 
 
 class FlaxDistilBertForMaskedLM(FlaxDistilBertPreTrainedModel):
     """DistilBERT that predicts the token at each position.
 
-    `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts.
+    `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts. `return_logits=False` gives the loss
+    alone, the same one, and projects labelled positions only, some at a time: less work and far less memory.
     """
 
     head = "ForMaskedLM"
@@ -61,16 +71,23 @@ class FlaxDistilBertForMaskedLM(FlaxDistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        *,
+        return_logits: bool | None = None,
         **more: Unpack[MoreInputs],
     ) -> MaskedLMOutput | tuple[Array, ...]:
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
+        with_logits = check_return_logits(return_logits, labels)
         encoded = self.distilbert(
             input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         x = self.activation(self.vocab_transform(encoded.last_hidden_state))  # (batch, seq, dim)
-        table = self.get_input_embeddings().embedding[...]  # (vocab, dim)
-        logits = self.vocab_projector(self.vocab_layer_norm(x), table)  # (batch, seq, vocab)
-        loss = None if labels is None else losses.cross_entropy(logits, labels)
+        x, table = self.vocab_layer_norm(x), self.get_input_embeddings().embedding[...]  # (vocab, dim)
+        if with_logits:
+            logits = self.vocab_projector(x, table)  # (batch, seq, vocab)
+            loss = None if labels is None else losses.cross_entropy(logits, labels)
+        else:
+            x, labels = labelled_first(x, labels)  # (tokens, dim), (tokens,)
+            logits, loss = None, masked_lm_loss(x, *self.vocab_projector.weights(table), labels)
         return self.output(MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions), return_dict)
 
 
@@ -78,7 +95,8 @@ class FlaxDistilBertForSequenceClassification(FlaxDistilBertPreTrainedModel):
     """DistilBERT that classifies or scores the whole input, from its first token.
 
     `labels`: (batch,) class ids, (batch,) or (batch, num_labels) numbers for regression, or (batch, num_labels)
-    zeros and ones for several labels; see `losses.sequence_classification_loss`.
+    zeros and ones for several labels; see `losses.sequence_classification_loss`. With `segment_ids`, logits are (batch,
+    num_segments, num_labels) and labels have that axis too.
     """
 
     head = "ForSequenceClassification"
@@ -101,15 +119,23 @@ class FlaxDistilBertForSequenceClassification(FlaxDistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        *,
+        num_segments: int | None = None,
         **more: Unpack[MoreInputs],
     ) -> SequenceClassifierOutput | tuple[Array, ...]:
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
         encoded = self.distilbert(
             input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
-        first = encoded.last_hidden_state[:, 0]  # (batch, dim)
-        logits = self.classifier(self.dropout(jax.nn.relu(self.pre_classifier(first))))  # (batch, num_labels)
-        loss = None if labels is None else losses.sequence_classification_loss(logits, labels, self.config)
+        segment_ids, real = more.get("segment_ids"), None
+        if segment_ids is None:
+            first = encoded.last_hidden_state[:, 0]  # (batch, dim)
+        else:
+            num_segments = count_segments(segment_ids, labels, num_segments)
+            first = first_tokens(encoded.last_hidden_state, segment_ids, num_segments)  # (batch, num_segments, dim)
+            real = belongs(segment_ids, num_segments).any(axis=-1)  # (batch, num_segments)
+        logits = self.classifier(self.dropout(jax.nn.relu(self.pre_classifier(first))))  # (batch, …, num_labels)
+        loss = None if labels is None else losses.sequence_classification_loss(logits, labels, self.config, real)
         output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self.output(output, return_dict)
 
@@ -145,6 +171,7 @@ class FlaxDistilBertForMultipleChoice(FlaxDistilBertPreTrainedModel):
     ) -> MultipleChoiceModelOutput | tuple[Array, ...]:
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
         check_one_input(input_ids, inputs_embeds)
+        check_no_segments(more.get("segment_ids"))
         choices = check_choices(inputs_embeds.shape, 4) if input_ids is None else check_choices(input_ids.shape, 3)
 
         def flat(x: Array | None) -> Array | None:
@@ -208,7 +235,8 @@ class FlaxDistilBertForTokenClassification(FlaxDistilBertPreTrainedModel):
 class FlaxDistilBertForQuestionAnswering(FlaxDistilBertPreTrainedModel):
     """DistilBERT that marks the answer to a question in a text.
 
-    `start_positions` and `end_positions` (batch,): first and last token of the answer; both or neither.
+    `start_positions` and `end_positions` (batch,): first and last token of the answer; both or neither. With
+    `segment_ids` they are (batch, num_segments), counted from the first token of each segment.
     """
 
     head = "ForQuestionAnswering"
@@ -240,8 +268,11 @@ class FlaxDistilBertForQuestionAnswering(FlaxDistilBertPreTrainedModel):
         )
         logits = self.qa_outputs(self.dropout(encoded.last_hidden_state))  # (batch, seq, 2)
         start_logits, end_logits = logits[..., 0], logits[..., 1]  # (batch, seq) each
-        loss = None
-        if start_positions is not None and end_positions is not None:
-            loss = losses.question_answering_loss(start_logits, end_logits, start_positions, end_positions)
+        loss, task = None, (start_logits, end_logits, start_positions, end_positions)
+        segment_ids, with_loss = more.get("segment_ids"), start_positions is not None and end_positions is not None
+        if with_loss and segment_ids is None:
+            loss = losses.question_answering_loss(*task)
+        elif with_loss:
+            loss = losses.packed_question_answering_loss(*task, segment_ids)
         output = QuestionAnsweringModelOutput(loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions)
         return self.output(output, return_dict)

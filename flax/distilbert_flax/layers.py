@@ -58,9 +58,13 @@ class Projector(nnx.Module):
 
     def __call__(self, x: Array, table: Array) -> Array:
         """(batch, seq, dim), and the word table (vocab, dim) -> (batch, seq, vocab)."""
-        kernel = table.T if self.kernel is None else self.kernel[...]  # (dim, vocab)
-        x, kernel, bias = (jnp.asarray(a, self.dtype) for a in (x, kernel, self.bias[...]))
-        return jnp.matmul(x, kernel) + bias
+        rows, bias = self.weights(table)
+        return jnp.matmul(jnp.asarray(x, self.dtype), rows.T) + bias
+
+    def weights(self, table: Array) -> tuple[Array, Array]:
+        """Return what is multiplied and added, given the word table: (vocab, dim), (vocab,), in the compute dtype."""
+        rows = table if self.kernel is None else self.kernel[...].T  # (vocab, dim)
+        return jnp.asarray(rows, self.dtype), jnp.asarray(self.bias[...], self.dtype)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from jax.lax import stop_gradient
 from distilbert_common import DistilBertConfig
 from distilbert_common.checks import check_labels
 from distilbert_flax.checks import is_concrete
+from distilbert_flax.segments import belongs
 
 IGNORED = -100
 """The label that counts for nothing."""
@@ -46,37 +47,51 @@ def cross_entropy(logits: Array, labels: Array, ignored: int = IGNORED) -> Array
     return -jnp.where(counted, gains, 0).sum() / jnp.maximum(counted.sum(), 1)
 
 
-def mean_squared_error(logits: Array, labels: Array) -> Array:
-    """Mean of squared differences; (batch, 1) logits meet (batch,) labels."""
+def mean_squared_error(logits: Array, labels: Array, real: Array | None = None) -> Array:
+    """Mean of squared differences, where `real`; (batch, 1) logits meet (batch,) labels."""
     labels = jnp.asarray(labels, jnp.float32)
-    return jnp.square(logits.astype(jnp.float32).reshape(labels.shape) - labels).mean()
+    return mean_of_real(jnp.square(logits.astype(jnp.float32).reshape(labels.shape) - labels), real)
 
 
-def binary_cross_entropy(logits: Array, labels: Array) -> Array:
-    """Mean binary cross-entropy of logits (batch, num_labels) with 0/1 labels of the same shape and any dtype."""
+def binary_cross_entropy(logits: Array, labels: Array, real: Array | None = None) -> Array:
+    """Mean binary cross-entropy, where `real`, of logits (…, num_labels) with 0/1 labels of their shape, any dtype."""
     logits, labels = logits.astype(jnp.float32), jnp.asarray(labels, jnp.float32)
-    return -(labels * jax.nn.log_sigmoid(logits) + (1 - labels) * jax.nn.log_sigmoid(-logits)).mean()
+    losses = -(labels * jax.nn.log_sigmoid(logits) + (1 - labels) * jax.nn.log_sigmoid(-logits))
+    return mean_of_real(losses, real)
+
+
+def classification_cross_entropy(logits: Array, labels: Array, real: Array | None = None) -> Array:
+    """`cross_entropy` of logits (…, num_labels) and labels (…), where `real`."""
+    return cross_entropy(logits, labels if real is None else jnp.where(real, labels, IGNORED))
 
 
 LOSSES = {
     "regression": mean_squared_error,
-    "single_label_classification": cross_entropy,
+    "single_label_classification": classification_cross_entropy,
     "multi_label_classification": binary_cross_entropy,
 }
 
 
-def sequence_classification_loss(logits: Array, labels: Array, config: DistilBertConfig) -> Array:
+def sequence_classification_loss(
+    logits: Array, labels: Array, config: DistilBertConfig, real: Array | None = None
+) -> Array:
     """The loss of the config's problem type, or of the one that labels and `num_labels` imply.
 
     One label means regression, integer labels (batch,) a single label, anything else several labels: transformers'
     rule, except that the config is not changed, and that integer labels (batch, num_labels) count as several labels.
+
+    Args:
+        logits: (batch, num_labels), or (batch, num_segments, num_labels) of packed rows.
+        labels: (batch,) or (batch, num_labels); of packed rows (batch, num_segments, …).
+        config: What says the problem type and `num_labels`.
+        real: (batch, num_segments), which segments there are; the others count for nothing.
     """
     problem = config.problem_type
     if problem is None:
         single = not jnp.issubdtype(labels.dtype, jnp.floating) and labels.ndim < logits.ndim
         problem = "single_label_classification" if single else "multi_label_classification"
         problem = "regression" if config.num_labels == 1 else problem
-    return LOSSES[problem](logits, labels)
+    return LOSSES[problem](logits, labels, real)
 
 
 def question_answering_loss(
@@ -91,6 +106,29 @@ def question_answering_loss(
     def one(logits: Array, positions: Array) -> Array:
         positions = jnp.ravel(positions)  # (batch,)
         return cross_entropy(logits, jnp.where((positions >= 0) & (positions < seq), positions, IGNORED))
+
+    return (one(start_logits, start_positions) + one(end_logits, end_positions)) / 2
+
+
+def packed_question_answering_loss(
+    start_logits: Array, end_logits: Array, start_positions: Array, end_positions: Array, segment_ids: Array
+) -> Array:
+    """`question_answering_loss` of packed rows: each segment by itself.
+
+    Args:
+        start_logits: (batch, seq).
+        end_logits: (batch, seq).
+        start_positions: (batch, num_segments), counted from the segment's first token.
+        end_positions: (batch, num_segments).
+        segment_ids: (batch, seq).
+    """
+    own = belongs(segment_ids, start_positions.shape[1])  # (batch, num_segments, seq)
+    sizes, firsts = own.sum(-1), own.argmax(-1)  # (batch, num_segments)
+
+    def one(logits: Array, positions: Array) -> Array:
+        alone = jnp.where(own, logits.astype(jnp.float32)[:, None], jnp.finfo(jnp.float32).min)
+        inside = (positions >= 0) & (positions < sizes)  # (batch, num_segments)
+        return cross_entropy(alone, jnp.where(inside, firsts + positions, IGNORED))
 
     return (one(start_logits, start_positions) + one(end_logits, end_positions)) / 2
 
@@ -155,6 +193,14 @@ def cosine(a: Array, b: Array) -> Array:
     """Cosine similarity with PyTorch's 1e-12 beside each squared norm: (..., dim) twice -> (...)."""
     a, b = a.astype(jnp.float32), b.astype(jnp.float32)
     return (a * b).sum(-1) / jnp.sqrt((jnp.square(a).sum(-1) + 1e-12) * (jnp.square(b).sum(-1) + 1e-12))
+
+
+def mean_of_real(values: Array, real: Array | None) -> Array:
+    """Mean of the values (batch, num_segments, …) of those segments that there are; of all values when None."""
+    if real is None:
+        return values.mean()
+    many = real.reshape(*real.shape, *(1,) * (values.ndim - real.ndim))  # (batch, num_segments, 1, ...)
+    return masked_mean(values, jnp.broadcast_to(many, values.shape))
 
 
 def masked_mean(values: Array, mask: Array) -> Array:

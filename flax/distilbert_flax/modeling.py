@@ -5,6 +5,7 @@ Module and parameter names are those of transformers, so that the parameters of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Unpack
 
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from flax import nnx
 from jax import Array
 
 from distilbert_common import BaseModelOutput, DistilBertConfig
-from distilbert_common.checks import check_one_input
+from distilbert_common.checks import check_one_input, check_one_mask
 from distilbert_common.pruning import attention_dim, heads_left
 from distilbert_flax.activations import ACTIVATIONS
 from distilbert_flax.attention import eager_attention, expand_mask, sdpa_attention
@@ -21,6 +22,7 @@ from distilbert_flax.checks import check_inputs
 from distilbert_flax.layers import Layers
 from distilbert_flax.options import Options
 from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
+from distilbert_flax.segments import segment_mask, segment_positions
 
 
 class Embeddings(nnx.Module):
@@ -81,7 +83,7 @@ class MultiHeadSelfAttention(nnx.Module):
 
         Args:
             x: (batch, seq, dim).
-            mask: What `expand_mask` returns, or None.
+            mask: What `expand_mask` or `segment_mask` returns, or None.
             head_mask: Factor for the probabilities, broadcastable to (batch, heads, seq, seq).
             output_attentions: Whether to return the probabilities; they, a head mask and dropout take the eager path.
 
@@ -150,7 +152,7 @@ class Transformer(nnx.Module):
 
         Args:
             x: (batch, seq, dim).
-            mask: What `expand_mask` returns, or None.
+            mask: What `expand_mask` or `segment_mask` returns, or None.
             head_mask: One factor or None for each block.
             output_attentions: Whether to collect each block's probabilities.
             output_hidden_states: Whether to collect the embeddings and each block's output.
@@ -194,6 +196,7 @@ class FlaxDistilBertModel(FlaxDistilBertPreTrainedModel):
         *,
         position_ids: Array | None = None,
         token_type_ids: Array | None = None,
+        segment_ids: Array | None = None,
     ) -> BaseModelOutput | tuple[Array, ...]:
         """Encode a batch.
 
@@ -207,22 +210,33 @@ class FlaxDistilBertModel(FlaxDistilBertPreTrainedModel):
             return_dict: Whether to return a `ModelOutput` instead of a tuple; the config's choice when None.
             position_ids: (batch, seq) or (1, seq) integers; 0, 1, 2, … when None.
             token_type_ids: Accepted and ignored, with a warning where non-zero.
+            segment_ids: (batch, seq) integers instead of a mask, for rows that hold several sequences: tokens attend
+                to those with their own number, positions start anew in each sequence, 0 is padding.
 
         Returns:
             last_hidden_state (batch, seq, dim), then hidden_states and attentions where asked for.
 
         Raises:
-            InputError: Ids and embeddings both or neither given, too long an input, an id outside its table.
+            InputError: Ids and embeddings both or neither given, too long an input, an id outside its table, both a
+                mask and segments.
         """
         check_one_input(input_ids, inputs_embeds)
+        check_one_mask(attention_mask, segment_ids)
         check_inputs(self.config, input_ids, inputs_embeds, position_ids, token_type_ids)
+        mask = None if attention_mask is None else expand_mask(attention_mask)
+        if segment_ids is not None:
+            segment_ids = jnp.asarray(segment_ids)
+            mask = segment_mask(segment_ids)
+            position_ids = segment_positions(segment_ids) if position_ids is None else position_ids
         encoded = self.transformer(
             self.embeddings(input_ids, inputs_embeds, position_ids),
-            None if attention_mask is None else expand_mask(attention_mask),
+            mask,
             self.split_head_mask(head_mask),
             self.config.output_attentions if output_attentions is None else output_attentions,
             self.config.output_hidden_states if output_hidden_states is None else output_hidden_states,
         )
+        if segment_ids is not None:
+            encoded = each_state(encoded, lambda x: jnp.where((segment_ids != 0)[:, :, None], x, 0))
         return self.output(encoded, return_dict)
 
     def split_head_mask(self, head_mask: Array | None) -> list[Array | None]:
@@ -233,3 +247,11 @@ class FlaxDistilBertModel(FlaxDistilBertPreTrainedModel):
         factors = jnp.broadcast_to(jnp.asarray(head_mask, self.dtype), shape)  # (n_layers, heads)
         left = [np.array(heads_left(self.config, layer)) for layer in range(self.config.n_layers)]
         return [factors[layer, heads][None, :, None, None] for layer, heads in enumerate(left)]  # (1, heads, 1, 1)
+
+
+def each_state(encoded: BaseModelOutput, change: Callable[[Array], Array]) -> BaseModelOutput:
+    """Return the output with each hidden state changed; the last one is the same array in both places."""
+    if encoded.hidden_states is None:
+        return BaseModelOutput(change(encoded.last_hidden_state), None, encoded.attentions)
+    states = tuple(change(x) for x in encoded.hidden_states)
+    return BaseModelOutput(states[-1], states, encoded.attentions)
