@@ -10,6 +10,7 @@ from typing import Any
 from keras import ops
 
 from distilbert_common import BaseModelOutput, DistilBertConfig
+from distilbert_common.pruning import attention_dim, heads_left
 from distilbert_tf.activations import ACTIVATIONS
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.attention import eager_attention, expand_mask, sdpa_attention
@@ -61,23 +62,29 @@ class Embeddings(ConfiguredLayer):
 class MultiHeadSelfAttention(ConfiguredLayer):
     """Self-attention over all heads at once, without dropout after `out_lin`."""
 
-    def __init__(self, config: DistilBertConfig, **kwargs: Any) -> None:
+    def __init__(self, config: DistilBertConfig, layer: int = 0, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
-        self.heads, self.head_dim = config.n_heads, config.dim // config.n_heads
+        self.layer, self.head_dim = layer, config.dim // config.n_heads
+        width = attention_dim(config, layer)  # heads * head_dim
         self.dropout = self.drop("dropout", config.attention_dropout, dtype="float32")
-        self.q_lin = self.linear("q_lin", config.dim)
-        self.k_lin = self.linear("k_lin", config.dim)
-        self.v_lin = self.linear("v_lin", config.dim)
+        self.q_lin = self.linear("q_lin", width)
+        self.k_lin = self.linear("k_lin", width)
+        self.v_lin = self.linear("v_lin", width)
         self.out_lin = self.linear("out_lin", config.dim)
 
     def build(self, input_shape: Any = None) -> None:
         """Create the weights."""
-        self.build_parts(self.q_lin, self.k_lin, self.v_lin, self.out_lin)
+        self.build_parts(self.q_lin, self.k_lin, self.v_lin)
+        self.out_lin.build((None, None, attention_dim(self.config, self.layer)))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, as values for JSON."""
+        return {**super().get_config(), "layer": self.layer}
 
     def split_heads(self, x: Tensor) -> Tensor:
         """(batch, seq, heads * head_dim) -> (batch, heads, seq, head_dim)."""
         batch, seq = ops.shape(x)[:2]
-        x = ops.reshape(x, (batch, seq, self.heads, self.head_dim))  # (batch, seq, heads, head_dim)
+        x = ops.reshape(x, (batch, seq, x.shape[-1] // self.head_dim, self.head_dim))  # (batch, seq, heads, head_dim)
         return ops.transpose(x, (0, 2, 1, 3))  # (batch, heads, seq, head_dim)
 
     def call(
@@ -107,7 +114,8 @@ class MultiHeadSelfAttention(ConfiguredLayer):
             context, probabilities = eager_attention(query, key, value, attention_mask, dropout, head_mask)
         else:
             context = sdpa_attention(query, key, value, attention_mask, dropout)
-        context = ops.reshape(ops.transpose(context, (0, 2, 1, 3)), ops.shape(x))  # (batch, seq, heads * head_dim)
+        context = ops.transpose(context, (0, 2, 1, 3))  # (batch, seq, heads, head_dim)
+        context = ops.reshape(context, (*ops.shape(x)[:2], query.shape[1] * self.head_dim))  # (batch, seq, heads * …)
         return self.out_lin(context), probabilities if output_attentions else None
 
 
@@ -136,9 +144,10 @@ class FFN(ConfiguredLayer):
 class TransformerBlock(ConfiguredLayer):
     """Attention and feed-forward network, each with a residual sum and a LayerNorm after it."""
 
-    def __init__(self, config: DistilBertConfig, **kwargs: Any) -> None:
+    def __init__(self, config: DistilBertConfig, layer: int = 0, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
-        self.attention = MultiHeadSelfAttention(config, **self.options("attention"))
+        self.layer = layer
+        self.attention = MultiHeadSelfAttention(config, layer, **self.options("attention"))
         self.sa_layer_norm = self.norm("sa_layer_norm")
         self.ffn = FFN(config, **self.options("ffn"))
         self.output_layer_norm = self.norm("output_layer_norm")
@@ -146,6 +155,10 @@ class TransformerBlock(ConfiguredLayer):
     def build(self, input_shape: Any = None) -> None:
         """Create the weights."""
         self.build_parts(self.attention, self.sa_layer_norm, self.ffn, self.output_layer_norm)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, as values for JSON."""
+        return {**super().get_config(), "layer": self.layer}
 
     def call(
         self,
@@ -168,7 +181,7 @@ class Transformer(ConfiguredLayer):
 
     def __init__(self, config: DistilBertConfig, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
-        self.layer = [TransformerBlock(config, **self.options(f"layer_{i}")) for i in range(config.n_layers)]
+        self.layer = [TransformerBlock(config, i, **self.options(f"layer_{i}")) for i in range(config.n_layers)]
         self.gradient_checkpointing = False
 
     def build(self, input_shape: Any = None) -> None:
@@ -248,12 +261,14 @@ class TFDistilBertMainLayer(ConfiguredLayer):
         )
 
     def split_head_mask(self, head_mask: Tensor | None) -> list[Tensor | None]:
-        """(heads,) or (n_layers, heads) -> n_layers of (1, heads, 1, 1)."""
+        """(heads,) or (n_layers, heads) -> n_layers of (1, heads left, 1, 1)."""
         n_layers, n_heads = self.config.n_layers, self.config.n_heads
         if head_mask is None:
             return [None] * n_layers
         factors = ops.broadcast_to(ops.cast(head_mask, self.compute_dtype), (n_layers, n_heads))
-        return [ops.reshape(factors[i], (1, n_heads, 1, 1)) for i in range(n_layers)]
+        left = [heads_left(self.config, layer) for layer in range(n_layers)]
+        kept = [ops.take(factors[layer], ops.array(heads, "int32"), axis=0) for layer, heads in enumerate(left)]
+        return [ops.reshape(x, (1, len(heads), 1, 1)) for x, heads in zip(kept, left, strict=True)]
 
 
 @serialisable

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Self
 
 import keras
@@ -15,12 +16,14 @@ from distilbert_common import DistilBertConfig, ModelOutput
 from distilbert_common.checks import check_one_input
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.files import HUB_OPTIONS
+from distilbert_common.hub import push_folder
 from distilbert_conversion import LoadReport, expected, load_weights, open_checkpoint, save_checkpoint, weight_row
 from distilbert_tf.arrays import as_policy, to_array
 from distilbert_tf.calling import bind
 from distilbert_tf.checks import check_inputs
 from distilbert_tf.export import export_saved_model, ids_and_mask
 from distilbert_tf.layers import Configured, initializer
+from distilbert_tf.resizing import prune, resize_positions, resize_tokens
 from distilbert_tf.training import TaskTraining
 
 ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
@@ -136,6 +139,52 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
         """Return the masked-LM projector, or None for a model without one."""
         return getattr(self, "vocab_projector", None)
 
+    def set_input_embeddings(self, embeddings: keras.layers.Embedding) -> None:
+        """Replace the word embeddings by the values of another layer; the projector and its bias follow."""
+        values = to_array(embeddings.embeddings)  # (vocab, dim)
+        resize_tokens(self, len(values), multiple=1, mean_resizing=False)
+        self.get_input_embeddings().embeddings.assign(values)
+
+    def get_position_embeddings(self) -> keras.layers.Embedding:
+        """Return the position table."""
+        return self.base_model.embeddings.position_embeddings
+
+    def tie_weights(self) -> None:
+        """Do nothing: a tied projector has no kernel of its own, it reads the word embeddings at each call."""
+
+    def resize_token_embeddings(
+        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
+    ) -> keras.layers.Embedding:
+        """Change the size of the vocabulary; a tied projector stays tied. Compile anew before `fit`.
+
+        Args:
+            new_num_tokens: The new size; the present one when None.
+            pad_to_multiple_of: Rounds the size up to a multiple.
+            mean_resizing: Whether new rows start as the mean of the old ones, as in transformers 4.46 and later.
+
+        Returns:
+            The word embeddings.
+        """
+        size = self.config.vocab_size if new_num_tokens is None else new_num_tokens
+        resize_tokens(self, size, pad_to_multiple_of or 1, mean_resizing)
+        return self.get_input_embeddings()
+
+    def resize_position_embeddings(self, new_num_position_embeddings: int) -> None:
+        """Change the longest input; stored rows are kept, with `sinusoidal_pos_embds` new ones are the sinusoid's."""
+        resize_positions(self, new_num_position_embeddings)
+
+    def prune_heads(self, heads_to_prune: Mapping[int, Iterable[int]]) -> None:
+        """Remove attention heads.
+
+        Args:
+            heads_to_prune: For each layer the heads to remove, by their original numbers; those already gone are
+                passed over.
+
+        Raises:
+            InputError: A layer or head does not exist, or a layer would have none left.
+        """
+        prune(self, heads_to_prune)
+
     def gradient_checkpointing_enable(self) -> None:
         """Keep only each block's input for the backward pass and compute the rest again: the same gradients."""
         self.base_model.transformer.gradient_checkpointing = True
@@ -156,6 +205,9 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
         torch_dtype: Any = None,
         output_loading_info: bool = False,
         ignore_mismatched_sizes: bool = False,
+        from_pt: bool = False,
+        from_flax: bool = False,
+        from_tf: bool = False,
         **kwargs: Any,
     ) -> Self | tuple[Self, LoadReport]:
         """Load a checkpoint of any dialect: PyTorch, TensorFlow or Flax names, safetensors, bin, h5 or msgpack.
@@ -168,6 +220,9 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
             torch_dtype: Another name of `dtype`.
             output_loading_info: Whether to return the LoadReport beside the model.
             ignore_mismatched_sizes: Whether weights of another shape are left at their initial values.
+            from_pt: Not needed: the dialect is found out.
+            from_flax: Not needed: the dialect is found out.
+            from_tf: Not needed: the dialect is found out.
             **kwargs: `cache_dir`, `revision`, `token`, `local_files_only`, `subfolder` for the hub;
                 `attn_implementation`; any config field, which replaces the checkpoint's.
 
@@ -204,6 +259,9 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
         max_shard_size: int | str | None = "5GB",
         safe_serialization: bool = False,
         format: str | None = None,
+        push_to_hub: bool = False,
+        repo_id: str | None = None,
+        **hub: Any,
     ) -> None:
         """Write config and weights, as files that transformers opens, or Keras.
 
@@ -212,6 +270,9 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
             max_shard_size: Largest size of one file, in bytes or as "2GB".
             safe_serialization: Whether to write safetensors, or else `tf_model.h5`.
             format: "h5", "safetensors", or "keras" for the `model.weights.h5` of Keras' own `load_weights`.
+            push_to_hub: Whether to upload the directory.
+            repo_id: The repository to upload to; the directory's own name when None.
+            **hub: `token`, `private`, `commit_message`.
         """
         format = format or ("safetensors" if safe_serialization else "h5")
         if format not in DIALECTS:
@@ -223,6 +284,14 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
         save_checkpoint(
             save_directory, arrays, config, self.head, dialect=DIALECTS[format], max_shard_size=max_shard_size
         )
+        if push_to_hub:
+            push_folder(save_directory, repo_id or Path(save_directory).name, **hub)
+
+    def push_to_hub(self, repo_id: str, **hub: Any) -> str:
+        """Upload config and weights to the hub; `token`, `private` and `commit_message` as in `push_folder`."""
+        with TemporaryDirectory() as directory:
+            self.save_pretrained(directory)
+            return push_folder(directory, repo_id, **hub)
 
     def export(
         self,

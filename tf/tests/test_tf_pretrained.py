@@ -204,3 +204,8 @@ def test_the_sinusoidal_table_stays_frozen_and_keeps_its_stored_values() -> None
     model, _ = load("Model", sinusoidal_pos_embds=True)
     assert not model.distilbert.embeddings.position_embeddings.embeddings.trainable
     assert same_weights(model, load("Model")[0])
+
+
+@pytest.mark.parametrize("keyword", ["from_pt", "from_flax", "from_tf"])
+def test_the_names_of_transformers_keywords(keyword: str) -> None:
+    assert TFDistilBertModel.from_pretrained(MICRO / "Model" / "flax_msgpack", **{keyword: True}).load_report.ok

@@ -1,0 +1,144 @@
+"""Changing the size of a model after the fact: vocabulary, positions, attention heads.
+
+Keras layers keep the sizes that they were built with, so layers of the new size take the place of the old ones. What
+was compiled or traced before is forgotten; an optimiser that has seen the old weights has to be compiled in anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+from keras import ops
+
+from distilbert_common.checks import check_size
+from distilbert_common.pruning import check_heads, kept_columns, merged
+from distilbert_tf.arrays import to_array
+from distilbert_tf.layers import Projector, initializer
+
+if TYPE_CHECKING:
+    from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
+
+
+def replace_layer(owner: keras.layers.Layer, name: str, new: keras.layers.Layer) -> None:
+    """Put a built layer in the place of the one that `owner` holds as `name`; whether it is trained stays as it was."""
+    old = getattr(owner, name)
+    new.trainable = old.trainable
+    owner._tracker.unlock()  # Keras locks layers once they are built, but has no other way to replace a part
+    try:
+        delattr(owner, name)
+        owner._tracker.untrack(old)
+        setattr(owner, name, new)
+    finally:
+        owner._tracker.lock()
+
+
+def forget_compiled(model: TFDistilBertPreTrainedModel) -> None:
+    """Let go of the functions that Keras has traced for `fit`, `evaluate` and `predict`."""
+    model.train_function = model.test_function = model.predict_function = None
+
+
+def with_rows(old: np.ndarray, new_rows: np.ndarray) -> np.ndarray:
+    """Return a table (rows, ...) with the values of `new_rows`, where those of `old` do not replace them."""
+    table, kept = new_rows.astype(old.dtype), min(len(old), len(new_rows))
+    table[:kept] = old[:kept]
+    return table
+
+
+def resized(
+    model: TFDistilBertPreTrainedModel, name: str, old: np.ndarray, rows: int, mean_resizing: bool = False
+) -> np.ndarray:
+    """Return a table with another number of rows: the old ones, then new ones.
+
+    Args:
+        model: Whose config says how new rows begin.
+        name: The parameter's canonical name.
+        old: (old rows, ...).
+        rows: How many there shall be.
+        mean_resizing: Whether new rows start as the mean of the old ones, or else as a new model's would.
+    """
+    shape = (rows, *old.shape[1:])
+    if mean_resizing:
+        return with_rows(old, np.broadcast_to(old.astype(np.float32).mean(axis=0), shape))
+    return with_rows(old, ops.convert_to_numpy(initializer(name, model.config)(shape, "float32")))
+
+
+def resize_tokens(model: TFDistilBertPreTrainedModel, vocab_size: int, multiple: int, mean_resizing: bool) -> None:
+    """Give the word embeddings, and the masked-LM projector with its bias, another number of rows.
+
+    Args:
+        model: Changed in place, its config too.
+        vocab_size: The new number of rows, before rounding.
+        multiple: The number is rounded up to a multiple of this.
+        mean_resizing: Whether new rows start as the mean of the old ones, or else as a new model's would.
+
+    Raises:
+        InputError: A number is not a whole number of at least 1.
+        ConfigError: The pad token would be outside the vocabulary.
+    """
+    check_size("new_num_tokens", vocab_size)
+    check_size("pad_to_multiple_of", multiple)
+    vocab_size = -(-vocab_size // multiple) * multiple
+    model.config.updated(vocab_size=vocab_size)  # tells of a pad token outside before anything changes
+    model.config.vocab_size = vocab_size
+    owner = model.base_model.embeddings
+    table = resized(
+        model, "word_embeddings.weight", to_array(owner.word_embeddings.embeddings), vocab_size, mean_resizing
+    )
+    new = owner.embed("word_embeddings", vocab_size, padding_idx=model.config.pad_token_id)
+    owner.build_parts(new)
+    new.embeddings.assign(table)
+    replace_layer(owner, "word_embeddings", new)
+    resize_projector(model, mean_resizing)
+    forget_compiled(model)
+
+
+def resize_projector(model: TFDistilBertPreTrainedModel, mean_resizing: bool) -> None:
+    """Let the masked-LM projector, where there is one, follow the vocabulary's size in the config."""
+    old = model.get_output_embeddings()
+    if old is None:
+        return
+    rows, new = model.config.vocab_size, Projector(model.config, **model.options("vocab_projector"))
+    new.build()
+    new.bias.assign(resized(model, "vocab_projector.bias", to_array(old.bias), rows, mean_resizing))
+    if old.kernel is not None:  # the tied one is the word table
+        kernel = resized(model, "vocab_projector.weight", to_array(old.kernel).T, rows, mean_resizing)  # (vocab, dim)
+        new.kernel.assign(kernel.T)
+    replace_layer(model, "vocab_projector", new)
+
+
+def resize_positions(model: TFDistilBertPreTrainedModel, positions: int) -> None:
+    """Give the position table another number of rows; new ones are the sinusoid's where the config says so."""
+    check_size("new_num_position_embeddings", positions)
+    model.config.max_position_embeddings = positions
+    owner = model.base_model.embeddings
+    table = resized(model, "position_embeddings.weight", to_array(owner.position_embeddings.embeddings), positions)
+    new = owner.embed("position_embeddings", positions)
+    owner.build_parts(new)
+    new.embeddings.assign(table)
+    replace_layer(owner, "position_embeddings", new)
+    forget_compiled(model)
+
+
+def prune(model: TFDistilBertPreTrainedModel, heads_to_prune: Mapping[int, Iterable[int]]) -> None:
+    """Remove attention heads: the matrices become smaller, and the config remembers what is gone."""
+    heads_to_prune = check_heads(model.config, heads_to_prune)
+    dim = model.config.dim
+    for layer, heads in heads_to_prune.items():
+        attention = model.base_model.transformer.layer[layer].attention
+        kept = kept_columns(model.config, layer, heads)
+        for name in ("q_lin", "k_lin", "v_lin"):
+            old, new = getattr(attention, name), attention.linear(name, len(kept))
+            new.build((None, None, dim))
+            new.kernel.assign(to_array(old.kernel)[:, kept])
+            new.bias.assign(to_array(old.bias)[kept])
+            replace_layer(attention, name, new)
+        old, new = attention.out_lin, attention.linear("out_lin", dim)
+        new.build((None, None, len(kept)))
+        new.kernel.assign(to_array(old.kernel)[kept])
+        new.bias.assign(to_array(old.bias))
+        replace_layer(attention, "out_lin", new)
+    model.config.pruned_heads = merged(model.config, heads_to_prune)
+    forget_compiled(model)
