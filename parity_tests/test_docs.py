@@ -1,7 +1,9 @@
-"""The pages: generated ones are current, links lead somewhere, nothing names a machine."""
+"""The pages: generated ones are current, links lead somewhere, what docs/migrating.md says is there and runs."""
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -9,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from distilbert_conversion import HEADS
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("demo/**/*.md")])
+MIGRATING = ROOT / "docs" / "migrating.md"
 
 
 def test_generated_pages_are_current() -> None:
@@ -23,3 +28,62 @@ def test_generated_pages_are_current() -> None:
 def test_relative_links_lead_to_files(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def tables(heading: str) -> list[list[str]]:
+    """Return the rows of the table below a heading of docs/migrating.md, each a list of cells."""
+    section = MIGRATING.read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][2:]
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
+
+
+def code(cell: str) -> list[str]:
+    """Return the pieces of code in a cell."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def names_in(file: Path) -> set[str]:
+    """Return the test functions of a file, those of a class as Class::function."""
+    found = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        members = node.body if isinstance(node, ast.ClassDef) else [node]
+        prefix = f"{node.name}::" if isinstance(node, ast.ClassDef) else ""
+        found |= {prefix + member.name for member in members if isinstance(member, ast.FunctionDef)}
+    return found
+
+
+def test_every_pain_has_a_line_and_every_test_named_exists() -> None:
+    rows = tables("What hurt there, and what happens here")
+    assert [row[0] for row in rows] == [str(number) for number in range(1, 31)]
+    for number, _, happens, shown in rows:
+        tests = code(shown)
+        assert tests or happens.startswith("Does not apply: "), number
+        for test in tests:
+            file, _, name = test.partition("::")
+            assert name in names_in(ROOT / file), test
+
+
+def test_the_page_names_all_classes() -> None:
+    page = MIGRATING.read_text(encoding="utf-8")
+    for prefix, package in (("", "distilbert_pt"), ("TF", "distilbert_tf"), ("Flax", "distilbert_flax")):
+        for head in HEADS:
+            name = f"{prefix}DistilBert{head}"
+            assert hasattr(importlib.import_module(package), name)
+            assert f"| `{name}` |" in page
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("heading", ["Config and tokenizers, in all three", "PyTorch", "TensorFlow: Keras 3", "Flax"])
+def test_new_lines_run(heading: str, tmp_path: Path) -> None:
+    """Run the second column of a table from top to end; "the same" stands for the first."""
+    names = {
+        "path": str(ROOT / "demo" / "model"),
+        "folder": str(tmp_path),
+        "texts": ["I lost my phone!", "Why was I charged a fee when I took money out?"],
+        "labels": [41, 12],
+    }
+    for old, new, _ in tables(heading):
+        lines = code(old if new == "the same" else new)
+        assert lines or new == "not here", new
+        for line in lines:
+            exec(line, names)

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-FLAGS = ("output_attentions", "output_hidden_states", "return_dict", "training")
+FLAGS = ("output_attentions", "output_hidden_states", "return_dict", "training", "num_segments", "return_logits")
 """The arguments that are no tensors."""
 
 

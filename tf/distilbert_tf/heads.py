@@ -18,20 +18,23 @@ from distilbert_common import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
-from distilbert_common.checks import check_choices, check_two_labels
+from distilbert_common.checks import check_choices, check_no_segments, check_return_logits, check_two_labels
 from distilbert_tf import losses
 from distilbert_tf.activations import ACTIVATIONS
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.layers import Projector, serialisable
+from distilbert_tf.masked_lm_loss import masked_lm_loss
 from distilbert_tf.modeling import TFDistilBertMainLayer
 from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
+from distilbert_tf.segments import belongs, count_segments, first_tokens
 
 
 @serialisable
 class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
     """DistilBERT that predicts the token at each position.
 
-    `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts.
+    `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts. `return_logits=False` gives the loss
+    alone, the same one, and projects labelled positions only, some at a time: less work and far less memory.
     """
 
     head = "ForMaskedLM"
@@ -45,7 +48,7 @@ class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
         self.vocab_projector = Projector(self.config, **self.options("vocab_projector"))
         self.post_init()
 
-    def task_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def task_loss(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> Tensor:
         """Return the loss of logits and labels."""
         return losses.cross_entropy(logits, labels)
 
@@ -62,6 +65,8 @@ class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
         *,
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        return_logits: bool | None = None,
         training: bool | None = None,
     ) -> MaskedLMOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
@@ -73,12 +78,16 @@ class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
             position_ids=position_ids,
+            segment_ids=segment_ids,
             training=training,
         )
-        x = self.activation(self.vocab_transform(encoded.last_hidden_state))  # (batch, seq, dim)
+        x = self.vocab_layer_norm(self.activation(self.vocab_transform(encoded.last_hidden_state)))  # (batch, seq, dim)
         table = ops.convert_to_tensor(self.get_input_embeddings().embeddings)  # (vocab, dim)
-        logits = self.vocab_projector(self.vocab_layer_norm(x), table)  # (batch, seq, vocab)
-        loss = None if labels is None else self.task_loss(logits, labels)
+        if check_return_logits(return_logits, labels):
+            logits = self.vocab_projector(x, table)  # (batch, seq, vocab)
+            loss = None if labels is None else self.task_loss(logits, labels)
+        else:
+            logits, loss = None, masked_lm_loss(x, *self.vocab_projector.matrix(table), labels)
         return self.result(MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions), return_dict)
 
 
@@ -87,7 +96,8 @@ class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
     """DistilBERT that classifies or scores the whole input, from its first token.
 
     `labels`: (batch,) class ids, (batch,) or (batch, num_labels) numbers for regression, or (batch, num_labels)
-    zeros and ones for several labels; see `losses.sequence_classification_loss`.
+    zeros and ones for several labels; see `losses.sequence_classification_loss`. With `segment_ids`, logits are (batch,
+    num_segments, num_labels) and labels have that axis too.
     """
 
     head = "ForSequenceClassification"
@@ -100,9 +110,10 @@ class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
         self.dropout = self.drop("dropout", config.seq_classif_dropout)
         self.post_init()
 
-    def task_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def task_loss(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> Tensor:
         """Return the loss of logits and labels."""
-        return losses.sequence_classification_loss(logits, labels, self.config)
+        real = None if segment_ids is None else ops.any(belongs(segment_ids, ops.shape(logits)[1]), axis=-1)
+        return losses.sequence_classification_loss(logits, labels, self.config, real)
 
     def call(
         self,
@@ -117,6 +128,8 @@ class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
         *,
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        num_segments: int | None = None,
         training: bool | None = None,
     ) -> SequenceClassifierOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
@@ -128,12 +141,18 @@ class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
             position_ids=position_ids,
+            segment_ids=segment_ids,
             training=training,
         )
-        first = encoded.last_hidden_state[:, 0]  # (batch, dim)
-        x = self.dropout(ops.relu(self.pre_classifier(first)), training=training)  # (batch, dim)
-        logits = self.classifier(x)  # (batch, num_labels)
-        loss = None if labels is None else self.task_loss(logits, labels)
+        if segment_ids is None:
+            first = encoded.last_hidden_state[:, 0]  # (batch, dim)
+        else:
+            segment_ids = ops.convert_to_tensor(segment_ids)
+            num_segments = count_segments(segment_ids, labels, num_segments)
+            first = first_tokens(encoded.last_hidden_state, segment_ids, num_segments)  # (batch, num_segments, dim)
+        x = self.dropout(ops.relu(self.pre_classifier(first)), training=training)  # (batch, …, dim)
+        logits = self.classifier(x)  # (batch, …, num_labels)
+        loss = None if labels is None else self.task_loss(logits, labels, segment_ids)
         output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self.result(output, return_dict)
 
@@ -159,11 +178,12 @@ class TFDistilBertForMultipleChoice(TFDistilBertPreTrainedModel):
 
     def check(self, input_ids: Any = None, inputs_embeds: Any = None, **arguments: Any) -> None:
         """Check one call before any compute, the choices axis too."""
+        check_no_segments(arguments.get("segment_ids"))
         super().check(input_ids=input_ids, inputs_embeds=inputs_embeds, **arguments)
         shape, axes = (inputs_embeds.shape, 4) if input_ids is None else (input_ids.shape, 3)
         check_choices(tuple(0 if size is None else size for size in shape), axes)
 
-    def task_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def task_loss(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> Tensor:
         """Return the loss of logits and labels."""
         return losses.cross_entropy(logits, labels)
 
@@ -180,6 +200,7 @@ class TFDistilBertForMultipleChoice(TFDistilBertPreTrainedModel):
         *,
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None,
         training: bool | None = None,
     ) -> MultipleChoiceModelOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
@@ -224,7 +245,7 @@ class TFDistilBertForTokenClassification(TFDistilBertPreTrainedModel):
         self.classifier = self.linear("classifier", config.num_labels)
         self.post_init()
 
-    def task_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def task_loss(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> Tensor:
         """Return the loss of logits and labels."""
         return losses.cross_entropy(logits, labels)
 
@@ -241,6 +262,7 @@ class TFDistilBertForTokenClassification(TFDistilBertPreTrainedModel):
         *,
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None,
         training: bool | None = None,
     ) -> TokenClassifierOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
@@ -252,6 +274,7 @@ class TFDistilBertForTokenClassification(TFDistilBertPreTrainedModel):
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
             position_ids=position_ids,
+            segment_ids=segment_ids,
             training=training,
         )
         logits = self.classifier(self.dropout(encoded.last_hidden_state, training=training))  # (batch, seq, num_labels)
@@ -264,7 +287,8 @@ class TFDistilBertForTokenClassification(TFDistilBertPreTrainedModel):
 class TFDistilBertForQuestionAnswering(TFDistilBertPreTrainedModel):
     """DistilBERT that marks the answer to a question in a text.
 
-    `start_positions` and `end_positions` (batch,): first and last token of the answer; both or neither.
+    `start_positions` and `end_positions` (batch,): first and last token of the answer; both or neither. With
+    `segment_ids` they are (batch, num_segments), counted from the first token of each segment.
     """
 
     head = "ForQuestionAnswering"
@@ -280,10 +304,18 @@ class TFDistilBertForQuestionAnswering(TFDistilBertPreTrainedModel):
         self.post_init()
 
     def task_loss(
-        self, start_logits: Tensor, end_logits: Tensor, start_positions: Tensor, end_positions: Tensor
+        self,
+        start_logits: Tensor,
+        end_logits: Tensor,
+        start_positions: Tensor,
+        end_positions: Tensor,
+        segment_ids: Tensor | None = None,
     ) -> Tensor:
         """Return the loss of logits and positions."""
-        return losses.question_answering_loss(start_logits, end_logits, start_positions, end_positions)
+        task = (start_logits, end_logits, start_positions, end_positions)
+        if segment_ids is None:
+            return losses.question_answering_loss(*task)
+        return losses.packed_question_answering_loss(*task, segment_ids)
 
     def call(
         self,
@@ -299,6 +331,7 @@ class TFDistilBertForQuestionAnswering(TFDistilBertPreTrainedModel):
         *,
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None,
         training: bool | None = None,
     ) -> QuestionAnsweringModelOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where positions are given; see the class and `TFDistilBertModel.call`."""
@@ -310,12 +343,13 @@ class TFDistilBertForQuestionAnswering(TFDistilBertPreTrainedModel):
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
             position_ids=position_ids,
+            segment_ids=segment_ids,
             training=training,
         )
         logits = self.qa_outputs(self.dropout(encoded.last_hidden_state, training=training))  # (batch, seq, 2)
         start_logits, end_logits = logits[..., 0], logits[..., 1]  # (batch, seq) each
         loss = None
         if start_positions is not None and end_positions is not None:
-            loss = self.task_loss(start_logits, end_logits, start_positions, end_positions)
+            loss = self.task_loss(start_logits, end_logits, start_positions, end_positions, segment_ids)
         output = QuestionAnsweringModelOutput(loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions)
         return self.result(output, return_dict)

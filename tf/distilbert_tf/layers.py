@@ -190,3 +190,8 @@ class Projector(Configured, keras.layers.Layer):
         if self.kernel is None:
             return ops.einsum("bsd,vd->bsv", x, table) + ops.cast(self.bias, x.dtype)
         return ops.matmul(x, self.kernel) + ops.cast(self.bias, x.dtype)
+
+    def matrix(self, table: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is multiplied and added, given the word table: (vocab, dim) and (vocab,)."""
+        rows = table if self.kernel is None else ops.transpose(self.kernel)  # (vocab, dim)
+        return rows, ops.convert_to_tensor(self.bias)

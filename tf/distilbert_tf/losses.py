@@ -12,7 +12,9 @@ from keras import ops
 
 from distilbert_common import DistilBertConfig
 from distilbert_tf.arrays import Tensor
+from distilbert_tf.attention import MASKED_SCORE
 from distilbert_tf.checks import check_labels
+from distilbert_tf.segments import belongs
 
 IGNORED = -100
 """The label that counts for nothing."""
@@ -41,37 +43,53 @@ def cross_entropy(logits: Tensor, labels: Tensor, ignored: int = IGNORED) -> Ten
     return masked_mean(ops.where(known, each, float("nan")), ops.not_equal(labels, ignored))
 
 
-def mean_squared_error(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean of squared differences; (batch, 1) logits meet (batch,) labels."""
+def mean_squared_error(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Tensor:
+    """Mean of squared differences, where `real`; (batch, 1) logits meet (batch,) labels."""
     logits = ops.reshape(ops.cast(logits, "float32"), ops.shape(labels))
-    return ops.mean(ops.square(logits - ops.cast(labels, "float32")))
+    return mean_of_real(ops.square(logits - ops.cast(labels, "float32")), real)
 
 
-def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean binary cross-entropy of logits (batch, num_labels) with 0/1 labels of the same shape and any dtype."""
+def binary_cross_entropy(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Tensor:
+    """Mean binary cross-entropy, where `real`, of logits (…, num_labels) with 0/1 labels of their shape, any dtype."""
     logits, labels = ops.cast(logits, "float32"), ops.cast(labels, "float32")
-    return ops.mean(ops.binary_crossentropy(labels, logits, from_logits=True))
+    return mean_of_real(ops.binary_crossentropy(labels, logits, from_logits=True), real)
+
+
+def classification_cross_entropy(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Tensor:
+    """`cross_entropy` of logits (…, num_labels) and labels (…), where `real`."""
+    if real is None:
+        return cross_entropy(logits, labels)
+    labels = ops.cast(labels, "int32")
+    return cross_entropy(logits, ops.where(real, labels, IGNORED))
 
 
 LOSSES = {
     "regression": mean_squared_error,
-    "single_label_classification": cross_entropy,
+    "single_label_classification": classification_cross_entropy,
     "multi_label_classification": binary_cross_entropy,
 }
 
 
-def sequence_classification_loss(logits: Tensor, labels: Tensor, config: DistilBertConfig) -> Tensor:
+def sequence_classification_loss(
+    logits: Tensor, labels: Tensor, config: DistilBertConfig, real: Tensor | None = None
+) -> Tensor:
     """The loss of the config's problem type, or of the one that labels and `num_labels` imply.
 
     One label means regression, integer labels (batch,) a single label, anything else several labels: transformers'
     rule, except that the config is not changed, and that integer labels (batch, num_labels) count as several labels.
+
+    Args:
+        logits: (batch, num_labels), or (batch, num_segments, num_labels) of packed rows.
+        labels: (batch,) or (batch, num_labels); of packed rows (batch, num_segments, …).
+        config: What says the problem type and `num_labels`.
+        real: (batch, num_segments), which segments there are; the others count for nothing.
     """
     problem = config.problem_type
     if problem is None:
         single = not keras.backend.is_float_dtype(labels.dtype) and len(labels.shape) < len(logits.shape)
         problem = "single_label_classification" if single else "multi_label_classification"
         problem = "regression" if config.num_labels == 1 else problem
-    return LOSSES[problem](logits, labels)
+    return LOSSES[problem](logits, labels, real)
 
 
 def question_answering_loss(
@@ -87,6 +105,31 @@ def question_answering_loss(
         positions = ops.cast(ops.reshape(positions, (-1,)), "int32")  # (batch,)
         inside = ops.logical_and(positions >= 0, positions < seq)
         return cross_entropy(logits, ops.where(inside, positions, IGNORED))
+
+    return (one(start_logits, start_positions) + one(end_logits, end_positions)) / 2
+
+
+def packed_question_answering_loss(
+    start_logits: Tensor, end_logits: Tensor, start_positions: Tensor, end_positions: Tensor, segment_ids: Tensor
+) -> Tensor:
+    """`question_answering_loss` of packed rows: each segment by itself.
+
+    Args:
+        start_logits: (batch, seq).
+        end_logits: (batch, seq).
+        start_positions: (batch, num_segments), counted from the segment's first token.
+        end_positions: (batch, num_segments).
+        segment_ids: (batch, seq).
+    """
+    own = belongs(segment_ids, ops.shape(start_positions)[1])  # (batch, num_segments, seq)
+    numbers = ops.cast(own, "int32")
+    sizes, firsts = ops.sum(numbers, axis=-1), ops.cast(ops.argmax(numbers, axis=-1), "int32")
+
+    def one(logits: Tensor, positions: Tensor) -> Tensor:
+        positions = ops.cast(positions, "int32")  # (batch, num_segments)
+        alone = ops.where(own, ops.cast(logits, "float32")[:, None], MASKED_SCORE)  # (batch, num_segments, seq)
+        inside = ops.logical_and(positions >= 0, positions < sizes)
+        return cross_entropy(alone, ops.where(inside, firsts + positions, IGNORED))
 
     return (one(start_logits, start_positions) + one(end_logits, end_positions)) / 2
 
@@ -153,6 +196,15 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
     a, b = ops.cast(a, "float32"), ops.cast(b, "float32")
     squares = (ops.sum(a * a, axis=-1) + 1e-12) * (ops.sum(b * b, axis=-1) + 1e-12)
     return ops.sum(a * b, axis=-1) / ops.sqrt(squares)
+
+
+def mean_of_real(values: Tensor, real: Tensor | None) -> Tensor:
+    """Mean of the values (batch, num_segments, …) of those segments that there are; of all values when None."""
+    if real is None:
+        return ops.mean(values)
+    for _ in range(len(values.shape) - len(real.shape)):
+        real = ops.expand_dims(real, -1)  # (batch, num_segments, 1, ...)
+    return masked_mean(values, ops.broadcast_to(real, ops.shape(values)))
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

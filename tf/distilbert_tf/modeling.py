@@ -5,6 +5,7 @@ Layer names are those of transformers, so that the weights of one fit the other.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from keras import ops
@@ -17,6 +18,7 @@ from distilbert_tf.attention import eager_attention, expand_mask, sdpa_attention
 from distilbert_tf.checkpointing import checkpoint
 from distilbert_tf.layers import ConfiguredLayer, serialisable
 from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
+from distilbert_tf.segments import segment_mask, segment_positions
 
 
 @serialisable
@@ -99,7 +101,8 @@ class MultiHeadSelfAttention(ConfiguredLayer):
 
         Args:
             x: (batch, seq, dim).
-            attention_mask: What `expand_mask` returns, or None. (Keras takes an argument called `mask` for its own.)
+            attention_mask: What `expand_mask` or `segment_mask` returns, or None. (Keras takes an argument called
+                `mask` for its own.)
             head_mask: Factor for the probabilities, broadcastable to (batch, heads, seq, seq).
             output_attentions: Whether to return the probabilities; they and a head mask take the eager path.
             training: Whether dropout acts.
@@ -201,7 +204,7 @@ class Transformer(ConfiguredLayer):
 
         Args:
             x: (batch, seq, dim).
-            attention_mask: What `expand_mask` returns, or None.
+            attention_mask: What `expand_mask` or `segment_mask` returns, or None.
             head_mask: One factor or None for each block.
             output_attentions: Whether to collect each block's probabilities.
             output_hidden_states: Whether to collect the embeddings and each block's output.
@@ -222,6 +225,14 @@ class Transformer(ConfiguredLayer):
             tuple(hidden_states) if output_hidden_states else None,
             tuple(attentions) if output_attentions else None,
         )
+
+
+def each_state(encoded: BaseModelOutput, change: Callable[[Tensor], Tensor]) -> BaseModelOutput:
+    """Return the output with each hidden state changed; the last one is the same tensor in both places."""
+    if encoded.hidden_states is None:
+        return BaseModelOutput(change(encoded.last_hidden_state), None, encoded.attentions)
+    states = tuple(change(x) for x in encoded.hidden_states)
+    return BaseModelOutput(states[-1], states, encoded.attentions)
 
 
 @serialisable
@@ -247,10 +258,15 @@ class TFDistilBertMainLayer(ConfiguredLayer):
         output_hidden_states: bool | None = None,
         *,
         position_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None,
     ) -> BaseModelOutput:
         """Encode a batch; arguments as `TFDistilBertModel.call`."""
         mask = None if attention_mask is None else expand_mask(attention_mask)
-        return self.transformer(
+        if segment_ids is not None:
+            segment_ids = ops.convert_to_tensor(segment_ids)
+            mask = segment_mask(segment_ids)
+            position_ids = segment_positions(segment_ids) if position_ids is None else position_ids
+        encoded = self.transformer(
             self.embeddings(input_ids=input_ids, inputs_embeds=inputs_embeds, position_ids=position_ids),
             attention_mask=mask,
             head_mask=self.split_head_mask(head_mask),
@@ -259,6 +275,10 @@ class TFDistilBertMainLayer(ConfiguredLayer):
                 self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
             ),
         )
+        if segment_ids is None:
+            return encoded
+        real = ops.expand_dims(ops.not_equal(segment_ids, 0), -1)  # (batch, seq, 1)
+        return each_state(encoded, lambda x: ops.where(real, x, ops.zeros_like(x)))
 
     def split_head_mask(self, head_mask: Tensor | None) -> list[Tensor | None]:
         """(heads,) or (n_layers, heads) -> n_layers of (1, heads left, 1, 1)."""
@@ -296,6 +316,7 @@ class TFDistilBertModel(TFDistilBertPreTrainedModel):
         *,
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None,
         training: bool | None = None,
     ) -> BaseModelOutput | tuple[Tensor, ...]:
         """Encode a batch.
@@ -312,13 +333,16 @@ class TFDistilBertModel(TFDistilBertPreTrainedModel):
             return_dict: Whether to return a `ModelOutput` instead of a tuple; the config's choice when None.
             position_ids: (batch, seq) or (1, seq) integers; 0, 1, 2, … when None.
             token_type_ids: Accepted and ignored, with a warning where non-zero.
+            segment_ids: (batch, seq) integers instead of a mask, for rows that hold several sequences: tokens attend
+                to those with their own number, positions start anew in each sequence, 0 is padding.
             training: Whether dropout acts; False when None.
 
         Returns:
             last_hidden_state (batch, seq, dim), then hidden_states and attentions where asked for.
 
         Raises:
-            InputError: Ids and embeddings both or neither given, too long an input, an id outside its table.
+            InputError: Ids and embeddings both or neither given, too long an input, an id outside its table, both a
+                mask and segments.
         """
         encoded = self.distilbert(
             input_ids=input_ids,
@@ -328,6 +352,7 @@ class TFDistilBertModel(TFDistilBertPreTrainedModel):
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
             position_ids=position_ids,
+            segment_ids=segment_ids,
             training=training,
         )
         return self.result(encoded, return_dict)

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from distilbert_common import DistilBertConfig, ModelOutput
-from distilbert_common.checks import check_one_input
+from distilbert_common.checks import check_one_input, check_one_mask
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.files import HUB_OPTIONS
 from distilbert_common.hub import push_folder
@@ -86,10 +86,13 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
         inputs_embeds: Any = None,
         position_ids: Any = None,
         token_type_ids: Any = None,
+        attention_mask: Any = None,
+        segment_ids: Any = None,
         **_: Any,
     ) -> None:
         """Check one call before any compute; see `check_inputs`."""
         check_one_input(input_ids, inputs_embeds)
+        check_one_mask(attention_mask, segment_ids)
         check_inputs(self.config, input_ids, inputs_embeds, position_ids, token_type_ids)
 
     def stateless_call(

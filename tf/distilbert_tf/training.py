@@ -24,7 +24,7 @@ class TaskTraining:
     logit_names: ClassVar[tuple[str, ...]] = ("logits",)
     label_names: ClassVar[tuple[str, ...]] = ("labels",)
 
-    def task_loss(self, *logits_and_labels: Tensor) -> Tensor:
+    def task_loss(self, *logits_and_labels: Tensor, segment_ids: Tensor | None = None) -> Tensor:
         """Return the model's own loss of its logits and labels, in the order of `logit_names` and `label_names`."""
         raise InputError(f"{type(self).__name__} has no loss of its own; give one: compile(loss=...)")
 
@@ -37,7 +37,8 @@ class TaskTraining:
             return super().compute_loss(x, single(labels), single(logits), sample_weight, training)
         if sample_weight is not None:
             raise InputError("the model's own loss takes no sample or class weights; give one: compile(loss=...)")
-        return ops.sum(ops.stack([self.task_loss(*logits, *labels), *self.losses]))
+        segment_ids = bind(self.call, (x,), {}).get("segment_ids")
+        return ops.sum(ops.stack([self.task_loss(*logits, *labels, segment_ids=segment_ids), *self.losses]))
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Tensor]:
         """Update the metrics with one batch and return them."""

@@ -1,0 +1,92 @@
+"""The masked-LM loss without logits: labelled positions only, and of those a few hundred at a time.
+
+The gradient of a chunk is known once its loss is, so both are computed in one pass and (tokens x vocab) is never whole.
+Sizes are static, so that XLA compiles it: labelled positions come first, and the loop ends after them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from distilbert_tf.arrays import Tensor
+from distilbert_tf.losses import IGNORED, cross_entropy
+
+CHUNK = 512
+"""How many positions are projected at a time: 63 MB of float32 logits for 30,522 words."""
+
+
+def masked_lm_loss(x: Tensor, table: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy of `x @ table.T + bias` over the labels that count; 0 where there are none.
+
+    On Keras' other backends than TensorFlow the logits are computed whole: the loss is the same.
+
+    Args:
+        x: (batch, seq, dim).
+        table: (vocab, dim).
+        bias: (vocab,).
+        labels: (batch, seq) integers, -100 where nothing counts.
+    """
+    table, bias = ops.cast(table, x.dtype), ops.cast(bias, x.dtype)
+    if keras.backend.backend() != "tensorflow" or isinstance(x, keras.KerasTensor):
+        return cross_entropy(ops.einsum("bsd,vd->bsv", x, table) + bias, labels)
+    labels = ops.cast(ops.reshape(labels, (-1,)), "int32")  # (tokens,)
+    count = ops.sum(ops.cast(ops.not_equal(labels, IGNORED), "int32"))
+    order = ops.argsort(ops.cast(ops.equal(labels, IGNORED), "int32"))  # stable on TensorFlow
+    x = ops.take(ops.reshape(x, (-1, x.shape[-1])), order, axis=0)  # (tokens, dim)
+    x = ops.pad(x, ((0, CHUNK), (0, 0)))  # (tokens + chunk, dim): the last chunk may reach beyond
+    labels = ops.pad(ops.take(labels, order, axis=0), (0, CHUNK), constant_values=IGNORED)
+    total = _total(x, table, bias, labels, count)
+    return total / ops.cast(ops.maximum(count, 1), "float32")
+
+
+def _total(x: Tensor, table: Tensor, bias: Tensor, labels: Tensor, count: Tensor) -> Tensor:
+    """Return the sum of the cross-entropies of the first `count` positions."""
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def total(x: tf.Tensor, table: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        def step(start: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            part, targets = x[start : start + CHUNK], labels[start : start + CHUNK]  # (chunk, dim), (chunk,)
+            loss, d_logits = _chunk(
+                tf.ensure_shape(part, (CHUNK, None)), tf.ensure_shape(targets, (CHUNK,)), table, bias
+            )
+            low = tf.cast(d_logits, x.dtype)  # (chunk, vocab)
+            places = start + tf.range(CHUNK)[:, None]
+            return (
+                start + CHUNK,
+                sums[0] + loss,
+                tf.tensor_scatter_nd_update(sums[1], places, tf.matmul(low, table)),
+                sums[2] + tf.cast(tf.matmul(low, part, transpose_a=True), tf.float32),
+                sums[3] + tf.reduce_sum(d_logits, axis=0),
+            )
+
+        begin = (
+            tf.constant(0), tf.constant(0.0), tf.zeros_like(x),
+            tf.zeros(tf.shape(table), tf.float32), tf.zeros(tf.shape(bias), tf.float32),
+        )  # fmt: skip
+        _, loss, d_x, d_table, d_bias = tf.while_loop(lambda start, *_: start < count, step, begin)
+
+        def gradients(d_total: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return tuple(
+                tf.cast(d * tf.cast(d_total, d.dtype), of.dtype)
+                for d, of in ((d_x, x), (d_table, table), (d_bias, bias))
+            )
+
+        return loss, gradients
+
+    return total(x, table, bias)
+
+
+def _chunk(x: Any, labels: Any, table: Any, bias: Any) -> tuple[Any, Any]:
+    """Return the loss of one chunk, and its gradient for the logits (chunk, vocab)."""
+    import tensorflow as tf
+
+    logits = tf.cast(tf.matmul(x, table, transpose_b=True) + bias, tf.float32)  # (chunk, vocab)
+    counts = tf.cast(labels != IGNORED, tf.float32)  # (chunk,)
+    targets = tf.maximum(labels, 0)  # (chunk,)
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)  # (chunk,)
+    d_logits = tf.nn.softmax(logits) - tf.one_hot(targets, tf.shape(logits)[1])  # (chunk, vocab)
+    return tf.reduce_sum(loss * counts), d_logits * counts[:, None]
