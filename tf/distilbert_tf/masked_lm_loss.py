@@ -49,10 +49,8 @@ def _total(x: Tensor, table: Tensor, bias: Tensor, labels: Tensor, count: Tensor
     @tf.custom_gradient
     def total(x: tf.Tensor, table: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Any]:
         def step(start: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            part, targets = x[start : start + CHUNK], labels[start : start + CHUNK]  # (chunk, dim), (chunk,)
-            loss, d_logits = _chunk(
-                tf.ensure_shape(part, (CHUNK, None)), tf.ensure_shape(targets, (CHUNK,)), table, bias
-            )
+            part = tf.slice(x, (start, 0), (CHUNK, x.shape[1]))  # (chunk, dim)
+            loss, d_logits = _chunk(part, tf.slice(labels, (start,), (CHUNK,)), table, bias)
             low = tf.cast(d_logits, x.dtype)  # (chunk, vocab)
             places = start + tf.range(CHUNK)[:, None]
             return (
