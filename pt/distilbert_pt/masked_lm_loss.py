@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from distilbert_pt.linear import multiply
 from distilbert_pt.losses import IGNORED
 
 CHUNK = 512
@@ -38,7 +39,7 @@ class ProjectedCrossEntropy(torch.autograd.Function):
         d_bias = torch.zeros_like(bias, dtype=torch.float32) if wanted else None
         for start in range(0, len(x), CHUNK):
             part, targets = x[start : start + CHUNK], labels[start : start + CHUNK, None]  # (chunk, dim), (chunk, 1)
-            logits = torch.addmm(bias, part, table.t()).float()  # (chunk, vocab)
+            logits = multiply(part, table, bias).float()  # (chunk, vocab)
             norm = logits.logsumexp(dim=-1, keepdim=True)  # (chunk, 1)
             total += (norm - logits.gather(1, targets)).sum()
             if wanted:
@@ -46,8 +47,8 @@ class ProjectedCrossEntropy(torch.autograd.Function):
                 d_logits.scatter_add_(1, targets, -torch.ones_like(norm))
                 d_bias += d_logits.sum(dim=0)
                 d_logits = d_logits.to(x.dtype)
-                torch.mm(d_logits, table, out=d_x[start : start + CHUNK])
-                d_table.addmm_(d_logits.t().to(d_table.dtype), part.to(d_table.dtype))
+                d_x[start : start + CHUNK] = multiply(d_logits, table.t())
+                d_table += multiply(d_logits.t().to(d_table.dtype), part.t().to(d_table.dtype))
         if wanted:
             ctx.save_for_backward(d_x, d_table.to(table.dtype), d_bias.to(bias.dtype))
         return total

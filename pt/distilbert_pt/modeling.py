@@ -17,6 +17,7 @@ from distilbert_common.pruning import attention_dim, heads_left
 from distilbert_pt.activations import ACTIVATIONS
 from distilbert_pt.attention import DEFAULT, IMPLEMENTATIONS, eager_attention, expand_mask
 from distilbert_pt.checks import check_inputs
+from distilbert_pt.linear import Linear
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
 from distilbert_pt.segments import segment_mask, segment_positions
 from distilbert_pt.unpadding import PAYS_BELOW, RealTokens, is_concrete, real_tokens
@@ -68,10 +69,10 @@ class MultiHeadSelfAttention(nn.Module):
         self.config = config
         self.head_dim = config.dim // config.n_heads
         width = attention_dim(config, layer)  # heads * head_dim
-        self.q_lin = nn.Linear(config.dim, width)
-        self.k_lin = nn.Linear(config.dim, width)
-        self.v_lin = nn.Linear(config.dim, width)
-        self.out_lin = nn.Linear(width, config.dim)
+        self.q_lin = Linear(config.dim, width)
+        self.k_lin = Linear(config.dim, width)
+        self.v_lin = Linear(config.dim, width)
+        self.out_lin = Linear(width, config.dim)
 
     def split_heads(self, x: Tensor) -> Tensor:
         """(batch, seq, heads * head_dim) -> (batch, heads, seq, head_dim)."""
@@ -109,14 +110,14 @@ class FFN(nn.Module):
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__()
-        self.lin1 = nn.Linear(config.dim, config.hidden_dim)
-        self.lin2 = nn.Linear(config.hidden_dim, config.dim)
+        self.lin1 = Linear(config.dim, config.hidden_dim)
+        self.lin2 = Linear(config.hidden_dim, config.dim)
         self.activation = ACTIVATIONS[config.activation]
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, seq, dim) -> (batch, seq, dim)."""
-        return self.dropout(self.lin2(self.activation(self.lin1(x))))
+        return self.dropout(self.lin2(self.lin1.then(x, self.activation)))
 
 
 class TransformerBlock(nn.Module):

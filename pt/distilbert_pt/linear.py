@@ -1,0 +1,88 @@
+"""The matrix products of the model, by oneDNN where that is faster than what PyTorch takes by itself.
+
+PyTorch multiplies float32 on the CPU by MKL, which does not use AVX-512 on processors of other makers than Intel:
+oneDNN, which every build for x86 holds, is more than twice as fast there (`benchmarks/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+ONEDNN = (
+    torch.backends.mkldnn.is_available()
+    and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+)
+"""Whether this machine and this PyTorch have what is needed."""
+
+
+class Product(torch.autograd.Function):
+    """`a @ b.T + bias`, differentiable any number of times."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+        """(rows, inner), (columns, inner), (columns,) -> (rows, columns)."""
+        ctx.save_for_backward(a, b)
+        return product(a, b, bias)
+
+    @staticmethod
+    def backward(ctx: Any, d: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients, each again such a product; oneDNN reads transposed matrices as they lie."""
+        (a, b), needed = ctx.saved_tensors, ctx.needs_input_grad
+        return (
+            Product.apply(d, b.t(), None) if needed[0] else None,
+            Product.apply(d.t(), a.t(), None) if needed[1] else None,
+            d.sum(dim=0) if needed[2] else None,
+        )
+
+
+def product(a: Tensor, b: Tensor, bias: Tensor | None, then: str = "none") -> Tensor:
+    """Return `a @ b.T + bias` with an elementwise function after it: "none", or "gelu" for the exact GELU."""
+    return torch.ops.mkldnn._linear_pointwise(a, b, bias, then, [], "none" if then == "gelu" else "")
+
+
+def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return `a @ b.T + bias` without recording gradients, by the faster of the two ways."""
+    return product(a, b, bias) if takes_onednn(a, b) else F.linear(a, b, bias)
+
+
+def takes_onednn(x: Tensor, weight: Tensor) -> bool:
+    """Whether oneDNN multiplies these: plain float32 on the CPU, here and now; else PyTorch does as it always does."""
+    return (
+        ONEDNN
+        and x.dtype == weight.dtype == torch.float32
+        and x.device.type == "cpu"
+        and type(weight) in (Tensor, nn.Parameter)
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()
+        and not torch.is_autocast_enabled("cpu")
+        and torch._C._functorch.maybe_current_level() is None
+        and forward_ad._current_level < 0
+    )
+
+
+class Linear(nn.Linear):
+    """`nn.Linear`, the same parameters and values."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in_features) -> (..., out_features)."""
+        if not takes_onednn(x, self.weight):
+            return F.linear(x, self.weight, self.bias)
+        rows = x.reshape(-1, x.size(-1))  # (rows, in_features)
+        trained = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad or self.bias.requires_grad)
+        found = Product.apply(rows, self.weight, self.bias) if trained else product(rows, self.weight, self.bias)
+        return found.view(*x.shape[:-1], self.out_features)
+
+    def then(self, x: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the activation of `forward`, in one step where that can be: the exact GELU without gradients."""
+        hooked = self._forward_hooks or self._forward_pre_hooks
+        if activation is F.gelu and not hooked and not torch.is_grad_enabled() and takes_onednn(x, self.weight):
+            rows = x.reshape(-1, x.size(-1))  # (rows, in_features)
+            return product(rows, self.weight, self.bias, "gelu").view(*x.shape[:-1], self.out_features)
+        return activation(self(x))

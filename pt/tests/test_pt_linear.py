@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from distilbert_cli.tolerances import FRAMEWORKS, GRADIENT
+from distilbert_pt import linear
+from distilbert_pt.linear import Linear
+
+TOLERANCE = FRAMEWORKS["float32"].value
+
+
+@pytest.fixture
+def lin() -> Linear:
+    torch.manual_seed(0)
+    return Linear(48, 32)
+
+
+def close(one: torch.Tensor, other: torch.Tensor, tolerance: float = TOLERANCE) -> bool:
+    return float((one - other).abs().max()) <= tolerance * max(1.0, float(other.abs().max()))
+
+
+@pytest.mark.parametrize("shape", [(48,), (7, 48), (2, 5, 48), (0, 48)], ids=str)
+def test_values(lin: Linear, shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape)
+    expected = F.linear(x, lin.weight, lin.bias)
+    for found in (lin(x), lin(x.clone().requires_grad_())):
+        assert found.shape == expected.shape
+        assert found.numel() == 0 or close(found, expected)
+
+
+def test_rows_that_do_not_lie_together(lin: Linear) -> None:
+    x = torch.randn(4, 3, 48)[:, 0]
+    assert close(lin(x), F.linear(x, lin.weight, lin.bias))
+
+
+def test_gradients_of_both_orders(lin: Linear) -> None:
+    x = torch.randn(6, 48, requires_grad=True)
+
+    def gradients(of: Callable[[torch.Tensor], torch.Tensor]) -> list[torch.Tensor]:
+        first = torch.autograd.grad(of(x).tanh().sum(), [x, lin.weight, lin.bias], create_graph=True)
+        second = torch.autograd.grad(sum(g.square().sum() for g in first), [x, lin.weight, lin.bias])
+        return [*first, *second]
+
+    plain = gradients(lambda x: F.linear(x, lin.weight, lin.bias))
+    for found, expected in zip(gradients(lin), plain, strict=True):
+        assert close(found, expected, GRADIENT.value)
+
+
+@pytest.mark.parametrize("activation", [F.gelu, torch.tanh])
+@pytest.mark.parametrize("grad", [False, True])
+def test_activation_after_it(lin: Linear, activation: Callable[[torch.Tensor], torch.Tensor], grad: bool) -> None:
+    x = torch.randn(9, 48)
+    with torch.set_grad_enabled(grad):
+        assert close(lin.then(x, activation), activation(F.linear(x, lin.weight, lin.bias)))
+
+
+def test_hooks_hear_of_it(lin: Linear) -> None:
+    heard = []
+    lin.register_forward_hook(lambda *_: heard.append(1))
+    with torch.no_grad():
+        lin.then(torch.randn(2, 48), F.gelu)
+    assert heard == [1]
+
+
+def test_function_transforms_and_autocast_take_the_usual_way(lin: Linear) -> None:
+    x = torch.randn(5, 48)
+    plain = F.linear(x, lin.weight, lin.bias)
+    assert close(torch.vmap(lin)(x), plain)
+    assert close(torch.func.jvp(lin, (x,), (x,))[1], F.linear(x, lin.weight))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert lin(x).dtype == torch.bfloat16
+
+
+def test_machines_without_onednn(lin: Linear, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "ONEDNN", False)
+    x = torch.randn(5, 48)
+    assert torch.equal(lin(x), F.linear(x, lin.weight, lin.bias))
+    assert torch.equal(lin.then(x, F.gelu), F.gelu(F.linear(x, lin.weight, lin.bias)))
