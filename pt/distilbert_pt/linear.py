@@ -56,6 +56,7 @@ def takes_onednn(x: Tensor, weight: Tensor) -> bool:
     """Whether oneDNN multiplies these: plain float32 on the CPU, here and now; else PyTorch does as it always does."""
     return (
         ONEDNN
+        and x.numel() > 0
         and x.dtype == weight.dtype == torch.float32
         and x.device.type == "cpu"
         and type(weight) in (Tensor, nn.Parameter)
