@@ -32,6 +32,13 @@ def check_inputs(
     words = input_ids if inputs_embeds is None else inputs_embeds
     if position_ids is None and words is not None:
         check_length(words.shape[1], config.max_position_embeddings)  # shapes are known in traced code too
+    check_values(config, input_ids, position_ids, token_type_ids)
+
+
+def check_values(
+    config: DistilBertConfig, input_ids: Array | None, position_ids: Array | None, token_type_ids: Array | None
+) -> None:
+    """Check the ids of one call, as `check_inputs` does."""
     _check_range("input_ids", input_ids, config.vocab_size, "vocab_size")
     _check_range("position_ids", position_ids, config.max_position_embeddings, "max_position_embeddings")
     if token_type_ids is not None and is_concrete(token_type_ids) and bool(np.any(token_type_ids)):

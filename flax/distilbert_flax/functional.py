@@ -15,6 +15,7 @@ from jax.typing import DTypeLike
 
 from distilbert_common.errors import InputError
 from distilbert_flax.arrays import as_array
+from distilbert_flax.compiled import call
 from distilbert_flax.layers import Frozen
 
 WEIGHTS = (nnx.Param, Frozen)
@@ -33,35 +34,43 @@ class FunctionalModule(nnx.Module):
         params: Params | None = None,
         dropout_rng: Array | None = None,
         train: bool | None = None,
+        jit: bool = True,
         **kwargs: Any,
     ) -> Any:
-        """Run `forward`, whose arguments these are, and return what it returns.
+        """Run `forward`, whose arguments these are, and return what it returns; compiled, once for each shape.
 
         Args:
             *args: As `forward`.
             params: The parameters to use instead of the model's own; the call is then a pure function of them.
             dropout_rng: The key of this call's dropout, instead of the model's own random streams.
             train: Whether dropout is active; None for the mode that `train()` and `eval()` set, at first eval.
+            jit: Whether to compile; see `distilbert_flax.compiled`. Code that is being traced goes into that trace.
             **kwargs: As `forward`.
 
         Raises:
             InputError: `params` do not fit the model, or there are none, or dropout has no key.
         """
-        model = self.bound(params, dropout_rng, train)
-        return model.forward(*map(as_array, args), **{name: as_array(value) for name, value in kwargs.items()})
+        args, kwargs = tuple(map(as_array, args)), {name: as_array(value) for name, value in kwargs.items()}
+        if jit:
+            return call(self, args, kwargs, params, dropout_rng, train)
+        return self.bound(params, dropout_rng, train).forward(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute; each head has its own."""
         raise NotImplementedError(f"{type(self).__name__} has no forward; use the bare model or one with a head")
 
-    def bound(self, params: Params | None, dropout_rng: Array | None, train: bool | None) -> Self:
+    def bound(
+        self, params: Params | None, dropout_rng: Array | None, train: bool | None, *, pure: bool = False
+    ) -> Self:
         """Return the model with other parameters, dropout key or mode; the model itself stays as it is.
 
-        Without `params` the result shares the model's variables, so that its random streams move on.
+        Without `params` the result shares the model's variables, so that its random streams move on; `pure` says that
+        they must not, as the variables stand for params already.
         """
+        pure = pure or params is not None
         if params is None and self.is_empty:
             raise InputError("the model holds no parameters (_do_init=False); give params, e.g. model(ids, params=…)")
-        if params is None and dropout_rng is None and train is None:
+        if not pure and dropout_rng is None and train is None:
             return self
         model = nnx.clone(self, variables=params is not None)
         if params is not None:
@@ -73,7 +82,7 @@ class FunctionalModule(nnx.Module):
             if dropout_rng is not None:
                 dropout.rngs = nnx.RngStream(jax.random.fold_in(dropout_rng, place), tag="dropout")
         dropping = any(dropout.rate > 0 and not dropout.deterministic for dropout in dropouts)
-        if params is not None and dropout_rng is None and dropping:
+        if pure and dropout_rng is None and dropping:
             raise InputError("dropout is active in a call with params; give dropout_rng, e.g. jax.random.key(0)")
         return model
 

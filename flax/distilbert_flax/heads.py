@@ -77,7 +77,7 @@ class FlaxDistilBertForMaskedLM(FlaxDistilBertPreTrainedModel):
     ) -> MaskedLMOutput | tuple[Array, ...]:
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
         with_logits = check_return_logits(return_logits, labels)
-        encoded = self.distilbert(
+        encoded = self.distilbert.forward(
             input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         x = self.activation(self.vocab_transform(encoded.last_hidden_state))  # (batch, seq, dim)
@@ -124,7 +124,7 @@ class FlaxDistilBertForSequenceClassification(FlaxDistilBertPreTrainedModel):
         **more: Unpack[MoreInputs],
     ) -> SequenceClassifierOutput | tuple[Array, ...]:
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
-        encoded = self.distilbert(
+        encoded = self.distilbert.forward(
             input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         segment_ids, real = more.get("segment_ids"), None
@@ -177,7 +177,7 @@ class FlaxDistilBertForMultipleChoice(FlaxDistilBertPreTrainedModel):
         def flat(x: Array | None) -> Array | None:
             return x.reshape(-1, *x.shape[2:]) if x is not None and x.ndim > 2 else x  # (batch * choices, seq, ...)
 
-        encoded = self.distilbert(
+        encoded = self.distilbert.forward(
             flat(input_ids),
             flat(attention_mask),
             head_mask,
@@ -223,7 +223,7 @@ class FlaxDistilBertForTokenClassification(FlaxDistilBertPreTrainedModel):
         **more: Unpack[MoreInputs],
     ) -> TokenClassifierOutput | tuple[Array, ...]:
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
-        encoded = self.distilbert(
+        encoded = self.distilbert.forward(
             input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         logits = self.classifier(self.dropout(encoded.last_hidden_state))  # (batch, seq, num_labels)
@@ -263,7 +263,7 @@ class FlaxDistilBertForQuestionAnswering(FlaxDistilBertPreTrainedModel):
         **more: Unpack[MoreInputs],
     ) -> QuestionAnsweringModelOutput | tuple[Array, ...]:
         """Return logits, and the loss where positions are given; see the class and `FlaxDistilBertModel.forward`."""
-        encoded = self.distilbert(
+        encoded = self.distilbert.forward(
             input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         logits = self.qa_outputs(self.dropout(encoded.last_hidden_state))  # (batch, seq, 2)
