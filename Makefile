@@ -11,7 +11,7 @@ FUZZ ?= 50000
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check format parity conversion-matrix docs clean
+.PHONY: help demo test fuzz check format parity conversion-matrix bench docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -47,9 +47,17 @@ parity: $(INSTALLED)  ## print the proof: every golden checkpoint in every frame
 conversion-matrix: $(INSTALLED)  ## measure every dialect to every other on a full-size model; writes docs/conversion.*
 	$(BIN)/python benchmarks/conversion.py $(BENCHMARK_ARGS)
 
+.venv-bench-%/installed: benchmarks/requirements-%.txt
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
+bench: $(INSTALLED) .venv-bench-pt/installed .venv-bench-tf/installed  ## measure speed beside transformers; writes docs/benchmarks.*
+	$(BIN)/python benchmarks/speed.py $(BENCHMARK_ARGS)
+
 docs: $(INSTALLED)  ## write the generated pages again
 	$(BIN)/python docs/generate.py
 
 clean:  ## remove the environment and all caches
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo/output
+	rm -rf .venv .venv-bench-* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo/output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

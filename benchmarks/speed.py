@@ -1,0 +1,227 @@
+"""Ours and transformers' side by side: each row runs both in turn, round by round, in processes that stay.
+
+Every row checks that both computed the same numbers. `speed_page.py` makes the page and the picture of the figures.
+
+Usage: make bench, or python benchmarks/speed.py [--only WORD] [--quick] [--page-only]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / name) for name in ("common", "conversion", "pt")]
+
+import numpy as np
+from rich.progress import Progress
+
+from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
+from distilbert_conversion import convert
+from speed_page import write_page
+from speed_table import ROWS, Row
+
+RESULTS = ROOT / "benchmarks" / "speed.json"
+PEER_PYTHON = {"pt": ".venv-bench-pt", "tf": ".venv-bench-tf", "flax": ".venv-bench-tf"}
+SHARED = ROOT.parent / "shared" / "data"
+QUIET = {
+    "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "",
+    "TF_USE_LEGACY_KERAS": "1", "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0",
+}  # fmt: skip
+Facts = dict[str, Any]
+
+
+def sentences() -> list[str]:
+    """Return real sentences: those of SST-2's development set where it is at hand, or of BANKING77."""
+    path = SHARED / "sst2" / "dev.tsv"
+    if path.is_file():
+        return [line.split("\t")[0] for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+    with (ROOT / "demo" / "data" / "banking77_test.csv").open(encoding="utf-8") as file:
+        return [row["text"] for row in csv.DictReader(file)][:872]
+
+
+def write_models(folder: Path) -> None:
+    """Write one random full-size checkpoint of each head in each framework's format, with a real vocabulary."""
+    import torch
+
+    import distilbert_pt
+
+    vocab = SHARED / "vocab" / "bert-base-uncased-vocab.txt"
+    tokenizer = DistilBertTokenizerFast.from_pretrained(vocab if vocab.is_file() else ROOT / "demo" / "model")
+    torch.manual_seed(0)
+    for head in ("ForSequenceClassification", "ForMaskedLM"):
+        model = getattr(distilbert_pt, f"DistilBert{head}")(DistilBertConfig())
+        model.save_pretrained(folder / "pt" / head)
+        tokenizer.save_pretrained(folder / "pt" / head)
+        for framework in ("tf", "flax"):
+            convert(folder / "pt" / head, folder / framework / head, to=framework)
+
+
+def write_batches(folder: Path) -> None:
+    """Write the batches of every workload."""
+    tokenizer = DistilBertTokenizerFast.from_pretrained(folder / "pt" / "ForSequenceClassification")
+    texts, rng = sentences(), np.random.default_rng(0)
+    (folder / "texts.json").write_text(json.dumps((texts * 12)[:10_000]))
+    running = np.concatenate([np.array(ids, np.int64) for ids in tokenizer(texts)["input_ids"]])
+
+    def full(batch: int, seq: int) -> dict[str, np.ndarray]:
+        ids = running[: batch * seq].reshape(batch, seq)  # (batch, seq)
+        return {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+
+    def padded(part: list[str]) -> dict[str, np.ndarray]:
+        return dict(tokenizer(part, padding=True, truncation=True, max_length=128, return_tensors="np"))
+
+    masked = full(4, 512)
+    masked["labels"] = np.where(rng.random((4, 512)) < 0.15, masked["input_ids"], -100)
+    workloads = {
+        "1x20": [full(1, 20)],
+        "1x128": [full(1, 128)],
+        "32x128": [full(32, 128)],
+        "bfloat16-32x128": [full(32, 128)],
+        "sst2": [padded(texts[start : start + 32]) for start in range(0, len(texts), 32)],
+        "train32": [{**padded(texts[:32]), "labels": rng.integers(2, size=32)}],
+        "masked4x512": [masked],
+    }
+    for name, batches in workloads.items():
+        arrays = {f"{i:04}/{key}": array for i, batch in enumerate(batches) for key, array in batch.items()}
+        np.savez(folder / f"{name}.npz", **arrays)
+
+
+class Worker:
+    """A process that runs one implementation."""
+
+    def __init__(self, side: str, framework: str, folder: Path) -> None:
+        python = sys.executable if side == "ours" else ROOT / PEER_PYTHON[framework] / "bin" / "python"
+        environment = {**os.environ, **QUIET}
+        if side == "ours":
+            environment.pop("TF_USE_LEGACY_KERAS")
+        self.process = subprocess.Popen(
+            [python, ROOT / "benchmarks" / "speed_worker.py", f"{side}-{framework}", folder],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
+        )  # fmt: skip
+
+    def run(self, kind: str, workload: str) -> tuple[float, np.ndarray]:
+        """Run one round; return its seconds and the numbers that came out."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps({"kind": kind, "workload": workload}) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        return answer["seconds"], np.array(answer["found"])
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.communicate()
+
+
+def measure(row: Row, folder: Path, rounds: int) -> Facts:
+    """Run one row: a round of each to warm up, then rounds in turn; return seconds, ratios and the difference."""
+    workers = {side: Worker(side, row.framework, folder) for side in ("ours", "peer")}
+    numbers = {side: worker.run(row.kind, row.workload)[1] for side, worker in workers.items()}
+    for worker in workers.values():
+        worker.run(row.kind, row.workload)
+    seconds: dict[str, list[float]] = {"ours": [], "peer": []}
+    for _ in range(rounds):
+        for side, worker in workers.items():
+            seconds[side].append(worker.run(row.kind, row.workload)[0])
+    for worker in workers.values():
+        worker.close()
+    ratios = [peer / ours for ours, peer in zip(seconds["ours"], seconds["peer"], strict=True)]
+    difference = float(np.abs(numbers["ours"] - numbers["peer"]).max())
+    return {
+        **row._asdict(), "rounds": rounds, "difference": difference, "same": difference <= row.tolerance,
+        "ours": median(seconds["ours"]), "peer": median(seconds["peer"]), "ratio": median(ratios),
+        "least": min(ratios), "most": max(ratios),
+    }  # fmt: skip
+
+
+START = (
+    "import sys, time; start = time.perf_counter(); sys.path[:0] = {paths!r}; "
+    "from {module} import {model}; {model}.from_pretrained({folder!r}); "
+    "print(time.perf_counter() - start, int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]) / 1024)"
+)
+
+
+def measure_start(framework: str, folder: Path, rounds: int) -> Facts:
+    """Return seconds and peak memory (MB) of import and `from_pretrained` in fresh processes, in turn."""
+    figures: dict[str, list[tuple[float, float]]] = {"ours": [], "peer": []}
+    model = {"pt": "", "tf": "TF", "flax": "Flax"}[framework] + "DistilBertForSequenceClassification"
+    for _ in range(rounds + 1):
+        for side, found in figures.items():
+            ours = side == "ours"
+            names = ("common", "conversion", framework)
+            paths = [str(ROOT / name) for name in names] if ours else []
+            module = f"distilbert_{framework}" if ours else "transformers"
+            path = str(folder / framework / "ForSequenceClassification")
+            code = START.format(paths=paths, module=module, model=model, folder=path)
+            python = sys.executable if ours else ROOT / PEER_PYTHON[framework] / "bin" / "python"
+            environment = {
+                name: value for name, value in {**os.environ, **QUIET}.items() if not ours or "LEGACY" not in name
+            }
+            done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, env=environment)
+            seconds, memory = map(float, done.stdout.split()[-2:])
+            found.append((seconds, memory))
+    ours, peer = ([tuple(x) for x in found[1:]] for found in figures.values())
+    ratios = [b[0] / a[0] for a, b in zip(ours, peer, strict=True)]
+    return {
+        "title": "import and from_pretrained, fresh process", "framework": framework, "goal": 2.0, "rounds": rounds,
+        "ours": median(a for a, _ in ours), "peer": median(a for a, _ in peer), "ratio": median(ratios),
+        "least": min(ratios), "most": max(ratios), "same": True, "difference": None,
+        "memory": [median(b for _, b in ours), median(b for _, b in peer)],
+    }  # fmt: skip
+
+
+def machine() -> Facts:
+    """Return what the figures were measured on."""
+    info = Path("/proc/cpuinfo").read_text()
+    flags = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {flag}" in info]
+    model = next((line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")), "")
+    names = ("torch", "tensorflow", "keras", "jax", "flax", "numpy", "tokenizers")
+    peers = {}
+    for name in sorted(set(PEER_PYTHON.values())):
+        code = "import transformers; print(transformers.__version__)"
+        done = subprocess.run([ROOT / name / "bin" / "python", "-c", code], capture_output=True, text=True, check=True)
+        peers[name] = done.stdout.strip()
+    return {
+        "processor": model, "flags": flags, "cores": os.cpu_count(), "python": platform.python_version(),
+        "versions": {name: metadata.version(name) for name in names}, "peers": peers,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Measure what was asked for, keep the figures, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="rows whose title or framework holds this")
+    parser.add_argument("--quick", action="store_true", help="one round of each, to see that it works")
+    parser.add_argument("--page-only", action="store_true", help="write the page again from the figures kept")
+    options = parser.parse_args()
+    if not options.page_only:
+        rows = [row for row in ROWS if options.only in f"{row.title} {row.framework} {row.workload}"]
+        found: list[Facts] = []
+        with tempfile.TemporaryDirectory() as name, Progress() as progress:
+            folder = Path(name)
+            task = progress.add_task("models and batches", total=len(rows) + 4)
+            write_models(folder)
+            write_batches(folder)
+            for row in rows:
+                progress.update(task, advance=1, description=f"{row.title} ({row.framework})")
+                found.append(measure(row, folder, 1 if options.quick else row.rounds))
+            for framework in ("pt", "tf", "flax") if not options.only else ():
+                progress.update(task, advance=1, description=f"start ({framework})")
+                found.append(measure_start(framework, folder, 1 if options.quick else 5))
+        RESULTS.write_text(json.dumps({"machine": machine(), "rows": found}, indent=1) + "\n")
+    write_page(json.loads(RESULTS.read_text()))
+
+
+if __name__ == "__main__":
+    main()
