@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from distilbert_common.errors import CheckpointError
+
+PUSH_OPTIONS = ("token", "private", "commit_message")
+"""The keywords of `push_folder` that `save_pretrained` passes on."""
+
+
+def check_push_options(names: Iterable[str]) -> None:
+    """Require that the further keywords of `save_pretrained` are those for the hub.
+
+    Raises:
+        TypeError: One is not, such as a misspelt one of its own.
+    """
+    for name in names:
+        if name not in PUSH_OPTIONS:
+            raise TypeError(
+                f"save_pretrained() got an unexpected keyword argument {name!r}; for the hub it takes "
+                f"{', '.join(PUSH_OPTIONS)}"
+            )
 
 
 def push_folder(

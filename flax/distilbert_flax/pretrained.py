@@ -18,7 +18,7 @@ from jax.typing import DTypeLike
 from distilbert_common import DistilBertConfig, ModelOutput
 from distilbert_common.errors import ConfigError
 from distilbert_common.files import HUB_OPTIONS
-from distilbert_common.hub import push_folder
+from distilbert_common.hub import check_push_options, push_folder
 from distilbert_common.initial import initial_kind, sinusoidal_table
 from distilbert_conversion import LoadReport, expected, load_weights, open_checkpoint, save_checkpoint, weight_row
 from distilbert_conversion.dialects import DIALECTS
@@ -293,7 +293,11 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
             push_to_hub: Whether to upload the directory.
             repo_id: The repository to upload to; the directory's own name when None.
             **hub: `token`, `private`, `commit_message`.
+
+        Raises:
+            TypeError: A keyword is none of these.
         """
+        check_push_options(hub)
         model = self.bound(params, None, None)
         stored = {name: np.asarray(variable.get_raw_value()) for name, variable in model.named_variables().items()}
         arrays = {name: in_layout(name, array, self.head) for name, array in stored.items()}

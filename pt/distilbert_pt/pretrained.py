@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from distilbert_common import DistilBertConfig, ModelOutput
 from distilbert_common.files import HUB_OPTIONS
-from distilbert_common.hub import push_folder
+from distilbert_common.hub import check_push_options, push_folder
 from distilbert_common.initial import initial_kind, sinusoidal_table
 from distilbert_conversion import LoadReport, full_name, load_weights, open_checkpoint, save_checkpoint
 from distilbert_pt.arrays import as_device, as_dtype, to_array, to_tensor
@@ -243,7 +243,11 @@ class DistilBertPreTrainedModel(nn.Module):
             push_to_hub: Whether to upload the directory.
             repo_id: The repository to upload to; the directory's own name when None.
             **hub: `token`, `private`, `commit_message`.
+
+        Raises:
+            TypeError: A keyword is none of these.
         """
+        check_push_options(hub)
         weights = self.state_dict() if state_dict is None else state_dict
         prefix = f"{self.base_model_prefix}."
         arrays = {name.removeprefix(prefix): to_array(tensor) for name, tensor in weights.items()}

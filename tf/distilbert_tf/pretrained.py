@@ -16,7 +16,7 @@ from distilbert_common import DistilBertConfig, ModelOutput
 from distilbert_common.checks import check_one_input, check_one_mask
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.files import HUB_OPTIONS
-from distilbert_common.hub import push_folder
+from distilbert_common.hub import check_push_options, push_folder
 from distilbert_conversion import LoadReport, expected, load_weights, open_checkpoint, save_checkpoint, weight_row
 from distilbert_tf.arrays import as_policy, to_array
 from distilbert_tf.calling import bind
@@ -276,7 +276,11 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
             push_to_hub: Whether to upload the directory.
             repo_id: The repository to upload to; the directory's own name when None.
             **hub: `token`, `private`, `commit_message`.
+
+        Raises:
+            TypeError: A keyword is none of these.
         """
+        check_push_options(hub)
         format = format or ("safetensors" if safe_serialization else "h5")
         if format not in DIALECTS:
             raise InputError(f"format is {format!r}; expected one of {', '.join(DIALECTS)}")
