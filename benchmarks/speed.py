@@ -2,7 +2,7 @@
 
 Every row checks that both computed the same numbers. `speed_page.py` makes the page and the picture of the figures.
 
-Usage: make bench, or python benchmarks/speed.py [--only WORD] [--quick] [--page-only]
+Usage: make bench, or python benchmarks/speed.py [--only WORD] [--rounds N] [--page-only]
 """
 
 from __future__ import annotations
@@ -128,8 +128,6 @@ def measure(row: Row, folder: Path, rounds: int) -> Facts:
     """Run one row: a round of each to warm up, then rounds in turn; return seconds, ratios and the difference."""
     workers = {side: Worker(side, row.framework, folder) for side in ("ours", "peer")}
     numbers = {side: worker.run(row.kind, row.workload)[1] for side, worker in workers.items()}
-    for worker in workers.values():
-        worker.run(row.kind, row.workload)
     seconds: dict[str, list[float]] = {"ours": [], "peer": []}
     for _ in range(rounds):
         for side, worker in workers.items():
@@ -202,7 +200,7 @@ def main() -> None:
     """Measure what was asked for, keep the figures, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="rows whose title or framework holds this")
-    parser.add_argument("--quick", action="store_true", help="one round of each, to see that it works")
+    parser.add_argument("--rounds", type=int, default=100, help="no row is measured for more rounds than this")
     parser.add_argument("--page-only", action="store_true", help="write the page again from the figures kept")
     options = parser.parse_args()
     if not options.page_only:
@@ -215,10 +213,10 @@ def main() -> None:
             write_batches(folder)
             for row in rows:
                 progress.update(task, advance=1, description=f"{row.title} ({row.framework})")
-                found.append(measure(row, folder, 1 if options.quick else row.rounds))
+                found.append(measure(row, folder, min(options.rounds, row.rounds)))
             for framework in ("pt", "tf", "flax") if not options.only else ():
                 progress.update(task, advance=1, description=f"start ({framework})")
-                found.append(measure_start(framework, folder, 1 if options.quick else 5))
+                found.append(measure_start(framework, folder, min(options.rounds, 5)))
         RESULTS.write_text(json.dumps({"machine": machine(), "rows": found}, indent=1) + "\n")
     write_page(json.loads(RESULTS.read_text()))
 
