@@ -28,7 +28,7 @@ def inputs_of(kind: str) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", ["padding", "a row of nothing but padding", "holes", "padding at the left"])
-@pytest.mark.parametrize("framework", ["pt"])  # Keras and Flax compute padding: their sizes are static
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_values_and_zeros_at_padding(framework: str, kind: str, tmp_path: Path) -> None:
     model, run = FRAMEWORKS[framework].load(save_model(tmp_path, "Model"), "Model"), FRAMEWORKS[framework].run
     inputs = inputs_of(kind)

@@ -36,11 +36,11 @@ def to_bucket(arrays: Arrays, longest: int) -> Arrays:
         return arrays
     mask = np.ones(ids.shape, np.int32) if mask is None else mask
     padded = {**arrays, "attention_mask": mask}
-    return {name: array if name == "head_mask" else _pad(array, ids.shape, size) for name, array in padded.items()}
+    return {name: array if name == "head_mask" else pad_to(array, ids.shape, size) for name, array in padded.items()}
 
 
-def _pad(array: Any, shape: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
-    """(batch or 1, seq) -> a bucket's (batch or 1, seq), with zeros."""
+def pad_to(array: Any, shape: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
+    """(batch or 1, seq) -> a larger (batch or 1, seq), with zeros."""
     widths = [(0, new - old if given == old else 0) for given, old, new in zip(array.shape, shape, size, strict=True)]
     return np.pad(np.asarray(array), widths)
 

@@ -24,6 +24,7 @@ from jax import Array
 from distilbert_flax.bucketing import cut, to_bucket
 from distilbert_flax.checks import check_values
 from distilbert_flax.segments import count_segments
+from distilbert_flax.unpadding import without_padding
 
 if TYPE_CHECKING:
     from distilbert_flax.functional import FunctionalModule, Params
@@ -147,6 +148,7 @@ def call(
     params: Params | None,
     dropout_rng: Array | None,
     train: bool | None,
+    unpad: bool = True,
 ) -> Any:
     """Run `model.forward` as a compiled program, or as it is where something given is being traced.
 
@@ -157,6 +159,7 @@ def call(
         params: The parameters to use instead of the model's own.
         dropout_rng: The key of dropout instead of the model's own streams.
         train: Whether dropout is active; None for the model's mode.
+        unpad: Whether padding may be left out.
     """
     names = _names(type(model))
     twice = kwargs.keys() & set(names[: len(args)])
@@ -178,7 +181,8 @@ def call(
     whole, pure = arrays, params is not None
     as_output, flags["return_dict"] = flags.get("return_dict", model.config.return_dict), True
     if model.head != "ForMultipleChoice" and not (structure.training if train is None else train):
-        arrays = to_bucket(arrays, model.config.max_position_embeddings)
+        arrays = without_padding(arrays, flags, model.head, model.config) if unpad else arrays
+        arrays = to_bucket(arrays, model.config.max_position_embeddings) if arrays is whole else arrays
     output, counts = _program(structure, tuple(sorted(flags.items())), train, pure, values, arrays, dropout_rng)
     if dropout_rng is None and not pure:
         for counter, value in zip(structure.counters, counts, strict=True):

@@ -35,6 +35,7 @@ class FunctionalModule(nnx.Module):
         dropout_rng: Array | None = None,
         train: bool | None = None,
         jit: bool = True,
+        unpad: bool = True,
         **kwargs: Any,
     ) -> Any:
         """Run `forward`, whose arguments these are, and return what it returns; compiled, once for each shape.
@@ -45,6 +46,8 @@ class FunctionalModule(nnx.Module):
             dropout_rng: The key of this call's dropout, instead of the model's own random streams.
             train: Whether dropout is active; None for the mode that `train()` and `eval()` set, at first eval.
             jit: Whether to compile; see `distilbert_flax.compiled`. Code that is being traced goes into that trace.
+            unpad: Whether a compiled call may leave padding out where that pays, without labels and outside training;
+                its hidden states are 0 then. False computes them as transformers does.
             **kwargs: As `forward`.
 
         Raises:
@@ -52,7 +55,7 @@ class FunctionalModule(nnx.Module):
         """
         args, kwargs = tuple(map(as_array, args)), {name: as_array(value) for name, value in kwargs.items()}
         if jit:
-            return call(self, args, kwargs, params, dropout_rng, train)
+            return call(self, args, kwargs, params, dropout_rng, train, unpad)
         return self.bound(params, dropout_rng, train).forward(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:

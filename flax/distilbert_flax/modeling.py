@@ -16,6 +16,7 @@ from jax import Array
 from distilbert_common import BaseModelOutput, DistilBertConfig
 from distilbert_common.checks import check_one_input, check_one_mask
 from distilbert_common.pruning import attention_dim, heads_left
+from distilbert_common.unpadding import Packing
 from distilbert_flax.activations import ACTIVATIONS
 from distilbert_flax.attention import eager_attention, expand_mask, sdpa_attention
 from distilbert_flax.checks import check_inputs
@@ -23,6 +24,7 @@ from distilbert_flax.layers import Layers
 from distilbert_flax.options import Options
 from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
 from distilbert_flax.segments import segment_mask, segment_positions
+from distilbert_flax.unpadding import put_back, take
 
 
 class Embeddings(nnx.Module):
@@ -223,6 +225,11 @@ class FlaxDistilBertModel(FlaxDistilBertPreTrainedModel):
         check_one_input(input_ids, inputs_embeds)
         check_one_mask(attention_mask, segment_ids)
         check_inputs(self.config, input_ids, inputs_embeds, position_ids, token_type_ids)
+        packing = attention_mask if isinstance(attention_mask, Packing) else None
+        if packing is not None:
+            position_ids = jnp.arange(input_ids.shape[1])[None] if position_ids is None else position_ids
+            input_ids, position_ids = take(packing, input_ids), take(packing, position_ids)  # (rows, length) each
+            segment_ids, attention_mask = packing.segment_ids, None
         mask = None if attention_mask is None else expand_mask(attention_mask)
         if segment_ids is not None:
             segment_ids = jnp.asarray(segment_ids)
@@ -235,7 +242,9 @@ class FlaxDistilBertModel(FlaxDistilBertPreTrainedModel):
             self.config.output_attentions if output_attentions is None else output_attentions,
             self.config.output_hidden_states if output_hidden_states is None else output_hidden_states,
         )
-        if segment_ids is not None:
+        if packing is not None:
+            encoded = each_state(encoded, lambda x: put_back(packing, x))
+        elif segment_ids is not None:
             encoded = each_state(encoded, lambda x: jnp.where((segment_ids != 0)[:, :, None], x, 0))
         return self.output(encoded, return_dict)
 

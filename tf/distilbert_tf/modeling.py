@@ -12,6 +12,7 @@ from keras import ops
 
 from distilbert_common import BaseModelOutput, DistilBertConfig
 from distilbert_common.pruning import attention_dim, heads_left
+from distilbert_common.unpadding import Packing
 from distilbert_tf.activations import ACTIVATIONS
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.attention import eager_attention, expand_mask, sdpa_attention
@@ -19,6 +20,7 @@ from distilbert_tf.checkpointing import checkpoint
 from distilbert_tf.layers import ConfiguredLayer, serialisable
 from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
 from distilbert_tf.segments import segment_mask, segment_positions
+from distilbert_tf.unpadding import put_back, take
 
 
 @serialisable
@@ -261,6 +263,11 @@ class TFDistilBertMainLayer(ConfiguredLayer):
         segment_ids: Tensor | None = None,
     ) -> BaseModelOutput:
         """Encode a batch; arguments as `TFDistilBertModel.call`."""
+        packing = attention_mask if isinstance(attention_mask, Packing) else None
+        if packing is not None:
+            position_ids = ops.arange(ops.shape(input_ids)[1])[None] if position_ids is None else position_ids
+            input_ids, position_ids = take(packing, input_ids), take(packing, position_ids)  # (rows, length) each
+            segment_ids, attention_mask = packing.segment_ids, None
         mask = None if attention_mask is None else expand_mask(attention_mask)
         if segment_ids is not None:
             segment_ids = ops.convert_to_tensor(segment_ids)
@@ -275,6 +282,8 @@ class TFDistilBertMainLayer(ConfiguredLayer):
                 self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
             ),
         )
+        if packing is not None:
+            return each_state(encoded, lambda x: put_back(packing, x))
         if segment_ids is None:
             return encoded
         real = ops.expand_dims(ops.not_equal(segment_ids, 0), -1)  # (batch, seq, 1)

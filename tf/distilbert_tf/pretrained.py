@@ -21,6 +21,8 @@ from distilbert_conversion import LoadReport, expected, load_weights, open_check
 from distilbert_tf.arrays import as_policy, to_array
 from distilbert_tf.calling import bind
 from distilbert_tf.checks import check_inputs
+from distilbert_tf.compiled import call as compiled_call
+from distilbert_tf.compiled import compiles
 from distilbert_tf.export import export_saved_model, ids_and_mask
 from distilbert_tf.layers import Configured, initializer
 from distilbert_tf.resizing import prune, resize_positions, resize_tokens
@@ -74,10 +76,20 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
         """Count parameters; a tied one counts once."""
         return sum(prod(v.shape) for v in self.weights if v.trainable or not only_trainable)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Check the arguments and call the model; they come as keywords, one dict, one list, or in order."""
+    def __call__(self, *args: Any, jit: bool = True, unpad: bool = True, **kwargs: Any) -> Any:
+        """Check the arguments and call the model; on TensorFlow as a graph.
+
+        Args:
+            *args: Arguments of `call` in order, or one dict or list of them.
+            jit: Whether to compile; see `distilbert_tf.compiled`. A call inside a graph becomes a part of it.
+            unpad: Whether a compiled call may leave padding out where that pays; its hidden states are 0 then. False
+                computes them as transformers does.
+            **kwargs: Arguments of `call` by name.
+        """
         arguments = bind(self.call, args, kwargs)
         self.check(**arguments)
+        if jit and compiles(self, arguments):
+            return compiled_call(self, arguments, unpad)
         return super().__call__(**arguments)
 
     def check(

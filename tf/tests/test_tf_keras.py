@@ -52,7 +52,7 @@ def test_functional_calling_styles(style: str) -> None:
         "positional": (ids, mask),
     }
     model = keras.Model({"input_ids": ids, "attention_mask": mask}, bare(*arguments[style]).last_hidden_state)
-    assert difference(model(inputs), bare(inputs)[0]) == 0
+    assert difference(model(inputs), bare(inputs, jit=False)[0]) == 0
 
 
 @pytest.mark.parametrize("head", golden.HEADS)

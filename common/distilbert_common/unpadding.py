@@ -1,0 +1,65 @@
+"""Leaving padding out where shapes must be few: the real tokens of a padded batch, packed into rows.
+
+The rows' sizes come from a few buckets, so that compiled code is reused; `distilbert_common.packing` fills them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distilbert_common.buckets import bucket
+from distilbert_common.packing import Ints, place
+
+PAYS_BELOW = 0.9
+"""The share of places that packed rows have of the padded batch's, below which they are the faster."""
+
+SMALLEST_LENGTH = 16
+"""No row is shorter."""
+
+
+class Packing(NamedTuple):
+    """Where the real tokens of a padded batch lie once they are packed.
+
+    Attributes:
+        places: (rows, length) the place of each token among the batch * seq; 0 where there is none.
+        segment_ids: (rows, length) one number for each sequence of a row, from 1; 0 where there is no token.
+        back: (batch, seq) the place of each token among the rows * length; -1 at padding.
+    """
+
+    places: Ints
+    segment_ids: Ints
+    back: Ints
+
+
+def power_of_two(size: int, largest: int) -> int:
+    """Round the length of a row up to a power of two: few lengths, and attention is the small part of the work."""
+    return max(size, min(1 << (max(size, SMALLEST_LENGTH) - 1).bit_length(), largest))
+
+
+def pack_batch(mask: NDArray[np.bool_], length: int, *, rounded: bool = True) -> Packing | None:
+    """Pack the real tokens of a batch, or say that this would not pay.
+
+    Args:
+        mask: (batch, seq), which tokens are real.
+        length: How many places a packed row has; at least as many as one sequence has tokens.
+        rounded: Whether the number of rows is rounded up to a bucket.
+
+    Returns:
+        The packing; None where the rows would not be much fewer than the batch's, or no token is real.
+    """
+    sizes = mask.sum(axis=1, dtype=np.int32)  # (batch,)
+    if not sizes.any() or sizes.sum() > PAYS_BELOW * mask.size:
+        return None
+    at = place(sizes[sizes > 0], length)
+    rows = bucket(at.rows) if rounded else at.rows
+    if rows * length > PAYS_BELOW * mask.size:
+        return None
+    tokens, real = at.tokens(), np.flatnonzero(mask)  # (tokens,) each, sequence after sequence
+    places, segment_ids = (np.zeros(rows * length, np.int32) for _ in range(2))
+    places[tokens], segment_ids[tokens] = real, np.repeat(at.segment, at.size)
+    back = np.full(mask.size, -1, np.int32)
+    back[real] = tokens
+    return Packing(places.reshape(rows, length), segment_ids.reshape(rows, length), back.reshape(mask.shape))
