@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -82,3 +83,16 @@ except SystemExit as stop:
     assert finished.stdout.strip() == "2"
     assert f"pip install 'distilbert[{framework}]'" in " ".join(finished.stderr.split())
     assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize("packages", [("distilbert_tf", "distilbert_flax"), ("distilbert_flax", "distilbert_tf")])
+def test_keras_on_jax_and_flax_live_in_one_process(packages: tuple[str, str], repository: Path) -> None:
+    code = (
+        f"import {packages[0]}, {packages[1]}, jax; from distilbert_common import BaseModelOutput; "
+        "tree = jax.tree.map(lambda x: x + 1, BaseModelOutput(1, (2, 3))); print(tree.to_tuple())"
+    )
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    finished = subprocess.run(
+        [sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True, env=environment
+    )
+    assert finished.stdout.strip() == "(2, (3, 4))"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 
 from distilbert_cli.quiet import held_stderr
 from distilbert_common.errors import InputError
-from distilbert_common.frameworks import MODULES, require
+from distilbert_common.frameworks import modules, require
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 DEVICES = ("cpu", "gpu")
@@ -51,6 +52,27 @@ def at_real_tokens(arrays: Arrays, head: str, attention_mask: np.ndarray[Any, An
     }
 
 
+@contextmanager
+def full_float32(framework: str) -> Iterator[None]:
+    """Multiply float32 in full where a GPU would round to TensorFloat-32; PyTorch does so by itself."""
+    if framework == "jax":
+        import jax
+
+        with jax.default_matmul_precision("highest"):
+            yield
+    elif framework == "tensorflow":
+        from tensorflow.config import experimental
+
+        before = experimental.tensor_float_32_execution_enabled()
+        experimental.enable_tensor_float_32_execution(False)
+        try:
+            yield
+        finally:
+            experimental.enable_tensor_float_32_execution(before)
+    else:
+        yield
+
+
 def _run_pt(model: Any, inputs: Arrays, device: str, flags: dict[str, Any]) -> Arrays:
     import torch
 
@@ -63,7 +85,7 @@ def _run_pt(model: Any, inputs: Arrays, device: str, flags: dict[str, Any]) -> A
 def _run_tf(model: Any, inputs: Arrays, device: str, flags: dict[str, Any]) -> Arrays:
     import keras
 
-    with keras.device(f"{device}:0"):
+    with keras.device(f"{device}:0"), full_float32(keras.backend.backend()):
         return flatten(
             model(inputs, training=False, **flags), lambda x: keras.ops.convert_to_numpy(keras.ops.cast(x, "float32"))
         )
@@ -73,7 +95,7 @@ def _run_flax(model: Any, inputs: Arrays, device: str, flags: dict[str, Any]) ->
     import jax
     import jax.numpy as jnp
 
-    with jax.default_device(jax.devices(device)[0]):
+    with jax.default_device(jax.devices(device)[0]), full_float32("jax"):
         return flatten(model(**inputs, **flags), lambda x: np.asarray(x.astype(jnp.float32)))
 
 
@@ -97,7 +119,7 @@ class Framework:
 
     def installed(self) -> bool:
         """Whether the framework can be imported."""
-        return all(_found(module) for module in MODULES[self.name])
+        return all(_found(module) for module in modules(self.name))
 
     def model_class(self, head: str) -> Any:
         """Return the class for a head such as "ForMaskedLM".

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 
 from distilbert_common.errors import MissingFrameworkError
 
@@ -14,6 +15,12 @@ MODULES: dict[str, tuple[str, ...]] = {
 """The modules of each family, which is also the name of the extra; `flax.nnx`, as a bare folder imports as `flax`."""
 
 
+def modules(family: str) -> tuple[str, ...]:
+    """Return the modules that a family needs here: Keras on another backend does without TensorFlow."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    return ("keras", backend) if family == "tf" and backend in ("jax", "torch") else MODULES[family]
+
+
 def require(family: str) -> None:
     """Import the framework of a family.
 
@@ -23,8 +30,8 @@ def require(family: str) -> None:
     Raises:
         MissingFrameworkError: It is not installed; the message holds the command that installs it.
     """
-    needed = [module.partition(".")[0] for module in MODULES[family]]
-    for module in MODULES[family]:
+    needed = [module.partition(".")[0] for module in modules(family)]
+    for module in modules(family):
         try:
             importlib.import_module(module)
         except ImportError as error:

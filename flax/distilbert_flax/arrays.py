@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,4 +60,5 @@ def register_output(output_type: type[ModelOutput]) -> None:
             setattr(output, name, child)
         return output
 
-    jax.tree_util.register_pytree_with_keys(output_type, flatten_with_keys, unflatten, flatten)
+    with contextlib.suppress(ValueError):  # Keras on its JAX backend has done it
+        jax.tree_util.register_pytree_with_keys(output_type, flatten_with_keys, unflatten, flatten)
