@@ -1,14 +1,11 @@
-"""Tensors that are described but not read: memory is mapped when a tensor is asked for, and let go after it."""
+"""Tensors that are described but not read: their values come when they are asked for, and are let go after it."""
 
 from __future__ import annotations
 
 import mmap
-import os
 import sys
-import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -53,12 +50,15 @@ class LazyTensor:
         dtype: The type in which it is read.
         load: Returns the values, of any type and byte order; each call may map the file anew.
         name: What an error calls it.
+        take: Returns the values as they lie in the file, as memory that is the caller's alone, or None where that
+            cannot be; no format but the mapped ones has it.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     load: Callable[[], Array]
     name: str = "a tensor"
+    take: Callable[[], Array | None] | None = None
 
     @property
     def size(self) -> int:
@@ -73,6 +73,14 @@ class LazyTensor:
     def read(self) -> Array:
         """Return the values: a read-only view of mapped memory where the format allows, else a copy."""
         return _convert(self.load(), self.dtype, self.name)
+
+    def own(self) -> Array:
+        """Return the values as memory that is the caller's alone, where that takes no copy; else as `read` does.
+
+        An array that is writable may be kept and changed: nobody else sees it, and a file stays as it is.
+        """
+        array = None if self.take is None else self.take()
+        return self.read() if array is None or array.dtype != self.dtype else array
 
     def chunks(self) -> Iterator[Array]:
         """Yield the values in C order as flat contiguous pieces of a few bytes each.
@@ -90,11 +98,11 @@ class LazyTensor:
 
     def transposed(self) -> LazyTensor:
         """Return the transposed tensor, a view: transposing twice costs nothing."""
-        return replace(self, shape=self.shape[::-1], load=lambda: self.load().T)
+        return replace(self, shape=self.shape[::-1], load=lambda: self.load().T, take=None)
 
     def reshaped(self, shape: tuple[int, ...]) -> LazyTensor:
         """Return the tensor in another shape of as many values."""
-        return replace(self, shape=shape, load=lambda: self.load().reshape(shape))
+        return replace(self, shape=shape, load=lambda: self.load().reshape(shape), take=None)
 
     def cast(self, dtype: np.dtype[Any]) -> LazyTensor:
         """Return the tensor in another type, converted piece by piece when it is read or written."""
@@ -107,7 +115,9 @@ def _mapping(array: Array) -> mmap.mmap | None:
     while isinstance(base, np.ndarray):
         base = base.base
     base = base.obj if isinstance(base, memoryview) else base
-    return base if array.flags.c_contiguous and isinstance(base, mmap.mmap) else None
+    if not array.flags.c_contiguous or not isinstance(base, mmap.mmap):
+        return None
+    return base if memoryview(base).readonly else None  # others may hold changes that no file has
 
 
 def _let_go(mapping: mmap.mmap, nbytes: int) -> None:
@@ -118,13 +128,21 @@ def _let_go(mapping: mmap.mmap, nbytes: int) -> None:
 
 
 def _contiguous(array: Array) -> Array:
-    """Return an array in C order; a transposed matrix is copied by strips, which is three times as fast as at once."""
+    """Return an array in C order."""
     if array.flags.c_contiguous:
         return array
     ordered = np.empty(array.shape, array.dtype)
-    for start in range(0, array.shape[-1], _STRIP):
-        ordered[..., start : start + _STRIP] = array[..., start : start + _STRIP]
+    fill(ordered, array)
     return ordered
+
+
+def fill(target: Array, array: Array) -> None:
+    """Copy an array into another, of any type; a transposed matrix goes by strips, three times as fast as at once."""
+    if array.flags.c_contiguous:
+        target[...] = array
+        return
+    for start in range(0, array.shape[-1], _STRIP):
+        target[..., start : start + _STRIP] = array[..., start : start + _STRIP]
 
 
 def _convert(array: Array, dtype: np.dtype[Any], name: str) -> Array:
@@ -149,7 +167,9 @@ def lazy(tensor: LazyTensor | Array) -> LazyTensor:
     """Return an array as a `LazyTensor`; one that is lazy already comes back as it is."""
     if isinstance(tensor, LazyTensor):
         return tensor
-    return LazyTensor(tensor.shape, tensor.dtype, lambda: tensor)
+    view = tensor.view()
+    view.flags.writeable = False  # it is its owner's
+    return LazyTensor(tensor.shape, tensor.dtype, lambda: view)
 
 
 def equal(one: LazyTensor, other: LazyTensor) -> bool:
@@ -190,52 +210,3 @@ def check_sizes(path: Path, tensors: Iterable[LazyTensor], size: int | None = No
             f"{path} has {size} bytes and tells of tensors of {total}; expected at most {_MAX_GROWTH} times the file: "
             "get it again, or save it uncompressed"
         )
-
-
-class MappedFile:
-    """A file open for reading, of which pieces are mapped into memory one by one.
-
-    A mapping lives as long as the array that shows it, so that resident memory stays that of one tensor.
-    The file stays open until the last tensor of it is dropped, so that replacing it on disk changes nothing.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        weakref.finalize(self, os.close, self._descriptor)
-        self.size = os.fstat(self._descriptor).st_size
-
-    def bytes(self, offset: int, length: int) -> bytes:
-        """Return `length` bytes from `offset`.
-
-        Raises:
-            CheckpointError: The file ends before.
-        """
-        if offset < 0 or length < 0 or offset + length > self.size:
-            raise CheckpointError(
-                f"{self.path} is cut off: it has {self.size} bytes, and {offset + length} are needed; get it again"
-            )
-        return self._whole[offset : offset + length] if length else b""
-
-    @cached_property
-    def _whole(self) -> mmap.mmap:
-        """The file as one mapping, from which small pieces are taken; only what is looked at is ever in memory."""
-        return mmap.mmap(self._descriptor, self.size, access=mmap.ACCESS_READ)
-
-    def tensor(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> LazyTensor:
-        """Describe the tensor that lies at `offset` in C order; a foreign byte order is turned when read."""
-        nbytes = prod(shape) * dtype.itemsize
-        if offset < 0 or offset + nbytes > self.size:
-            raise CheckpointError(
-                f"{self.path} is cut off: it has {self.size} bytes, and {offset + nbytes} are needed; get it again"
-            )
-
-        def load() -> Array:
-            if nbytes == 0:
-                return np.empty(shape, dtype)
-            start = offset % mmap.ALLOCATIONGRANULARITY
-            mapping = mmap.mmap(self._descriptor, start + nbytes, access=mmap.ACCESS_READ, offset=offset - start)
-            array: Array = np.frombuffer(mapping, dtype, prod(shape), start)
-            return array.reshape(shape)
-
-        return LazyTensor(shape, dtype.newbyteorder("="), load)

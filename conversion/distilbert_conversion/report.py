@@ -126,6 +126,7 @@ def load_weights(
     assign: Callable[[str, Array], None],
     *,
     ignore_mismatched_sizes: bool = False,
+    own: bool = False,
 ) -> LoadReport:
     """Hand every weight of a model to `assign`, one in memory at a time.
 
@@ -135,6 +136,7 @@ def load_weights(
         head: A key of `HEADS`; may differ from the checkpoint's own, as in fine-tuning.
         assign: Takes a bare canonical name and the array in PyTorch's layout, a read-only view.
         ignore_mismatched_sizes: Leave weights of the wrong shape out, instead of raising.
+        own: Hand over arrays as `LazyTensor.own` gives them: one that is writable may be kept as it is.
 
     Returns:
         What was found; a new head on a bare backbone is listed, and is no fault.
@@ -146,7 +148,8 @@ def load_weights(
     check(checkpoint, report, ignore_mismatched_sizes=ignore_mismatched_sizes)
     for name in expected(config, head):
         if name in report.loaded:
-            assign(name, checkpoint.tensors[name].read())
+            tensor = checkpoint.tensors[name]
+            assign(name, tensor.own() if own else tensor.read())
     return report
 
 

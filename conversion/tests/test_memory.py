@@ -58,7 +58,7 @@ PIECES = """
 import sys
 from pathlib import Path
 import numpy as np
-from distilbert_conversion.lazy import MappedFile
+from distilbert_conversion.mapped import MappedFile
 
 def kilobytes(field):
     with open("/proc/self/status") as status:

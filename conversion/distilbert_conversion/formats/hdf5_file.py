@@ -25,7 +25,8 @@ import numpy as np
 from distilbert_common.errors import CheckpointError, UnsupportedFormatError
 from distilbert_conversion.dialects import Dialect
 from distilbert_conversion.formats.hdf5_output import created
-from distilbert_conversion.lazy import DTYPES, Array, LazyTensor, MappedFile, check_sizes, equal
+from distilbert_conversion.lazy import DTYPES, Array, LazyTensor, check_sizes, equal
+from distilbert_conversion.mapped import MappedFile
 from distilbert_conversion.table import HEADS, PREFIX
 
 BFLOAT16 = DTYPES["bfloat16"]

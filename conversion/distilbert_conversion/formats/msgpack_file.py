@@ -18,7 +18,8 @@ import msgpack
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion.dialects import Dialect
 from distilbert_conversion.formats.msgpack_reader import MARKER, NDARRAY, Reader
-from distilbert_conversion.lazy import LazyTensor, MappedFile, bytes_of
+from distilbert_conversion.lazy import LazyTensor, bytes_of
+from distilbert_conversion.mapped import MappedFile
 
 MAX_CHUNK = 2**30
 """Bytes above which Flax divides an array."""

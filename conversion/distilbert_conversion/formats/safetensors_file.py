@@ -18,7 +18,8 @@ from safetensors import SafetensorError, safe_open
 
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion.dialects import Dialect
-from distilbert_conversion.lazy import KNOWN_DTYPES, LazyTensor, MappedFile, bytes_of
+from distilbert_conversion.lazy import KNOWN_DTYPES, LazyTensor, bytes_of
+from distilbert_conversion.mapped import MappedFile
 
 CODES: dict[str, str] = {
     "F64": "float64",
@@ -55,7 +56,8 @@ def read(path: Path) -> dict[str, LazyTensor]:
                 f"{path}: tensor {name!r} has the type {entry['dtype']}; expected one of {', '.join(CODES)}"
             )
         offset = start + entry["data_offsets"][0]
-        tensors[name] = file.tensor(offset, tuple(entry["shape"]), KNOWN_DTYPES[CODES[entry["dtype"]]])
+        dtype = KNOWN_DTYPES[CODES[entry["dtype"]]]
+        tensors[name] = file.tensor(offset, tuple(entry["shape"]), dtype, kept=True)
     return tensors
 
 

@@ -1,0 +1,94 @@
+"""Files of which tensors are mapped into memory: when one is asked for, and until it is dropped."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import weakref
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distilbert_common.errors import CheckpointError
+from distilbert_conversion.lazy import Array, LazyTensor
+
+
+class MappedFile:
+    """A file open for reading, of which pieces are mapped into memory one by one.
+
+    A mapping lives as long as the array that shows it, so that resident memory stays that of one tensor.
+    The file stays open until the last tensor of it is dropped, so that replacing it on disk changes nothing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        weakref.finalize(self, os.close, self._descriptor)
+        self.size = os.fstat(self._descriptor).st_size
+        self._taken: list[tuple[int, int]] = []
+
+    def bytes(self, offset: int, length: int) -> bytes:
+        """Return `length` bytes from `offset`.
+
+        Raises:
+            CheckpointError: The file ends before.
+        """
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise CheckpointError(
+                f"{self.path} is cut off: it has {self.size} bytes, and {offset + length} are needed; get it again"
+            )
+        return self._whole[offset : offset + length] if length else b""
+
+    @cached_property
+    def _whole(self) -> mmap.mmap:
+        """The file as one mapping, from which small pieces are taken; only what is looked at is ever in memory."""
+        return mmap.mmap(self._descriptor, self.size, access=mmap.ACCESS_READ)
+
+    @cached_property
+    def _private(self) -> mmap.mmap:
+        """The file as one mapping whose changes stay in this process; one, as each holds a descriptor open."""
+        return mmap.mmap(self._descriptor, self.size, access=mmap.ACCESS_COPY)
+
+    def tensor(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], *, kept: bool = False) -> LazyTensor:
+        """Describe the tensor that lies at `offset` in C order; a foreign byte order is turned when read.
+
+        Args:
+            offset: Where it begins.
+            shape: Its shape.
+            dtype: Its type in the file.
+            kept: Whether `LazyTensor.own` may give a mapping to keep: only for files that writers replace as a whole,
+                as memory that maps a file which is cut off in its place is lost.
+
+        Raises:
+            CheckpointError: The file ends before the tensor does.
+        """
+        nbytes = prod(shape) * dtype.itemsize
+        if offset < 0 or offset + nbytes > self.size:
+            raise CheckpointError(
+                f"{self.path} is cut off: it has {self.size} bytes, and {offset + nbytes} are needed; get it again"
+            )
+
+        def load() -> Array:
+            if nbytes == 0:
+                return np.empty(shape, dtype)
+            start = offset % mmap.ALLOCATIONGRANULARITY
+            mapping = mmap.mmap(self._descriptor, start + nbytes, access=mmap.ACCESS_READ, offset=offset - start)
+            array: Array = np.frombuffer(mapping, dtype, prod(shape), start)
+            return array.reshape(shape)
+
+        take = (lambda: self._take(offset, shape, dtype)) if kept else None
+        return LazyTensor(shape, dtype.newbyteorder("="), load, take=take)
+
+    def _take(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array | None:
+        """Return a tensor in the private mapping, where its bytes are given to one caller only; None otherwise."""
+        end = offset + prod(shape) * dtype.itemsize
+        taken = any(offset < other_end and other < end for other, other_end in self._taken)
+        unusable = offset % dtype.itemsize or not dtype.isnative or 0 in shape
+        if taken or unusable or os.name == "nt":  # where a file that is mapped cannot be replaced
+            return None
+        self._taken.append((offset, end))
+        array: Array = np.frombuffer(self._private, dtype, prod(shape), offset)
+        return array.reshape(shape)
