@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,16 +16,36 @@ from distilbert_common.errors import InputError
 
 
 def to_tensor(array: np.ndarray, dtype: torch.dtype) -> Tensor:
-    """Copy an array, which may be a read-only view of a file, into a new tensor of the given dtype."""
-    if array.dtype == ml_dtypes.bfloat16:  # torch does not know NumPy's bfloat16: the bits go over as integers
-        return torch.from_numpy(np.array(array.view(np.uint16), order="C")).view(torch.bfloat16).to(dtype)
-    return torch.from_numpy(np.array(array, order="C")).to(dtype)
+    """Return an array as a tensor of the given dtype.
+
+    A writable array in C order becomes the tensor's memory, as one from `load_weights` is then nobody else's. Any
+    other, such as a read-only view of a file, is copied once, into memory aligned as PyTorch computes fastest.
+    """
+    if not (array.flags.writeable and array.flags.c_contiguous):
+        return copied(array, dtype)
+    if array.dtype.name == "bfloat16":  # torch does not know NumPy's bfloat16: the bits go over as integers
+        return torch.from_numpy(array.view(np.uint16)).view(torch.bfloat16).to(dtype)
+    return torch.from_numpy(array).to(dtype)
+
+
+def copied(array: np.ndarray, dtype: torch.dtype) -> Tensor:
+    """Return a copy of an array as a tensor of the given dtype."""
+    from distilbert_conversion.lazy import DTYPES, fill
+
+    if str(dtype).removeprefix("torch.") not in DTYPES:  # as float8, which NumPy has not
+        return copied(array, torch.float32).to(dtype)
+    tensor = torch.empty(array.shape, dtype=dtype)
+    with np.errstate(over="ignore"):  # as PyTorch does
+        fill(to_array(tensor), array)
+    return tensor
 
 
 def to_array(tensor: Tensor) -> np.ndarray:
     """Return the tensor's values as an array; memory is shared where the tensor is on the CPU."""
     tensor = tensor.detach().cpu()
     if tensor.dtype == torch.bfloat16:
+        import ml_dtypes  # here, as PyTorch itself does without it
+
         return tensor.contiguous().view(torch.uint16).numpy().view(ml_dtypes.bfloat16)
     return tensor.numpy()
 

@@ -1,0 +1,156 @@
+"""How weights come to memory: mapped where that is safe, else copied once, and never tied to the file's fate."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import golden
+from distilbert_common import DistilBertConfig
+from distilbert_conversion import convert, expected, save_checkpoint
+from distilbert_pt import DistilBertForMaskedLM, DistilBertForSequenceClassification
+from distilbert_pt.arrays import to_tensor
+
+SOURCE = golden.GOLDEN / "micro" / "ForSequenceClassification" / "pt"
+IDS = torch.tensor([[1, 2, 3]])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A checkpoint that a test may change."""
+    return Path(shutil.copytree(SOURCE, tmp_path / "model"))
+
+
+def load(folder: Path, **options: object) -> DistilBertForSequenceClassification:
+    return DistilBertForSequenceClassification.from_pretrained(folder, **options)
+
+
+def values(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def same(model: torch.nn.Module, wanted: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(tensor, wanted[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("disable_mmap", [False, True])
+def test_changing_parameters_leaves_the_file_and_other_models_alone(folder: Path, disable_mmap: bool) -> None:
+    before = (folder / "model.safetensors").read_bytes()
+    model, other = load(folder, disable_mmap=disable_mmap), load(folder)
+    wanted = values(other)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1)
+    assert (folder / "model.safetensors").read_bytes() == before
+    assert same(other, wanted)
+    assert same(load(folder), wanted)
+    assert all(torch.equal(tensor, wanted[name] + 1) for name, tensor in model.state_dict().items())
+
+
+def test_a_model_outlives_the_file_that_it_was_loaded_from(folder: Path) -> None:
+    model, wanted = load(folder), values(load(SOURCE))
+    other = DistilBertForSequenceClassification(model.config)
+    other.save_pretrained(folder)  # replaces the file in its place
+    assert same(model, wanted)
+    assert same(load(folder), values(other))
+    shutil.rmtree(folder)
+    assert same(model, wanted)
+    assert model(IDS).logits.isfinite().all()
+
+
+def test_saving_to_the_folder_that_a_model_was_loaded_from(folder: Path) -> None:
+    model = load(folder)
+    with torch.no_grad():
+        model.classifier.weight.fill_(0.5)
+    wanted = values(model)
+    model.save_pretrained(folder)
+    assert same(model, wanted)
+    assert same(load(folder), wanted)
+
+
+def test_what_is_done_to_parameters_can_be_done_to_mapped_ones(folder: Path) -> None:
+    model = load(folder)
+    wanted = values(model)
+    assert same(copy.deepcopy(model), wanted)
+    assert same(pickle.loads(pickle.dumps(model)), wanted)
+    torch.save(model.state_dict(), buffer := io.BytesIO())
+    buffer.seek(0)
+    assert torch.load(buffer).keys() == wanted.keys()
+    compiled = torch.compile(model, backend="eager", dynamic=False)
+    torch.testing.assert_close(compiled(IDS).logits, model(IDS).logits)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
+    model(IDS, labels=torch.tensor([0])).loss.backward()
+    optimizer.step()
+    assert not torch.equal(model.classifier.weight, wanted["classifier.weight"])
+    assert model.share_memory().classifier.weight.is_shared()
+    assert {parameter.dtype for parameter in model.half().parameters()} == {torch.float16}
+
+
+def test_one_storage_under_two_names_becomes_two_parameters_unless_they_are_tied(tmp_path: Path) -> None:
+    source = golden.GOLDEN / "micro" / "ForMaskedLM" / "pt_bin"  # holds the projector as the embeddings' second name
+    tied = DistilBertForMaskedLM.from_pretrained(source)
+    assert tied.vocab_projector.weight is tied.get_input_embeddings().weight
+    free = DistilBertForMaskedLM.from_pretrained(source, tie_word_embeddings=False)
+    table = free.get_input_embeddings().weight.detach().clone()
+    with torch.no_grad():
+        free.vocab_projector.weight.add_(1)
+    assert torch.equal(free.get_input_embeddings().weight, table)
+    free.save_pretrained(tmp_path)
+    assert not torch.equal(DistilBertForMaskedLM.from_pretrained(tmp_path).vocab_projector.weight, table)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.float8_e4m3fn])
+@pytest.mark.parametrize("stored", ["float32", "bfloat16"])
+def test_a_read_only_array_is_copied_into_any_dtype(dtype: torch.dtype, stored: str) -> None:
+    array = np.arange(70 * 3, dtype=np.float32).reshape(70, 3).astype(stored)
+    wanted = torch.arange(70 * 3, dtype=torch.float32).reshape(70, 3).to(getattr(torch, stored)).to(dtype)
+    assert to_tensor(array, dtype).equal(wanted)
+    array.flags.writeable = False
+    for given, turned in ((array, wanted), (array.T, wanted.T)):
+        tensor = to_tensor(given, dtype)
+        assert tensor.is_contiguous()
+        assert torch.equal(tensor.float(), turned.float())
+    assert to_tensor(np.float32([1e30]), torch.float16).isinf().all()
+
+
+MEMORY = """
+import sys
+from distilbert_pt import DistilBertModel
+import distilbert_conversion
+
+def megabytes(field):
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith(field)) / 1024
+
+own, peak = megabytes("RssAnon"), megabytes("VmRSS")
+model = DistilBertModel.from_pretrained(sys.argv[1])
+print(megabytes("RssAnon") - own, megabytes("VmHWM") - peak, *("torch._dynamo" in sys.modules, "sympy" in sys.modules))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from Linux' /proc")
+def test_weights_are_in_memory_once_or_not_at_all_and_no_compiler_is_imported(tmp_path: Path) -> None:
+    config = DistilBertConfig(vocab_size=50_000, dim=512, hidden_dim=512, n_heads=8, n_layers=4)
+    tensors = {name: np.ones(shape, np.float32) for name, shape in expected(config, "Model").items()}
+    size = sum(tensor.nbytes for tensor in tensors.values()) / 2**20
+    assert size > 120
+    save_checkpoint(tmp_path / "pt", tensors, config, "Model")
+    config.save_pretrained(tmp_path / "pt")
+    convert(tmp_path / "pt", tmp_path / "bin", to="pt", format="bin")
+    # A file that is copied is mapped meanwhile, one tensor at a time: the largest of them are the embeddings.
+    for name, copies, peak in (("pt", 0, 0), ("bin", 1, 1.9)):
+        command = [sys.executable, "-c", MEMORY, str(tmp_path / name)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        grown, highest, *compilers = done.stdout.split()
+        assert float(grown) < copies * size + 0.2 * size
+        assert float(highest) < peak * size + 0.2 * size
+        assert compilers == ["False", "False"]
