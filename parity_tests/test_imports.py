@@ -16,8 +16,14 @@ OWN = {
     "distilbert_cli.main": (),
     "distilbert_pt": ("torch",),
     "distilbert_tf": ("keras", "tensorflow"),
-    "distilbert_flax": ("jax", "flax"),
+    "distilbert_flax": ("jax", "flax.nnx"),
 }
+UNNEEDED = (
+    "distilbert_common.tokenization", "distilbert_conversion", "h5py", "huggingface_hub", "jinja2", "matplotlib",
+    "ml_dtypes", "msgpack", "optax", "orbax", "rich", "safetensors", "sympy", "tensorstore", "tokenizers",
+    "torch._dynamo", "torch._inductor", "torch.onnx", "typer",
+)  # fmt: skip
+"""What is needed only once a checkpoint is read, a text is tokenized or a model is compiled, if at all."""
 
 
 def python(code: str, cwd: Path) -> str:
@@ -38,16 +44,22 @@ def test_no_top_level_folder_is_a_package(repository: Path) -> None:
     assert [path.name for path in repository.glob("*/__init__.py")] == []
 
 
-def heavy_modules(imports: str, repository: Path) -> set[str]:
-    """Return which of `HEAVY` are loaded after an import statement."""
-    return set(python(f"{imports}\nimport sys; print(*(m for m in {HEAVY} if m in sys.modules))", repository).split())
+def loaded(imports: str, modules: tuple[str, ...], repository: Path) -> set[str]:
+    """Return which of some modules are loaded after an import statement."""
+    return set(python(f"{imports}\nimport sys; print(*(m for m in {modules} if m in sys.modules))", repository).split())
 
 
 @pytest.mark.parametrize("package", OWN)
 def test_a_package_imports_its_own_framework_only(package: str, repository: Path) -> None:
     own = "\n".join(f"import {module}" for module in OWN[package])
-    brought_along = heavy_modules(own, repository)  # Keras itself imports JAX where it is installed
-    assert heavy_modules(f"import {package}", repository) == brought_along
+    brought_along = loaded(own, HEAVY, repository)  # Keras itself imports JAX where it is installed
+    assert loaded(f"import {package}", HEAVY, repository) == brought_along
+
+
+@pytest.mark.parametrize("package", ["distilbert_common", "distilbert_pt", "distilbert_tf", "distilbert_flax"])
+def test_a_package_imports_nothing_that_its_framework_does_not_import_anyway(package: str, repository: Path) -> None:
+    own = "\n".join(f"import {module}" for module in OWN[package])
+    assert loaded(f"import {package}", UNNEEDED, repository) == loaded(own, UNNEEDED, repository)
 
 
 @pytest.mark.parametrize("package", ["distilbert_pt", "distilbert_tf", "distilbert_flax"])

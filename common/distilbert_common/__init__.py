@@ -1,5 +1,7 @@
 """What all three families share and what needs no framework: config, tokenizers, outputs, errors."""
 
+from typing import TYPE_CHECKING
+
 from distilbert_common.config import ACTIVATIONS, DistilBertConfig
 from distilbert_common.errors import DistilBertError
 from distilbert_common.outputs import (
@@ -12,7 +14,13 @@ from distilbert_common.outputs import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
-from distilbert_common.tokenization import AddedToken, BatchEncoding, DistilBertTokenizer, DistilBertTokenizerFast
+
+if TYPE_CHECKING:
+    from distilbert_common.tokenization import AddedToken, BatchEncoding, DistilBertTokenizer, DistilBertTokenizerFast
+else:
+    from distilbert_common.imports import TOKENIZATION, deferred
+
+    __getattr__, __dir__ = deferred(__name__, TOKENIZATION)
 
 __all__ = [
     "ACTIVATIONS",

@@ -1,7 +1,10 @@
 """DistilBERT in Flax NNX: drop-in for the classes of transformers, and NNX modules."""
 
-from distilbert_common import OUTPUT_TYPES, DistilBertConfig, DistilBertTokenizer, DistilBertTokenizerFast
+from typing import TYPE_CHECKING
+
+from distilbert_common import OUTPUT_TYPES, DistilBertConfig
 from distilbert_common.frameworks import require
+from distilbert_common.imports import TOKENIZERS, deferred
 
 require("flax")
 
@@ -17,6 +20,11 @@ from distilbert_flax.layers import Frozen
 from distilbert_flax.losses import DistillationLoss, distillation_loss
 from distilbert_flax.modeling import FlaxDistilBertModel
 from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
+
+if TYPE_CHECKING:
+    from distilbert_common import DistilBertTokenizer, DistilBertTokenizerFast
+else:
+    __getattr__, __dir__ = deferred(__name__, TOKENIZERS)
 
 for output_type in OUTPUT_TYPES:
     register_output(output_type)

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -20,13 +20,14 @@ from distilbert_common.errors import ConfigError
 from distilbert_common.files import HUB_OPTIONS
 from distilbert_common.hub import check_push_options, push_folder
 from distilbert_common.initial import initial_kind, sinusoidal_table
-from distilbert_conversion import LoadReport, expected, load_weights, open_checkpoint, save_checkpoint, weight_row
-from distilbert_conversion.dialects import DIALECTS
 from distilbert_flax.arrays import as_dtype, to_jax
 from distilbert_flax.functional import WEIGHTS, FunctionalModule, Params, is_shape, shape_of
 from distilbert_flax.layers import Layers
 from distilbert_flax.options import StaticConfig
 from distilbert_flax.resizing import prune, resize_positions, resize_tokens
+
+if TYPE_CHECKING:  # the converter is imported where names or files are needed: the classes alone need none of it
+    from distilbert_conversion import LoadReport
 
 ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
 
@@ -137,6 +138,8 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
 
     def named_variables(self) -> dict[str, nnx.Variable[Array]]:
         """Return the stored variables by bare canonical name: PyTorch's, without the prefix of the backbone."""
+        from distilbert_conversion import DIALECTS, expected
+
         variables, path_of = self.flat_variables(), DIALECTS["flax-msgpack"].full_name
         return {name: variables[path_of(name, self.head)] for name in expected(self.config, self.head)}
 
@@ -246,6 +249,8 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
             CheckpointError: There is no checkpoint, or it is damaged, or a backbone weight is missing or misshapen.
             TypeError: A keyword is neither an option nor a config field.
         """
+        from distilbert_conversion import load_weights, open_checkpoint
+
         hub = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
         with open_checkpoint(name_or_path, **hub) as checkpoint:
             config = (config or checkpoint.config()).updated(**kwargs)
@@ -297,6 +302,8 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
         Raises:
             TypeError: A keyword is none of these.
         """
+        from distilbert_conversion import save_checkpoint
+
         check_push_options(hub)
         model = self.bound(params, None, None)
         stored = {name: np.asarray(variable.get_raw_value()) for name, variable in model.named_variables().items()}
@@ -318,4 +325,6 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
 
 def in_layout(name: str, array: np.ndarray, head: str) -> np.ndarray:
     """Turn a weight from PyTorch's layout into Flax's, or back."""
+    from distilbert_conversion import weight_row
+
     return array.T if weight_row(name, head).transform == "transpose" else array

@@ -1,7 +1,10 @@
 """DistilBERT in PyTorch: drop-in for the classes of transformers."""
 
-from distilbert_common import OUTPUT_TYPES, DistilBertConfig, DistilBertTokenizer, DistilBertTokenizerFast
+from typing import TYPE_CHECKING
+
+from distilbert_common import OUTPUT_TYPES, DistilBertConfig
 from distilbert_common.frameworks import require
+from distilbert_common.imports import TOKENIZERS, deferred
 
 require("pt")
 
@@ -16,6 +19,11 @@ from distilbert_pt.heads import (
 from distilbert_pt.losses import DistillationLoss, distillation_loss
 from distilbert_pt.modeling import DistilBertModel
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
+
+if TYPE_CHECKING:
+    from distilbert_common import DistilBertTokenizer, DistilBertTokenizerFast
+else:
+    __getattr__, __dir__ = deferred(__name__, TOKENIZERS)
 
 for output_type in OUTPUT_TYPES:
     register_output(output_type)

@@ -1,12 +1,12 @@
 """DistilBERT in Keras 3: drop-in for the TensorFlow classes of transformers, on any Keras backend."""
 
-import os
+from typing import TYPE_CHECKING
 
-from distilbert_common import OUTPUT_TYPES, DistilBertConfig, DistilBertTokenizer, DistilBertTokenizerFast
+from distilbert_common import OUTPUT_TYPES, DistilBertConfig
 from distilbert_common.frameworks import require
+from distilbert_common.imports import TOKENIZERS, deferred
 
-if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
-    require("tf")  # Keras' other backends do without TensorFlow
+require("tf")
 
 from distilbert_tf.arrays import register_output
 from distilbert_tf.heads import (
@@ -19,6 +19,11 @@ from distilbert_tf.heads import (
 from distilbert_tf.losses import DistillationLoss, distillation_loss
 from distilbert_tf.modeling import TFDistilBertMainLayer, TFDistilBertModel
 from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
+
+if TYPE_CHECKING:
+    from distilbert_common import DistilBertTokenizer, DistilBertTokenizerFast
+else:
+    __getattr__, __dir__ = deferred(__name__, TOKENIZERS)
 
 for output_type in OUTPUT_TYPES:
     register_output(output_type)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import keras
 import numpy as np
@@ -17,7 +17,6 @@ from distilbert_common.checks import check_one_input, check_one_mask
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.files import HUB_OPTIONS
 from distilbert_common.hub import check_push_options, push_folder
-from distilbert_conversion import LoadReport, expected, load_weights, open_checkpoint, save_checkpoint, weight_row
 from distilbert_tf.arrays import as_policy, to_array
 from distilbert_tf.calling import bind
 from distilbert_tf.checks import check_inputs
@@ -27,6 +26,9 @@ from distilbert_tf.export import export_saved_model, ids_and_mask
 from distilbert_tf.layers import Configured, initializer
 from distilbert_tf.resizing import prune, resize_positions, resize_tokens
 from distilbert_tf.training import TaskTraining
+
+if TYPE_CHECKING:  # the converter is imported where names or files are needed: the classes alone need none of it
+    from distilbert_conversion import LoadReport
 
 ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
 
@@ -139,6 +141,8 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
 
     def named_variables(self) -> Iterator[tuple[str, keras.Variable]]:
         """Yield every stored weight with its bare canonical name: PyTorch's, without the prefix of the backbone."""
+        from distilbert_conversion import expected, weight_row
+
         for name in expected(self.config, self.head):
             *path, leaf = name.split(".")
             part = self.base_model if weight_row(name, self.head).backbone else self
@@ -248,6 +252,8 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
             CheckpointError: There is no checkpoint, or it is damaged, or a backbone weight is missing or misshapen.
             TypeError: A keyword is neither an option nor a config field.
         """
+        from distilbert_conversion import load_weights, open_checkpoint
+
         hub = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
         with open_checkpoint(name_or_path, **hub) as checkpoint:
             config = (config or checkpoint.config()).updated(**kwargs)
@@ -292,6 +298,8 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
         Raises:
             TypeError: A keyword is none of these.
         """
+        from distilbert_conversion import save_checkpoint
+
         check_push_options(hub)
         format = format or ("safetensors" if safe_serialization else "h5")
         if format not in DIALECTS:
@@ -339,4 +347,6 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
 
 def in_layout(name: str, array: np.ndarray, head: str) -> np.ndarray:
     """Turn a weight from PyTorch's layout into Keras', or back."""
+    from distilbert_conversion import weight_row
+
     return array.T if weight_row(name, head).transform == "transpose" else array
