@@ -21,6 +21,10 @@ ONEDNN = (
 )
 """Whether this machine and this PyTorch have what is needed."""
 
+BFLOAT16 = ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+DTYPES = (torch.float32, torch.bfloat16) if BFLOAT16 else (torch.float32,)
+"""What oneDNN multiplies here; PyTorch would give it bfloat16 too, but copy the bias before each product."""
+
 
 class Product(torch.autograd.Function):
     """`a @ b.T + bias`, differentiable any number of times."""
@@ -53,11 +57,12 @@ def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def takes_onednn(x: Tensor, weight: Tensor) -> bool:
-    """Whether oneDNN multiplies these: plain float32 on the CPU, here and now; else PyTorch does as it always does."""
+    """Whether oneDNN multiplies these: plain matrices on the CPU, here and now; else PyTorch does as it always does."""
     return (
         ONEDNN
         and x.numel() > 0
-        and x.dtype == weight.dtype == torch.float32
+        and x.dtype == weight.dtype
+        and x.dtype in DTYPES
         and x.device.type == "cpu"
         and type(weight) in (Tensor, nn.Parameter)
         and not torch.compiler.is_compiling()

@@ -7,7 +7,7 @@ attention, a view of the tokens, with neither mask nor padding.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
@@ -49,11 +49,13 @@ class RealTokens:
         """Attend within each sequence: three of (1, heads, tokens, head_dim) -> (1, heads, tokens, head_dim)."""
         if query.is_cuda and query.dtype in (torch.float16, torch.bfloat16) and not dropout:
             return self._attend_varlen(query, key, value)
-        ends = accumulate((count * length for count, length in self.groups), initial=0)
+        # split, not sliced: the gradient of a slice is as large as the whole, once for each group
+        sizes = [count * length for count, length in self.groups]
+        parts = zip(*(x[0].split(sizes, dim=1) for x in (query, key, value)), strict=True)
         found = []
-        for (start, end), group in zip(pairwise(ends), self.groups, strict=True):
-            parts = (x[0, :, start:end].unflatten(1, group).transpose(0, 1) for x in (query, key, value))
-            context = F.scaled_dot_product_attention(*parts, dropout_p=dropout)  # (count, heads, length, head_dim)
+        for group, three in zip(self.groups, parts, strict=True):
+            rows = (x.unflatten(1, group).transpose(0, 1) for x in three)  # (count, heads, length, head_dim) each
+            context = F.scaled_dot_product_attention(*rows, dropout_p=dropout)  # (count, heads, length, head_dim)
             found.append(context.transpose(1, 2).flatten(0, 1))  # (count * length, heads, head_dim)
         return torch.cat(found).transpose(0, 1)[None]  # (1, heads, tokens, head_dim)
 

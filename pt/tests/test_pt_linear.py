@@ -32,6 +32,18 @@ def test_values(lin: Linear, shape: tuple[int, ...]) -> None:
         assert found.numel() == 0 or close(found, expected)
 
 
+@pytest.mark.parametrize("trained", [False, True])
+def test_bfloat16(lin: Linear, trained: bool) -> None:
+    x = torch.randn(7, 48)
+    half = Linear(48, 32).to(torch.bfloat16)
+    half.load_state_dict(lin.state_dict())
+    found = half(x.to(torch.bfloat16).requires_grad_(trained))
+    assert found.dtype == torch.bfloat16
+    assert close(found.float(), lin(x), FRAMEWORKS["bfloat16"].value)
+    with torch.no_grad():
+        assert close(half.then(x.to(torch.bfloat16), F.gelu).float(), F.gelu(lin(x)), FRAMEWORKS["bfloat16"].value)
+
+
 def test_rows_that_do_not_lie_together(lin: Linear) -> None:
     x = torch.randn(4, 3, 48)[:, 0]
     assert close(lin(x), F.linear(x, lin.weight, lin.bias))
