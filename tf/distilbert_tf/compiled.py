@@ -8,7 +8,6 @@ On Keras' other backends calls run as they are; `predict`, `fit` and `evaluate` 
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 Arguments = dict[str, Any]
 
 
-@dataclass
 class Programs:
     """The graphs of one model, and what the model was when they were traced.
 
@@ -37,16 +35,15 @@ class Programs:
         graphs: A graph for each way of calling.
     """
 
-    parts: tuple[tuple[Any, dict[str, Any]], ...]
-    blocks: tuple[Any, ...]
-    config: dict[str, Any]
-    graphs: dict[Any, Any] = field(default_factory=dict)
+    def __init__(self, model: TFDistilBertPreTrainedModel) -> None:
+        self.graphs: dict[Any, Any] = {}
+        self.look_at(model)
 
-    @classmethod
-    def of(cls, model: TFDistilBertPreTrainedModel) -> Programs:
-        """Start with no graph."""
-        parts = tuple((layer, dict(attributes(layer))) for layer in model._flatten_layers())
-        return cls(parts, tuple(model.base_model.transformer.layer), dict(vars(model.config)))
+    def look_at(self, model: TFDistilBertPreTrainedModel) -> None:
+        """Remember what the model is."""
+        self.parts = tuple((layer, dict(attributes(layer))) for layer in model._flatten_layers())
+        self.blocks = tuple(model.base_model.transformer.layer)
+        self.config = dict(vars(model.config))
 
     def hold(self, model: TFDistilBertPreTrainedModel) -> bool:
         """Whether the model still is what it was: the same attributes in each layer, the same config."""
@@ -105,12 +102,13 @@ def call(model: TFDistilBertPreTrainedModel, arguments: Arguments, unpad: bool) 
     tensors = {name: as_tensors(value) for name, value in given.items() if name not in FLAGS}
     programs = vars(model).get("_programs")
     if programs is None or not programs.hold(model):
-        programs = vars(model)["_programs"] = Programs.of(model)  # past Keras, which would track and store it
+        programs = vars(model)["_programs"] = Programs(model)  # past Keras, which would track and store it
     specs = {name: open_spec(name, value) for name, value in sorted(tensors.items())}
     key = (tuple(sorted(flags.items())), tuple(specs.items()))
     try:
         if key not in programs.graphs:
             programs.graphs[key] = trace(model, flags, specs)
+            programs.look_at(model)  # the first call of a layer leaves its mark on it
         output = programs.graphs[key](tensors)
     except (ValueError, TypeError, tf.errors.OpError):  # a graph's error names no sizes; the plain call's does
         return keras.Model.__call__(model, **arguments)

@@ -11,6 +11,7 @@ from distilbert_common import DistilBertConfig
 from distilbert_common.initial import initial_kind, sinusoidal_table
 from distilbert_tf.arrays import Tensor, with_dense_gradient
 from distilbert_tf.checks import is_concrete
+from distilbert_tf.linear import Linear
 
 LAYER_NORM_EPS = 1e-12
 
@@ -133,10 +134,10 @@ class Configured:
         values = initializer(f"{name}.weight", self.config)
         return Embed(rows, self.config.dim, embeddings_initializer=values, **self.options(name), **options)
 
-    def linear(self, name: str, out_features: int) -> keras.layers.Dense:
+    def linear(self, name: str, out_features: int) -> Linear:
         """A matrix product and a bias."""
         values = initializer(f"{name}.weight", self.config)
-        return keras.layers.Dense(out_features, kernel_initializer=values, **self.options(name))
+        return Linear(out_features, kernel_initializer=values, **self.options(name))
 
     def norm(self, name: str) -> LayerNorm:
         """A LayerNorm."""

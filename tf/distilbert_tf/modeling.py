@@ -142,7 +142,7 @@ class FFN(ConfiguredLayer):
 
     def call(self, x: Tensor) -> Tensor:
         """(batch, seq, dim) -> (batch, seq, dim)."""
-        return self.dropout(self.lin2(self.activation(self.lin1(x))))
+        return self.dropout(self.lin2(self.lin1(x, then=self.activation)))
 
 
 @serialisable

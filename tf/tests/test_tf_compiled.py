@@ -11,7 +11,8 @@ import tensorflow as tf
 import golden
 from distilbert_cli.tolerances import MATRIX
 from distilbert_common.errors import InputError
-from distilbert_tf import TFDistilBertForMaskedLM, TFDistilBertForSequenceClassification, TFDistilBertModel
+from distilbert_tf import TFDistilBertForMaskedLM, TFDistilBertForSequenceClassification, TFDistilBertModel, compiled
+from distilbert_tf.compiled import trace
 from packing_cases import padded, save_model, token_lists
 
 MICRO = golden.GOLDEN / "micro"
@@ -30,6 +31,20 @@ def graphs(model: keras.Model) -> int:
 
 def close(one: tf.Tensor, other: tf.Tensor) -> bool:
     return one.shape == other.shape and float(np.abs(one.numpy() - other.numpy()).max(initial=0)) <= MATRIX.value
+
+
+def test_a_second_call_traces_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, traced = load(), []
+    monkeypatch.setattr(compiled, "trace", lambda *args: (traced.append(args), trace(*args))[1])
+    model(IDS)
+    assert len(traced) == 1
+    model(IDS + 1)
+    model(input_ids=IDS.repeat(3, axis=0)[:, :4])
+    assert len(traced) == 1
+    model.compile("adam")
+    model.fit({"input_ids": IDS, "labels": IDS}, verbose=0)
+    model(IDS)
+    assert len(traced) <= 2
 
 
 def test_real_batches_of_any_size_trace_one_graph_for_each_way_of_calling(tmp_path: Path) -> None:
