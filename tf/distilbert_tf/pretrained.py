@@ -23,7 +23,8 @@ from distilbert_tf.checks import check_inputs
 from distilbert_tf.compiled import call as compiled_call
 from distilbert_tf.compiled import compiles
 from distilbert_tf.export import export_saved_model, ids_and_mask
-from distilbert_tf.layers import Configured, initializer
+from distilbert_tf.layers import Configured
+from distilbert_tf.loading import Stored, defer, finish
 from distilbert_tf.resizing import prune, resize_positions, resize_tokens
 from distilbert_tf.training import TaskTraining
 
@@ -252,22 +253,21 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
             CheckpointError: There is no checkpoint, or it is damaged, or a backbone weight is missing or misshapen.
             TypeError: A keyword is neither an option nor a config field.
         """
-        from distilbert_conversion import load_weights, open_checkpoint
+        from distilbert_conversion import open_checkpoint
+        from distilbert_conversion.report import check, compare
+        from distilbert_conversion.table import is_transposed
 
         hub = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
         with open_checkpoint(name_or_path, **hub) as checkpoint:
             config = (config or checkpoint.config()).updated(**kwargs)
-            model = cls(config.updated(initializer_range=0.0), dtype=as_policy(dtype or torch_dtype, checkpoint.dtype))
-            model.config.initializer_range = config.initializer_range
-            variables = dict(model.named_variables())
-
-            def assign(name: str, array: np.ndarray) -> None:
-                variables[name].assign(in_layout(name, array, cls.head))
-
-            report = load_weights(checkpoint, config, cls.head, assign, ignore_mismatched_sizes=ignore_mismatched_sizes)
-        for name in variables.keys() - set(report.loaded):  # a new head, or a weight of another shape
-            variable = variables[name]
-            variable.assign(initializer(name, config)(variable.shape, variable.dtype))
+            report = compare(checkpoint, config, cls.head)
+            check(checkpoint, report, ignore_mismatched_sizes=ignore_mismatched_sizes)
+            stored = {name: Stored(checkpoint.tensors[name], is_transposed(name)) for name in report.loaded}
+            with keras.StatelessScope():  # where variables are made without values: they get them at its end
+                model = cls(config, dtype=as_policy(dtype or torch_dtype, checkpoint.dtype))
+                variables = dict(model.named_variables())
+                defer(variables, stored)
+            finish(variables, stored)
         model.load_report = report
         if report.message():
             warnings.warn(report.message(), stacklevel=2)
