@@ -17,8 +17,16 @@ from distilbert_common.errors import InputError
 
 
 def to_jax(array: np.ndarray, dtype: DTypeLike) -> Array:
-    """Copy an array, which may be a read-only view of a file, into a new JAX array of the given dtype."""
-    return jnp.array(np.asarray(array, order="C"), dtype=dtype, copy=True)
+    """Copy an array, which may be a read-only view of a file in any order, into a new JAX array of the given dtype."""
+    if array.dtype != dtype:
+        with np.errstate(over="ignore"):  # as JAX does
+            return jax.device_put(array.astype(dtype))
+    # `jnp.array` would compile a program for each shape. Until the copy is done, JAX holds the array.
+    copied = jax.device_put(array).block_until_ready()
+    (device,) = copied.devices()
+    if device.platform == "cpu" and copied.unsafe_buffer_pointer() == array.ctypes.data:
+        return jax.device_put(array.copy())  # JAX shows memory that suits it as it is: not the file's, then
+    return copied
 
 
 def as_array(value: Any) -> Any:
