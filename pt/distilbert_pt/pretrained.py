@@ -174,9 +174,9 @@ class DistilBertPreTrainedModel(nn.Module):
     ) -> Self | tuple[Self, LoadReport]:
         """Load a checkpoint of any dialect: PyTorch, TensorFlow or Flax names, safetensors, bin, h5 or msgpack.
 
-        Weights of a safetensors file with PyTorch's names are mapped into memory, as in transformers: they are read
-        when they are first used, and training leaves the file alone. The file may be deleted, moved or replaced, as
-        `save_pretrained` replaces it; it must not be written or cut off in its place as long as the model lives.
+        Weights that a safetensors file has as PyTorch has them are mapped into memory, as in transformers: they are
+        read when they are first used, and training leaves the file alone. The file may be deleted, moved or replaced,
+        as `save_pretrained` replaces it; it must not be written or cut off in its place as long as the model lives.
 
         Args:
             name_or_path: A directory, a weights file, or a hub id.

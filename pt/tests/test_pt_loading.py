@@ -42,6 +42,12 @@ def same(model: torch.nn.Module, wanted: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(tensor, wanted[name]) for name, tensor in model.state_dict().items())
 
 
+def test_no_random_values_are_drawn_before(folder: Path) -> None:
+    before = torch.get_rng_state()
+    load(folder)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 @pytest.mark.parametrize("disable_mmap", [False, True])
 def test_changing_parameters_leaves_the_file_and_other_models_alone(folder: Path, disable_mmap: bool) -> None:
     before = (folder / "model.safetensors").read_bytes()
@@ -65,6 +71,15 @@ def test_a_model_outlives_the_file_that_it_was_loaded_from(folder: Path) -> None
     shutil.rmtree(folder)
     assert same(model, wanted)
     assert model(IDS).logits.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["pt", "pt_bin", "tf_safetensors", "tf_h5", "flax_msgpack"])
+def test_a_model_that_is_not_mapped_is_no_part_of_its_file(name: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(SOURCE.parent / name, tmp_path / "model"))
+    model, wanted = load(folder, disable_mmap="safetensors" in name or name == "pt"), values(load(SOURCE))
+    for file in folder.iterdir():
+        file.write_bytes(b"")  # in its place, as `torch.save` writes
+    assert same(model, wanted)
 
 
 def test_saving_to_the_folder_that_a_model_was_loaded_from(folder: Path) -> None:
