@@ -36,8 +36,8 @@ import transformers
 import distilbert_flax
 import distilbert_pt
 import distilbert_tf
+from runs import read_batches
 from speed import write_batches, write_models
-from speed_worker import read_batches
 
 Batch = dict[str, np.ndarray]
 Facts = dict[str, Any]

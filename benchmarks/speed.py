@@ -1,6 +1,6 @@
-"""Ours and transformers' side by side: each row runs both in turn, round by round, in processes that stay.
+"""Ours and the peers' side by side: each row runs both in turn, round by round, in processes that stay.
 
-Every row checks that both computed the same numbers. `speed_page.py` makes the page and the picture of the figures.
+Every row checks that both computed the same numbers. `speed_page.py` makes the page and the pictures of the figures.
 
 Usage: make bench, or python benchmarks/speed.py [--only WORD] [--rounds N] [--page-only]
 """
@@ -15,6 +15,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import time
 from importlib import metadata
 from pathlib import Path
 from statistics import median
@@ -28,15 +29,22 @@ from rich.progress import Progress
 
 from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
 from distilbert_conversion import convert
+from runs import SENTENCES
 from speed_page import write_page
-from speed_table import ROWS, Row
+from speed_table import GROWTH, RATES, ROWS, Row
 
 RESULTS = ROOT / "benchmarks" / "speed.json"
-PEER_PYTHON = {"pt": ".venv-bench-pt", "tf": ".venv-bench-tf", "flax": ".venv-bench-tf"}
+PEER_PYTHON = {
+    "transformers-pt": ".venv-bench-pt", "onnxruntime-pt": ".venv-bench-pt",
+    "sentence-transformers-pt": ".venv-bench-pt", "transformers-tf": ".venv-bench-tf",
+    "transformers-flax": ".venv-bench-tf", "unjitted-flax": ".venv-bench-tf", "keras-hub-tf": ".venv-bench-tf",
+}  # fmt: skip
+REST = 0.1
+"""Seconds between two rounds: the threads of the process that ran wait busily for a while."""
 SHARED = ROOT.parent / "shared" / "data"
 QUIET = {
     "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "",
-    "TF_USE_LEGACY_KERAS": "1", "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0",
+    "TF_USE_LEGACY_KERAS": "1", "HF_HUB_OFFLINE": "1",
 }  # fmt: skip
 Facts = dict[str, Any]
 
@@ -65,6 +73,8 @@ def write_models(folder: Path, frameworks: tuple[str, ...] = ("pt", "tf", "flax"
         tokenizer.save_pretrained(folder / "pt" / head)
         for framework in frameworks[1:]:
             convert(folder / "pt" / head, folder / framework / head, to=framework)
+    if "tf" in frameworks:
+        convert(folder / "pt" / "ForSequenceClassification", folder / "keras-hub", to="tf", format="keras-hub")
 
 
 def write_batches(folder: Path) -> None:
@@ -88,9 +98,10 @@ def write_batches(folder: Path) -> None:
         "1x128": [full(1, 128)],
         "32x128": [full(32, 128)],
         "bfloat16-32x128": [full(32, 128)],
-        "sst2": [padded(texts[start : start + 32]) for start in range(0, len(texts), 32)],
+        "sst2": [padded(texts[start : start + 32]) for start in range(0, SENTENCES, 32)],
         "train32": [{**padded(texts[:32]), "labels": rng.integers(2, size=32)}],
         "masked4x512": [masked],
+        **{row.workload: [full(*map(int, row.title.split(" x ")))] for row in GROWTH},
     }
     for name, batches in workloads.items():
         arrays = {f"{i:04}/{key}": array for i, batch in enumerate(batches) for key, array in batch.items()}
@@ -100,47 +111,79 @@ def write_batches(folder: Path) -> None:
 class Worker:
     """A process that runs one implementation."""
 
-    def __init__(self, side: str, framework: str, folder: Path) -> None:
-        python = sys.executable if side == "ours" else ROOT / PEER_PYTHON[framework] / "bin" / "python"
+    def __init__(self, implementation: str, folder: Path) -> None:
+        place = PEER_PYTHON.get(implementation)
+        python = sys.executable if place is None else ROOT / place / "bin" / "python"
         environment = {**os.environ, **QUIET}
-        if side == "ours":
+        if not implementation.startswith("transformers"):
             environment.pop("TF_USE_LEGACY_KERAS")
         self.process = subprocess.Popen(
-            [python, ROOT / "benchmarks" / "speed_worker.py", f"{side}-{framework}", folder],
+            [python, ROOT / "benchmarks" / "speed_worker.py", implementation, folder],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
         )  # fmt: skip
 
-    def run(self, kind: str, workload: str) -> tuple[float, np.ndarray]:
-        """Run one round; return its seconds and the numbers that came out."""
+    def run(self, row: Row, repeat: int) -> tuple[float, float, np.ndarray]:
+        """Run one round; return its seconds, its peak memory in MB, and the numbers that came out."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"kind": kind, "workload": workload}) + "\n")
+        self.process.stdin.write(json.dumps({"kind": row.kind, "workload": row.workload, "repeat": repeat}) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
-        return answer["seconds"], np.array(answer["found"])
+        return answer["seconds"], answer["memory"], np.array(answer["found"])
 
     def close(self) -> None:
         """End the process."""
         self.process.communicate()
 
 
-def measure(row: Row, folder: Path, rounds: int) -> Facts:
+def peer_of(row: Row) -> str:
+    """Return the implementation on the other side, as `PEER_PYTHON` names it."""
+    return f"{row.peer}-pt" if row.peer == "sentence-transformers" else f"{row.peer}-{row.framework}"
+
+
+def implementations(row: Row) -> dict[str, str]:
+    """Return what runs on each side of a row."""
+    return {"ours": f"ours-{row.framework}", **({} if row.peer is None else {"peer": peer_of(row)})}
+
+
+def measure(row: Row, workers: dict[str, Worker], rounds: int) -> Facts:
     """Run one row: a round of each to warm up, then rounds in turn; return seconds, ratios and the difference."""
-    workers = {side: Worker(side, row.framework, folder) for side in ("ours", "peer")}
-    numbers = {side: worker.run(row.kind, row.workload)[1] for side, worker in workers.items()}
-    seconds: dict[str, list[float]] = {"ours": [], "peer": []}
+    numbers = {side: worker.run(row, 2)[2] for side, worker in workers.items()}
+    seconds: dict[str, list[float]] = {side: [] for side in workers}
+    memory = dict.fromkeys(workers, 0.0)
     for _ in range(rounds):
         for side, worker in workers.items():
-            seconds[side].append(worker.run(row.kind, row.workload)[0])
-    for worker in workers.values():
-        worker.close()
+            time.sleep(REST)
+            took, held, _ = worker.run(row, row.repeat)
+            seconds[side].append(took)
+            memory[side] = max(memory[side], held)
+    facts = {**row._asdict(), "rounds": rounds, "ours": median(seconds["ours"]), "fastest": min(seconds["ours"])}
+    if row.peer is None:
+        return facts
     ratios = [peer / ours for ours, peer in zip(seconds["ours"], seconds["peer"], strict=True)]
     difference = float(np.abs(numbers["ours"] - numbers["peer"]).max())
     return {
-        **row._asdict(), "rounds": rounds, "difference": difference, "same": difference <= row.tolerance,
-        "ours": median(seconds["ours"]), "peer": median(seconds["peer"]), "ratio": median(ratios),
-        "least": min(ratios), "most": max(ratios),
+        **facts, "difference": difference, "same": difference <= row.tolerance, "peer_seconds": median(seconds["peer"]),
+        "ratio": median(ratios), "least": min(ratios), "most": max(ratios), "memory": list(memory.values()),
     }  # fmt: skip
+
+
+def measure_all(rows: list[Row], folder: Path, rounds: int, progress: Progress) -> list[Facts]:
+    """Run all rows, those of the same two processes one after the other; return their figures in the rows' order."""
+    found: dict[Row, Facts] = {}
+    task = progress.add_task("", total=len(rows))
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:  # the peak of a process holds what it did before: a row with a goal for it starts anew
+        own = row.title if row.memory_goal is not None else ""
+        groups.setdefault((*implementations(row).values(), own), []).append(row)
+    for group in groups.values():
+        workers = {side: Worker(name, folder) for side, name in implementations(group[0]).items()}
+        for row in group:
+            progress.update(task, advance=1, description=f"{row.title} ({row.framework}, {row.peer})")
+            found[row] = measure(row, workers, min(rounds, row.rounds))
+        for worker in workers.values():
+            worker.close()
+    return [found[row] for row in rows]
 
 
 START = (
@@ -162,7 +205,7 @@ def measure_start(framework: str, folder: Path, rounds: int) -> Facts:
             module = f"distilbert_{framework}" if ours else "transformers"
             path = str(folder / framework / "ForSequenceClassification")
             code = START.format(paths=paths, module=module, model=model, folder=path)
-            python = sys.executable if ours else ROOT / PEER_PYTHON[framework] / "bin" / "python"
+            python = sys.executable if ours else ROOT / PEER_PYTHON[f"transformers-{framework}"] / "bin" / "python"
             environment = {
                 name: value for name, value in {**os.environ, **QUIET}.items() if not ours or "LEGACY" not in name
             }
@@ -173,8 +216,9 @@ def measure_start(framework: str, folder: Path, rounds: int) -> Facts:
     ratios = [b[0] / a[0] for a, b in zip(ours, peer, strict=True)]
     return {
         "title": "import and from_pretrained, fresh process", "framework": framework, "goal": 2.0, "rounds": rounds,
-        "ours": median(a for a, _ in ours), "peer": median(a for a, _ in peer), "ratio": median(ratios),
-        "least": min(ratios), "most": max(ratios), "same": True, "difference": None,
+        "ours": median(a for a, _ in ours), "peer_seconds": median(a for a, _ in peer), "ratio": median(ratios),
+        "least": min(ratios), "most": max(ratios), "same": True, "difference": None, "peer": "transformers",
+        "kind": "start", "workload": "start", "memory_goal": 0.7,
         "memory": [median(b for _, b in ours), median(b for _, b in peer)],
     }  # fmt: skip
 
@@ -186,10 +230,9 @@ def machine() -> Facts:
     model = next((line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")), "")
     names = ("torch", "tensorflow", "keras", "jax", "flax", "numpy", "tokenizers")
     peers = {}
-    for name in sorted(set(PEER_PYTHON.values())):
-        code = "import transformers; print(transformers.__version__)"
-        done = subprocess.run([ROOT / name / "bin" / "python", "-c", code], capture_output=True, text=True, check=True)
-        peers[name] = done.stdout.strip()
+    for name in ("pt", "tf"):
+        lines = (ROOT / "benchmarks" / f"requirements-{name}.txt").read_text().split()
+        peers[name] = dict(line.split("==") for line in lines)
     return {
         "processor": model, "flags": flags, "cores": os.cpu_count(), "python": platform.python_version(),
         "versions": {name: metadata.version(name) for name in names}, "peers": peers,
@@ -204,19 +247,20 @@ def main() -> None:
     parser.add_argument("--page-only", action="store_true", help="write the page again from the figures kept")
     options = parser.parse_args()
     if not options.page_only:
-        rows = [row for row in ROWS if options.only in f"{row.title} {row.framework} {row.workload}"]
-        found: list[Facts] = []
+        chosen = [
+            row
+            for row in (*ROWS, *RATES, *GROWTH)
+            if options.only in f"{row.title} {row.framework} {row.workload} {row.peer} {row.kind}"
+        ]
         with tempfile.TemporaryDirectory() as name, Progress() as progress:
             folder = Path(name)
-            task = progress.add_task("models and batches", total=len(rows) + 4)
+            task = progress.add_task("models and batches", total=4)
             write_models(folder)
             write_batches(folder)
-            for row in rows:
-                progress.update(task, advance=1, description=f"{row.title} ({row.framework})")
-                found.append(measure(row, folder, min(options.rounds, row.rounds)))
+            found = measure_all(chosen, folder, options.rounds, progress)
             for framework in ("pt", "tf", "flax") if not options.only else ():
                 progress.update(task, advance=1, description=f"start ({framework})")
-                found.append(measure_start(framework, folder, min(options.rounds, 5)))
+                found.append(measure_start(framework, folder, min(options.rounds, 9)))
         RESULTS.write_text(json.dumps({"machine": machine(), "rows": found}, indent=1) + "\n")
     write_page(json.loads(RESULTS.read_text()))
 

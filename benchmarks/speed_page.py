@@ -1,115 +1,244 @@
-"""The page and the picture of the speed benchmark: text kept here, figures given."""
+"""The page and the pictures of the speed benchmark: text kept here, figures given."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+from speed_pictures import draw_growth, draw_ratios
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
 TITLES = {"pt": "PyTorch", "tf": "Keras", "flax": "Flax"}
-MEMORY_GOAL = 0.7
-"""The share of transformers' peak memory that import and loading may take."""
+SLOWEST = 1.25
+"""No framework of ours should take longer than this times the fastest, for one text."""
+SHARE = 0.85
+"""The share of a matrix product's rate that a full batch should reach."""
+FLAT = 0.15
+"""How far the time for one token may vary from batch 1 to 64."""
 Facts = dict[str, Any]
 
 TEXT = """# Speed
 
-Written by `make bench`. Ours and transformers' run in turn, round by round, each in a process that stays; medians, and
-of the ratios the least and the most. Each row checks that both gave the same numbers. The model is full-size (6 layers,
+Written by `make bench`. Ours and the peer's run in turn, round by round, each in a process that stays; medians, and of
+the ratios the least and the most. Each row checks that both gave the same numbers. The model is full-size (6 layers,
 768 wide, 12 heads, 30,522 words), float32 where no other type is named, with random weights; the texts are real.
 
-- PyTorch: `model(...)` under `torch.inference_mode()`, against transformers {pt}.
-- Keras: `tf.function` with sizes left open, against transformers {tf} in a `tf.function` of the same kind, on tf-keras.
-- Flax: our plain call, which is compiled by default, against transformers {tf} under `jax.jit`.
+- PyTorch: `model(...)` under `torch.inference_mode()`, against transformers {pt[transformers]}; "prepacked" is after
+  `model.prepack_weights()`.
+- Keras: our plain call, which is compiled by default, against transformers {tf[transformers]} in a `tf.function` that
+  leaves sizes open, on tf-keras; training by `train_on_batch`, ours on packed sentences.
+- Flax: our plain call, which is compiled by default, against transformers {tf[transformers]} under `jax.jit`
+  ("unjitted": its plain call); training under `jax.jit`, ours on packed sentences.
+- sentence-transformers {pt[sentence-transformers]}: `encode`, which sorts by length, mean of the tokens; ours
+  tokenizes, packs rows of 128 and takes the same mean. ONNX Runtime {pt[onnxruntime]}: transformers' model, exported.
+  KerasHub {tf[keras-hub]}: its backbone in a `tf.function`; first tokens are compared.
 
 {table}
 
-![how many times as fast as transformers](benchmarks.png)
+![how many times as fast as the peer](benchmarks.png)
 
-Peak memory of a fresh process that imports and loads: {memory}.
+"Memory" is the most that the process held during a round, MB, ours and the peer's.
 
 Measured on {processor}, {cores} cores ({flags}), Python {python}, {versions}.
+
+## Our three frameworks side by side
+
+{side}
+
+## How near to the processor's limit
+
+What a matrix product of 4096 x 768 x 3072 reaches alone, and what the whole model reaches on 32 texts of 128 tokens.
+
+{shares}
+
+## Growth
+
+{growth}
+
+![time for one token against the number of operations](benchmarks-growth.png)
 
 ## Where the time goes
 
 - PyTorch multiplies float32 by MKL, which leaves AVX-512 unused on processors of other makers than Intel. Ours takes
   oneDNN, which is in every PyTorch for x86; on Intel the two are alike, and these ratios will be smaller there.
-- A padded batch in PyTorch runs on its real tokens only. Keras and Flax compute padding; packed rows
-  (`distilbert_common.packing.pack`, `segment_ids`) spare it in all three.
+- A padded batch runs on its real tokens only: in PyTorch sequence after sequence, in Keras and Flax packed into rows.
+- Short inputs are bound by reading the weights. `prepack_weights` keeps them as oneDNN reads them fastest.
 - `return_logits=False` projects labelled positions only: the masked-LM step skips 85 % of its largest product.
-
+{gpu}
 ## Where we do not reach the goal
 
 {lost}
 """
 
 
+def name_of(row: Facts) -> str:
+    """Return what a row is called."""
+    kind = ", prepacked" if row["kind"] == "prepacked" else ""
+    return f"{row['title']}{kind}"
+
+
 def cell(row: Facts) -> str:
     """Return one line of the table."""
-    unit = 1000 if max(row["ours"], row["peer"]) < 10 else 1
-    name = "ms" if unit == 1000 else "s"
+    unit, name = (1000, "ms") if max(row["ours"], row["peer_seconds"]) < 10 else (1, "s")
     same = "-" if row["difference"] is None else f"{row['difference']:.0e}" if row["same"] else "**different**"
     ratio = f"**{row['ratio']:.2f}** ({row['least']:.2f} to {row['most']:.2f})"
-    goal = f"{row['goal']:g}, {'reached' if row['ratio'] >= row['goal'] else 'not reached'}"
-    parts = (
-        row["title"], TITLES[row["framework"]], f"{row['ours'] * unit:.4g} {name}", f"{row['peer'] * unit:.4g} {name}",
-        ratio, goal, same, str(row["rounds"]),
-    )  # fmt: skip
-    return f"| {' | '.join(parts)} |"
+    goal = "-" if row["goal"] is None else f"{row['goal']:g}, {'reached' if row['ratio'] >= row['goal'] else 'missed'}"
+    seconds = (f"{row[side] * unit:.4g} {name}" for side in ("ours", "peer_seconds"))
+    memory = "-" if row["memory_goal"] is None else "{:.0f}, {:.0f}".format(*row["memory"])
+    parts = (name_of(row), TITLES[row["framework"]], row["peer"], *seconds, ratio, goal, memory, same, row["rounds"])
+    return f"| {' | '.join(map(str, parts))} |"
 
 
-def draw(rows: list[Facts]) -> None:
-    """Draw the ratio of every row."""
-    import matplotlib as mpl
+def table(head: str, lines: list[str]) -> str:
+    """Return a table in Markdown."""
+    return "\n".join([f"| {head} |", "|" + "---|" * (head.count("|") + 1), *lines])
 
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
 
-    colours = {"pt": "#d1495b", "tf": "#edae49", "flax": "#00798c"}
-    figure, axes = plt.subplots(figsize=(10, 0.34 * len(rows) + 1.2))
-    for place, row in enumerate(rows):
-        axes.barh(place, row["ratio"], color=colours[row["framework"]])
-        axes.plot([row["least"], row["most"]], [place, place], color="black", linewidth=1)
-        axes.plot([row["goal"]] * 2, [place - 0.4, place + 0.4], color="black", linewidth=2)
-        axes.text(max(row["ratio"], row["most"]) + 0.03, place, f"{row['ratio']:.2f}", va="center", fontsize=8)
-    axes.set_yticks(range(len(rows)), [f"{row['title']}, {TITLES[row['framework']]}" for row in rows], fontsize=8)
-    axes.invert_yaxis()
-    axes.axvline(1, color="grey", linewidth=0.8)
-    axes.set_xlabel("times as fast as transformers (thin line: least and most; thick line: the goal)", fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    figure.savefig(DOCS / "benchmarks.png", dpi=150)
+def side_by_side(rows: list[Facts], lost: list[str]) -> str:
+    """Compare our frameworks with each other, for one text."""
+    lines = []
+    for workload in ("1x20", "1x128", "32x128", "sst2"):
+        found = {
+            r["framework"]: r
+            for r in rows
+            if (r["workload"], r["kind"], r["peer"]) == (workload, "forward", "transformers")
+        }
+        if len(found) < len(TITLES):
+            continue
+        seconds = {name: found[name]["ours"] for name in TITLES}
+        least = min(seconds.values())
+        cells = [f"{s * 1000:.4g} ms ({s / least:.2f})" for s in seconds.values()]
+        lines.append(f"| {found['pt']['title']} | {' | '.join(cells)} |")
+        if workload.startswith("1x"):
+            lost += [
+                f"- {found['pt']['title']}, {TITLES[name]}: {s / least:.2f} times our fastest, not {SLOWEST}"
+                for name, s in seconds.items()
+                if s > SLOWEST * least
+            ]
+    return table("workload | PyTorch | Keras | Flax", lines)
+
+
+def operations(batch: int, seq: int, dim: int = 768, hidden_dim: int = 3072, layers: int = 6) -> int:
+    """Return the operations of one forward pass: two for each weight and token, and attention's."""
+    return layers * batch * seq * (2 * (4 * dim * dim + 2 * dim * hidden_dim) + 4 * seq * dim)
+
+
+def shares(rows: list[Facts], lost: list[str]) -> str:
+    """Compare the rate of the whole model with that of one matrix product."""
+    lines = []
+    for name, workload in (("float32", "32x128"), ("bfloat16", "bfloat16-32x128")):
+        for framework, title in TITLES.items():
+            kinds = {
+                (r["kind"], r["workload"]): r
+                for r in rows
+                if r["framework"] == framework and r["peer"] in (None, "transformers")
+            }
+            product, model = kinds.get(("matrix", name)), kinds.get(("forward", workload))
+            if product is None or model is None:
+                continue
+            limit, reached = 2 * 4096 * 768 * 3072 / product["ours"], operations(32, 128) / model["ours"]
+            lines.append(f"| {title}, {name} | {limit / 1e9:.0f} | {reached / 1e9:.0f} | {reached / limit:.0%} |")
+            if name == "float32" and reached < SHARE * limit:
+                lost.append(f"- share of the matrix rate, {title}: {reached / limit:.0%}, not {SHARE:.0%}")
+    return table("framework | product, GFLOP/s | model, GFLOP/s | share", lines)
+
+
+def growth(rows: list[Facts], lost: list[str]) -> str:
+    """Show the time for one token as the batch and the length grow."""
+    found = {(r["title"], r["framework"]): r for r in rows if r["workload"].startswith("grow")}
+    lines = []
+    for shape in dict.fromkeys(title for title, _ in found):
+        batch, seq = map(int, shape.split(" x "))
+        each = [found[shape, name]["fastest"] / (batch * seq) * 1e6 for name in TITLES]
+        lines.append(f"| {shape} | {operations(1, seq) / seq / 1e6:.1f} | {' | '.join(f'{x:.0f}' for x in each)} |")
+    for name, title in TITLES.items():
+        times = [
+            r["fastest"] / int(shape.split(" x ")[0])
+            for (shape, f), r in found.items()
+            if f == name and "x 128" in shape
+        ]
+        if times and max(times) > (1 + FLAT) * min(times):
+            spread = max(times) / min(times) - 1
+            lost.append(f"- time for one token from batch 1 to 64, {title}: varies by {spread:.0%}, not {FLAT:.0%}")
+    return table("batch x seq | million operations a token | PyTorch, µs a token | Keras | Flax", lines)
+
+
+def gpu_section() -> str:
+    """Return the figures of a GPU, where `gpu.py` has left some."""
+    path = ROOT / "benchmarks" / "gpu.json"
+    if not path.is_file():
+        return ""
+    facts = json.loads(path.read_text())
+    lines = []
+    for row in facts["rows"]:
+        shares, memory, peer = row.get("share", {}), row.get("memory", {}), row["seconds"]["transformers"]
+        for name, seconds in row["seconds"].items():
+            share = f"{shares[name]:.0%}" if name in shares else "-"
+            held = f"{memory[name]:.0f} MB" if name in memory else "-"
+            difference = f"{row['difference'][name]:.0e}"
+            parts = (
+                row["title"],
+                row["dtype"],
+                name,
+                f"{seconds * 1000:.4g} ms",
+                f"{peer / seconds:.2f}",
+                share,
+                held,
+                difference,
+            )
+            lines.append(f"| {' | '.join(parts)} |")
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    head = (
+        "workload | dtype | implementation | time | times as fast as transformers | share of the matrix rate"
+        " | memory | difference"
+    )
+    about = f"{facts['device']}, {versions}; `python benchmarks/gpu.py`, float32 without TensorFloat-32."
+    return f"\n## On a GPU\n\n{about}\n\n{table(head, lines)}\n"
+
+
+def lost_rows(compared: list[Facts]) -> list[str]:
+    """Return a line for each row whose goal is missed."""
+    lost = [
+        f"- {name_of(r)}, {TITLES[r['framework']]} against {r['peer']}: {r['ratio']:.2f} of {r['goal']:g}"
+        for r in compared
+        if r["goal"] is not None and r["ratio"] < r["goal"]
+    ]
+    for row in compared:
+        goal, (ours, peer) = row["memory_goal"], row["memory"]
+        if goal is not None and ours > goal * peer:
+            lost.append(
+                f"- memory, {name_of(row)}, {TITLES[row['framework']]}: {ours / peer:.2f} of the peer's, not {goal}"
+            )
+    return lost
 
 
 def write_page(results: Facts) -> None:
-    """Write docs/benchmarks.md and docs/benchmarks.png."""
+    """Write docs/benchmarks.md and its pictures."""
     rows, machine = results["rows"], results["machine"]
-    head = "| workload | framework | ours | transformers | times as fast | goal | difference | rounds |"
-    table = "\n".join([head, "|---|---|---|---|---|---|---|---|", *map(cell, rows)])
-    memory = [
-        f"{TITLES[r['framework']]} {r['memory'][0]:.0f} MB against {r['memory'][1]:.0f} MB"
-        for r in rows
-        if "memory" in r
-    ]
-    lost = [
-        f"- {r['title']}, {TITLES[r['framework']]}: {r['ratio']:.2f} of {r['goal']:g}"
-        for r in rows
-        if r["ratio"] < r["goal"]
-    ]
-    for row in rows:
-        if "memory" in row and row["memory"][0] > MEMORY_GOAL * row["memory"][1]:
-            share = row["memory"][0] / row["memory"][1]
-            lost.append(
-                f"- memory after loading, {TITLES[row['framework']]}: {share:.2f} of transformers', not {MEMORY_GOAL}"
-            )
+    compared = [row for row in rows if row["peer"] is not None]
+    lost = lost_rows(compared)
+    head = "workload | framework | peer | ours | peer's | times as fast | goal | memory | difference | rounds"
     page = TEXT.format(
-        table=table,
-        memory=", ".join(memory) or "not measured",
+        table=table(head, [cell(row) for row in compared]),
+        side=side_by_side(rows, lost),
+        shares=shares(rows, lost),
+        growth=growth(rows, lost),
+        gpu=gpu_section(),
         lost="\n".join(lost) or "Nowhere in this run.",
-        pt=machine["peers"][".venv-bench-pt"],
-        tf=machine["peers"][".venv-bench-tf"],
         flags=", ".join(machine["flags"]),
         versions=", ".join(f"{name} {version}" for name, version in machine["versions"].items()),
+        **machine["peers"],
         **{name: machine[name] for name in ("processor", "cores", "python")},
     )
     (DOCS / "benchmarks.md").write_text(page, encoding="utf-8")
-    draw(rows)
+    draw_ratios(
+        DOCS / "benchmarks.png", [(f"{name_of(r)}, {TITLES[r['framework']]} / {r['peer']}", r) for r in compared]
+    )
+    points = [
+        (*map(int, r["title"].split(" x ")), r["framework"], r["fastest"])
+        for r in rows
+        if r["workload"].startswith("grow")
+    ]
+    draw_growth(DOCS / "benchmarks-growth.png", points, operations, TITLES)

@@ -1,4 +1,4 @@
-"""What is measured: one row for each workload and framework."""
+"""What is measured: one row for each workload, framework and peer."""
 
 from __future__ import annotations
 
@@ -11,35 +11,67 @@ class Row(NamedTuple):
     Attributes:
         title: The workload, for the page.
         workload: The name of its batches; with "bfloat16" or "masked" in it, of the dtype or the head too.
-        kind: What the workers do with them: see `speed_worker.RUNNERS`.
+        kind: What the workers do with them: the name of a function in `runs_pt.py`, `runs_tf.py` and `runs_flax.py`.
         framework: "pt", "tf" or "flax".
-        goal: How many times as fast as transformers it should be.
+        goal: How many times as fast as the peer it should be; None where it is measured to be known.
         tolerance: How far the numbers of the two may lie apart.
         rounds: How many rounds are measured.
+        peer: Whose implementation is the other side; None where ours is measured alone.
+        memory_goal: The share of the peer's peak memory that ours may take; None where none is set.
     """
 
     title: str
     workload: str
     kind: str
     framework: str
-    goal: float
+    goal: float | None
     tolerance: float
     rounds: int = 9
+    peer: str | None = "transformers"
+    memory_goal: float | None = None
+
+    @property
+    def repeat(self) -> int:
+        """How often a round runs the workload: short ones many times, as one is over before clocks are sure."""
+        return {"1x20": 20, "1x128": 5}.get(self.workload, 1)
 
 
-_FORWARD = (
-    ("one sentence of 20 tokens", "1x20", 1.05, 15),
-    ("one text of 128 tokens", "1x128", 1.05, 15),
-    ("32 texts of 128 tokens", "32x128", 1.0, 9),
-    ("SST-2 dev, 32 at a time in file order", "sst2", 2.0, 5),
+SHORT, LONG, FULL, SST2 = (
+    "one sentence of 20 tokens",
+    "one text of 128 tokens",
+    "32 texts of 128 tokens",
+    "SST-2 dev, first half, 32 at a time in file order",
 )
+WHOLE, TRAIN = "SST-2 dev, first half at once, text to vectors", "fine-tuning step, 32 sentences of SST-2"
+MASKED, HALF = "masked-LM step, 4 rows of 512, 15 % labelled", "32 texts of 128 tokens, bfloat16"
+ALL = ("pt", "tf", "flax")
+_FORWARD = ((SHORT, "1x20", 1.05, 15), (LONG, "1x128", 1.05, 15), (FULL, "32x128", 1.0, 9), (SST2, "sst2", 2.0, 9))
 
 ROWS = (
-    *(Row(title, name, "forward", f, goal, 1e-4, n) for title, name, goal, n in _FORWARD for f in ("pt", "tf", "flax")),
-    Row("the same, packed by `pack`, whole file", "sst2", "packed", "flax", 2.0, 1e-4, 5),
-    Row("fine-tuning step, 32 sentences of SST-2", "train32", "step", "pt", 1.8, 1e-4),
-    Row("masked-LM step, 4 rows of 512, 15 % labelled", "masked4x512", "step", "pt", 1.4, 1e-4, 5),
-    Row("32 texts of 128 tokens, bfloat16", "bfloat16-32x128", "forward", "pt", 1.2, 5e-2),
+    *(Row(title, name, "forward", f, goal, 1e-4, n) for title, name, goal, n in _FORWARD for f in ALL),
+    *(Row(title, name, "forward", "flax", 3.0, 1e-4, 9, "unjitted") for title, name, *_ in _FORWARD[:2]),
+    *(Row(WHOLE, "whole", "encode", f, 1.1, 1e-3, 9, "sentence-transformers") for f in ALL),
+    *(Row(TRAIN, "train32", "step", f, 1.8, 1e-3) for f in ALL),
+    *(Row(MASKED, "masked4x512", "step", f, 1.4, 1e-3, 9, "transformers", 0.6) for f in ALL),
+    *(Row(HALF, "bfloat16-32x128", "forward", f, 1.2, 5e-2) for f in ALL),
     Row("tokenizing 10,000 sentences to padded arrays", "texts", "tokenize", "pt", 1.2, 0.0),
+    *(Row(title, name, "prepacked", "pt", None, 1e-4, 9, "onnxruntime") for title, name, *_ in _FORWARD[:3]),
+    Row(SHORT, "1x20", "prepacked", "pt", 1.05, 1e-4),
+    Row(HALF, "bfloat16-32x128", "prepacked", "pt", 1.2, 5e-2),
+    *(Row(title, name, "first_token", "tf", None, 1e-4, 9, "keras-hub") for title, name, *_ in _FORWARD[:3]),
 )
-"""Every row; the goals are the project's own."""
+"""Every comparison; the goals are the project's own."""
+
+RATES = tuple(
+    Row("a matrix product of 4096 x 768 x 3072", name, "matrix", f, None, 1e-4, 9, None)
+    for f in ALL
+    for name in ("float32", "bfloat16")
+)
+"""What a matrix product of the model's shape reaches, which no model can pass."""
+
+GROWTH = tuple(
+    Row(f"{batch} x {seq}", f"grow-{batch}x{seq}", "forward", f, None, 1e-4, 5, None)
+    for batch, seq in ((1, 128), (4, 128), (16, 128), (32, 128), (64, 128), (32, 32), (16, 64), (8, 256), (4, 512))
+    for f in ALL
+)
+"""How time grows with the batch, at 128 tokens, and with the length."""

@@ -76,13 +76,35 @@ def takes_onednn(x: Tensor, weight: Tensor) -> bool:
 class Linear(nn.Linear):
     """`nn.Linear`, the same parameters and values."""
 
+    _packed: Tensor | None = None
+    _stamp: tuple[int, int, int] | None = None
+    prepacked = False
+
+    def prepack(self, wanted: bool = True) -> None:
+        """Keep the weight a second time as oneDNN lays it out, for calls without gradients; or let go of it."""
+        self.prepacked, self._packed, self._stamp = wanted, None, None
+
+    def laid_out(self) -> Tensor:
+        """Return the weight as it is multiplied fastest; laid out anew where PyTorch has counted a change of it."""
+        weight = self.weight
+        if not self.prepacked or weight.is_inference():
+            return weight
+        stamp = (id(weight), weight._version, weight.data_ptr())
+        if self._packed is None or stamp != self._stamp:
+            self._packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), None)
+            self._stamp = stamp
+        return self._packed
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_packed": None}  # PyTorch neither copies nor stores what is laid out
+
     def forward(self, x: Tensor) -> Tensor:
         """(..., in_features) -> (..., out_features)."""
         if not takes_onednn(x, self.weight):
             return F.linear(x, self.weight, self.bias)
         rows = x.reshape(-1, x.size(-1))  # (rows, in_features)
         trained = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad or self.bias.requires_grad)
-        found = Product.apply(rows, self.weight, self.bias) if trained else product(rows, self.weight, self.bias)
+        found = Product.apply(rows, self.weight, self.bias) if trained else product(rows, self.laid_out(), self.bias)
         return found.view(*x.shape[:-1], self.out_features)
 
     def then(self, x: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
@@ -90,5 +112,5 @@ class Linear(nn.Linear):
         hooked = self._forward_hooks or self._forward_pre_hooks
         if activation is F.gelu and not hooked and not torch.is_grad_enabled() and takes_onednn(x, self.weight):
             rows = x.reshape(-1, x.size(-1))  # (rows, in_features)
-            return product(rows, self.weight, self.bias, "gelu").view(*x.shape[:-1], self.out_features)
+            return product(rows, self.laid_out(), self.bias, "gelu").view(*x.shape[:-1], self.out_features)
         return activation(self(x))

@@ -18,6 +18,7 @@ from distilbert_common.hub import check_push_options, push_folder
 from distilbert_common.initial import initial_kind, sinusoidal_table
 from distilbert_pt.arrays import as_device, as_dtype, to_array, to_tensor
 from distilbert_pt.attention import check_implementation
+from distilbert_pt.linear import Linear
 from distilbert_pt.meta import NotFilled
 from distilbert_pt.resizing import prune, resize_positions, resize_tokens
 
@@ -152,6 +153,24 @@ class DistilBertPreTrainedModel(nn.Module):
     def gradient_checkpointing_disable(self) -> None:
         """Keep all activations for the backward pass again."""
         self.base_model.transformer.gradient_checkpointing = False
+
+    def prepack_weights(self, wanted: bool = True) -> Self:
+        """Keep each matrix a second time as oneDNN lays it out: faster inference on short inputs, twice the memory.
+
+        It acts where oneDNN multiplies: on the CPU, without gradients; training goes on with the weights as they are.
+        Weights that change are laid out anew, by PyTorch's count of their changes. What is written in place through
+        `.data` is not counted: call this again after that.
+
+        Args:
+            wanted: False lets go of what is kept.
+
+        Returns:
+            The model.
+        """
+        for module in self.modules():
+            if isinstance(module, Linear):
+                module.prepack(wanted)
+        return self
 
     # Loading and saving.
 

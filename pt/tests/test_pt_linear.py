@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from distilbert_cli.tolerances import FRAMEWORKS, GRADIENT
-from distilbert_pt import linear
+from distilbert_pt import DistilBertConfig, DistilBertModel, linear
 from distilbert_pt.linear import Linear
 
 TOLERANCE = FRAMEWORKS["float32"].value
@@ -92,3 +95,68 @@ def test_machines_without_onednn(lin: Linear, monkeypatch: pytest.MonkeyPatch) -
     x = torch.randn(5, 48)
     assert torch.equal(lin(x), F.linear(x, lin.weight, lin.bias))
     assert torch.equal(lin.then(x, F.gelu), F.gelu(F.linear(x, lin.weight, lin.bias)))
+
+
+class TestPrepacked:
+    """All hold too where oneDNN is not taken and nothing is laid out."""
+
+    def test_values(self, lin: Linear) -> None:
+        x = torch.randn(7, 48)
+        expected = F.linear(x, lin.weight, lin.bias)
+        lin.prepack()
+        with torch.no_grad():
+            assert close(lin(x), expected)
+            assert close(lin.then(x, F.gelu), F.gelu(expected))
+        assert close(lin(x), expected)
+        assert (lin._packed is not None) == linear.ONEDNN
+        lin.prepack(False)
+        assert lin._packed is None
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda lin: lin.weight.mul_(2),
+            lambda lin: lin.load_state_dict({"weight": torch.ones(32, 48), "bias": torch.ones(32)}),
+            lambda lin: setattr(lin, "weight", nn.Parameter(torch.ones(32, 48))),
+            lambda lin: setattr(lin.weight, "data", torch.ones(32, 48)),
+            lambda lin: (lin.weight.data.mul_(2), lin.prepack()),
+        ],
+        ids=["in place", "loaded", "replaced", "data replaced", "data in place, packed again"],
+    )
+    def test_changes_are_seen(self, lin: Linear, change: Callable[[Linear], object]) -> None:
+        x = torch.randn(7, 48)
+        lin.prepack()
+        with torch.no_grad():
+            before = lin(x)
+            change(lin)
+            assert close(lin(x), F.linear(x, lin.weight, lin.bias))
+        assert not close(lin(x), before)
+
+    def test_training_goes_on(self, lin: Linear) -> None:
+        x = torch.randn(7, 48)
+        lin.prepack()
+        optimizer = torch.optim.SGD(lin.parameters(), lr=0.1)
+        for _ in range(2):
+            with torch.no_grad():
+                assert close(lin(x), F.linear(x, lin.weight, lin.bias))
+            lin(x).square().mean().backward()
+            optimizer.step()
+
+    def test_copies_and_files(self, lin: Linear) -> None:
+        x = torch.randn(7, 48)
+        lin.prepack()
+        with torch.no_grad():
+            expected = lin(x)
+            assert close(copy.deepcopy(lin)(x), expected)
+            assert close(pickle.loads(pickle.dumps(lin))(x), expected)
+        assert sorted(lin.state_dict()) == ["bias", "weight"]
+
+    def test_models(self) -> None:
+        model = DistilBertModel(DistilBertConfig(dim=48, n_heads=4, n_layers=1, hidden_dim=96, vocab_size=20)).eval()
+        ids = torch.arange(12).reshape(2, 6)
+        with torch.inference_mode():
+            expected = model(ids).last_hidden_state
+            assert close(model.prepack_weights()(ids).last_hidden_state, expected)
+        assert all(m.prepacked for m in model.modules() if isinstance(m, Linear))
+        model.prepack_weights(False)
+        assert not any(m.prepacked for m in model.modules() if isinstance(m, Linear))

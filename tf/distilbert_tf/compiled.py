@@ -8,10 +8,12 @@ On Keras' other backends calls run as they are; `predict`, `fit` and `evaluate` 
 from __future__ import annotations
 
 import weakref
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from keras.src.backend.common import global_state  # there is no public way to ask who is calling
 
 from distilbert_common.unpadding import Packing
 from distilbert_tf.calling import FLAGS
@@ -51,7 +53,7 @@ class Programs:
             return False
         for layer, before in self.parts:
             now = attributes(layer)
-            if now.keys() != before.keys() or any(now[name] is not value for name, value in before.items()):
+            if len(now) != len(before) or not all(map(is_, now.values(), before.values())):
                 return False
         return True
 
@@ -79,10 +81,8 @@ def compiles(model: TFDistilBertPreTrainedModel, arguments: Arguments) -> bool:
 
 def is_outermost(model: TFDistilBertPreTrainedModel) -> bool:
     """Whether no other layer is calling the model: its training mode would be ours."""
-    try:
-        return bool(model._get_call_context().entry_layer is model)
-    finally:
-        model._maybe_reset_call_context()
+    context = global_state.get_global_attribute("current_call_ctx")
+    return context is None or context.entry_layer is model
 
 
 def call(model: TFDistilBertPreTrainedModel, arguments: Arguments, unpad: bool) -> Any:

@@ -61,7 +61,7 @@ def initializer(name: str, config: DistilBertConfig) -> keras.initializers.Initi
     if kind in ("zeros", "ones"):
         return keras.initializers.get(kind)
     if config.initializer_range == 0:
-        return keras.initializers.Zeros()  # the same values, at no cost: `from_pretrained` builds its models so
+        return keras.initializers.Zeros()  # the same values, at no cost
     return Normal(config.initializer_range, config.pad_token_id if kind == "word_table" else None)
 
 

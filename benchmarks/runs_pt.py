@@ -1,0 +1,119 @@
+"""What is measured in PyTorch, ours and the peers'."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from runs import MATRIX, NO_DROPOUT, SENTENCES, Batch, Run, encode_packed, head_of, is_ours, load, read_texts
+
+
+def tensors(batch: Batch) -> dict[str, Tensor]:
+    """Return a batch as PyTorch's tensors."""
+    return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+
+def forward(implementation: str, folder: Path, workload: str, *, packed: bool = False) -> Run:
+    """Return what runs batches, without gradients; our matrices as they are, or laid out for inference."""
+    if implementation == "onnxruntime-pt":
+        return forward_onnx(folder)
+    half = {"dtype": torch.bfloat16} if "bfloat16" in workload else {}
+    model = load(implementation, folder, head_of(workload), **half).eval()
+    if packed and is_ours(implementation):
+        model.prepack_weights()
+
+    def run(batches: list[Batch]) -> np.ndarray:
+        with torch.inference_mode():
+            return torch.cat([model(**tensors(batch)).logits.float() for batch in batches]).numpy()
+
+    return run
+
+
+def prepacked(implementation: str, folder: Path, workload: str) -> Run:
+    """Return what runs batches, ours after `prepack_weights`."""
+    return forward(implementation, folder, workload, packed=True)
+
+
+def forward_onnx(folder: Path) -> Run:
+    """Return what runs batches in ONNX Runtime, exported from transformers' model."""
+    import onnxruntime
+
+    model = load("transformers-pt", folder, head_of(""), attn_implementation="eager").eval()
+    sizes = {0: torch.export.Dim("batch", min=1, max=512), 1: torch.export.Dim("seq", min=2, max=512)}
+    example = {name: torch.ones(2, 7, dtype=torch.long) for name in ("input_ids", "attention_mask")}
+    program = torch.onnx.export(
+        model, (), kwargs=example, dynamo=True, dynamic_shapes=dict.fromkeys(example, sizes), output_names=["logits"]
+    )
+    program.save(str(folder / "model.onnx"))
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
+    return lambda batches: np.concatenate([session.run(["logits"], batch)[0] for batch in batches])
+
+
+def step(implementation: str, folder: Path, workload: str) -> Run:
+    """Return what takes a step of training: forward, backward, AdamW; without dropout, to be compared."""
+    model = load(implementation, folder, head_of(workload), **NO_DROPOUT).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-7)
+    options = {"return_logits": False} if "masked" in workload and is_ours(implementation) else {}
+
+    def run(batches: list[Batch]) -> np.ndarray:
+        losses = []
+        for batch in batches:
+            optimizer.zero_grad()
+            loss = model(**tensors(batch), **options).loss
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss))
+        return np.array(losses)
+
+    return run
+
+
+def encode(implementation: str, folder: Path, _: str) -> Run:
+    """Return what makes a vector of each sentence: packed rows, or sentence-transformers' `encode`."""
+    if is_ours(implementation):
+        model = load(implementation, folder, "Model").eval()
+
+        def call(rows: Batch) -> np.ndarray:
+            with torch.inference_mode():
+                return model(**tensors(rows)).last_hidden_state.numpy()
+
+        return encode_packed(call, folder)
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer import modules
+
+    parts = [modules.Transformer(str(folder / "pt" / head_of(""))), modules.Pooling(768, pooling_mode="mean")]
+    encoder, texts = SentenceTransformer(modules=parts, device="cpu"), read_texts(folder)[:SENTENCES]
+    return lambda _: encoder.encode(texts, batch_size=32)
+
+
+def tokenize(implementation: str, folder: Path, _: str) -> Run:
+    """Return what tokenizes sentences into padded arrays."""
+    module: Any = importlib.import_module("distilbert_common" if is_ours(implementation) else "transformers")
+    tokenizer, texts = module.DistilBertTokenizerFast.from_pretrained(folder / "pt" / head_of("")), read_texts(folder)
+
+    def run(_: list[Batch]) -> np.ndarray:
+        return tokenizer(texts, padding=True, truncation=True, max_length=128, return_tensors="np")["input_ids"].sum(1)
+
+    return run
+
+
+def matrix(implementation: str, folder: Path, workload: str) -> Run:
+    """Return what multiplies two matrices once: ours by oneDNN where the models do so, the peer as PyTorch does."""
+    tokens, dim, hidden_dim = MATRIX
+    dtype = torch.bfloat16 if "bfloat16" in workload else torch.float32
+    x, weight = torch.ones(tokens, dim, dtype=dtype), torch.ones(hidden_dim, dim, dtype=dtype)
+    if is_ours(implementation):
+        from distilbert_pt.linear import multiply
+    else:
+        multiply = torch.nn.functional.linear
+
+    def run(_: list[Batch]) -> np.ndarray:
+        with torch.inference_mode():
+            return multiply(x, weight)[:1, :1].float().numpy()
+
+    return run

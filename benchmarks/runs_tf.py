@@ -1,0 +1,91 @@
+"""What is measured in TensorFlow: ours on Keras 3, transformers' on tf-keras, and KerasHub's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from runs import MATRIX, NO_DROPOUT, Batch, Run, encode_packed, head_of, is_ours, load, packed_step
+
+
+def forward(implementation: str, folder: Path, workload: str) -> Run:
+    """Return what runs batches: our default call, the peers' in a `tf.function` that leaves sizes open."""
+    if implementation == "keras-hub-tf":
+        return forward_keras_hub(folder)
+    half = "bfloat16" in workload
+    if half and not is_ours(implementation):
+        import tf_keras
+
+        tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    options = {"dtype": "mixed_bfloat16"} if half and is_ours(implementation) else {}
+    model = load(implementation, folder, head_of(workload), **options)
+    call = tf.function(lambda batch: model(batch, training=False).logits, reduce_retracing=True)
+
+    def run(batches: list[Batch]) -> np.ndarray:
+        if is_ours(implementation):
+            found = [model(**batch).logits for batch in batches]
+        else:
+            found = [call({name: tf.constant(array) for name, array in batch.items()}) for batch in batches]
+        return np.concatenate([tf.cast(logits, tf.float32).numpy() for logits in found])
+
+    return run
+
+
+def forward_keras_hub(folder: Path) -> Run:
+    """Return what runs batches in KerasHub's backbone; there is no loss or head to compare, so first tokens are."""
+    import keras_hub
+
+    model = keras_hub.models.DistilBertBackbone.from_preset(str(folder / "keras-hub"))
+    call = tf.function(lambda batch: model(batch)[:, 0], reduce_retracing=True)
+
+    def run(batches: list[Batch]) -> np.ndarray:
+        renamed = [{"token_ids": b["input_ids"], "padding_mask": b["attention_mask"]} for b in batches]
+        return np.concatenate([call({k: tf.constant(v) for k, v in batch.items()}).numpy() for batch in renamed])
+
+    return run
+
+
+def first_token(implementation: str, folder: Path, workload: str) -> Run:
+    """Return what gives the last hidden state of each first token, as KerasHub's backbone does."""
+    if not is_ours(implementation):
+        return forward_keras_hub(folder)
+    model = load(implementation, folder, "Model")
+    return lambda batches: np.concatenate([model(**b).last_hidden_state.numpy()[:, 0] for b in batches])
+
+
+def step(implementation: str, folder: Path, workload: str) -> Run:
+    """Return what takes a step of training by `train_on_batch`; ours on packed sentences, whose shapes are fixed."""
+    model: Any = load(implementation, folder, head_of(workload), **NO_DROPOUT)
+    if is_ours(implementation):
+        import keras
+
+        model.compile(keras.optimizers.AdamW(1e-7))
+    else:
+        import tf_keras
+
+        model.compile(tf_keras.optimizers.AdamW(1e-7))
+
+    def run(batches: list[Batch]) -> np.ndarray:
+        if is_ours(implementation) and "masked" not in workload:
+            batches = [packed_step(batch) for batch in batches]
+        return np.array([np.ravel(model.train_on_batch(batch))[0] for batch in batches])
+
+    return run
+
+
+def encode(implementation: str, folder: Path, _: str) -> Run:
+    """Return what makes a vector of each sentence from packed rows."""
+    model = load(implementation, folder, "Model")
+    return encode_packed(lambda rows: model(**rows).last_hidden_state.numpy(), folder)
+
+
+def matrix(implementation: str, folder: Path, workload: str) -> Run:
+    """Return what multiplies two matrices once."""
+    tokens, dim, hidden_dim = MATRIX
+    dtype = tf.bfloat16 if "bfloat16" in workload else tf.float32
+    x, weight = tf.ones((tokens, dim), dtype), tf.ones((dim, hidden_dim), dtype)
+    call = tf.function(lambda: tf.matmul(x, weight)[:1, :1])
+    return lambda _: tf.cast(call(), tf.float32).numpy()
