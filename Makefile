@@ -9,9 +9,10 @@ PYTEST_ARGS ?=
 BENCHMARK_ARGS ?=
 FUZZ ?= 50000
 SEED ?= 1
+GPU_PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check format parity conversion-matrix bench docs clean
+.PHONY: help demo test fuzz check format parity conversion-matrix bench gpu docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -54,6 +55,10 @@ conversion-matrix: $(INSTALLED)  ## measure every dialect to every other on a fu
 
 bench: $(INSTALLED) .venv-bench-pt/installed .venv-bench-tf/installed  ## measure speed beside transformers; writes docs/benchmarks.*
 	$(BIN)/python benchmarks/speed.py $(BENCHMARK_ARGS)
+
+gpu:  ## on a machine with an NVIDIA GPU: the checks and measurements there; GPU_PYTHON=… has the frameworks
+	PYTHONPATH=common:conversion:pt:tf:flax:cli:parity_tests $(GPU_PYTHON) -m pytest -n0 parity_tests/on_gpu.py
+	$(GPU_PYTHON) benchmarks/gpu.py --parity demo/model
 
 docs: $(INSTALLED)  ## write the generated pages again
 	$(BIN)/python docs/generate.py

@@ -1,6 +1,6 @@
 """The three families on a GPU: PyTorch beside transformers, Flax and Keras' JAX backend beside them, in turn.
 
-Usage: python benchmarks/gpu.py [--rounds N] [--out FILE]
+Usage: python benchmarks/gpu.py [--rounds N] [--out FILE] [--parity CHECKPOINT] [--only WORD]
 
 It needs an NVIDIA GPU, torch, jax, flax, keras and transformers.
 
@@ -23,7 +23,7 @@ from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / name) for name in ("common", "conversion", "pt", "tf", "flax", "benchmarks")]
+sys.path[:0] = [str(ROOT / name) for name in ("common", "conversion", "pt", "tf", "flax", "cli", "benchmarks")]
 os.environ |= {"KERAS_BACKEND": "jax", "XLA_PYTHON_CLIENT_PREALLOCATE": "false", "HF_HUB_OFFLINE": "1"}
 
 import jax
@@ -36,7 +36,10 @@ import transformers
 import distilbert_flax
 import distilbert_pt
 import distilbert_tf
-from runs import read_batches
+from distilbert_cli.compare import compare
+from distilbert_cli.frameworks import FRAMEWORKS
+from distilbert_common import DistilBertTokenizerFast
+from runs import SENTENCES, read_texts
 from speed import write_batches, write_models
 
 Batch = dict[str, np.ndarray]
@@ -45,6 +48,7 @@ Run = Callable[[], np.ndarray]
 DTYPES = ("bfloat16", "float32", "float16")
 FULL = {"1x128": (1, 128), "32x128": (32, 128), "256x128": (256, 128), "64x512": (64, 512)}
 """Rows without padding: batch and seq."""
+MASKED = "masked-LM step without optimiser, 16 x 512"
 COMPILED = {(title, dtype) for title in ("32x128", "256x128") for dtype in ("bfloat16", "float32")}
 """What Flax and Keras run too: compiling for a GPU takes long."""
 HEAD = "ForSequenceClassification"
@@ -144,9 +148,17 @@ def full_row(models: dict[str, Any], title: str, dtype: str, rate: float, rounds
     return {**row, "share": {name: operations(batch, seq) / s / rate for name, s in row["seconds"].items()}}
 
 
-def padded_row(models: dict[str, Any], folder: Path, dtype: str, rounds: int) -> Facts:
-    """Measure SST-2's development set in padded batches of 32."""
-    batches = read_batches(folder, "sst2")
+def padded_batches(folder: Path, batch: int) -> list[Batch]:
+    """Return SST-2's sentences in padded batches."""
+    tokenizer = DistilBertTokenizerFast.from_pretrained(folder / "pt" / HEAD)
+    texts = read_texts(folder)[: SENTENCES // batch * batch or batch]
+    parts = [texts[start : start + batch] for start in range(0, len(texts), batch)]
+    return [dict(tokenizer(part, padding=True, truncation=True, max_length=128, return_tensors="np")) for part in parts]
+
+
+def padded_row(models: dict[str, Any], folder: Path, batch: int, dtype: str, rounds: int) -> Facts:
+    """Measure SST-2's sentences in padded batches."""
+    batches = padded_batches(folder, batch)
     runs = {
         "transformers": torch_run(models["transformers"], batches),
         "PyTorch": torch_run(models["PyTorch"], batches),
@@ -154,8 +166,17 @@ def padded_row(models: dict[str, Any], folder: Path, dtype: str, rounds: int) ->
     }
     if dtype == "bfloat16":
         runs["Flax"] = jax_run(models["Flax"], batches)
-    row = {"title": "SST-2 dev, 32 at a time", "dtype": dtype, "difference": differences(runs)}
+    row = {"title": f"SST-2 dev, first half, {batch} at a time", "dtype": dtype, "difference": differences(runs)}
     return {**row, **timed(runs, max(3, rounds // 3))}
+
+
+def parity(checkpoint: Path) -> dict[str, dict[str, float]]:
+    """Return the largest difference of each two families in each dtype, as `distilbert parity` shows it."""
+    found: dict[str, dict[str, float]] = {}
+    for dtype in DTYPES:
+        rows = compare(checkpoint, list(FRAMEWORKS.values()), device="gpu", dtype=dtype).rows
+        found[dtype] = {pair: max(row.differences[pair] for row in rows) for pair in rows[0].differences}
+    return found
 
 
 def timed(runs: dict[str, Run], rounds: int) -> Facts:
@@ -186,8 +207,24 @@ def masked_lm_row(folder: Path, dtype: str, rounds: int) -> Facts:
         run()
         memory[name] = (torch.cuda.max_memory_allocated() - before) / 2**20
     difference = {name: abs(loss - losses["transformers"]) for name, loss in losses.items()}
-    row = {"title": "masked-LM step without optimiser, 16 x 512", "dtype": dtype, "difference": difference}
+    row = {"title": MASKED, "dtype": dtype, "difference": difference}
     return {**row, "memory": memory, **timed(runs, rounds)}
+
+
+def measure(folder: Path, dtype: str, rounds: int, only: str, keep: Callable[[Facts], None]) -> None:
+    """Measure the rows of one dtype."""
+    padded = {f"SST-2 dev, first half, {batch} at a time": batch for batch in (32, 256)}
+    wanted = [title for title in (*FULL, *padded, MASKED) if only in f"{title} {dtype}"]
+    if not wanted:
+        return
+    found, rate = models(folder, dtype), matrix_rate(dtype)
+    for title in wanted:
+        if title in FULL:
+            keep(full_row(found, title, dtype, rate, rounds))
+        elif title in padded:
+            keep(padded_row(found, folder, padded[title], dtype, rounds))
+        else:
+            keep(masked_lm_row(folder, dtype, rounds))
 
 
 def main() -> None:
@@ -195,29 +232,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "gpu.json")
+    parser.add_argument("--parity", type=Path, help="a checkpoint that the three families are compared on")
+    parser.add_argument("--only", default="", help="rows whose title and dtype hold this; the others stay as they are")
     options = parser.parse_args()
     jax.config.update("jax_default_matmul_precision", "highest")  # of float32: no TensorFloat-32, as in PyTorch
     names = ("torch", "transformers", "jax", "flax", "keras")
-    facts = {"device": torch.cuda.get_device_name(), "versions": {n: metadata.version(n) for n in names}}
-    rows: list[Facts] = []
+    facts: Facts = json.loads(options.out.read_text()) if options.out.is_file() else {"rows": []}
+    facts["device"], facts["versions"] = torch.cuda.get_device_name(), {n: metadata.version(n) for n in names}
+    if options.parity is not None:
+        facts["parity"], facts["parity_of"] = parity(options.parity), options.parity.name
 
     def keep(row: Facts) -> None:
-        rows.append(row)
-        options.out.write_text(json.dumps({**facts, "rows": rows}, indent=1) + "\n", encoding="utf-8")
-        sys.stdout.write(json.dumps({"at": round(time.perf_counter() - start), **row}) + "\n")
+        others = [old for old in facts["rows"] if (old["title"], old["dtype"]) != (row["title"], row["dtype"])]
+        facts["rows"] = [*others, row]
+        options.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        sys.stdout.write(json.dumps(row) + "\n")
         sys.stdout.flush()
 
-    start = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_models(folder, ("pt",))
         write_batches(folder)
         for dtype in DTYPES:
-            found, rate = models(folder, dtype), matrix_rate(dtype)
-            for title in FULL:
-                keep(full_row(found, title, dtype, rate, options.rounds))
-            keep(padded_row(found, folder, dtype, options.rounds))
-            keep(masked_lm_row(folder, dtype, options.rounds))
+            measure(folder, dtype, options.rounds, options.only, keep)
 
 
 if __name__ == "__main__":

@@ -223,6 +223,18 @@ def measure_start(framework: str, folder: Path, rounds: int) -> Facts:
     }  # fmt: skip
 
 
+def merged(found: list[Facts]) -> list[Facts]:
+    """Return the rows kept, with those measured now in the place of the same ones; all new ones where none are kept."""
+
+    def key(row: Facts) -> tuple[Any, ...]:
+        return tuple(row[name] for name in ("workload", "kind", "framework", "peer"))
+
+    kept = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else []
+    order = [key(row._asdict()) for row in (*ROWS, *RATES, *GROWTH)]
+    now = {key(row): row for row in (*kept, *found) if key(row) in order or row["kind"] == "start"}
+    return sorted(now.values(), key=lambda row: order.index(key(row)) if key(row) in order else len(order))
+
+
 def machine() -> Facts:
     """Return what the figures were measured on."""
     info = Path("/proc/cpuinfo").read_text()
@@ -242,7 +254,9 @@ def machine() -> Facts:
 def main() -> None:
     """Measure what was asked for, keep the figures, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="rows whose title or framework holds this")
+    parser.add_argument(
+        "--only", default="", help="rows whose title, framework or peer holds this; others stay as they are"
+    )
     parser.add_argument("--rounds", type=int, default=100, help="no row is measured for more rounds than this")
     parser.add_argument("--page-only", action="store_true", help="write the page again from the figures kept")
     options = parser.parse_args()
@@ -261,7 +275,7 @@ def main() -> None:
             for framework in ("pt", "tf", "flax") if not options.only else ():
                 progress.update(task, advance=1, description=f"start ({framework})")
                 found.append(measure_start(framework, folder, min(options.rounds, 9)))
-        RESULTS.write_text(json.dumps({"machine": machine(), "rows": found}, indent=1) + "\n")
+        RESULTS.write_text(json.dumps({"machine": machine(), "rows": merged(found)}, indent=1) + "\n")
     write_page(json.loads(RESULTS.read_text()))
 
 

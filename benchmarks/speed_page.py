@@ -194,8 +194,10 @@ def gpu_section() -> str:
         "workload | dtype | implementation | time | times as fast as transformers | share of the matrix rate"
         " | memory | difference"
     )
-    about = f"{facts['device']}, {versions}; `python benchmarks/gpu.py`, float32 without TensorFloat-32."
-    return f"\n## On a GPU\n\n{about}\n\n{table(head, lines)}\n"
+    about = f"{facts['device']}, {versions}; `make gpu`, float32 without TensorFloat-32."
+    found = [f"{dtype} {max(apart.values()):.1e}" for dtype, apart in facts["parity"].items()]
+    agree = f"The furthest that two families are apart there, in any output of {facts['parity_of']} on real sentences:"
+    return f"\n## On a GPU\n\n{about}\n\n{table(head, lines)}\n\n{agree} {', '.join(found)}.\n"
 
 
 def lost_rows(compared: list[Facts]) -> list[str]:

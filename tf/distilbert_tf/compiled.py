@@ -75,8 +75,10 @@ def compiles(model: TFDistilBertPreTrainedModel, arguments: Arguments) -> bool:
 
     if not tf.executing_eagerly() or tf.config.functions_run_eagerly() or tf.distribute.has_strategy():
         return False
-    tensors = [value for value in arguments.values() if hasattr(value, "shape")]
-    return not model.run_eagerly and all(map(is_concrete, tensors)) and is_outermost(model)
+    tensors = {name: value for name, value in arguments.items() if hasattr(value, "shape")}
+    if model.run_eagerly or not tensors.keys().isdisjoint(FLAGS):
+        return False
+    return all(map(is_concrete, tensors.values())) and is_outermost(model)
 
 
 def is_outermost(model: TFDistilBertPreTrainedModel) -> bool:
@@ -100,9 +102,7 @@ def call(model: TFDistilBertPreTrainedModel, arguments: Arguments, unpad: bool) 
     if "segment_ids" in given and "labels" not in given and model.head == "ForSequenceClassification":
         flags["num_segments"] = count_segments(given["segment_ids"], None, flags.get("num_segments"))
     tensors = {name: as_tensors(value) for name, value in given.items() if name not in FLAGS}
-    programs = vars(model).get("_programs")
-    if programs is None or not programs.hold(model):
-        programs = vars(model)["_programs"] = Programs(model)  # past Keras, which would track and store it
+    programs = programs_of(model)
     specs = {name: open_spec(name, value) for name, value in sorted(tensors.items())}
     key = (tuple(sorted(flags.items())), tuple(specs.items()))
     try:
@@ -115,6 +115,14 @@ def call(model: TFDistilBertPreTrainedModel, arguments: Arguments, unpad: bool) 
     if not model.label_names or not set(model.label_names) <= given.keys() or np.isfinite(first(output)):
         return output
     return keras.Model.__call__(model, **arguments)  # a label that is no class is refused here
+
+
+def programs_of(model: TFDistilBertPreTrainedModel) -> Programs:
+    """Return the graphs of a model, none where it has changed."""
+    programs: Programs | None = vars(model).get("_programs")
+    if programs is None or not programs.hold(model):
+        programs = vars(model)["_programs"] = Programs(model)  # past Keras, which would track and store it
+    return programs
 
 
 def as_tensors(value: Any) -> Any:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -166,3 +168,24 @@ def test_a_model_and_its_graphs_are_forgotten_together() -> None:
     del model
     gc.collect()
     assert kept() is None
+
+
+def test_graphs_are_not_stored(tmp_path: Path) -> None:
+    model = load()
+    expected = model(IDS).logits
+    for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert graphs(copied) == 0
+        assert close(copied(IDS).logits, expected)
+    model.save(tmp_path / "model.keras")
+    assert close(keras.models.load_model(tmp_path / "model.keras")(IDS).logits, expected)
+    model.export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(str(tmp_path / "served"))
+    ids = tf.constant(IDS, tf.int32)
+    assert close(served.serve({"input_ids": ids, "attention_mask": tf.ones_like(ids)})["logits"], expected)
+    assert close(model(IDS).logits, expected)
+
+
+def test_a_flag_that_is_a_tensor_is_not_compiled() -> None:
+    model = load()
+    assert close(model(IDS, training=tf.constant(False)).logits, model(IDS).logits)
+    assert graphs(model) == 1

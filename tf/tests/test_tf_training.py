@@ -146,3 +146,18 @@ def test_fit_in_half_precision(policy: str) -> None:
     assert np.isfinite(model.fit(inputs, epochs=5, verbose=0).history["loss"]).all()
     assert float(model(inputs).loss) < before
     assert all(np.isfinite(array(v)).all() for v in model.weights)
+
+
+@pytest.mark.parametrize("metrics", [None, ["accuracy"]], ids=["no metric", "a metric"])
+def test_masked_lm_training_computes_logits_where_a_metric_takes_them(metrics: list[str] | None) -> None:
+    model, inputs = load("ForMaskedLM")
+    expected, seen = float(model(inputs).loss), []
+    result = model.result
+    model.result = lambda output, return_dict: (seen.append(output.logits is not None), result(output, return_dict))[1]
+    model.compile(optimizer="adam", metrics=metrics, run_eagerly=True)
+    found = model.test_on_batch(inputs, return_dict=True)
+    assert found["loss"] == pytest.approx(expected, rel=1e-5)
+    assert seen == [bool(metrics)]
+    before = found["loss"]
+    assert model.train_on_batch(inputs, return_dict=True)["loss"] == pytest.approx(before, rel=0.2)
+    assert model.test_on_batch(inputs, return_dict=True)["loss"] < before
