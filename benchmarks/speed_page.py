@@ -43,7 +43,7 @@ the ratios the least and the most. Each row checks that both gave the same numbe
 
 Measured on {processor}, {cores} cores ({flags}), Python {python}, {versions}.
 
-## Our three frameworks side by side
+{disturbed}## Our three frameworks side by side
 
 {side}
 
@@ -73,10 +73,16 @@ What a matrix product of 4096 x 768 x 3072 reaches alone, and what the whole mod
 """
 
 
+DISTURBED = """Rows marked "disturbed", and the growth below, were measured while other work ran on the same processor: read them
+as rough, and measure them again with `make bench`.
+
+"""
+
+
 def name_of(row: Facts) -> str:
     """Return what a row is called."""
     kind = ", prepacked" if row["kind"] == "prepacked" else ""
-    return f"{row['title']}{kind}"
+    return f"{row['title']}{kind}{' (disturbed)' if row.get('disturbed') else ''}"
 
 
 def cell(row: Facts) -> str:
@@ -228,6 +234,7 @@ def write_page(results: Facts) -> None:
         shares=shares(rows, lost),
         growth=growth(rows, lost),
         gpu=gpu_section(),
+        disturbed=DISTURBED if any(row.get("disturbed") for row in rows) else "",
         lost="\n".join(lost) or "Nowhere in this run.",
         flags=", ".join(machine["flags"]),
         versions=", ".join(f"{name} {version}" for name, version in machine["versions"].items()),
