@@ -73,8 +73,8 @@ What a matrix product of 4096 x 768 x 3072 reaches alone, and what the whole mod
 """
 
 
-DISTURBED = """Rows marked "disturbed", and the growth below, were measured while other work ran on the same processor: read them
-as rough, and measure them again with `make bench`.
+DISTURBED = """Rows marked "disturbed", and the growth below, were measured while other work ran on the same processor:
+read them as rough, and measure them again with `make bench`.
 
 """
 
