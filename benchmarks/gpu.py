@@ -39,8 +39,9 @@ import distilbert_tf
 from distilbert_cli.compare import compare
 from distilbert_cli.frameworks import FRAMEWORKS
 from distilbert_common import DistilBertTokenizerFast
-from runs import SENTENCES, read_texts
+from runs import MATRIX, SENTENCES, read_texts
 from speed import write_batches, write_models
+from speed_page import operations
 
 Batch = dict[str, np.ndarray]
 Facts = dict[str, Any]
@@ -52,13 +53,7 @@ MASKED = "masked-LM step without optimiser, 16 x 512"
 COMPILED = {(title, dtype) for title in ("32x128", "256x128") for dtype in ("bfloat16", "float32")}
 """What Flax and Keras run too: compiling for a GPU takes long."""
 HEAD = "ForSequenceClassification"
-DIM, HIDDEN_DIM, LAYERS = 768, 3072, 6
-
-
-def operations(batch: int, seq: int) -> int:
-    """Return the operations of one forward pass: two for each weight and token, and attention's."""
-    weights = LAYERS * (4 * DIM * DIM + 2 * DIM * HIDDEN_DIM)
-    return 2 * batch * seq * weights + LAYERS * 4 * batch * seq * seq * DIM
+_, DIM, HIDDEN_DIM = MATRIX
 
 
 def clock(runs: dict[str, Run], rounds: int) -> dict[str, float]:

@@ -108,18 +108,28 @@ def write_batches(folder: Path) -> None:
         np.savez(folder / f"{name}.npz", **arrays)
 
 
+def python_of(implementation: str) -> Path:
+    """Return the interpreter that has what an implementation needs."""
+    place = PEER_PYTHON.get(implementation)
+    return Path(sys.executable) if place is None else ROOT / place / "bin" / "python"
+
+
+def environment_of(implementation: str) -> dict[str, str]:
+    """Return the environment of an implementation; transformers alone needs the old Keras."""
+    environment = {**os.environ, **QUIET}
+    if not implementation.startswith("transformers"):
+        environment.pop("TF_USE_LEGACY_KERAS")
+    return environment
+
+
 class Worker:
     """A process that runs one implementation."""
 
     def __init__(self, implementation: str, folder: Path) -> None:
-        place = PEER_PYTHON.get(implementation)
-        python = sys.executable if place is None else ROOT / place / "bin" / "python"
-        environment = {**os.environ, **QUIET}
-        if not implementation.startswith("transformers"):
-            environment.pop("TF_USE_LEGACY_KERAS")
         self.process = subprocess.Popen(
-            [python, ROOT / "benchmarks" / "speed_worker.py", implementation, folder],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
+            [python_of(implementation), ROOT / "benchmarks" / "speed_worker.py", implementation, folder],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            env=environment_of(implementation),
         )  # fmt: skip
 
     def run(self, row: Row, repeat: int) -> tuple[float, float, np.ndarray]:
@@ -205,11 +215,11 @@ def measure_start(framework: str, folder: Path, rounds: int) -> Facts:
             module = f"distilbert_{framework}" if ours else "transformers"
             path = str(folder / framework / "ForSequenceClassification")
             code = START.format(paths=paths, module=module, model=model, folder=path)
-            python = sys.executable if ours else ROOT / PEER_PYTHON[f"transformers-{framework}"] / "bin" / "python"
-            environment = {
-                name: value for name, value in {**os.environ, **QUIET}.items() if not ours or "LEGACY" not in name
-            }
-            done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, env=environment)
+            implementation = f"{'ours' if ours else 'transformers'}-{framework}"
+            done = subprocess.run(
+                [python_of(implementation), "-c", code],
+                capture_output=True, text=True, check=True, env=environment_of(implementation),
+            )  # fmt: skip
             seconds, memory = map(float, done.stdout.split()[-2:])
             found.append((seconds, memory))
     ours, peer = ([tuple(x) for x in found[1:]] for found in figures.values())

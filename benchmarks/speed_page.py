@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from math import prod
 from pathlib import Path
 from typing import Any
 
+from runs import MATRIX
 from speed_pictures import draw_growth, draw_ratios
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -144,7 +146,7 @@ def shares(rows: list[Facts], lost: list[str]) -> str:
             product, model = kinds.get(("matrix", name)), kinds.get(("forward", workload))
             if product is None or model is None:
                 continue
-            limit, reached = 2 * 4096 * 768 * 3072 / product["ours"], operations(32, 128) / model["ours"]
+            limit, reached = 2 * prod(MATRIX) / product["ours"], operations(32, 128) / model["ours"]
             lines.append(f"| {title}, {name} | {limit / 1e9:.0f} | {reached / 1e9:.0f} | {reached / limit:.0%} |")
             if name == "float32" and reached < SHARE * limit:
                 lost.append(f"- share of the matrix rate, {title}: {reached / limit:.0%}, not {SHARE:.0%}")

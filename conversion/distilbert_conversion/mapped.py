@@ -36,10 +36,7 @@ class MappedFile:
         Raises:
             CheckpointError: The file ends before.
         """
-        if offset < 0 or length < 0 or offset + length > self.size:
-            raise CheckpointError(
-                f"{self.path} is cut off: it has {self.size} bytes, and {offset + length} are needed; get it again"
-            )
+        self._check(offset, length)
         return self._whole[offset : offset + length] if length else b""
 
     @cached_property
@@ -66,10 +63,7 @@ class MappedFile:
             CheckpointError: The file ends before the tensor does.
         """
         nbytes = prod(shape) * dtype.itemsize
-        if offset < 0 or offset + nbytes > self.size:
-            raise CheckpointError(
-                f"{self.path} is cut off: it has {self.size} bytes, and {offset + nbytes} are needed; get it again"
-            )
+        self._check(offset, nbytes)
 
         def load() -> Array:
             if nbytes == 0:
@@ -81,6 +75,13 @@ class MappedFile:
 
         take = (lambda: self._take(offset, shape, dtype)) if kept else None
         return LazyTensor(shape, dtype.newbyteorder("="), load, take=take)
+
+    def _check(self, offset: int, length: int) -> None:
+        """Refuse bytes that the file does not have."""
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise CheckpointError(
+                f"{self.path} is cut off: it has {self.size} bytes, and {offset + length} are needed; get it again"
+            )
 
     def _take(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array | None:
         """Return a tensor in the private mapping, where its bytes are given to one caller only; None otherwise."""

@@ -259,7 +259,7 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
             variables = model.named_variables()
 
             def assign(name: str, array: np.ndarray) -> None:
-                variables[name].set_value(to_jax(in_layout(name, array, cls.head), target))
+                variables[name].set_value(to_jax(in_layout(name, array), target))
 
             report = load_weights(checkpoint, config, cls.head, assign, ignore_mismatched_sizes=ignore_mismatched_sizes)
         model.fill(rngs.params())  # a new head, or a weight of another shape
@@ -307,7 +307,7 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
         check_push_options(hub)
         model = self.bound(params, None, None)
         stored = {name: np.asarray(variable.get_raw_value()) for name, variable in model.named_variables().items()}
-        arrays = {name: in_layout(name, array, self.head) for name, array in stored.items()}
+        arrays = {name: in_layout(name, array) for name, array in stored.items()}
         dialect = "flax-safetensors" if safe_serialization else "flax-msgpack"
         dtype = str(arrays["embeddings.word_embeddings.weight"].dtype)
         config = self.config.updated(architectures=[type(self).__name__.removeprefix("Flax")], dtype=dtype)
@@ -323,8 +323,8 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
             return push_folder(directory, repo_id, **hub)
 
 
-def in_layout(name: str, array: np.ndarray, head: str) -> np.ndarray:
+def in_layout(name: str, array: np.ndarray) -> np.ndarray:
     """Turn a weight from PyTorch's layout into Flax's, or back."""
-    from distilbert_conversion import weight_row
+    from distilbert_conversion.table import is_transposed
 
-    return array.T if weight_row(name, head).transform == "transpose" else array
+    return array.T if is_transposed(name) else array

@@ -60,8 +60,6 @@ def initializer(name: str, config: DistilBertConfig) -> keras.initializers.Initi
         return Sinusoidal()
     if kind in ("zeros", "ones"):
         return keras.initializers.get(kind)
-    if config.initializer_range == 0:
-        return keras.initializers.Zeros()  # the same values, at no cost
     return Normal(config.initializer_range, config.pad_token_id if kind == "word_table" else None)
 
 

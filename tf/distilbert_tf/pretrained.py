@@ -304,7 +304,7 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
         format = format or ("safetensors" if safe_serialization else "h5")
         if format not in DIALECTS:
             raise InputError(f"format is {format!r}; expected one of {', '.join(DIALECTS)}")
-        arrays = {name: in_layout(name, to_array(v), self.head) for name, v in self.named_variables()}
+        arrays = {name: in_layout(name, to_array(v)) for name, v in self.named_variables()}
         architecture = type(self).__name__.removeprefix("TF")
         config = self.config.updated(architectures=[architecture], dtype=self.variable_dtype)
         config.save_pretrained(save_directory)
@@ -345,8 +345,8 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
         super().export(filepath, format, verbose, signature, **kwargs)
 
 
-def in_layout(name: str, array: np.ndarray, head: str) -> np.ndarray:
+def in_layout(name: str, array: np.ndarray) -> np.ndarray:
     """Turn a weight from PyTorch's layout into Keras', or back."""
-    from distilbert_conversion import weight_row
+    from distilbert_conversion.table import is_transposed
 
-    return array.T if weight_row(name, head).transform == "transpose" else array
+    return array.T if is_transposed(name) else array
