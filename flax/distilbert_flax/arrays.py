@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,8 +65,10 @@ def register_output(output_type: type[ModelOutput]) -> None:
 
     def unflatten(_: None, children: Sequence[Any]) -> ModelOutput:
         output = output_type.__new__(output_type)  # JAX puts any object into a tree: nothing may look at the values
+        vars(output).update(zip(names, children, strict=True))
         for name, child in zip(names, children, strict=True):
-            setattr(output, name, child)
+            if child is not None:
+                OrderedDict.__setitem__(output, name, child)
         return output
 
     with contextlib.suppress(ValueError):  # Keras on its JAX backend has done it

@@ -13,6 +13,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
+from operator import is_
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -79,7 +80,7 @@ class Structure:
             return False
         for module, before in self.parts:
             now = vars(module)
-            if len(now) != len(before) or any(now.get(name) is not value for name, value in before.items()):
+            if len(now) != len(before) or not all(map(is_, now.values(), before.values())):
                 return False
         return True
 

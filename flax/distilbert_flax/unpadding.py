@@ -53,7 +53,7 @@ def without_padding(arrays: Arrays, flags: Arrays, head: str, config: DistilBert
     if attentions or config.attn_implementation == "eager" or ids.shape[1] > longest:
         return arrays
     real = np.asarray(mask) != 0  # (batch, seq)
-    if not real.size or (head == "ForSequenceClassification" and not real[:, 0].all()):
+    if not real.size or real.mean() > PAYS_BELOW or (head == "ForSequenceClassification" and not real[:, 0].all()):
         return arrays
     seq = (
         bucket(ids.shape[1], SMALLEST_LENGTH, longest) if head == "ForMaskedLM" else power_of_two(ids.shape[1], longest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 FLAGS = ("output_attentions", "output_hidden_states", "return_dict", "training", "num_segments", "return_logits")
@@ -28,9 +29,16 @@ def bind(call: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, A
         args, kwargs = (), {**args[0], **kwargs}
     elif len(args) == 1 and isinstance(args[0], (list, tuple)):
         args = tuple(args[0])
-    bound = inspect.signature(call).bind(*args, **kwargs).arguments
+    bound = _signature(getattr(call, "__func__", call)).bind(*args, **kwargs).arguments
     given = {name: value for name, value in bound.items() if value is not None}
     for name, value in given.items():
         if name not in FLAGS and not hasattr(value, "shape"):
             raise TypeError(f"{name} is a {type(value).__name__}; expected a tensor or an array")
     return given
+
+
+@lru_cache
+def _signature(method: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of a method without `self`; reading it takes longer than binding."""
+    signature = inspect.signature(method)
+    return signature.replace(parameters=list(signature.parameters.values())[1:])

@@ -8,6 +8,7 @@ On Keras' other backends calls run as they are; `predict`, `fit` and `evaluate` 
 from __future__ import annotations
 
 import weakref
+from itertools import chain
 from operator import is_
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,9 @@ class Programs:
     """The graphs of one model, and what the model was when they were traced.
 
     Attributes:
-        parts: Every layer, the model first, with the attributes that it had.
+        parts: The attributes of every layer that is no model, as they are.
+        values: What those attributes were, one layer after the other.
+        models: The models among the layers, with the attributes that they had.
         blocks: The layers of the stack.
         config: The config's fields as they were.
         graphs: A graph for each way of calling.
@@ -43,7 +46,10 @@ class Programs:
 
     def look_at(self, model: TFDistilBertPreTrainedModel) -> None:
         """Remember what the model is."""
-        self.parts = tuple((layer, dict(attributes(layer))) for layer in model._flatten_layers())
+        layers = tuple(model._flatten_layers())
+        self.parts = tuple(vars(layer) for layer in layers if not isinstance(layer, keras.Model))
+        self.values = tuple(chain.from_iterable(part.values() for part in self.parts))
+        self.models = tuple((layer, attributes(layer)) for layer in layers if isinstance(layer, keras.Model))
         self.blocks = tuple(model.base_model.transformer.layer)
         self.config = dict(vars(model.config))
 
@@ -51,19 +57,22 @@ class Programs:
         """Whether the model still is what it was: the same attributes in each layer, the same config."""
         if vars(model.config) != self.config or tuple(model.base_model.transformer.layer) != self.blocks:
             return False
-        for layer, before in self.parts:
-            now = attributes(layer)
-            if len(now) != len(before) or not all(map(is_, now.values(), before.values())):
-                return False
-        return True
+        if len(self.values) != sum(map(len, self.parts)):
+            return False
+        if not all(map(is_, chain.from_iterable(map(dict.values, self.parts)), self.values)):
+            return False
+        return all(same(attributes(layer), before) for layer, before in self.models)
 
 
-def attributes(layer: keras.layers.Layer) -> dict[str, Any]:
-    """Return the attributes that a computation can depend on; of a model only those that training leaves alone."""
-    if not isinstance(layer, keras.Model):
-        return vars(layer)
+def same(now: dict[str, Any], before: dict[str, Any]) -> bool:
+    """Whether attributes are the objects that they were."""
+    return len(now) == len(before) and all(map(is_, now.values(), before.values()))
+
+
+def attributes(model: keras.Model) -> dict[str, Any]:
+    """Return the attributes of a model that a computation can depend on: those that training leaves alone."""
     return {
-        name: value for name, value in vars(layer).items() if isinstance(value, keras.layers.Layer) or callable(value)
+        name: value for name, value in vars(model).items() if isinstance(value, keras.layers.Layer) or callable(value)
     }
 
 
