@@ -55,9 +55,12 @@ def forward_onnx(folder: Path) -> Run:
 
 
 def step(implementation: str, folder: Path, workload: str) -> Run:
-    """Return what takes a step of training: forward, backward, AdamW; without dropout, to be compared."""
+    """Return what takes a step of training: forward, backward, AdamW; without dropout, to be compared.
+
+    AdamW is the fused one on both sides, as transformers' `Trainer` takes it.
+    """
     model = load(implementation, folder, head_of(workload), **NO_DROPOUT).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-7)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-7, fused=True)
     options = {"return_logits": False} if "masked" in workload and is_ours(implementation) else {}
 
     def run(batches: list[Batch]) -> np.ndarray:

@@ -58,6 +58,18 @@ def sentences() -> list[str]:
         return [row["text"] for row in csv.DictReader(file)][:872]
 
 
+def running_text() -> dict[str, list[str]]:
+    """Return real running text: XQuAD's paragraphs and WikiText's lines where they are at hand, or `sentences`."""
+    paragraphs, lines = SHARED / "xquad" / "xquad.en.json", SHARED / "wikitext2" / "wiki.test.raw"
+    found = {"paragraphs": sentences(), "articles": sentences()}
+    if paragraphs.is_file():
+        articles = json.loads(paragraphs.read_text(encoding="utf-8"))["data"]
+        found["paragraphs"] = [paragraph["context"] for article in articles for paragraph in article["paragraphs"]]
+    if lines.is_file():
+        found["articles"] = lines.read_text(encoding="utf-8").splitlines()[:1000]
+    return found
+
+
 def write_models(folder: Path, frameworks: tuple[str, ...] = ("pt", "tf", "flax")) -> None:
     """Write one random full-size checkpoint of each head in each framework's format, with a real vocabulary."""
     import torch
@@ -82,16 +94,19 @@ def write_batches(folder: Path) -> None:
     tokenizer = DistilBertTokenizerFast.from_pretrained(folder / "pt" / "ForSequenceClassification")
     texts, rng = sentences(), np.random.default_rng(0)
     (folder / "texts.json").write_text(json.dumps((texts * 12)[:10_000]))
-    running = np.concatenate([np.array(ids, np.int64) for ids in tokenizer(texts)["input_ids"]])
+    running = {
+        name: np.concatenate([np.array(ids, np.int64) for ids in tokenizer(found)["input_ids"]])
+        for name, found in running_text().items()
+    }
 
-    def full(batch: int, seq: int) -> dict[str, np.ndarray]:
-        ids = running[: batch * seq].reshape(batch, seq)  # (batch, seq)
+    def full(batch: int, seq: int, kind: str = "paragraphs") -> dict[str, np.ndarray]:
+        ids = running[kind][: batch * seq].reshape(batch, seq)  # (batch, seq)
         return {"input_ids": ids, "attention_mask": np.ones_like(ids)}
 
     def padded(part: list[str]) -> dict[str, np.ndarray]:
         return dict(tokenizer(part, padding=True, truncation=True, max_length=128, return_tensors="np"))
 
-    masked = full(4, 512)
+    masked = full(4, 512, "articles")
     masked["labels"] = np.where(rng.random((4, 512)) < 0.15, masked["input_ids"], -100)
     workloads = {
         "1x20": [full(1, 20)],
@@ -282,7 +297,9 @@ def main() -> None:
             write_models(folder)
             write_batches(folder)
             found = measure_all(chosen, folder, options.rounds, progress)
-            for framework in ("pt", "tf", "flax") if not options.only else ():
+            for framework in ("pt", "tf", "flax"):
+                if options.only not in f"import and from_pretrained {framework} start":
+                    continue
                 progress.update(task, advance=1, description=f"start ({framework})")
                 found.append(measure_start(framework, folder, min(options.rounds, 9)))
         RESULTS.write_text(json.dumps({"machine": machine(), "rows": merged(found)}, indent=1) + "\n")

@@ -40,9 +40,9 @@ SHORT, LONG, FULL, SST2 = (
     "one sentence of 20 tokens",
     "one text of 128 tokens",
     "32 texts of 128 tokens",
-    "SST-2 dev, first half, 32 at a time in file order",
+    "SST-2 dev, 32 at a time in file order",
 )
-WHOLE, TRAIN = "SST-2 dev, first half at once, text to vectors", "fine-tuning step, 32 sentences of SST-2"
+WHOLE, TRAIN = "SST-2 dev, whole at once, text to vectors", "fine-tuning step, 32 sentences of SST-2"
 MASKED, HALF = "masked-LM step, 4 rows of 512, 15 % labelled", "32 texts of 128 tokens, bfloat16"
 ALL = ("pt", "tf", "flax")
 _FORWARD = ((SHORT, "1x20", 1.05, 15), (LONG, "1x128", 1.05, 15), (FULL, "32x128", 1.0, 9), (SST2, "sst2", 2.0, 9))
