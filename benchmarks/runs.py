@@ -17,6 +17,9 @@ ROWS, LENGTH = 16, 128
 """How many packed rows are run at a time, and how long they are."""
 MATRIX = (4096, 768, 3072)
 """The product whose rate is measured: tokens, dim, hidden_dim of 32 texts of 128 tokens."""
+LAYERS = 6
+PRODUCTS = ((768, 768),) * 4 + ((768, 3072), (3072, 768))
+"""The matrices of one layer: query, key, value and output, and the feed-forward network's two."""
 SENTENCES = 872
 """How many sentences are run: SST-2's development set."""
 NO_DROPOUT = {"dropout": 0.0, "attention_dropout": 0.0, "seq_classif_dropout": 0.0}
@@ -56,6 +59,12 @@ def read_texts(folder: Path) -> list[str]:
 def head_of(workload: str) -> str:
     """Return the head that a workload is for."""
     return "ForMaskedLM" if "masked" in workload else "ForSequenceClassification"
+
+
+def tokens_of(workload: str) -> int:
+    """Return how many tokens a workload has whose name tells, as "bfloat16-32x128"."""
+    batch, seq = map(int, workload.rpartition("-")[2].split("x"))
+    return batch * seq
 
 
 def token_lists(batches: list[Batch]) -> list[list[int]]:

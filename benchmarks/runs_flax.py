@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from runs import MATRIX, NO_DROPOUT, Batch, Run, encode_packed, head_of, is_ours, load, packed_step
+from runs import (
+    LAYERS,
+    MATRIX,
+    NO_DROPOUT,
+    PRODUCTS,
+    Batch,
+    Run,
+    encode_packed,
+    head_of,
+    is_ours,
+    load,
+    packed_step,
+    tokens_of,
+)
 
 
 def forward(implementation: str, folder: Path, workload: str) -> Run:
@@ -30,8 +44,11 @@ def forward(implementation: str, folder: Path, workload: str) -> Run:
 
 
 def step(implementation: str, folder: Path, workload: str) -> Run:
-    """Return what takes a step of training under `jax.jit`; ours on packed sentences, whose shapes are fixed."""
-    model = load(implementation, folder, head_of(workload), **NO_DROPOUT)
+    """Return what takes a step of training under `jax.jit`; ours on packed sentences, whose shapes are fixed.
+
+    The parameters and the optimiser's state are donated, as loops in JAX do: a step holds them once.
+    """
+    model, first = load(implementation, folder, head_of(workload), _do_init=False, **NO_DROPOUT)
     optimizer = optax.adamw(1e-7)
     mine = is_ours(implementation)
     options = {"return_logits": False} if mine and "masked" in workload else {}
@@ -44,13 +61,14 @@ def step(implementation: str, folder: Path, workload: str) -> Run:
         each = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.where(real, labels, 0))
         return jnp.where(real, each, 0).sum() / real.sum()
 
-    @jax.jit
+    @partial(jax.jit, donate_argnums=(0, 1))
     def one(params: Any, state: Any, batch: Batch) -> tuple[Any, Any, Any]:
         loss, gradients = jax.value_and_grad(loss_of)(params, dict(batch))
         updates, state = optimizer.update(gradients, state, params)
         return optax.apply_updates(params, updates), state, loss
 
-    now = {"params": model.params, "state": optimizer.init(model.params)}
+    now = {"params": first, "state": optimizer.init(first)}
+    del first
 
     def run(batches: list[Batch]) -> np.ndarray:
         if mine and "masked" not in workload:
@@ -77,3 +95,12 @@ def matrix(implementation: str, folder: Path, workload: str) -> Run:
     x, weight = jnp.ones((tokens, dim), dtype), jnp.ones((dim, hidden_dim), dtype)
     call = jax.jit(lambda x, weight: x @ weight)
     return lambda _: np.asarray(call(x, weight)[:1, :1], np.float32)
+
+
+def products(_: str, folder: Path, workload: str) -> Run:
+    """Return what takes the products of one call alone, each with a matrix of its own."""
+    dtype = jnp.bfloat16 if "bfloat16" in workload else jnp.float32
+    weights = [jnp.ones(shape, dtype) for shape in PRODUCTS * LAYERS]
+    rows = {width: jnp.ones((tokens_of(workload), width), dtype) for width, _ in PRODUCTS}
+    call = jax.jit(lambda rows, weights: [rows[weight.shape[0]] @ weight for weight in weights])
+    return lambda _: np.asarray(call(rows, weights)[-1][:1, :1], np.float32)

@@ -10,7 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runs import MATRIX, NO_DROPOUT, SENTENCES, Batch, Run, encode_packed, head_of, is_ours, load, read_texts
+from runs import (
+    LAYERS,
+    MATRIX,
+    NO_DROPOUT,
+    PRODUCTS,
+    SENTENCES,
+    Batch,
+    Run,
+    encode_packed,
+    head_of,
+    is_ours,
+    load,
+    read_texts,
+    tokens_of,
+)
 
 
 def tensors(batch: Batch) -> dict[str, Tensor]:
@@ -60,6 +74,8 @@ def step(implementation: str, folder: Path, workload: str) -> Run:
     AdamW is the fused one on both sides, as transformers' `Trainer` takes it.
     """
     model = load(implementation, folder, head_of(workload), **NO_DROPOUT).train()
+    if "checkpointed" in workload and is_ours(implementation):
+        model.gradient_checkpointing_enable()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-7, fused=True)
     options = {"return_logits": False} if "masked" in workload and is_ours(implementation) else {}
 
@@ -118,5 +134,21 @@ def matrix(implementation: str, folder: Path, workload: str) -> Run:
     def run(_: list[Batch]) -> np.ndarray:
         with torch.inference_mode():
             return multiply(x, weight)[:1, :1].float().numpy()
+
+    return run
+
+
+def products(_: str, folder: Path, workload: str) -> Run:
+    """Return what takes the products of one call alone, by oneDNN as the models do, each with a matrix of its own."""
+    from distilbert_pt.linear import multiply
+
+    dtype = torch.bfloat16 if "bfloat16" in workload else torch.float32
+    weights = [torch.ones(out, width, dtype=dtype) for width, out in PRODUCTS * LAYERS]
+    rows = {width: torch.ones(tokens_of(workload), width, dtype=dtype) for width, _ in PRODUCTS}
+
+    def run(_: list[Batch]) -> np.ndarray:
+        with torch.inference_mode():
+            found = [multiply(rows[weight.shape[1]], weight) for weight in weights]
+        return found[-1][:1, :1].float().numpy()
 
     return run

@@ -8,7 +8,20 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from runs import MATRIX, NO_DROPOUT, Batch, Run, encode_packed, head_of, is_ours, load, packed_step
+from runs import (
+    LAYERS,
+    MATRIX,
+    NO_DROPOUT,
+    PRODUCTS,
+    Batch,
+    Run,
+    encode_packed,
+    head_of,
+    is_ours,
+    load,
+    packed_step,
+    tokens_of,
+)
 
 
 def forward(implementation: str, folder: Path, workload: str) -> Run:
@@ -32,6 +45,17 @@ def forward(implementation: str, folder: Path, workload: str) -> Run:
         return np.concatenate([tf.cast(logits, tf.float32).numpy() for logits in found])
 
     return run
+
+
+def xla(implementation: str, folder: Path, workload: str) -> Run:
+    """Return what runs batches, ours compiled by XLA, which does so anew for each size."""
+    if not is_ours(implementation):
+        return forward(implementation, folder, workload)
+    model = load(implementation, folder, head_of(workload))
+    call = tf.function(lambda batch: model(batch).logits, jit_compile=True)
+    return lambda batches: np.concatenate(
+        [call({name: tf.constant(array) for name, array in batch.items()}).numpy() for batch in batches]
+    )
 
 
 def forward_keras_hub(folder: Path) -> Run:
@@ -90,3 +114,12 @@ def matrix(implementation: str, folder: Path, workload: str) -> Run:
     x, weight = tf.ones((tokens, dim), dtype), tf.ones((dim, hidden_dim), dtype)
     call = tf.function(lambda: tf.matmul(x, weight)[:1, :1])
     return lambda _: tf.cast(call(), tf.float32).numpy()
+
+
+def products(_: str, folder: Path, workload: str) -> Run:
+    """Return what takes the products of one call alone, each with a matrix of its own."""
+    dtype = tf.bfloat16 if "bfloat16" in workload else tf.float32
+    weights = [tf.Variable(tf.ones(shape, dtype)) for shape in PRODUCTS * LAYERS]
+    rows = {width: tf.ones((tokens_of(workload), width), dtype) for width, _ in PRODUCTS}
+    call = tf.function(lambda: [tf.matmul(rows[weight.shape[0]], weight) for weight in weights])
+    return lambda _: tf.cast(call()[-1][:1, :1], tf.float32).numpy()

@@ -31,7 +31,7 @@ from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
 from distilbert_conversion import convert
 from runs import SENTENCES
 from speed_page import write_page
-from speed_table import GROWTH, RATES, ROWS, Row
+from speed_table import GROWTH, PRODUCTS, RATES, ROWS, Row
 
 RESULTS = ROOT / "benchmarks" / "speed.json"
 PEER_PYTHON = {
@@ -116,6 +116,7 @@ def write_batches(folder: Path) -> None:
         "sst2": [padded(texts[start : start + 32]) for start in range(0, SENTENCES, 32)],
         "train32": [{**padded(texts[:32]), "labels": rng.integers(2, size=32)}],
         "masked4x512": [masked],
+        "masked4x512-checkpointed": [masked],
         **{row.workload: [full(*map(int, row.title.split(" x ")))] for row in GROWTH},
     }
     for name, batches in workloads.items():
@@ -212,24 +213,31 @@ def measure_all(rows: list[Row], folder: Path, rounds: int, progress: Progress) 
 
 
 START = (
-    "import sys, time; start = time.perf_counter(); sys.path[:0] = {paths!r}; "
-    "from {module} import {model}; {model}.from_pretrained({folder!r}); "
+    "import sys, time; start = time.perf_counter(); sys.path[:0] = {paths!r}; {load}; "
     "print(time.perf_counter() - start, int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]) / 1024)"
 )
 
 
+BARE = {"pt": "torch", "tf": "tensorflow, keras", "flax": "jax, flax.nnx"}
+"""What a framework's users import in any case."""
+
+
 def measure_start(framework: str, folder: Path, rounds: int) -> Facts:
-    """Return seconds and peak memory (MB) of import and `from_pretrained` in fresh processes, in turn."""
-    figures: dict[str, list[tuple[float, float]]] = {"ours": [], "peer": []}
+    """Return seconds and peak memory (MB) of import and `from_pretrained` in fresh processes, in turn.
+
+    "bare" is the import of the framework alone, in the environment of ours.
+    """
+    figures: dict[str, list[tuple[float, float]]] = {"ours": [], "peer": [], "bare": []}
     model = {"pt": "", "tf": "TF", "flax": "Flax"}[framework] + "DistilBertForSequenceClassification"
     for _ in range(rounds + 1):
         for side, found in figures.items():
-            ours = side == "ours"
+            ours = side != "peer"
             names = ("common", "conversion", framework)
             paths = [str(ROOT / name) for name in names] if ours else []
             module = f"distilbert_{framework}" if ours else "transformers"
             path = str(folder / framework / "ForSequenceClassification")
-            code = START.format(paths=paths, module=module, model=model, folder=path)
+            load = f"from {module} import {model}; {model}.from_pretrained({path!r})"
+            code = START.format(paths=paths, load=f"import {BARE[framework]}" if side == "bare" else load)
             implementation = f"{'ours' if ours else 'transformers'}-{framework}"
             done = subprocess.run(
                 [python_of(implementation), "-c", code],
@@ -237,7 +245,7 @@ def measure_start(framework: str, folder: Path, rounds: int) -> Facts:
             )  # fmt: skip
             seconds, memory = map(float, done.stdout.split()[-2:])
             found.append((seconds, memory))
-    ours, peer = ([tuple(x) for x in found[1:]] for found in figures.values())
+    ours, peer, bare = (found[1:] for found in figures.values())
     ratios = [b[0] / a[0] for a, b in zip(ours, peer, strict=True)]
     return {
         "title": "import and from_pretrained, fresh process", "framework": framework, "goal": 2.0, "rounds": rounds,
@@ -245,6 +253,7 @@ def measure_start(framework: str, folder: Path, rounds: int) -> Facts:
         "least": min(ratios), "most": max(ratios), "same": True, "difference": None, "peer": "transformers",
         "kind": "start", "workload": "start", "memory_goal": 0.7,
         "memory": [median(b for _, b in ours), median(b for _, b in peer)],
+        "bare": median(a for a, _ in bare), "bare_memory": median(b for _, b in bare),
     }  # fmt: skip
 
 
@@ -255,7 +264,7 @@ def merged(found: list[Facts]) -> list[Facts]:
         return tuple(row[name] for name in ("workload", "kind", "framework", "peer"))
 
     kept = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else []
-    order = [key(row._asdict()) for row in (*ROWS, *RATES, *GROWTH)]
+    order = [key(row._asdict()) for row in (*ROWS, *RATES, *PRODUCTS, *GROWTH)]
     now = {key(row): row for row in (*kept, *found) if key(row) in order or row["kind"] == "start"}
     return sorted(now.values(), key=lambda row: order.index(key(row)) if key(row) in order else len(order))
 
@@ -288,7 +297,7 @@ def main() -> None:
     if not options.page_only:
         chosen = [
             row
-            for row in (*ROWS, *RATES, *GROWTH)
+            for row in (*ROWS, *RATES, *PRODUCTS, *GROWTH)
             if options.only in f"{row.title} {row.framework} {row.workload} {row.peer} {row.kind}"
         ]
         with tempfile.TemporaryDirectory() as name, Progress() as progress:

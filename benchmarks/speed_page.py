@@ -1,4 +1,4 @@
-"""The page and the pictures of the speed benchmark: text kept here, figures given."""
+"""The page and the pictures of the speed benchmark: its tables from the figures given."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from runs import MATRIX
 from speed_pictures import draw_growth, draw_ratios
+from speed_text import TEXT
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -21,65 +22,10 @@ FLAT = 0.15
 """How far the time for one token may vary from batch 1 to 64."""
 Facts = dict[str, Any]
 
-TEXT = """# Speed
-
-Written by `make bench`. Ours and the peer's run in turn, round by round, each in a process that stays; medians, and of
-the ratios the least and the most. Each row checks that both gave the same numbers. The model is full-size (6 layers,
-768 wide, 12 heads, 30,522 words), float32 where no other type is named, with random weights; the texts are real.
-
-- PyTorch: `model(...)` under `torch.inference_mode()`, against transformers {pt[transformers]}; "prepacked" is after
-  `model.prepack_weights()`.
-- Keras: our plain call, which is compiled by default, against transformers {tf[transformers]} in a `tf.function` that
-  leaves sizes open, on tf-keras; training by `train_on_batch`, ours on packed sentences with `jit_compile=True`.
-- Flax: our plain call, which is compiled by default, against transformers {tf[transformers]} under `jax.jit`
-  ("unjitted": its plain call); training under `jax.jit`, ours on packed sentences.
-- Texts: sentences of SST-2; paragraphs of XQuAD, end to end, where rows are full; WikiText-2 for the masked-LM step.
-  AdamW takes the steps: in PyTorch the fused one on both sides, as in transformers' `Trainer`.
-- sentence-transformers {pt[sentence-transformers]}: `encode`, which sorts by length, mean of the tokens; ours
-  tokenizes, packs rows of 128 and takes the same mean. ONNX Runtime {pt[onnxruntime]}: transformers' model, exported.
-  KerasHub {tf[keras-hub]}: its backbone in a `tf.function`; first tokens are compared.
-
-{table}
-
-![how many times as fast as the peer](benchmarks.png)
-
-"Memory" is the most that the process held during a round, MB, ours and the peer's.
-
-Measured on {processor}, {cores} cores ({flags}), Python {python}, {versions}.
-
-## Our three frameworks side by side
-
-{side}
-
-## How near to the processor's limit
-
-What a matrix product of 4096 x 768 x 3072 reaches alone, and what the whole model reaches on 32 texts of 128 tokens.
-
-{shares}
-
-## Growth
-
-{growth}
-
-![time for one token against the number of operations](benchmarks-growth.png)
-
-## Where the time goes
-
-- PyTorch multiplies float32 by MKL, which leaves AVX-512 unused on processors of other makers than Intel. Ours takes
-  oneDNN, which is in every PyTorch for x86; on Intel the two are alike, and these ratios will be smaller there.
-- A padded batch runs on its real tokens only: in PyTorch sequence after sequence, in Keras and Flax packed into rows.
-- Short inputs are bound by reading the weights. `prepack_weights` keeps them as oneDNN reads them fastest.
-- `return_logits=False` projects labelled positions only: the masked-LM step skips 85 % of its largest product.
-{gpu}
-## Where we do not reach the goal
-
-{lost}
-"""
-
 
 def name_of(row: Facts) -> str:
     """Return what a row is called."""
-    return row["title"] + (", prepacked" if row["kind"] == "prepacked" else "")
+    return row["title"] + {"prepacked": ", prepacked", "xla": ", by XLA"}.get(row["kind"], "")
 
 
 def cell(row: Facts) -> str:
@@ -146,6 +92,31 @@ def shares(rows: list[Facts], lost: list[str]) -> str:
             if name == "float32" and reached < SHARE * limit:
                 lost.append(f"- share of the matrix rate, {title}: {reached / limit:.0%}, not {SHARE:.0%}")
     return table("framework | product, GFLOP/s | model, GFLOP/s | share", lines)
+
+
+def products(rows: list[Facts]) -> str:
+    """Show what the products alone take of a call, ours and the peer's."""
+    lines = []
+    for alone in (row for row in rows if row["kind"] == "products"):
+        place = (alone["workload"], "forward", alone["framework"], "transformers")
+        call = next((r for r in rows if (r["workload"], r["kind"], r["framework"], r["peer"]) == place), None)
+        if call is not None:
+            times = " | ".join(f"{s * 1000:.4g} ms" for s in (alone["ours"], call["ours"], call["peer_seconds"]))
+            share = f"{alone['ours'] / call['ours']:.0%}"
+            lines.append(f"| {call['title']} | {TITLES[alone['framework']]} | {times} | {share} |")
+    return table("workload | framework | products alone | our call | transformers' call | share of our call", lines)
+
+
+def start(rows: list[Facts]) -> str:
+    """Show what of the start-up is the framework's own import: seconds and MB."""
+    lines = []
+    for row in (row for row in rows if row["kind"] == "start" and "bare" in row):
+        (ours, peer), bare = row["memory"], row["bare_memory"]
+        each = ((row["bare"], bare), (row["ours"], ours), (row["peer_seconds"], peer))
+        lines.append(
+            f"| {TITLES[row['framework']]} | " + " | ".join(f"{s:.2f} s, {mb:.0f} MB" for s, mb in each) + " |"
+        )
+    return table("framework | its import alone | ours | transformers", lines)
 
 
 def growth(rows: list[Facts], lost: list[str]) -> str:
@@ -229,6 +200,8 @@ def write_page(results: Facts) -> None:
         table=table(head, [cell(row) for row in compared]),
         side=side_by_side(rows, lost),
         shares=shares(rows, lost),
+        products=products(rows),
+        start=start(rows),
         growth=growth(rows, lost),
         gpu=gpu_section(),
         lost="\n".join(lost) or "Nowhere in this run.",

@@ -53,10 +53,12 @@ ROWS = (
     *(Row(WHOLE, "whole", "encode", f, 1.1, 1e-3, 9, "sentence-transformers") for f in ALL),
     *(Row(TRAIN, "train32", "step", f, 1.8, 1e-3) for f in ALL),
     *(Row(MASKED, "masked4x512", "step", f, 1.4, 1e-3, 9, "transformers", 0.6) for f in ALL),
+    Row(f"{MASKED}, checkpointed", "masked4x512-checkpointed", "step", "pt", 1.4, 1e-3, 9, "transformers", 0.6),
     *(Row(HALF, "bfloat16-32x128", "forward", f, 1.2, 5e-2) for f in ALL),
     Row("tokenizing 10,000 sentences to padded arrays", "texts", "tokenize", "pt", 1.2, 0.0),
     *(Row(title, name, "prepacked", "pt", None, 1e-4, 9, "onnxruntime") for title, name, *_ in _FORWARD[:3]),
     Row(SHORT, "1x20", "prepacked", "pt", 1.05, 1e-4),
+    *(Row(title, name, "xla", "tf", None, 1e-4) for title, name, *_ in _FORWARD[:3]),
     Row(HALF, "bfloat16-32x128", "prepacked", "pt", 1.2, 5e-2),
     *(Row(title, name, "first_token", "tf", None, 1e-4, 9, "keras-hub") for title, name, *_ in _FORWARD[:3]),
 )
@@ -68,6 +70,13 @@ RATES = tuple(
     for name in ("float32", "bfloat16")
 )
 """What a matrix product of the model's shape reaches, which no model can pass."""
+
+PRODUCTS = tuple(
+    Row(f"the products of {title}", name, "products", f, None, 1e-4, 9, None)
+    for title, name in ((SHORT, "1x20"), (LONG, "1x128"), (FULL, "32x128"), (HALF, "bfloat16-32x128"))
+    for f in ALL
+)
+"""What the matrix products of one call take alone: a peer that multiplies as fast can be beaten in the rest only."""
 
 GROWTH = tuple(
     Row(f"{batch} x {seq}", f"grow-{batch}x{seq}", "forward", f, None, 1e-4, 5, None)
