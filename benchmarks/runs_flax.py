@@ -11,20 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from runs import (
-    LAYERS,
-    MATRIX,
-    NO_DROPOUT,
-    PRODUCTS,
-    Batch,
-    Run,
-    encode_packed,
-    head_of,
-    is_ours,
-    load,
-    packed_step,
-    tokens_of,
-)
+from runs import MATRIX, NO_DROPOUT, PRODUCTS, Batch, Run, encode_packed, head_of, is_ours, load, packed_step, tokens_of
 
 
 def forward(implementation: str, folder: Path, workload: str) -> Run:
@@ -100,7 +87,7 @@ def matrix(implementation: str, folder: Path, workload: str) -> Run:
 def products(_: str, folder: Path, workload: str) -> Run:
     """Return what takes the products of one call alone, each with a matrix of its own."""
     dtype = jnp.bfloat16 if "bfloat16" in workload else jnp.float32
-    weights = [jnp.ones(shape, dtype) for shape in PRODUCTS * LAYERS]
+    weights = [jnp.ones(shape, dtype) for shape in PRODUCTS]
     rows = {width: jnp.ones((tokens_of(workload), width), dtype) for width, _ in PRODUCTS}
     call = jax.jit(lambda rows, weights: [rows[weight.shape[0]] @ weight for weight in weights])
     return lambda _: np.asarray(call(rows, weights)[-1][:1, :1], np.float32)

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from runs import (
-    LAYERS,
     MATRIX,
     NO_DROPOUT,
     PRODUCTS,
@@ -143,7 +142,7 @@ def products(_: str, folder: Path, workload: str) -> Run:
     from distilbert_pt.linear import multiply
 
     dtype = torch.bfloat16 if "bfloat16" in workload else torch.float32
-    weights = [torch.ones(out, width, dtype=dtype) for width, out in PRODUCTS * LAYERS]
+    weights = [torch.ones(out, width, dtype=dtype) for width, out in PRODUCTS]
     rows = {width: torch.ones(tokens_of(workload), width, dtype=dtype) for width, _ in PRODUCTS}
 
     def run(_: list[Batch]) -> np.ndarray:

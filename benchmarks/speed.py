@@ -264,8 +264,12 @@ def merged(found: list[Facts]) -> list[Facts]:
         return tuple(row[name] for name in ("workload", "kind", "framework", "peer"))
 
     kept = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else []
-    order = [key(row._asdict()) for row in (*ROWS, *RATES, *PRODUCTS, *GROWTH)]
+    table = {key(row._asdict()): row for row in (*ROWS, *RATES, *PRODUCTS, *GROWTH)}
+    order = list(table)
     now = {key(row): row for row in (*kept, *found) if key(row) in order or row["kind"] == "start"}
+    for row in now.values():  # rows that were kept are named and judged as the table says now
+        if key(row) in table:
+            row |= {name: getattr(table[key(row)], name) for name in ("title", "goal", "memory_goal")}
     return sorted(now.values(), key=lambda row: order.index(key(row)) if key(row) in order else len(order))
 
 

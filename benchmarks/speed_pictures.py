@@ -29,8 +29,10 @@ def draw_ratios(path: Path, rows: list[tuple[str, dict[str, Any]]]) -> None:
         axes.plot([row["least"], row["most"]], [place, place], color="black", linewidth=1)
         if row["goal"] is not None:
             axes.plot([row["goal"]] * 2, [place - 0.4, place + 0.4], color="black", linewidth=2)
-        axes.text(max(row["ratio"], row["most"]) + 0.03, place, f"{row['ratio']:.2f}", va="center", fontsize=8)
+        end = max(row["ratio"], row["most"], row["goal"] or 0)
+        axes.text(end + 0.05, place, f"{row['ratio']:.2f}", va="center", fontsize=8)
     axes.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=8)
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.axvline(1, color="grey", linewidth=0.8)
     axes.set_xlabel("times as fast as the peer (thin line: least and most; thick line: the goal)", fontsize=8)

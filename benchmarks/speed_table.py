@@ -33,7 +33,7 @@ class Row(NamedTuple):
     @property
     def repeat(self) -> int:
         """How often a round runs the workload: short ones many times, as one is over before clocks are sure."""
-        return {"1x20": 20, "1x128": 5}.get(self.workload, 1)
+        return {"1x20": 20, "1x128": 5, "4x128": 2}.get(self.workload.removeprefix("grow-"), 1)
 
 
 SHORT, LONG, FULL, SST2 = (
@@ -47,8 +47,14 @@ MASKED, HALF = "masked-LM step, 4 rows of 512, 15 % labelled", "32 texts of 128 
 ALL = ("pt", "tf", "flax")
 _FORWARD = ((SHORT, "1x20", 1.05, 15), (LONG, "1x128", 1.05, 15), (FULL, "32x128", 1.0, 9), (SST2, "sst2", 2.0, 9))
 
+
+def goal_of(framework: str, goal: float) -> float:
+    """Return the goal of a framework: Flax's peer is jitted here, and 1 where the others' is a little more."""
+    return 1.0 if framework == "flax" and goal < 2 else goal
+
+
 ROWS = (
-    *(Row(title, name, "forward", f, goal, 1e-4, n) for title, name, goal, n in _FORWARD for f in ALL),
+    *(Row(title, name, "forward", f, goal_of(f, goal), 1e-4, n) for title, name, goal, n in _FORWARD for f in ALL),
     *(Row(title, name, "forward", "flax", 3.0, 1e-4, 9, "unjitted") for title, name, *_ in _FORWARD[:2]),
     *(Row(WHOLE, "whole", "encode", f, 1.1, 1e-3, 9, "sentence-transformers") for f in ALL),
     *(Row(TRAIN, "train32", "step", f, 1.8, 1e-3) for f in ALL),
