@@ -17,7 +17,7 @@ ROWS, LENGTH = 16, 128
 """How many packed rows are run at a time, and how long they are."""
 MATRIX = (4096, 768, 3072)
 """The product whose rate is measured: tokens, dim, hidden_dim of 32 texts of 128 tokens."""
-PRODUCTS = (((768, 768),) * 4 + ((768, 3072), (3072, 768))) * 6
+SHAPES = (((768, 768),) * 4 + ((768, 3072), (3072, 768))) * 6
 """The matrices of six layers: query, key, value and output, and the feed-forward network's two."""
 SENTENCES = 872
 """How many sentences are run: SST-2's development set."""

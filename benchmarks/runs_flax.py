@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from runs import MATRIX, NO_DROPOUT, PRODUCTS, Batch, Run, encode_packed, head_of, is_ours, load, packed_step, tokens_of
+from runs import MATRIX, NO_DROPOUT, SHAPES, Batch, Run, encode_packed, head_of, is_ours, load, packed_step, tokens_of
 
 
 def forward(implementation: str, folder: Path, workload: str) -> Run:
@@ -35,7 +35,7 @@ def step(implementation: str, folder: Path, workload: str) -> Run:
 
     The parameters and the optimiser's state are donated, as loops in JAX do: a step holds them once.
     """
-    model, first = load(implementation, folder, head_of(workload), _do_init=False, **NO_DROPOUT)
+    model, params = load(implementation, folder, head_of(workload), _do_init=False, **NO_DROPOUT)
     optimizer = optax.adamw(1e-7)
     mine = is_ours(implementation)
     options = {"return_logits": False} if mine and "masked" in workload else {}
@@ -54,8 +54,7 @@ def step(implementation: str, folder: Path, workload: str) -> Run:
         updates, state = optimizer.update(gradients, state, params)
         return optax.apply_updates(params, updates), state, loss
 
-    now = {"params": first, "state": optimizer.init(first)}
-    del first
+    now = {"params": params, "state": optimizer.init(params)}
 
     def run(batches: list[Batch]) -> np.ndarray:
         if mine and "masked" not in workload:
@@ -87,7 +86,7 @@ def matrix(implementation: str, folder: Path, workload: str) -> Run:
 def products(_: str, folder: Path, workload: str) -> Run:
     """Return what takes the products of one call alone, each with a matrix of its own."""
     dtype = jnp.bfloat16 if "bfloat16" in workload else jnp.float32
-    weights = [jnp.ones(shape, dtype) for shape in PRODUCTS]
-    rows = {width: jnp.ones((tokens_of(workload), width), dtype) for width, _ in PRODUCTS}
+    weights = [jnp.ones(shape, dtype) for shape in SHAPES]
+    rows = {width: jnp.ones((tokens_of(workload), width), dtype) for width, _ in SHAPES}
     call = jax.jit(lambda rows, weights: [rows[weight.shape[0]] @ weight for weight in weights])
     return lambda _: np.asarray(call(rows, weights)[-1][:1, :1], np.float32)

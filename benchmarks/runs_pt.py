@@ -13,8 +13,8 @@ from torch import Tensor
 from runs import (
     MATRIX,
     NO_DROPOUT,
-    PRODUCTS,
     SENTENCES,
+    SHAPES,
     Batch,
     Run,
     encode_packed,
@@ -142,8 +142,8 @@ def products(_: str, folder: Path, workload: str) -> Run:
     from distilbert_pt.linear import multiply
 
     dtype = torch.bfloat16 if "bfloat16" in workload else torch.float32
-    weights = [torch.ones(out, width, dtype=dtype) for width, out in PRODUCTS]
-    rows = {width: torch.ones(tokens_of(workload), width, dtype=dtype) for width, _ in PRODUCTS}
+    weights = [torch.ones(out, width, dtype=dtype) for width, out in SHAPES]
+    rows = {width: torch.ones(tokens_of(workload), width, dtype=dtype) for width, _ in SHAPES}
 
     def run(_: list[Batch]) -> np.ndarray:
         with torch.inference_mode():

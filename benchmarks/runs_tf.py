@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from runs import MATRIX, NO_DROPOUT, PRODUCTS, Batch, Run, encode_packed, head_of, is_ours, load, packed_step, tokens_of
+from runs import MATRIX, NO_DROPOUT, SHAPES, Batch, Run, encode_packed, head_of, is_ours, load, packed_step, tokens_of
 
 
 def forward(implementation: str, folder: Path, workload: str) -> Run:
@@ -106,7 +106,7 @@ def matrix(implementation: str, folder: Path, workload: str) -> Run:
 def products(_: str, folder: Path, workload: str) -> Run:
     """Return what takes the products of one call alone, each with a matrix of its own."""
     dtype = tf.bfloat16 if "bfloat16" in workload else tf.float32
-    weights = [tf.Variable(tf.ones(shape, dtype)) for shape in PRODUCTS]
-    rows = {width: tf.ones((tokens_of(workload), width), dtype) for width, _ in PRODUCTS}
+    weights = [tf.Variable(tf.ones(shape, dtype)) for shape in SHAPES]
+    rows = {width: tf.ones((tokens_of(workload), width), dtype) for width, _ in SHAPES}
     call = tf.function(lambda: [tf.matmul(rows[weight.shape[0]], weight) for weight in weights])
     return lambda _: tf.cast(call()[-1][:1, :1], tf.float32).numpy()

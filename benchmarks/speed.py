@@ -31,7 +31,7 @@ from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
 from distilbert_conversion import convert
 from runs import SENTENCES
 from speed_page import write_page
-from speed_table import GROWTH, PRODUCTS, RATES, ROWS, Row
+from speed_table import EVERY, GROWTH, Row
 
 RESULTS = ROOT / "benchmarks" / "speed.json"
 PEER_PYTHON = {
@@ -55,13 +55,13 @@ def sentences() -> list[str]:
     if path.is_file():
         return [line.split("\t")[0] for line in path.read_text(encoding="utf-8").splitlines()[1:]]
     with (ROOT / "demo" / "data" / "banking77_test.csv").open(encoding="utf-8") as file:
-        return [row["text"] for row in csv.DictReader(file)][:872]
+        return [row["text"] for row in csv.DictReader(file)][:SENTENCES]
 
 
-def running_text() -> dict[str, list[str]]:
-    """Return real running text: XQuAD's paragraphs and WikiText's lines where they are at hand, or `sentences`."""
+def running_text(otherwise: list[str]) -> dict[str, list[str]]:
+    """Return real running text: XQuAD's paragraphs and WikiText's lines where they are at hand, or what is given."""
     paragraphs, lines = SHARED / "xquad" / "xquad.en.json", SHARED / "wikitext2" / "wiki.test.raw"
-    found = {"paragraphs": sentences(), "articles": sentences()}
+    found = {"paragraphs": otherwise, "articles": otherwise}
     if paragraphs.is_file():
         articles = json.loads(paragraphs.read_text(encoding="utf-8"))["data"]
         found["paragraphs"] = [paragraph["context"] for article in articles for paragraph in article["paragraphs"]]
@@ -96,7 +96,7 @@ def write_batches(folder: Path) -> None:
     (folder / "texts.json").write_text(json.dumps((texts * 12)[:10_000]))
     running = {
         name: np.concatenate([np.array(ids, np.int64) for ids in tokenizer(found)["input_ids"]])
-        for name, found in running_text().items()
+        for name, found in running_text(texts).items()
     }
 
     def full(batch: int, seq: int, kind: str = "paragraphs") -> dict[str, np.ndarray]:
@@ -264,7 +264,7 @@ def merged(found: list[Facts]) -> list[Facts]:
         return tuple(row[name] for name in ("workload", "kind", "framework", "peer"))
 
     kept = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else []
-    table = {key(row._asdict()): row for row in (*ROWS, *RATES, *PRODUCTS, *GROWTH)}
+    table = {key(row._asdict()): row for row in EVERY}
     order = list(table)
     now = {key(row): row for row in (*kept, *found) if key(row) in order or row["kind"] == "start"}
     for row in now.values():  # rows that were kept are named and judged as the table says now
@@ -300,9 +300,7 @@ def main() -> None:
     options = parser.parse_args()
     if not options.page_only:
         chosen = [
-            row
-            for row in (*ROWS, *RATES, *PRODUCTS, *GROWTH)
-            if options.only in f"{row.title} {row.framework} {row.workload} {row.peer} {row.kind}"
+            row for row in EVERY if options.only in f"{row.title} {row.framework} {row.workload} {row.peer} {row.kind}"
         ]
         with tempfile.TemporaryDirectory() as name, Progress() as progress:
             folder = Path(name)

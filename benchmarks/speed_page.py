@@ -110,7 +110,7 @@ def products(rows: list[Facts]) -> str:
 def start(rows: list[Facts]) -> str:
     """Show what of the start-up is the framework's own import: seconds and MB."""
     lines = []
-    for row in (row for row in rows if row["kind"] == "start" and "bare" in row):
+    for row in (row for row in rows if row["kind"] == "start"):
         (ours, peer), bare = row["memory"], row["bare_memory"]
         each = ((row["bare"], bare), (row["ours"], ours), (row["peer_seconds"], peer))
         lines.append(

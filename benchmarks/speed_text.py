@@ -14,7 +14,8 @@ the ratios the least and the most. Each row checks that both gave the same numbe
 - Flax: our plain call, which is compiled by default, against transformers {tf[transformers]} under `jax.jit`
   ("unjitted": its plain call); training under `jax.jit`, ours on packed sentences.
 - Texts: sentences of SST-2; paragraphs of XQuAD, end to end, where rows are full; WikiText-2 for the masked-LM step.
-  AdamW takes the steps: in PyTorch the fused one on both sides, as in transformers' `Trainer`.
+  AdamW takes the steps: in PyTorch the fused one on both sides, as in transformers' `Trainer`; in JAX the
+  state is donated on both sides.
 - sentence-transformers {pt[sentence-transformers]}: `encode`, which sorts by length, mean of the tokens; ours
   tokenizes, packs rows of 128 and takes the same mean. ONNX Runtime {pt[onnxruntime]}: transformers' model, exported.
   KerasHub {tf[keras-hub]}: its backbone in a `tf.function`; first tokens are compared.

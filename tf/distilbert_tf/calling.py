@@ -29,7 +29,8 @@ def bind(call: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, A
         args, kwargs = (), {**args[0], **kwargs}
     elif len(args) == 1 and isinstance(args[0], (list, tuple)):
         args = tuple(args[0])
-    bound = _signature(getattr(call, "__func__", call)).bind(*args, **kwargs).arguments
+    signature = _signature(call.__func__) if inspect.ismethod(call) else inspect.signature(call)
+    bound = signature.bind(*args, **kwargs).arguments
     given = {name: value for name, value in bound.items() if value is not None}
     for name, value in given.items():
         if name not in FLAGS and not hasattr(value, "shape"):
