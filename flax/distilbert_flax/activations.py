@@ -14,7 +14,8 @@ from jax import Array
 
 def gelu(x: Array) -> Array:
     """Exact GELU (Hendrycks and Gimpel, arXiv 1606.08415)."""
-    return jax.nn.gelu(x, approximate=False)
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))  # 1 + erf cancels below zero, in few digits to nothing
+    return (0.5 * wide * (1 + jax.lax.erf(wide * math.sqrt(0.5)))).astype(x.dtype)  # JAX's own erfc takes twice as long
 
 
 def gelu_new(x: Array) -> Array:

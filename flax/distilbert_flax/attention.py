@@ -45,6 +45,16 @@ def expand_mask(attention_mask: Array) -> Array:
     )
 
 
+def masked_scores(query: Array, key: Array, mask: Array | None) -> Array:
+    """Return the scores (batch, heads, seq, seq) that the softmax takes, in float32 at least."""
+    query = query / math.sqrt(query.shape[-1])
+    at_least_float32 = jnp.promote_types(query.dtype, jnp.float32)
+    scores = jnp.matmul(query, key.mT, preferred_element_type=at_least_float32)  # (batch, heads, seq, seq)
+    if mask is None:
+        return scores
+    return jnp.where(mask, scores, MASKED_SCORE) if mask.dtype == jnp.bool else scores + mask
+
+
 def eager_attention(
     query: Array,
     key: Array,
@@ -67,11 +77,7 @@ def eager_attention(
         The context (batch, heads, seq, head_dim) and the probabilities (batch, heads, seq, seq) after dropout
         and head mask, as transformers returns them.
     """
-    query = query / math.sqrt(query.shape[-1])
-    at_least_float32 = jnp.promote_types(query.dtype, jnp.float32)
-    scores = jnp.matmul(query, key.mT, preferred_element_type=at_least_float32)  # (batch, heads, seq, seq)
-    if mask is not None:
-        scores = jnp.where(mask, scores, MASKED_SCORE) if mask.dtype == jnp.bool else scores + mask
+    scores = masked_scores(query, key, mask)
     probabilities = jax.nn.softmax(scores, axis=-1)  # (batch, heads, seq, seq)
     if dropout is not None:
         probabilities = dropout(probabilities)
@@ -81,16 +87,24 @@ def eager_attention(
     return jnp.matmul(probabilities, value), probabilities
 
 
-def sdpa_attention(query: Array, key: Array, value: Array, mask: Array | None) -> Array:
-    """Attention by JAX's own function: `eager_attention` without probabilities and dropout.
+def sdpa_attention(
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array | None,
+    dropout: Callable[[Array], Array] | None = None,
+) -> Array:
+    """Return `eager_attention`'s context without the probabilities: products first, the softmax's division after.
 
-    XLA compiles it, which keeps the masking rule; cuDNN would add the mask as a number that float16 scores can drown.
-    float16 takes the eager path: JAX asks for a matrix product that only GPUs have, and compiled code fails elsewhere.
+    The sum that a row's weights are divided by is taken out of the product, as in FlashAttention (Dao et al.,
+    arXiv 2205.14135): head_dim values are divided instead of seq, and the backward pass sums over none of the
+    (batch, heads, seq, seq) values, which XLA makes slow work of on a processor.
     """
-    if query.dtype == jnp.float16:
-        return eager_attention(query, key, value, mask)[0]
-    additive = mask is not None and mask.dtype != jnp.bool
-    query, key, value = (jnp.swapaxes(x, 1, 2) for x in (query, key, value))  # (batch, seq, heads, head_dim)
-    options = {"bias": mask} if additive else {"mask": mask}
-    context = jax.nn.dot_product_attention(query, key, value, **options, implementation="xla")
-    return jnp.swapaxes(context, 1, 2)  # (batch, heads, seq, head_dim)
+    scores = masked_scores(query, key, mask)
+    highest = jax.lax.stop_gradient(scores.max(axis=-1, keepdims=True))  # which no weight depends on in the end
+    weights = jnp.exp(scores - highest)  # (batch, heads, seq, seq)
+    total = weights.sum(axis=-1, keepdims=True)  # (batch, heads, seq, 1)
+    if dropout is not None:
+        weights = dropout(weights)
+    context = jnp.matmul(weights.astype(value.dtype), value, preferred_element_type=scores.dtype)
+    return (context / total).astype(value.dtype)  # (batch, heads, seq, head_dim)

@@ -25,6 +25,7 @@ from jax import Array
 from distilbert_flax.bucketing import cut, to_bucket
 from distilbert_flax.checks import check_values
 from distilbert_flax.segments import count_segments
+from distilbert_flax.slices import tokens_at_once
 from distilbert_flax.unpadding import without_padding
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ def _program(
 ) -> tuple[Any, list[Array]]:
     """Run a model; return its output and the counters of its random streams."""
     model = nnx.merge(structure.graphdef, jax.tree.unflatten(structure.treedef, values))
+    if not (structure.training if train is None else train):  # nor is a gradient taken: no trace is around this one
+        model.base_model.transformer.tokens_at_once = tokens_at_once()
     output = model.bound(None, dropout_rng, train, pure=pure).forward(**arrays, **dict(flags))
     return output, jax.tree.leaves(nnx.state(model, nnx.RngCount))
 

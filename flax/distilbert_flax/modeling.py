@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Unpack
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -24,6 +25,7 @@ from distilbert_flax.layers import Layers
 from distilbert_flax.options import Options
 from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
 from distilbert_flax.segments import segment_mask, segment_positions
+from distilbert_flax.slices import in_slices
 from distilbert_flax.unpadding import put_back, take
 
 
@@ -87,18 +89,17 @@ class MultiHeadSelfAttention(nnx.Module):
             x: (batch, seq, dim).
             mask: What `expand_mask` or `segment_mask` returns, or None.
             head_mask: Factor for the probabilities, broadcastable to (batch, heads, seq, seq).
-            output_attentions: Whether to return the probabilities; they, a head mask and dropout take the eager path.
+            output_attentions: Whether to return the probabilities; they and a head mask take the eager path.
 
         Returns:
             (batch, seq, dim), and the probabilities (batch, heads, seq, seq) or None.
         """
         query, key, value = (self.split_heads(lin(x)) for lin in (self.q_lin, self.k_lin, self.v_lin))
-        dropping = self.dropout.rate > 0 and not self.dropout.deterministic
         probabilities = None
-        if output_attentions or head_mask is not None or dropping or self.config.attn_implementation == "eager":
+        if output_attentions or head_mask is not None or self.config.attn_implementation == "eager":
             context, probabilities = eager_attention(query, key, value, mask, self.dropout, head_mask)
         else:
-            context = sdpa_attention(query, key, value, mask)
+            context = sdpa_attention(query, key, value, mask, self.dropout)
         context = context.swapaxes(1, 2).reshape(*x.shape[:-1], -1)  # (batch, seq, heads * head_dim)
         return self.out_lin(context), probabilities if output_attentions else None
 
@@ -114,7 +115,8 @@ class FFN(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         """(batch, seq, dim) -> (batch, seq, dim)."""
-        return self.dropout(self.lin2(self.activation(self.lin1(x))))
+        activation = jax.checkpoint(self.activation)  # cheap to compute again for the backward pass, large to keep
+        return self.dropout(self.lin2(activation(self.lin1(x))))
 
 
 class TransformerBlock(nnx.Module):
@@ -141,6 +143,7 @@ class Transformer(nnx.Module):
     def __init__(self, config: DistilBertConfig, make: Layers) -> None:
         self.layer = nnx.List([TransformerBlock(config, layer, make) for layer in range(config.n_layers)])
         self.gradient_checkpointing = False
+        self.tokens_at_once: int | None = None
 
     def __call__(
         self,
@@ -150,7 +153,25 @@ class Transformer(nnx.Module):
         output_attentions: bool = False,
         output_hidden_states: bool = False,
     ) -> BaseModelOutput:
-        """Run the blocks.
+        """Run the blocks, on the whole batch or on `tokens_at_once`; arguments as `run`."""
+        batch, seq = x.shape[:2]
+        rows = max(1, (self.tokens_at_once or batch * seq) // max(1, seq))
+        options = head_mask, output_attentions, output_hidden_states
+        if rows >= batch:
+            return self.run(x, mask, *options)
+        if mask is not None:
+            mask = jnp.broadcast_to(mask, (batch, *mask.shape[1:]))
+        return in_slices(lambda part: self.run(*part, *options), (x, mask), rows)
+
+    def run(
+        self,
+        x: Array,
+        mask: Array | None,
+        head_mask: list[Array | None],
+        output_attentions: bool = False,
+        output_hidden_states: bool = False,
+    ) -> BaseModelOutput:
+        """Run the blocks on one batch.
 
         Args:
             x: (batch, seq, dim).

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -130,3 +132,34 @@ def test_gradients_of_a_row_with_nothing_to_attend_to_are_finite() -> None:
     for attention in (lambda *x: eager_attention(*x, mask)[0], lambda *x: sdpa_attention(*x, mask)):
         gradients = jax.jit(jax.grad(lambda *x, attend=attention: attend(*x).sum(), argnums=(0, 1, 2)))(*qkv())
         assert all(jnp.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_dropout_takes_the_same_weights_with_and_without_probabilities() -> None:
+    def dropping() -> nnx.Dropout:
+        return nnx.Dropout(0.25, deterministic=False, rngs=nnx.Rngs(0))
+
+    eager, probabilities = eager_attention(*qkv(), None, dropout=dropping())
+    assert (probabilities == 0).any()
+    assert close(eager, sdpa_attention(*qkv(), None, dropping()), 1e-6)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_are_those_of_the_eager_attention(masked: bool) -> None:
+    mask = expand_mask(padding()) if masked else None
+    of_each = jax.random.normal(jax.random.key(1), qkv()[0].shape)
+
+    def gradients(attention: Callable[..., Array]) -> tuple[Array, ...]:
+        return jax.grad(lambda *x: (attention(*x) * of_each).sum(), argnums=(0, 1, 2))(*qkv())
+
+    expected = gradients(lambda *x: eager_attention(*x, mask)[0])
+    found = gradients(lambda *x: sdpa_attention(*x, mask))
+    assert all(close(one, other, 2e-6) for one, other in zip(found, expected, strict=True))
+    assert all(float(jnp.abs(one).max()) > 0.1 for one in expected)
+
+
+def test_forward_derivatives_are_those_of_the_eager_attention() -> None:
+    def along_itself(attention: Callable[..., Array]) -> Array:
+        return jax.jvp(attention, qkv(), qkv())[1]
+
+    expected = along_itself(lambda *x: eager_attention(*x, None)[0])
+    assert close(along_itself(lambda *x: sdpa_attention(*x, None)), expected, 5e-6)

@@ -207,7 +207,7 @@ def test_nnx_transformations(model: Model) -> None:
     run = jax.jit(lambda graphdef, state: nnx.merge(graphdef, state)(**INPUTS), static_argnums=0)
     assert close(run(graphdef, state), expected), "a graphdef can be hashed"
     loss, gradients = nnx.value_and_grad(lambda model: model(**INPUTS).loss)(model)
-    assert loss == expected.loss
+    assert np.isclose(loss, expected.loss, rtol=1e-6), "compiled and as it is: the last digit may differ"
     functional = flatten_dict(jax.jit(jax.grad(lambda p: model(**INPUTS, params=p).loss))(model.params))
     found = {tuple(map(str, path)): variable[...] for path, variable in nnx.to_flat_state(gradients)}
     assert close(found, functional)

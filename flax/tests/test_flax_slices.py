@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import distilbert_flax.compiled as compiled
+from distilbert_cli.tolerances import MATRIX
+from distilbert_common.packing import pack
+from distilbert_flax import FlaxDistilBertForTokenClassification, FlaxDistilBertModel
+from distilbert_flax.slices import TOKENS, in_slices
+from packing_cases import padded, save_model, token_lists
+
+
+def close(one: jax.Array, other: jax.Array) -> bool:
+    return one.shape == other.shape and float(jnp.abs(one - other).max()) <= MATRIX.value
+
+
+@pytest.fixture
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Slices of 64 tokens."""
+    monkeypatch.setattr(compiled, "tokens_at_once", lambda: 64)
+    compiled._program.clear_cache()
+    yield
+    compiled._program.clear_cache()
+
+
+@pytest.mark.parametrize("batch", [1, 4, 6, 7])
+def test_slices_give_what_the_whole_gives(batch: int) -> None:
+    arrays = {"x": jnp.arange(batch * 6.0).reshape(batch, 3, 2), "mask": None, "y": jnp.arange(batch)}
+
+    def run(part: dict) -> tuple:
+        return part["x"] * part["y"][:, None, None], part["y"], None
+
+    found = in_slices(run, arrays, 3)
+    assert all((one == other).all() for one, other in zip(found[:2], run(arrays)[:2], strict=True))
+
+
+@pytest.mark.usefixtures("few_at_once")
+@pytest.mark.parametrize("inputs", ["padded", "rows of a bucket's size and more", "packed", "a mask for all rows"])
+def test_a_model_gives_the_same_slice_after_slice(tmp_path: Path, inputs: str) -> None:
+    lists = token_lists(40)
+    batch = padded(lists)
+    if inputs == "packed":
+        batch = pack(lists, 48).inputs
+    if inputs == "a mask for all rows":
+        seq = batch["input_ids"].shape[1]
+        batch["attention_mask"] = np.tril(np.ones((1, 1, seq, seq), np.int32))
+    if inputs.startswith("rows"):
+        batch = {name: array[:37] for name, array in batch.items()}
+    model = FlaxDistilBertForTokenClassification.from_pretrained(save_model(tmp_path, "ForTokenClassification"))
+    asked = {"output_hidden_states": True, "unpad": False, "output_attentions": True}
+    found, expected = model(**batch, **asked), model(**batch, **asked, jit=False)
+    assert close(found.logits, expected.logits)
+    for name in ("hidden_states", "attentions"):
+        assert len(found[name]) == len(expected[name])
+        assert all(close(one, other) for one, other in zip(found[name], expected[name], strict=True))
+
+
+def loops(model: FlaxDistilBertModel, **options) -> int:
+    """Return how many loops over slices the program of a call of 16 x 128 tokens has."""
+    structure = compiled.structure_of(model)
+    arrays = {"input_ids": jnp.ones((16, 128), jnp.int32)}
+    given = structure, (("return_dict", True),), options.get("train"), False, structure.values(), arrays, None
+    return str(jax.make_jaxpr(compiled._program, static_argnums=(0, 1, 2, 3))(*given)).count("scan[")
+
+
+def test_large_batches_on_a_processor_run_in_slices_but_not_in_training(tmp_path: Path) -> None:
+    model = FlaxDistilBertModel.from_pretrained(save_model(tmp_path, "Model", max_position_embeddings=128))
+    assert 16 * 128 > TOKENS
+    assert (loops(model) > 0) == (jax.default_backend() == "cpu")
+    assert loops(model, train=True) == 0
