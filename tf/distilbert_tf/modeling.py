@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 from keras import ops
 
 from distilbert_common import BaseModelOutput, DistilBertConfig
@@ -140,9 +141,12 @@ class FFN(ConfiguredLayer):
         self.build_parts(self.lin1)
         self.lin2.build((None, None, self.config.hidden_dim))
 
-    def call(self, x: Tensor) -> Tensor:
+    def call(self, x: Tensor, training: bool | None = None) -> Tensor:
         """(batch, seq, dim) -> (batch, seq, dim)."""
-        return self.dropout(self.lin2(self.lin1(x, then=self.activation)))
+        activation = self.activation
+        if training:  # cheap to compute again for the backward pass, large to keep
+            activation = keras.remat(activation)
+        return self.dropout(self.lin2(self.lin1(x, then=activation)))
 
 
 @serialisable
