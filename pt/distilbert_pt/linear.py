@@ -46,6 +46,26 @@ class Product(torch.autograd.Function):
         )
 
 
+class ProductOfGelu(torch.autograd.Function):
+    """`gelu(a) @ b.T + bias`, differentiable any number of times, which keeps `a` and computes `gelu(a)` again."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, bias: Tensor) -> Tensor:
+        """(rows, inner), (columns, inner), (columns,) -> (rows, columns)."""
+        ctx.save_for_backward(a, b)
+        return product(F.gelu(a), b, bias)
+
+    @staticmethod
+    def backward(ctx: Any, d: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients."""
+        (a, b), needed = ctx.saved_tensors, ctx.needs_input_grad
+        return (
+            torch.ops.aten.gelu_backward(Product.apply(d, b.t(), None), a) if needed[0] else None,
+            Product.apply(d.t(), F.gelu(a).t(), None) if needed[1] else None,
+            d.sum(dim=0) if needed[2] else None,
+        )
+
+
 def product(a: Tensor, b: Tensor, bias: Tensor | None, then: str = "none") -> Tensor:
     """Return `a @ b.T + bias` with an elementwise function after it: "none", or "gelu" for the exact GELU."""
     return torch.ops.mkldnn._linear_pointwise(a, b, bias, then, [], "none" if then == "gelu" else "")
@@ -103,14 +123,30 @@ class Linear(nn.Linear):
         if not takes_onednn(x, self.weight):
             return F.linear(x, self.weight, self.bias)
         rows = x.reshape(-1, x.size(-1))  # (rows, in_features)
-        trained = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad or self.bias.requires_grad)
+        trained = self.is_trained_with(x)
         found = Product.apply(rows, self.weight, self.bias) if trained else product(rows, self.laid_out(), self.bias)
         return found.view(*x.shape[:-1], self.out_features)
 
+    def is_trained_with(self, x: Tensor) -> bool:
+        """Whether a gradient is to be taken through `forward`."""
+        wanted = x.requires_grad or self.weight.requires_grad or self.bias.requires_grad
+        return wanted and torch.is_grad_enabled()
+
+    def takes_gelu(self, x: Tensor, activation: Callable[[Tensor], Tensor]) -> bool:
+        """Whether an activation beside the product is the exact GELU and can be one step with it."""
+        hooked = self._forward_hooks or self._forward_pre_hooks
+        return activation is F.gelu and not hooked and takes_onednn(x, self.weight)
+
     def then(self, x: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
         """Return the activation of `forward`, in one step where that can be: the exact GELU without gradients."""
-        hooked = self._forward_hooks or self._forward_pre_hooks
-        if activation is F.gelu and not hooked and not torch.is_grad_enabled() and takes_onednn(x, self.weight):
+        if not torch.is_grad_enabled() and self.takes_gelu(x, activation):
             rows = x.reshape(-1, x.size(-1))  # (rows, in_features)
             return product(rows, self.laid_out(), self.bias, "gelu").view(*x.shape[:-1], self.out_features)
         return activation(self(x))
+
+    def after(self, activation: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """Return `forward` of the activation; the exact GELU is computed again for the gradients where that can be."""
+        if self.is_trained_with(x) and self.takes_gelu(x, activation):
+            rows = x.reshape(-1, x.size(-1))  # (rows, in_features)
+            return ProductOfGelu.apply(rows, self.weight, self.bias).view(*x.shape[:-1], self.out_features)
+        return self(activation(x))

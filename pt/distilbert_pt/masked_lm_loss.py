@@ -35,7 +35,7 @@ class ProjectedCrossEntropy(torch.autograd.Function):
         wanted = any(ctx.needs_input_grad)
         total = torch.zeros((), dtype=torch.float32, device=x.device)
         d_x = torch.empty_like(x)
-        d_table = torch.zeros_like(table, dtype=torch.float32) if wanted else None
+        d_table = None
         d_bias = torch.zeros_like(bias, dtype=torch.float32) if wanted else None
         for start in range(0, len(x), CHUNK):
             part, targets = x[start : start + CHUNK], labels[start : start + CHUNK, None]  # (chunk, dim), (chunk, 1)
@@ -48,8 +48,10 @@ class ProjectedCrossEntropy(torch.autograd.Function):
                 d_bias += d_logits.sum(dim=0)
                 d_logits = d_logits.to(x.dtype)
                 d_x[start : start + CHUNK] = multiply(d_logits, table.t())
-                d_table += multiply(d_logits.t().to(d_table.dtype), part.t().to(d_table.dtype))
+                d_part = multiply(d_logits.t().float(), part.t().float())  # (vocab, dim)
+                d_table = d_part if d_table is None else d_table.add_(d_part)  # the first is the sum itself: no zeros
         if wanted:
+            d_table = torch.zeros_like(table) if d_table is None else d_table
             ctx.save_for_backward(d_x, d_table.to(table.dtype), d_bias.to(bias.dtype))
         return total
 

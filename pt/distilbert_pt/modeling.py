@@ -117,6 +117,8 @@ class FFN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, seq, dim) -> (batch, seq, dim)."""
+        if torch.is_grad_enabled():
+            return self.dropout(self.lin2.after(self.activation, self.lin1(x)))
         return self.dropout(self.lin2(self.lin1.then(x, self.activation)))
 
 

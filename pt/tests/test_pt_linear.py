@@ -52,7 +52,8 @@ def test_rows_that_do_not_lie_together(lin: Linear) -> None:
     assert close(lin(x), F.linear(x, lin.weight, lin.bias))
 
 
-def test_gradients_of_both_orders(lin: Linear) -> None:
+@pytest.mark.parametrize("first", [nn.Identity(), F.gelu, torch.tanh])
+def test_gradients_of_both_orders(lin: Linear, first: Callable[[torch.Tensor], torch.Tensor]) -> None:
     x = torch.randn(6, 48, requires_grad=True)
 
     def gradients(of: Callable[[torch.Tensor], torch.Tensor]) -> list[torch.Tensor]:
@@ -60,9 +61,17 @@ def test_gradients_of_both_orders(lin: Linear) -> None:
         second = torch.autograd.grad(sum(g.square().sum() for g in first), [x, lin.weight, lin.bias])
         return [*first, *second]
 
-    plain = gradients(lambda x: F.linear(x, lin.weight, lin.bias))
-    for found, expected in zip(gradients(lin), plain, strict=True):
+    plain = gradients(lambda x: F.linear(first(x), lin.weight, lin.bias))
+    for found, expected in zip(gradients(lambda x: lin.after(first, x)), plain, strict=True):
         assert close(found, expected, GRADIENT.value)
+
+
+@pytest.mark.skipif(not linear.ONEDNN, reason="PyTorch's own product keeps what it is given")
+def test_gelu_is_computed_again_rather_than_kept(lin: Linear) -> None:
+    x, kept = torch.randn(6, 48, requires_grad=True), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.data_ptr()), lambda _: None):
+        lin.after(F.gelu, x)
+    assert set(kept) == {x.data_ptr(), lin.weight.data_ptr()}
 
 
 @pytest.mark.parametrize("activation", [F.gelu, torch.tanh])
