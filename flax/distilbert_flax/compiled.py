@@ -134,7 +134,7 @@ def _program(
     """Run a model; return its output and the counters of its random streams."""
     model = nnx.merge(structure.graphdef, jax.tree.unflatten(structure.treedef, values))
     if not (structure.training if train is None else train):  # nor is a gradient taken: no trace is around this one
-        model.base_model.transformer.tokens_at_once = tokens_at_once()
+        model.base_model.tokens_at_once = tokens_at_once()
     output = model.bound(None, dropout_rng, train, pure=pure).forward(**arrays, **dict(flags))
     return output, jax.tree.leaves(nnx.state(model, nnx.RngCount))
 

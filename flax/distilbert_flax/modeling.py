@@ -6,6 +6,7 @@ Module and parameter names are those of transformers, so that the parameters of 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Unpack
 
 import jax
@@ -143,7 +144,6 @@ class Transformer(nnx.Module):
     def __init__(self, config: DistilBertConfig, make: Layers) -> None:
         self.layer = nnx.List([TransformerBlock(config, layer, make) for layer in range(config.n_layers)])
         self.gradient_checkpointing = False
-        self.tokens_at_once: int | None = None
 
     def __call__(
         self,
@@ -153,25 +153,7 @@ class Transformer(nnx.Module):
         output_attentions: bool = False,
         output_hidden_states: bool = False,
     ) -> BaseModelOutput:
-        """Run the blocks, on the whole batch or on `tokens_at_once`; arguments as `run`."""
-        batch, seq = x.shape[:2]
-        rows = max(1, (self.tokens_at_once or batch * seq) // max(1, seq))
-        options = head_mask, output_attentions, output_hidden_states
-        if rows >= batch:
-            return self.run(x, mask, *options)
-        if mask is not None:
-            mask = jnp.broadcast_to(mask, (batch, *mask.shape[1:]))
-        return in_slices(lambda part: self.run(*part, *options), (x, mask), rows)
-
-    def run(
-        self,
-        x: Array,
-        mask: Array | None,
-        head_mask: list[Array | None],
-        output_attentions: bool = False,
-        output_hidden_states: bool = False,
-    ) -> BaseModelOutput:
-        """Run the blocks on one batch.
+        """Run the blocks.
 
         Args:
             x: (batch, seq, dim).
@@ -205,6 +187,7 @@ class FlaxDistilBertModel(FlaxDistilBertPreTrainedModel):
         make = self.begin(config, **options)
         self.embeddings = Embeddings(self.config, make)
         self.transformer = Transformer(self.config, make)
+        self.tokens_at_once: int | None = None
         self.post_init(make)
 
     def forward(
@@ -256,13 +239,11 @@ class FlaxDistilBertModel(FlaxDistilBertPreTrainedModel):
             segment_ids = jnp.asarray(segment_ids)
             mask = segment_mask(segment_ids)
             position_ids = segment_positions(segment_ids) if position_ids is None else position_ids
-        encoded = self.transformer(
-            self.embeddings(input_ids, inputs_embeds, position_ids),
-            mask,
-            self.split_head_mask(head_mask),
-            self.config.output_attentions if output_attentions is None else output_attentions,
-            self.config.output_hidden_states if output_hidden_states is None else output_hidden_states,
-        )
+        attentions = self.config.output_attentions if output_attentions is None else output_attentions
+        states = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        options = {"output_attentions": attentions, "output_hidden_states": states}
+        run = partial(self.transformer, head_mask=self.split_head_mask(head_mask), **options)
+        encoded = in_slices(run, self.embeddings(input_ids, inputs_embeds, position_ids), mask, self.tokens_at_once)
         if packing is not None:
             encoded = each_state(encoded, lambda x: put_back(packing, x))
         elif segment_ids is not None:

@@ -30,14 +30,17 @@ def few_at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("batch", [1, 4, 6, 7])
-def test_slices_give_what_the_whole_gives(batch: int) -> None:
-    arrays = {"x": jnp.arange(batch * 6.0).reshape(batch, 3, 2), "mask": None, "y": jnp.arange(batch)}
+@pytest.mark.parametrize("masks", [0, 1, None], ids=["no mask", "one mask", "masks"])
+def test_slices_give_what_the_whole_gives(batch: int, masks: int | None) -> None:
+    x = jnp.arange(batch * 6.0).reshape(batch, 3, 2)
+    mask = None if masks == 0 else jnp.arange(2, 2 + (masks or batch))[:, None, None]
 
-    def run(part: dict) -> tuple:
-        return part["x"] * part["y"][:, None, None], part["y"], None
+    def run(x: jax.Array, mask: jax.Array | None) -> tuple:
+        return x if mask is None else x * mask, x[:, 0], None
 
-    found = in_slices(run, arrays, 3)
-    assert all((one == other).all() for one, other in zip(found[:2], run(arrays)[:2], strict=True))
+    for tokens in (None, 1, 9, 100):
+        found, expected = in_slices(run, x, mask, tokens), run(x, mask)
+        assert all((one == other).all() for one, other in zip(found[:2], expected[:2], strict=True))
 
 
 @pytest.mark.usefixtures("few_at_once")

@@ -117,7 +117,7 @@ class FFN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, seq, dim) -> (batch, seq, dim)."""
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() and self.lin2.takes_gelu(x, self.activation):
             return self.dropout(self.lin2.after(self.activation, self.lin1(x)))
         return self.dropout(self.lin2(self.lin1.then(x, self.activation)))
 
