@@ -81,6 +81,16 @@ def packed_step(batch: Batch) -> Batch:
     return {"input_ids": packed.input_ids, "segment_ids": packed.segment_ids, "labels": labels}
 
 
+def step_shapes(folder: Path, workload: str, packed: bool) -> list[tuple[int, int, int]]:
+    """Return (tokens, rows, columns) of each matrix of a training step: the layers', and the head's at labels."""
+    batch = read_batches(folder, workload)[0]
+    if "masked" in workload:
+        labels = int((batch["labels"] >= 0).sum())
+        return [*((batch["input_ids"].size, *shape) for shape in SHAPES), (labels, 768, 768), (labels, 768, 30522)]
+    tokens = packed_step(batch)["input_ids"].size if packed else int(batch["attention_mask"].sum())
+    return [(tokens, *shape) for shape in SHAPES]
+
+
 def encode_packed(call: Callable[[Batch], np.ndarray], folder: Path) -> Run:
     """Return what makes a vector of each sentence, the mean of its tokens, from packed rows.
 

@@ -11,7 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from runs import MATRIX, NO_DROPOUT, SHAPES, Batch, Run, encode_packed, head_of, is_ours, load, packed_step, tokens_of
+from runs import (
+    MATRIX,
+    NO_DROPOUT,
+    SHAPES,
+    Batch,
+    Run,
+    encode_packed,
+    head_of,
+    is_ours,
+    load,
+    packed_step,
+    step_shapes,
+    tokens_of,
+)
 
 
 def forward(implementation: str, folder: Path, workload: str) -> Run:
@@ -90,3 +103,11 @@ def products(_: str, folder: Path, workload: str) -> Run:
     rows = {width: jnp.ones((tokens_of(workload), width), dtype) for width, _ in SHAPES}
     call = jax.jit(lambda rows, weights: [rows[weight.shape[0]] @ weight for weight in weights])
     return lambda _: np.asarray(call(rows, weights)[-1][:1, :1], np.float32)
+
+
+def step_products(_: str, folder: Path, workload: str) -> Run:
+    """Return what takes the products of one step alone: each layer's own, and those of its two gradients."""
+    shapes = step_shapes(folder, workload, packed=True)
+    parts = [(jnp.ones((n, width)), jnp.ones((width, out)), jnp.ones((n, out))) for n, width, out in shapes]
+    call = jax.jit(lambda parts: [(x @ weight, d @ weight.T, x.T @ d) for x, weight, d in parts])
+    return lambda _: np.asarray(call(parts)[-1][0][:1, :1])

@@ -22,6 +22,7 @@ from runs import (
     is_ours,
     load,
     read_texts,
+    step_shapes,
     tokens_of,
 )
 
@@ -149,5 +150,21 @@ def products(_: str, folder: Path, workload: str) -> Run:
         with torch.inference_mode():
             found = [multiply(rows[weight.shape[1]], weight) for weight in weights]
         return found[-1][:1, :1].float().numpy()
+
+    return run
+
+
+def step_products(_: str, folder: Path, workload: str) -> Run:
+    """Return what takes the products of one step alone: each layer's own, and those of its two gradients."""
+    from distilbert_pt.linear import multiply
+
+    shapes = step_shapes(folder, workload, packed=False)
+    parts = [(torch.ones(n, width), torch.ones(out, width), torch.ones(n, out)) for n, width, out in shapes]
+
+    def run(_: list[Batch]) -> np.ndarray:
+        with torch.inference_mode():
+            for x, weight, d in parts:
+                multiply(x, weight), multiply(d, weight.t()), multiply(d.t(), x.t())
+        return np.zeros(1)
 
     return run

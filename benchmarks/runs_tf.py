@@ -8,7 +8,20 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from runs import MATRIX, NO_DROPOUT, SHAPES, Batch, Run, encode_packed, head_of, is_ours, load, packed_step, tokens_of
+from runs import (
+    MATRIX,
+    NO_DROPOUT,
+    SHAPES,
+    Batch,
+    Run,
+    encode_packed,
+    head_of,
+    is_ours,
+    load,
+    packed_step,
+    step_shapes,
+    tokens_of,
+)
 
 
 def forward(implementation: str, folder: Path, workload: str) -> Run:
@@ -110,3 +123,19 @@ def products(_: str, folder: Path, workload: str) -> Run:
     rows = {width: tf.ones((tokens_of(workload), width), dtype) for width, _ in SHAPES}
     call = tf.function(lambda: [tf.matmul(rows[weight.shape[0]], weight) for weight in weights])
     return lambda _: tf.cast(call()[-1][:1, :1], tf.float32).numpy()
+
+
+def step_products(_: str, folder: Path, workload: str) -> Run:
+    """Return what takes the products of one step alone: each layer's own, and those of its two gradients."""
+    shapes = step_shapes(folder, workload, packed=True)
+    parts = [(tf.ones((n, width)), tf.ones((width, out)), tf.ones((n, out))) for n, width, out in shapes]
+
+    @tf.function
+    def call() -> list[tf.Tensor]:
+        each = (
+            (x @ weight, tf.matmul(d, weight, transpose_b=True), tf.matmul(x, d, transpose_a=True))
+            for x, weight, d in parts
+        )
+        return [product for products in each for product in products]
+
+    return lambda _: call()[-1][:1, :1].numpy()

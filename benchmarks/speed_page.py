@@ -95,16 +95,17 @@ def shares(rows: list[Facts], lost: list[str]) -> str:
 
 
 def products(rows: list[Facts]) -> str:
-    """Show what the products alone take of a call, ours and the peer's."""
+    """Show what the products alone take of a call or a step, ours and the peer's."""
     lines = []
-    for alone in (row for row in rows if row["kind"] == "products"):
-        place = (alone["workload"], "forward", alone["framework"], "transformers")
+    whole = {"products": "forward", "step_products": "step"}
+    for alone in (row for row in rows if row["kind"] in whole):
+        place = (alone["workload"], whole[alone["kind"]], alone["framework"], "transformers")
         call = next((r for r in rows if (r["workload"], r["kind"], r["framework"], r["peer"]) == place), None)
         if call is not None:
             times = " | ".join(f"{s * 1000:.4g} ms" for s in (alone["ours"], call["ours"], call["peer_seconds"]))
             share = f"{alone['ours'] / call['ours']:.0%}"
             lines.append(f"| {call['title']} | {TITLES[alone['framework']]} | {times} | {share} |")
-    return table("workload | framework | products alone | our call | transformers' call | share of our call", lines)
+    return table("workload | framework | products alone | ours | transformers' | share of ours", lines)
 
 
 def start(rows: list[Facts]) -> str:

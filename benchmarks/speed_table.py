@@ -84,8 +84,12 @@ PRODUCTS = tuple(
     Row(f"the products of {title}", name, "products", f, None, 1e-4, 9, None)
     for title, name in ((SHORT, "1x20"), (LONG, "1x128"), (FULL, "32x128"), (HALF, "bfloat16-32x128"))
     for f in ALL
+) + tuple(
+    Row(f"the products of {title}", name, "step_products", f, None, 1e-4, 9, None)
+    for title, name in ((TRAIN, "train32"), (MASKED, "masked4x512"))
+    for f in ALL
 )
-"""What the matrix products of one call take alone: a peer that multiplies as fast can be beaten in the rest only."""
+"""What the matrix products of one call, or of one step, take alone: only in the rest can an equal peer be beaten."""
 
 GROWTH = tuple(
     Row(f"{batch} x {seq}", f"grow-{batch}x{seq}", "forward", f, None, 1e-4, 5, None)

@@ -40,6 +40,7 @@ What a matrix product of 4096 x 768 x 3072 reaches alone, and what the whole mod
 
 The 36 products of one call alone, each with a matrix of its own, beside the call: what is left is attention,
 normalisation, activations and the call itself, and a peer that multiplies as fast can be beaten in that only.
+A step's are three times as many: each layer's, and those of its two gradients.
 
 {products}
 
@@ -82,6 +83,11 @@ What holds it back, and what was tried:
   (`xla_cpu_experimental_ynn_fusion_type`) up to 24 tokens take less time, and 32 to 128 tokens more.
 - Padding: what transformers computes for nothing bounds what can be gained. Packing in Keras and Flax pays for rows
   that are not quite full, and for taking tokens out and putting them back.
+- Training in Flax and Keras: the products of a step alone are in the table above. The rest is mostly values that lie
+  in memory between two passes, and AdamW over 66 million weights, of which the word table's gradient is filled as a
+  whole. In Flax, XLA without YNN took longer; attention computed again row by row took less memory and more time; a
+  LayerNorm of our own gained nothing in the masked-LM step. In Keras, the softmax's division after the product gained
+  nothing.
 - The masked-LM step's memory: weights, gradients and AdamW's two moments of 66 million float32 are 1.06 GB on both
   sides, and the framework is in memory too. Checkpointing in PyTorch trades the rest for time; XLA undoes it on CPUs.
 - bfloat16: a product takes the same time on both sides, and takes most of it.
