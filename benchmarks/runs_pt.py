@@ -164,7 +164,7 @@ def step_products(_: str, folder: Path, workload: str) -> Run:
     def run(_: list[Batch]) -> np.ndarray:
         with torch.inference_mode():
             for x, weight, d in parts:
-                multiply(x, weight), multiply(d, weight.t()), multiply(d.t(), x.t())
-        return np.zeros(1)
+                found = multiply(x, weight), multiply(d, weight.t()), multiply(d.t(), x.t())
+        return found[0][:1, :1].numpy()
 
     return run
