@@ -57,7 +57,7 @@ class DistilBertForMaskedLM(DistilBertPreTrainedModel):
     alone, the same one, and projects labelled positions only, some at a time: less work and far less memory.
     """
 
-    head = "ForMaskedLM"
+    _table_head = "ForMaskedLM"
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
@@ -89,15 +89,15 @@ class DistilBertForMaskedLM(DistilBertPreTrainedModel):
             input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         if with_logits:
-            logits = self.vocab_projector(self.transformed(encoded.last_hidden_state))  # (batch, seq, vocab)
+            logits = self.vocab_projector(self._transformed(encoded.last_hidden_state))  # (batch, seq, vocab)
             loss = None if labels is None else losses.cross_entropy(logits, labels)
         else:
             places = labelled(labels)  # (tokens,)
             x = encoded.last_hidden_state.flatten(0, 1)[places]  # (tokens, dim)
-            logits, loss = None, masked_lm_loss(self.transformed(x), self.vocab_projector, labels.flatten()[places])
-        return self.output(MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions), return_dict)
+            logits, loss = None, masked_lm_loss(self._transformed(x), self.vocab_projector, labels.flatten()[places])
+        return self._as_output(MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions), return_dict)
 
-    def transformed(self, x: Tensor) -> Tensor:
+    def _transformed(self, x: Tensor) -> Tensor:
         """Return what is projected: (…, dim) -> (…, dim)."""
         return self.vocab_layer_norm(self.activation(self.vocab_transform(x)))
 
@@ -110,7 +110,7 @@ class DistilBertForSequenceClassification(DistilBertPreTrainedModel):
     num_segments, num_labels) and labels have that axis too.
     """
 
-    head = "ForSequenceClassification"
+    _table_head = "ForSequenceClassification"
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
@@ -149,7 +149,7 @@ class DistilBertForSequenceClassification(DistilBertPreTrainedModel):
         logits = self.classifier(self.dropout(F.relu(self.pre_classifier(first))))  # (batch, …, num_labels)
         loss = None if labels is None else losses.sequence_classification_loss(logits, labels, self.config, real)
         output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
-        return self.output(output, return_dict)
+        return self._as_output(output, return_dict)
 
 
 class DistilBertForMultipleChoice(DistilBertPreTrainedModel):
@@ -159,7 +159,7 @@ class DistilBertForMultipleChoice(DistilBertPreTrainedModel):
     `labels` (batch,): the index of the right choice.
     """
 
-    head = "ForMultipleChoice"
+    _table_head = "ForMultipleChoice"
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
@@ -205,7 +205,7 @@ class DistilBertForMultipleChoice(DistilBertPreTrainedModel):
         logits = scores.view(-1, choices)  # (batch, choices)
         loss = None if labels is None else losses.cross_entropy(logits, labels)
         output = MultipleChoiceModelOutput(loss, logits, encoded.hidden_states, encoded.attentions)
-        return self.output(output, return_dict)
+        return self._as_output(output, return_dict)
 
 
 class DistilBertForTokenClassification(DistilBertPreTrainedModel):
@@ -214,7 +214,7 @@ class DistilBertForTokenClassification(DistilBertPreTrainedModel):
     `labels` (batch, seq): class ids, -100 where nothing counts.
     """
 
-    head = "ForTokenClassification"
+    _table_head = "ForTokenClassification"
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
@@ -243,7 +243,7 @@ class DistilBertForTokenClassification(DistilBertPreTrainedModel):
         logits = self.classifier(self.dropout(encoded.last_hidden_state))  # (batch, seq, num_labels)
         loss = None if labels is None else losses.cross_entropy(logits, labels)
         output = TokenClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
-        return self.output(output, return_dict)
+        return self._as_output(output, return_dict)
 
 
 class DistilBertForQuestionAnswering(DistilBertPreTrainedModel):
@@ -254,7 +254,7 @@ class DistilBertForQuestionAnswering(DistilBertPreTrainedModel):
     the loss, as in transformers, so that it is not left out where positions are given, unless `unpad=True` says so.
     """
 
-    head = "ForQuestionAnswering"
+    _table_head = "ForQuestionAnswering"
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
@@ -291,4 +291,4 @@ class DistilBertForQuestionAnswering(DistilBertPreTrainedModel):
         elif with_loss:
             loss = losses.packed_question_answering_loss(*task, segment_ids)
         output = QuestionAnsweringModelOutput(loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions)
-        return self.output(output, return_dict)
+        return self._as_output(output, return_dict)

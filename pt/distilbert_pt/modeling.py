@@ -186,7 +186,7 @@ class Transformer(nn.Module):
 class DistilBertModel(DistilBertPreTrainedModel):
     """The bare model: ids in, hidden states out."""
 
-    head = "Model"
+    _table_head = "Model"
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
@@ -239,7 +239,7 @@ class DistilBertModel(DistilBertPreTrainedModel):
         check_inputs(self.config, input_ids, inputs_embeds, position_ids, token_type_ids)
         attentions = self.config.output_attentions if output_attentions is None else output_attentions
         fused = not attentions and head_mask is None and self.config.attn_implementation != "eager"
-        mask = self.mask(attention_mask, segment_ids, unpad if fused else False)
+        mask = self._mask(attention_mask, segment_ids, unpad if fused else False)
         if segment_ids is not None and position_ids is None:
             position_ids = segment_positions(segment_ids)  # (batch, seq)
         if isinstance(mask, RealTokens):
@@ -250,7 +250,7 @@ class DistilBertModel(DistilBertPreTrainedModel):
         encoded = self.transformer(
             self.embeddings(input_ids, inputs_embeds, position_ids),
             mask,
-            self.split_head_mask(head_mask),
+            self._split_head_mask(head_mask),
             attentions,
             self.config.output_hidden_states if output_hidden_states is None else output_hidden_states,
         )
@@ -258,9 +258,9 @@ class DistilBertModel(DistilBertPreTrainedModel):
             encoded = each_state(encoded, mask.put_back)
         elif segment_ids is not None:
             encoded = each_state(encoded, lambda x: x.where((segment_ids != 0)[:, :, None], 0))
-        return self.output(encoded, return_dict)
+        return self._as_output(encoded, return_dict)
 
-    def mask(self, attention_mask: Tensor | None, segment_ids: Tensor | None, unpad: bool | None) -> Mask:
+    def _mask(self, attention_mask: Tensor | None, segment_ids: Tensor | None, unpad: bool | None) -> Mask:
         """Say who attends to whom: None where nothing is masked, the real tokens where padding is left out."""
         if segment_ids is not None:
             taken = is_concrete(segment_ids) if unpad is None else unpad
@@ -276,7 +276,7 @@ class DistilBertModel(DistilBertPreTrainedModel):
                 return real_tokens(real) or expand_mask(attention_mask)
         return expand_mask(attention_mask)
 
-    def split_head_mask(self, head_mask: Tensor | None) -> list[Tensor | None]:
+    def _split_head_mask(self, head_mask: Tensor | None) -> list[Tensor | None]:
         """(heads,) or (n_layers, heads) -> n_layers of (1, heads left, 1, 1)."""
         if head_mask is None:
             return [None] * self.config.n_layers

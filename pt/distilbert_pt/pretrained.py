@@ -32,7 +32,7 @@ class DistilBertPreTrainedModel(nn.Module):
     config_class: ClassVar[type[DistilBertConfig]] = DistilBertConfig
     base_model_prefix: ClassVar[str] = "distilbert"
     main_input_name: ClassVar[str] = "input_ids"
-    head: ClassVar[str]
+    _table_head: ClassVar[str | None] = None
     load_report: LoadReport | None = None
 
     def __init__(self, config: DistilBertConfig) -> None:
@@ -62,7 +62,7 @@ class DistilBertPreTrainedModel(nn.Module):
         """Count parameters; a tied one counts once."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad or not only_trainable)
 
-    def output(self, output: ModelOutput, return_dict: bool | None) -> Any:
+    def _as_output(self, output: ModelOutput, return_dict: bool | None) -> Any:
         """Return the output as it is, or as a tuple where the call or the config asks for one."""
         return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
 
@@ -230,12 +230,12 @@ class DistilBertPreTrainedModel(nn.Module):
             target = as_dtype(dtype or torch_dtype, checkpoint.dtype)
 
             def assign(name: str, array: np.ndarray) -> None:
-                model.replace_parameter(full_name(name, cls.head), to_tensor(array, target))
+                model.replace_parameter(full_name(name, cls._table_head), to_tensor(array, target))
 
             report = load_weights(
                 checkpoint,
                 config,
-                cls.head,
+                cls._table_head,
                 assign,
                 ignore_mismatched_sizes=ignore_mismatched_sizes,
                 own=not disable_mmap,
@@ -294,7 +294,8 @@ class DistilBertPreTrainedModel(nn.Module):
         dialect = "pt-safetensors" if safe_serialization else "pt-bin"
         config = self.config.updated(architectures=[type(self).__name__], dtype=str(self.dtype).removeprefix("torch."))
         config.save_pretrained(save_directory)
-        save_checkpoint(save_directory, arrays, config, self.head, dialect=dialect, max_shard_size=max_shard_size)
+        options = {"dialect": dialect, "max_shard_size": max_shard_size}
+        save_checkpoint(save_directory, arrays, config, self._table_head, **options)
         if push_to_hub:
             push_folder(save_directory, repo_id or Path(save_directory).name, **hub)
 

@@ -45,9 +45,9 @@ class TestRealTokens:
 
 class TestModel:
     def test_full_batches_and_the_eager_path_keep_all_places(self, model: DistilBertModel) -> None:
-        assert model.mask(torch.ones(2, 4), None, None) is None
-        assert isinstance(model.mask(MASK, None, None), RealTokens)
-        assert isinstance(model.mask(MASK, None, False), torch.Tensor)
+        assert model._mask(torch.ones(2, 4), None, None) is None
+        assert isinstance(model._mask(MASK, None, None), RealTokens)
+        assert isinstance(model._mask(MASK, None, False), torch.Tensor)
         model.config.attn_implementation = "eager"
         eager = model(IDS, MASK).last_hidden_state
         assert (eager[MASK == 0] != 0).any()
