@@ -83,6 +83,9 @@ _NOT_KEPT = {
     *("architectures", "_name_or_path"),
 }
 _LEADING = re.compile(r"(module\.)?(params/)?(tf_bert\w*/)?(bert[./])?((mlm___|nsp___)?cls[./])?")
+_WRAPPER = re.compile(
+    r"(?P<wrapper>(?:.*?[./])??)(?:tf_bert\w*/)?(?:bert[./])?encoder[./]layer(?:_\._|[./])[0-9]+[./]attention[./]self[./]query[./]"
+)
 _LAYER = re.compile(r"\blayer(?:_\._|\.)([0-9]{1,4})(?=\.)")
 
 
@@ -127,6 +130,12 @@ class Name:
 def is_bert(stored: Iterable[str]) -> bool:
     """Whether the names in a file are a BERT's."""
     return any(Name.parse(name).module == "encoder.layer.{i}.attention.self.query" for name in stored)
+
+
+def wrapper_of(name: str) -> str | None:
+    """Return what stands before the model's own part of a BERT layer's name, as "model."; None for other names."""
+    match = _WRAPPER.match(name)
+    return None if match is None else match["wrapper"]
 
 
 def read_as_distilbert(

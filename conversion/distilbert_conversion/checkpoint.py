@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ from distilbert_conversion.formats import safetensors_file
 from distilbert_conversion.lazy import DTYPES, LazyTensor, equal
 from distilbert_conversion.locate import find_shards, find_weights, source_of
 from distilbert_conversion.table import HEADS, WEIGHTS, is_transposed, names
+from distilbert_conversion.wrappers import unwrapped
 
 
 @dataclass
@@ -201,14 +202,16 @@ def open_checkpoint(
         if name not in stored:
             raise CheckpointError(f"{path} says that {name!r} is in {file}, which does not have it; get both again")
 
-    reading = Reading(None, stored)
+    stored, notes = unwrapped(path, stored, container_of(files[0]))
+    reading = Reading(None, stored, notes=notes)
     if bert.is_bert(stored):
         reading = bert.read_as_distilbert(path, stored, beside("config.json"), fold_token_type)
+        reading = replace(reading, notes=notes + reading.notes)
     dialect = detect(reading.tensors, container_of(files[0]), metadata.get("format"), files[0])
     return Checkpoint(path, files, dialect, beside, reading, metadata)
 
 
-def _read(files: list[Path]) -> tuple[dict[str, LazyTensor], dict[str, str]]:
+def _read(files: list[Path]) -> tuple[Mapping[str, LazyTensor], dict[str, str]]:
     """Return tensors by the names in the files, and metadata."""
     stored: dict[str, LazyTensor] = {}
     container = container_of(files[0])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distilbert_common.errors import CheckpointError
-from distilbert_conversion.table import PREFIX, canonical_name, name_in, weight_row
+from distilbert_conversion.table import PREFIX, block_start, canonical_name, name_in, weight_row
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,14 @@ class Dialect:
             name = f"{stem}.{_LEGACY.get(parameter, parameter)}"
         return canonical_name(name, self.column)
 
+    def wrapper_of(self, name: str) -> str | None:
+        """Return what stands before the model's own part of a layer's name, as "module."; None for other names."""
+        path = name.replace(self.separator, "/") if self.column == "flax" else name
+        start = block_start(path, self.column)
+        if start is None or self.bare_name(name[start:]) is None:
+            return None
+        return _MODEL.sub("", name[:start])
+
 
 DIALECTS: dict[str, Dialect] = {
     "pt-safetensors": Dialect("pt", "safetensors", "canonical", ".", False, "model.safetensors"),
@@ -107,6 +115,9 @@ _LEADING = {
     "keras": re.compile(r"(distilbert/)?"),
 }
 """What may stand before a bare name."""
+
+_MODEL = re.compile(rf"(^|(?<=[./]))(tf_distil_bert\w*/)?({PREFIX}[./])?$")
+"""What a model itself puts before the names of its backbone."""
 
 _LEGACY = {"gamma": "weight", "beta": "bias"}
 """LayerNorm's parameters in PyTorch files converted from TensorFlow in 2019."""

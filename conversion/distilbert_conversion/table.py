@@ -183,6 +183,11 @@ _PATTERNS = {
     )
     for column, spelling in BLOCK.items()
 }
+_BLOCKS = {
+    column: next(getattr(row, column) for row in WEIGHTS if row.per_layer).partition(spelling)[0]
+    for column, spelling in BLOCK.items()
+}
+"""What stands before the block in a bare name: "transformer." or "transformer/"."""
 _BY_NAME = {column: {getattr(row, column): row.canonical for row in WEIGHTS} for column in BLOCK}
 _BY_HEAD = {(row.canonical, head): row for row in WEIGHTS for head in row.heads}
 _TRANSPOSED = {row.canonical for row in WEIGHTS if row.transform == "transpose"}
@@ -201,6 +206,13 @@ def canonical_name(name: str, column: str) -> str | None:
     template, layer = _template(name, column)
     canonical = None if "{" in name else _BY_NAME[column].get(template)
     return None if canonical is None else canonical.format(i=layer)
+
+
+def block_start(name: str, column: str) -> int | None:
+    """Return where the bare name of a transformer block's weight begins in a name that has more before it."""
+    match = _PATTERNS[column].search(name)
+    module = _BLOCKS[column]
+    return None if match is None or not name.endswith(module, 0, match.start()) else match.start() - len(module)
 
 
 def layer_of(bare: str) -> int | None:

@@ -79,8 +79,11 @@ def test_two_names_for_one_weight(tmp_path: Path) -> None:
 
 
 def test_names_of_no_dialect(tmp_path: Path) -> None:
-    path = written(tmp_path, {f"encoder.{name}": array for name, array in TENSORS.items()})
-    with pytest.raises(CheckpointError, match=r"none of its 41 tensor names is one of DistilBERT's.*'encoder\.distil"):
+    renamed = {name: name.replace("distilbert", "encoder").replace("transformer", "blocks") for name in TENSORS}
+    path = written(tmp_path, {renamed[name]: array for name, array in TENSORS.items() if renamed[name] != name})
+    with pytest.raises(
+        CheckpointError, match=r"none of its [0-9]+ tensor names is one of DistilBERT's.*'encoder\.blocks"
+    ):
         open_checkpoint(path)
 
 

@@ -2,6 +2,7 @@
 
 `tf_model.h5` has a group per Keras layer, with the names of its weights as an attribute; a weight's path is
 layer, then its full name, which begins with the model's scope: `classifier/tf_distil_bert_…/classifier/kernel:0`.
+Keras 2's `model.save` puts the same groups into `model_weights`, beside the state of the optimizer.
 The masked-LM file holds the embeddings twice, once more under `vocab_projector`. Weights are read by name; the
 order, which changes when layers were frozen, does not matter. A shard holds the bare names without layers.
 
@@ -31,6 +32,9 @@ from distilbert_conversion.table import HEADS, PREFIX
 
 BFLOAT16 = DTYPES["bfloat16"]
 OPAQUE = np.dtype("V2")  # how Keras 3 stores bfloat16, which HDF5 does not know, with its name as an attribute
+
+SAVED_MODEL = "model_weights"
+"""The group that `model.save` of Keras 2 puts the weights into."""
 
 _FAULTS = (OSError, RuntimeError, KeyError, TypeError, ValueError, zlib.error)
 _PIPELINES = {(), (h5py.h5z.FILTER_DEFLATE,), (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE)}
@@ -69,22 +73,30 @@ def read(path: Path, name_of: Callable[[h5py.File, str], str] | None = None) -> 
 
 
 def _datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
-    """Return every data set with its path; links to other files are not followed."""
+    """Return every data set of the weights with its path; links to other files are not followed."""
     found: list[tuple[str, h5py.Dataset]] = []
     file.visititems(lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None)
-    return found
+    prefix = f"{SAVED_MODEL}/" if SAVED_MODEL in file else ""
+    return [(name, item) for name, item in found if name.startswith(prefix)]
 
 
 def _name(file: h5py.File, place: str) -> str:
     """Return the name of the weight at a path."""
+    if SAVED_MODEL in file:
+        place = place.removeprefix(f"{SAVED_MODEL}/")
+        file = file[SAVED_MODEL]
     first, _, rest = place.partition("/")
-    if "layer_names" in file.attrs or "layer_names0" in file.attrs:
-        whole = "top_level_model_weights" in file
-        return rest if whole else place
+    if _has_list(file, "layer_names"):
+        return rest if _has_list(file[first], "weight_names") else place  # a shard has no groups of layers
     if first == "layers":
         module, _, parameter = place.rpartition("/vars/")
         return f"{file[module]['vars'].attrs.get('name', module)}/vars/{parameter}"
     return place
+
+
+def _has_list(group: h5py.Group, name: str) -> bool:
+    """Whether a group has a list of names, which is in pieces where it is long."""
+    return name in group.attrs or f"{name}0" in group.attrs
 
 
 def _tensor(mapped: MappedFile, dataset: h5py.Dataset, place: str) -> LazyTensor:

@@ -1,0 +1,68 @@
+"""What a training wrapper puts before every name of a model, and how it is taken off again.
+
+`torch.compile` puts `_orig_mod.` before the names, `DataParallel` `module.`, a LightningModule the attribute that holds
+the model, Flax's train states `params/`. The names of the layers tell where a model's own names begin: what stands
+before them is the wrapper, whatever it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from distilbert_common.errors import CheckpointError
+from distilbert_conversion import bert
+from distilbert_conversion.dialects import DIALECTS
+from distilbert_conversion.lazy import LazyTensor
+
+
+def unwrapped(
+    path: Path, stored: Mapping[str, LazyTensor], container: str
+) -> tuple[Mapping[str, LazyTensor], tuple[str, ...]]:
+    """Return the tensors without the prefix that a wrapper put before their names, and what was done, in words.
+
+    Names without the prefix, as those of a loss with weights beside the model, stay as they are.
+
+    Args:
+        path: The file, for messages.
+        stored: Its tensors by their names in it.
+        container: The file's container.
+
+    Raises:
+        CheckpointError: There are several models under different prefixes, or taking it off makes two names one.
+    """
+    prefix = _common_prefix(path, wrappers(stored, container))
+    if not prefix:
+        return stored, ()
+    tensors: dict[str, LazyTensor] = {}
+    for name, tensor in stored.items():
+        bare = name.removeprefix(prefix)
+        if bare in tensors:
+            raise CheckpointError(
+                f"{path} has both {bare!r} and {prefix + bare!r}; remove the one that is not the model's"
+            )
+        tensors[bare] = tensor
+    return tensors, (f"prefix {prefix!r} taken off its names",)
+
+
+def wrappers(names: Iterable[str], container: str) -> set[str]:
+    """Return what stands before the names of each model in a file: a DistilBERT's own layers tell, or a BERT's."""
+    names = list(names)
+    dialects = [dialect for dialect in DIALECTS.values() if dialect.container == container]
+    prefixes = {dialect.wrapper_of(name) for dialect in dialects for name in names}
+    if prefixes == {None}:
+        prefixes = {bert.wrapper_of(name) for name in names}
+    return {prefix for prefix in prefixes if prefix is not None}
+
+
+def _common_prefix(path: Path, prefixes: set[str]) -> str:
+    """Return the prefix that all others begin with: parts of one model; two that do not are two models."""
+    shortest = min(prefixes, key=len, default="")
+    others = [prefix for prefix in prefixes if not prefix.startswith(shortest)]
+    if others:
+        models = " and ".join(repr(prefix) for prefix in sorted(prefixes))
+        raise CheckpointError(
+            f"{path} holds {len(prefixes)} models, under the prefixes {models}; save the state_dict of the one that "
+            "you want and use that file"
+        )
+    return shortest

@@ -1,0 +1,158 @@
+"""Prefixes that training wrappers put before every name: taken off, said, and never guessed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import h5py
+import msgpack
+import numpy as np
+import pytest
+
+from checkpoints import MICRO, MLM, assert_same, read_all, safetensors_bytes
+from distilbert_common.errors import CheckpointError
+from distilbert_conversion import convert, open_checkpoint
+
+PREFIXES = [
+    "_orig_mod.",  # torch.compile
+    "module.",  # DataParallel
+    "module.module.",
+    "_orig_mod.module.",
+    "model.",  # Lightning, FARM
+    "base_model.model.",  # PEFT
+    "student.encoder.",
+    "distilbert.",
+    "my-own_модель.",
+]
+
+
+def source(folder: Path, tensors: dict[str, np.ndarray]) -> Path:
+    """Write a checkpoint with given names, beside the golden one's config."""
+    shutil.copy(MLM / "config.json", folder)
+    (folder / "model.safetensors").write_bytes(safetensors_bytes(tensors))
+    return folder
+
+
+def stored(folder: Path) -> dict[str, np.ndarray]:
+    """Read a golden checkpoint by the names in its file."""
+    return {name: np.array(tensor.read()) for name, tensor in open_checkpoint(folder).stored.items()}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "folder", "bare"),
+    [
+        *((prefix, "pt", False) for prefix in PREFIXES),
+        *((prefix, folder, True) for prefix in PREFIXES[:3] for folder in ("pt", "tf_safetensors", "flax_safetensors")),
+    ],
+)
+def test_a_prefix_before_every_name(prefix: str, folder: str, bare: bool, tmp_path: Path) -> None:
+    slash = "/" if folder.startswith("tf") else "."
+    wrapper = prefix.replace(".", slash)
+    tensors = stored(MICRO / "ForMaskedLM" / folder)
+    if bare:
+        tensors = {name.removeprefix(f"distilbert{slash}"): array for name, array in tensors.items()}
+    source(tmp_path, {f"{wrapper}{name}": array for name, array in tensors.items()})
+    with open_checkpoint(tmp_path) as checkpoint:
+        assert not checkpoint.unrecognised
+        assert_same(read_all(checkpoint), read_all(MLM))
+        assert checkpoint.notes == (f"prefix {wrapper!r} taken off its names",)
+
+
+def test_names_beside_the_wrapped_model_stay(tmp_path: Path) -> None:
+    tensors = {f"model.{name}": array for name, array in stored(MLM).items()}
+    source(tmp_path, {**tensors, "criterion.weight": np.ones(3, np.float32)})
+    with open_checkpoint(tmp_path) as checkpoint:
+        assert checkpoint.unrecognised == ["criterion.weight"]
+        assert_same(read_all(checkpoint), read_all(MLM))
+
+
+@pytest.mark.parametrize("prefixes", [("student.", "teacher."), ("module.query.", "module.passage."), ("a.", "aa.")])
+def test_two_models_are_not_guessed_between(prefixes: tuple[str, str], tmp_path: Path) -> None:
+    source(tmp_path, {f"{prefix}{name}": array for prefix in prefixes for name, array in stored(MLM).items()})
+    with pytest.raises(CheckpointError, match=f"holds 2 models, under the prefixes {min(prefixes)!r} and "):
+        open_checkpoint(tmp_path)
+
+
+def test_a_second_body_inside_the_model_is_a_part_of_it(tmp_path: Path) -> None:
+    """The body at the top is the model's; another one beside it is reported under its own names."""
+    tensors = stored(MLM)
+    body = {f"other.{name.removeprefix('distilbert.')}": a for name, a in tensors.items() if "layer.0" in name}
+    source(tmp_path, {**tensors, **body})
+    assert open_checkpoint(tmp_path).unrecognised == list(body)
+    source(tmp_path, {f"module.{name}": array for name, array in {**tensors, **body}.items()})
+    assert open_checkpoint(tmp_path).unrecognised == list(body)
+
+
+def test_a_name_with_and_without_the_prefix(tmp_path: Path) -> None:
+    tensors = {f"model.{name}": array for name, array in stored(MLM).items()}
+    source(tmp_path, {**tensors, "vocab_transform.bias": np.zeros(12, np.float32)})
+    with pytest.raises(CheckpointError, match=r"both 'vocab_transform\.bias' and 'model\.vocab_transform\.bias'"):
+        open_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("prefix", ["", "model.", "module.model."])
+def test_a_bert(prefix: str, tmp_path: Path) -> None:
+    data = Path(__file__).parents[2] / "parity_tests" / "data" / "bert"
+    folder = next(path for path in sorted(data.rglob("model.safetensors"))).parent
+    original = open_checkpoint(folder, fold_token_type=True)
+    bert = {name: np.array(tensor.read()) for name, tensor in _plain(folder).items()}
+    shutil.copy(folder / "config.json", tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(safetensors_bytes({f"{prefix}{n}": a for n, a in bert.items()}))
+    with open_checkpoint(tmp_path, fold_token_type=True) as checkpoint:
+        assert_same(read_all(checkpoint), read_all(original))
+        assert len(checkpoint.notes) == 1 + bool(prefix)
+
+
+def _plain(folder: Path) -> dict[str, object]:
+    from distilbert_conversion.formats import read
+
+    return read(folder / "model.safetensors", "safetensors")
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_flax_trees_inside_trees(depth: int, tmp_path: Path) -> None:
+    content = (MICRO / "ForMaskedLM" / "flax_msgpack" / "flax_model.msgpack").read_bytes()
+    (tmp_path / "flax_model.msgpack").write_bytes((b"\x81" + msgpack.packb("params")) * depth + content)
+    assert_same(read_all(tmp_path), read_all(MLM))
+
+
+def test_the_report_and_the_command_say_so(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    source(tmp_path / "source", {f"_orig_mod.{name}": array for name, array in stored(MLM).items()})
+    result = convert(tmp_path / "source", tmp_path / "out", to="tf")
+    assert "prefix '_orig_mod.' taken off its names" in str(result)
+    assert_same(read_all(tmp_path / "out"), read_all(MLM))
+
+
+class TestKerasFiles:
+    """HDF5 files of older TensorFlow, and of `model.save`."""
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        return Path(shutil.copy(MICRO / "ForMaskedLM" / "tf_h5" / "tf_model.h5", tmp_path))
+
+    def test_no_group_of_top_level_weights(self, path: Path) -> None:
+        """TensorFlow up to 2.6 writes none."""
+        with h5py.File(path, "r+") as file:
+            del file["top_level_model_weights"]
+        assert_same(read_all(path), read_all(MLM))
+
+    @pytest.mark.parametrize("scope", [None, "my_model"])
+    def test_model_save(self, path: Path, scope: str | None) -> None:
+        with h5py.File(path, "r+") as file:
+            saved = file.create_group("model_weights")
+            for key in [*file]:
+                if key != "model_weights":
+                    file.move(key, f"model_weights/{key}")
+            for key in [*file.attrs]:
+                saved.attrs[key] = file.attrs[key]
+                del file.attrs[key]
+            if scope:
+                for layer in saved.values():
+                    if "tf_distil_bert_for_masked_lm" in layer:
+                        layer.move("tf_distil_bert_for_masked_lm", scope)
+            file.create_dataset("optimizer_weights/adam/iteration:0", data=np.int64(7))
+        with open_checkpoint(path) as checkpoint:
+            assert not checkpoint.unrecognised
+            assert_same(read_all(checkpoint), read_all(MLM))
