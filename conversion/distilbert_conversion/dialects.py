@@ -88,6 +88,7 @@ CONTAINERS = {
     ".bin": "torch",
     ".pt": "torch",
     ".pth": "torch",
+    ".ckpt": "torch",
     ".h5": "hdf5",
     ".hdf5": "hdf5",
     ".msgpack": "msgpack",

@@ -313,3 +313,83 @@ def test_views_beyond_their_storage(
     rewritten(path, change)
     with pytest.raises(CheckpointError, match="reaches beyond its storage"):
         open_checkpoint(path)
+
+
+def on_tpu(tensor: torch.Tensor, dtype: torch.dtype) -> Calls:
+    """Pickles as torch_xla's builds of PyTorch save a tensor: as an array, with the type that it has on the device."""
+    return Calls(torch._utils._rebuild_device_tensor_from_numpy, tensor.numpy(), dtype, "xla:0", False)
+
+
+@TWO_FORMS
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_tensors_of_a_tpu(new: bool, protocol: int, tmp_path: Path) -> None:
+    expected = state_dict()
+    matrix = next(name for name, tensor in expected.items() if tensor.ndim == 2)
+    content = {name: on_tpu(tensor, torch.float32) for name, tensor in expected.items()}
+    content[matrix] = on_tpu(torch.from_numpy(np.asfortranarray(expected[matrix].numpy())), torch.bfloat16)
+    path = tmp_path / "pytorch_model.bin"
+    torch.save(content, path, _use_new_zipfile_serialization=new, pickle_protocol=protocol)
+    with open_checkpoint(path) as checkpoint:
+        stored = {name: checkpoint.stored[name].read() for name in expected}
+        assert stored[matrix].dtype.name == "bfloat16"
+        for name, tensor in expected.items():
+            np.testing.assert_array_equal(
+                stored[name].astype(np.float32), tensor.to(torch.bfloat16 if name == matrix else tensor.dtype).float()
+            )
+
+
+def test_an_array_whose_bytes_do_not_fit(tmp_path: Path) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    array = np.zeros(4, np.float32)
+    function, arguments, state = array.__reduce__()
+    short = Reduces(function, arguments, (*state[:4], b"abc"))
+    broken = Calls(torch._utils._rebuild_device_tensor_from_numpy, short, torch.float32, "xla:0", False)
+    torch.save({"distilbert.embeddings.LayerNorm.bias": broken}, path)
+    with pytest.raises(CheckpointError, match="bytes do not fit its shape"):
+        open_checkpoint(path)
+
+
+class Reduces:
+    """Pickles as a call of a function whose result is given a state."""
+
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...], state: Any) -> None:
+        self.reduced = function, arguments, state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.reduced
+
+
+def training_checkpoint(prefix: str) -> dict[str, Any]:
+    """What Lightning saves: the state_dict inside, beside the optimizer's state, numbers and settings."""
+    optimizer = {"state": {0: {"step": torch.tensor(3.0), "exp_avg": torch.zeros(2)}}, "param_groups": [{"lr": 1e-3}]}
+    return {
+        "epoch": 1,
+        "global_step": 10,
+        "pytorch-lightning_version": "2.5.0",
+        "state_dict": collections.OrderedDict((f"{prefix}{name}", tensor) for name, tensor in state_dict().items()),
+        "loops": {"fit_loop": {"state_dict": {}, "epoch_progress": {"total": {"ready": 1}}}},
+        "callbacks": {"ModelCheckpoint{'monitor': None}": {"best_model_score": None}},
+        "optimizer_states": [optimizer],
+        "hparams_name": None,
+        "hyper_parameters": {"lr": 1e-3},
+    }
+
+
+@TWO_FORMS
+@pytest.mark.parametrize("prefix", ["", "model.", "net._orig_mod."])
+def test_a_training_checkpoint(new: bool, prefix: str, tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    torch.save(training_checkpoint(prefix), path, _use_new_zipfile_serialization=new)
+    with open_checkpoint(path) as checkpoint:
+        assert not checkpoint.unrecognised
+        assert set(checkpoint.stored) == set(state_dict())
+
+
+def test_two_state_dicts_in_one_file_are_not_guessed_between(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"epoch": 1, "model": state_dict(), "ema": state_dict()}, path)
+    with pytest.raises(CheckpointError, match=r"holds 2 models, under the prefixes 'ema\.' and 'model\.'"):
+        open_checkpoint(path)
+    torch.save({"epoch": 1, "model": state_dict(), "scheduler": {"last": torch.zeros(1)}}, path)
+    with open_checkpoint(path) as checkpoint:
+        assert set(state_dict()) <= set(checkpoint.stored)

@@ -11,7 +11,7 @@ import io
 import mmap
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion.dialects import Dialect
+from distilbert_conversion.formats.numpy_pickle import ArrayRef
 from distilbert_conversion.formats.torch_pickle import STORAGES, contiguous_strides, pickled
 from distilbert_conversion.formats.unpickle import StorageRef, TensorRef, unpickle
 from distilbert_conversion.lazy import KNOWN_DTYPES, Array, LazyTensor, bytes_of
@@ -70,7 +71,8 @@ def _read_zip(path: Path) -> dict[str, LazyTensor]:
         name_length, extra_length = struct.unpack("<HH", file.bytes(entry.header_offset + 26, 4))
         return entry.header_offset + 30 + name_length + extra_length, entry.file_size
 
-    places = {ref.storage.key: place(ref.storage) for ref in _refs(content, path).values()}
+    refs = _refs(content, path).values()
+    places = {ref.storage.key: place(ref.storage) for ref in refs if isinstance(ref, TensorRef)}
     return _tensors(file, content, places)
 
 
@@ -86,7 +88,8 @@ def _read_legacy(path: Path) -> dict[str, LazyTensor]:
         content = unpickle(file, path)
         keys = unpickle(file, path)
         offset = file.tell()
-    itemsizes = {ref.storage.key: _dtype(ref.storage, path).itemsize for ref in _refs(content, path).values()}
+    _refs(content, path)  # which refuses what holds no state_dict
+    itemsizes = {storage.key: _dtype(storage, path).itemsize for storage in _storages(content)}
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise CheckpointError(f"{path} was not written on a little-endian machine; save it again on one")
     places = {}
@@ -101,16 +104,45 @@ def _read_legacy(path: Path) -> dict[str, LazyTensor]:
     return _tensors(mapped, content, places)
 
 
-def _refs(content: Any, path: Path) -> dict[str, TensorRef]:
-    """Return the description as tensors by name, or raise."""
+def _refs(content: Any, path: Path) -> dict[str, TensorRef | ArrayRef]:
+    """Return the description as tensors by name, or raise.
+
+    A training checkpoint has the state_dict as one of its entries, as "state_dict" or "model", beside the optimizer's
+    state and numbers: where one entry alone is tensors by name it is taken, where several are, their names tell.
+    """
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}; expected a state_dict, tensors by name")
-    for name, value in content.items():
-        if not isinstance(name, str) or not isinstance(value, TensorRef):
-            raise CheckpointError(
-                f"{path} holds {type(value).__name__} under {name!r}; expected a state_dict, tensors by name"
-            )
-    return content
+    if _is_state_dict(content):
+        return content
+    inner = {
+        key: value for key, value in content.items() if isinstance(value, dict) and value and _is_state_dict(value)
+    }
+    if not inner or any(isinstance(value, (TensorRef, ArrayRef)) for value in content.values()):
+        odd = next(key for key, value in content.items() if not _is_state_dict({key: value}))
+        raise CheckpointError(
+            f"{path} holds {type(content[odd]).__name__} under {odd!r}; expected a state_dict, tensors by name: "
+            "save the model's state_dict() alone and use that file"
+        )
+    if len(inner) == 1:
+        return next(iter(inner.values()))
+    return {f"{key}.{name}": ref for key, state_dict in inner.items() for name, ref in state_dict.items()}
+
+
+def _is_state_dict(content: dict[Any, Any]) -> bool:
+    """Whether a dict is tensors by name."""
+    return all(isinstance(name, str) and isinstance(ref, (TensorRef, ArrayRef)) for name, ref in content.items())
+
+
+def _storages(content: Any) -> Iterator[StorageRef]:
+    """Yield the storages of all tensors, also of those beside the state_dict; a list may hold itself."""
+    seen, level = set(), [content]
+    while level:
+        item = level.pop()
+        if isinstance(item, TensorRef):
+            yield item.storage
+        elif isinstance(item, (dict, list, tuple)) and id(item) not in seen:
+            seen.add(id(item))
+            level.extend(item.values() if isinstance(item, dict) else item)
 
 
 def _dtype(storage: StorageRef, path: Path) -> np.dtype[Any]:
@@ -123,6 +155,9 @@ def _tensors(file: MappedFile, content: Any, places: Mapping[str, tuple[int, int
     """Describe every tensor, given offset and bytes of each storage."""
     tensors = {}
     for name, ref in _refs(content, file.path).items():
+        if isinstance(ref, ArrayRef):
+            tensors[name] = ref.tensor(name)
+            continue
         dtype = _dtype(ref.storage, file.path)
         start, nbytes = places.get(ref.storage.key, (0, -1))
         last = ref.offset + sum((size - 1) * stride for size, stride in zip(ref.shape, ref.strides, strict=False))

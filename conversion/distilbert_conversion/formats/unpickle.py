@@ -1,8 +1,9 @@
 """Reading a PyTorch pickle without running anything from it.
 
 A pickle is a program; unpickling it runs whatever it names. Here its instructions are taken one by one, and the few
-that a dict of tensors needs are carried out on plain data: a name becomes a `Name`, a call to one of the four
-functions that rebuild tensors becomes a `TensorRef` or a dict, everything else is refused. Nothing is imported.
+that a dict of tensors needs are carried out on plain data: a name becomes a `Name`, a call to one of the functions
+in `_CALLS` that rebuild tensors becomes a `TensorRef`, an `ArrayRef` or a dict, everything else is refused. Nothing is
+imported.
 Source: the instruction set in Python's `pickletools`.
 """
 
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from distilbert_common.errors import CheckpointError
+from distilbert_conversion.formats import numpy_pickle
+from distilbert_conversion.formats.numpy_pickle import ArrayRef, DtypeRef
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _PUTS = {"BINPUT", "LONG_BINPUT", "PUT"}
 _GETS = {"BINGET", "LONG_BINGET", "GET"}
 _NOTHING = {"PROTO", "FRAME"}
+_MAX_KEY = 2**63  # an optimizer's state beside a model's is numbered
 
 
 Readable = io.BytesIO | mmap.mmap
@@ -167,15 +171,18 @@ class _Machine:
         """Put keys and values, by turns, into the dict on the stack."""
         target = self.stack[-1]
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if type(target) is not dict or type(key) is not str:
+            if type(target) is not dict or not (type(key) is str or (type(key) is int and 0 <= key < _MAX_KEY)):
                 raise self.refusal(f"a {type(target).__name__} with a {type(key).__name__} as a key")
             target[key] = value
 
-    def drop(self, _: Any) -> None:
-        """Take off an object's attributes: PyTorch gives a state_dict one with version numbers."""
-        self.stack.pop()
-        if type(self.stack[-1]) is not dict:
-            raise self.refusal(f"attributes of a {type(self.stack[-1]).__name__}")
+    def build(self, _: Any) -> None:
+        """Give an array its contents; leave out a dict's attributes: PyTorch gives a state_dict version numbers."""
+        state = self.stack.pop()
+        target = self.stack[-1]
+        if isinstance(target, (ArrayRef, DtypeRef)):
+            target.fill(state)
+        elif type(target) is not dict:
+            raise self.refusal(f"attributes of a {type(target).__name__}")
 
     def storage(self, _: Any) -> None:
         """Take a reference to a storage: ("storage", type, key, device, size) and in old files a view of it."""
@@ -214,6 +221,8 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "torch._utils _rebuild_tensor": _tensor,
     "torch._utils _rebuild_tensor_v2": _tensor,
     "torch._utils _rebuild_parameter": lambda tensor, *_: tensor,
+    "torch._utils _rebuild_parameter_with_state": lambda tensor, *_: tensor,
+    **numpy_pickle.CALLS,
 }
 """What a pickle may call, by module and name, and what is done instead."""
 
@@ -225,7 +234,7 @@ _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "APPENDS": _Machine.appends,
     "SETITEM": _Machine.set_item,
     "SETITEMS": _Machine.set_items,
-    "BUILD": _Machine.drop,
+    "BUILD": _Machine.build,
     "BINPERSID": _Machine.storage,
     "REDUCE": _Machine.call,
     "MEMOIZE": lambda machine, _: machine.memo.__setitem__(len(machine.memo), machine.stack[-1]),
