@@ -1,11 +1,18 @@
-"""What holds for every test: no network, the CPU, quiet frameworks, and no test that is skipped."""
+"""What holds for every test: no network, the CPU, quiet frameworks, and no test that is skipped.
+
+What a machine may lack is no fault: `@pytest.mark.requires("onednn")` leaves a test out where `machine.CAPABILITIES`
+says that it is absent, and the summary says why. A skip is another thing, such as a missing framework, and fails.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from machine import CAPABILITIES, has
 
 os.environ.update(
     HF_HUB_OFFLINE="1",
@@ -15,6 +22,28 @@ os.environ.update(
 )
 
 _skipped: list[str] = []
+_deselected: dict[str, str] = {}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker."""
+    config.addinivalue_line("markers", "requires(name): the test needs what machine.CAPABILITIES has under this name")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests whose subject this machine does not have."""
+    for item in items:
+        absent = [mark.args[0] for mark in item.iter_markers("requires") if not has(mark.args[0])]
+        if absent:
+            _deselected[item.nodeid] = CAPABILITIES[absent[0]][1]
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in _deselected])
+    items[:] = [item for item in items if item.nodeid not in _deselected]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker left out."""
+    _deselected.update(node.workeroutput.get("deselected", {}))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -31,12 +60,16 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a run that skipped something: a missing framework must not look like success."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["deselected"] = _deselected
     if _skipped and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name what was skipped."""
+    """Name what was left out and what was skipped."""
+    for nodeid, reason in sorted(_deselected.items()):
+        terminalreporter.write_line(f"LEFT OUT on this machine: {nodeid}: {reason}", yellow=True)
     for nodeid in _skipped:
         terminalreporter.write_line(f"SKIPPED, which counts as failed: {nodeid}", red=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -29,7 +28,7 @@ print((kilobytes("VmHWM") - base) * 1024)
 """
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="peak memory is read from Linux' /proc")
+@pytest.mark.requires("procfs")
 def test_one_tensor_in_memory_at_a_time(tmp_path: Path) -> None:
     """The promise is 1.5 times the largest tensor and 64 MB, whatever the size of the model."""
     config = DistilBertConfig(
@@ -71,7 +70,7 @@ print((kilobytes("VmHWM") - base) * 1024, total)
 """
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="peak memory is read from Linux' /proc")
+@pytest.mark.requires("procfs")
 def test_pieces_of_a_mapped_tensor_are_let_go(tmp_path: Path) -> None:
     """So that two tensors are compared, the source's and the one written, in the memory of neither."""
     (tmp_path / "file").write_bytes(bytes(64) + np.ones(2**24, np.float32).tobytes())

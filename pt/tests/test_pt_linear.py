@@ -66,7 +66,7 @@ def test_gradients_of_both_orders(lin: Linear, first: Callable[[torch.Tensor], t
         assert close(found, expected, GRADIENT.value)
 
 
-@pytest.mark.skipif(not linear.ONEDNN, reason="PyTorch's own product keeps what it is given")
+@pytest.mark.requires("onednn")
 def test_gelu_is_computed_again_rather_than_kept(lin: Linear) -> None:
     x, kept = torch.randn(6, 48, requires_grad=True), []
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.data_ptr()), lambda _: None):

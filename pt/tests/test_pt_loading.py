@@ -152,7 +152,7 @@ print(megabytes("RssAnon") - own, megabytes("VmHWM") - peak, *("torch._dynamo" i
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from Linux' /proc")
+@pytest.mark.requires("procfs")
 def test_weights_are_in_memory_once_or_not_at_all_and_no_compiler_is_imported(tmp_path: Path) -> None:
     config = DistilBertConfig(vocab_size=50_000, dim=512, hidden_dim=512, n_heads=8, n_layers=4)
     tensors = {name: np.ones(shape, np.float32) for name, shape in expected(config, "Model").items()}

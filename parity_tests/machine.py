@@ -1,0 +1,30 @@
+"""What a machine may lack without fault: there the tests of it are left out, and the summary says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+
+def _has_onednn() -> bool:
+    from distilbert_pt import linear
+
+    return linear.ONEDNN
+
+
+CAPABILITIES: dict[str, tuple[Callable[[], bool], str]] = {
+    "onednn": (_has_onednn, "PyTorch multiplies by oneDNN only on an x86 processor with AVX-512"),
+    "procfs": (Path("/proc/self/status").exists, "memory is read from Linux' /proc"),
+}
+"""By the name that a test gives to `@pytest.mark.requires`: whether it is there, and what its absence means."""
+
+
+@cache
+def has(name: str) -> bool:
+    """Whether this machine has a capability.
+
+    Raises:
+        KeyError: There is none of that name.
+    """
+    return CAPABILITIES[name][0]()
