@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -154,7 +156,8 @@ def test_conversion(one: Any) -> None:
     assert one.convert_ids_to_tokens(ids) == ["the", "[SEP]", "##ing"]
     assert one.convert_ids_to_tokens(np.array(ids), skip_special_tokens=True) == ["the", "##ing"]
     assert one.convert_ids_to_tokens(3) == "[SEP]"
-    assert one.convert_tokens_to_string(["walk", "##ing", ",", "the", "dog"]) == "walking, the dog"
+    joined = "walking, the dog" if one.is_fast else "walking , the dog"
+    assert one.convert_tokens_to_string(["walk", "##ing", ",", "the", "dog"]) == joined
 
 
 @pytest.mark.parametrize("ids", [[2, -100], [353], [[2]], ["a"], 2.0])
@@ -165,14 +168,32 @@ def test_ids_outside_the_vocabulary(one: Any, ids: Any) -> None:
 
 def test_decoding(one: Any) -> None:
     ids = one.encode("Don't walk, [MASK]! It's 'so' good.")
-    assert one.decode(ids) == "[CLS] don't walk, [MASK]! it's'so'good. [SEP]"
-    assert one.decode(ids, skip_special_tokens=True) == "don't walk,! it's'so'good."
-    assert one.decode(ids[1:-1], clean_up_tokenization_spaces=False) == "don ' t walk, [MASK]! it ' s ' so ' good."
-    plain = type(one)(SMALL, clean_up_tokenization_spaces=False)
-    assert plain.decode(one.encode("it's.")[1:-1]) == "it ' s."
+    clean = {"clean_up_tokenization_spaces": True}
+    assert one.decode(ids, **clean) == "[CLS] don't walk, [MASK]! it's'so'good. [SEP]"
+    assert one.decode(ids, skip_special_tokens=True, **clean) == "don't walk,! it's'so'good."
+    spaced = "don ' t walk, [MASK]! it ' s." if one.is_fast else "don ' t walk , [MASK] ! it ' s ."
+    ids = one.encode("Don't walk, [MASK]! It's.", add_special_tokens=False)
+    assert one.decode(ids, clean_up_tokenization_spaces=False) == spaced
+    assert type(one)(SMALL, clean_up_tokenization_spaces=False).batch_decode([ids]) == [spaced]
     assert one.decode([]) == ""
     assert one.decode(3) == "[SEP]"
     assert one.decode(one.convert_tokens_to_ids(["##ing", "the", "##ing"])) == "##ing theing"
+
+
+def test_each_class_cleans_up_as_its_namesake_does(one: Any, tmp_path: Path) -> None:
+    assert one.clean_up_tokenization_spaces is not one.is_fast
+    assert one.decode(one.encode("it's.")[1:-1]) == ("it ' s." if one.is_fast else "it's.")
+    one.save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))
+    assert saved["clean_up_tokenization_spaces"] is not one.is_fast
+    assert one.clean_up_tokenization("do n't , i 'm .") == "don't, i'm."
+
+
+def test_spaces_around_added_tokens(one: Any) -> None:
+    one.add_tokens(["<a>"])
+    ids = one.encode("the<a>the", add_special_tokens=False)
+    together = one.decode(ids, spaces_between_special_tokens=False, use_source_tokenizer=False)
+    assert (one.decode(ids), together) == ("the <a> the", "the <a> the" if one.is_fast else "the<a>the")
 
 
 def test_batch_decoding(one: Any) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from distilbert_common.files import HUB_OPTIONS
 from distilbert_common.tokenization.call import TokenizerCall
@@ -23,13 +24,17 @@ class TokenizerBase(TokenizerCall):
         tokenizer_file: A tokenizer.json.
         **options: do_lower_case, strip_accents, tokenize_chinese_chars, clean_text, unk_token, sep_token, pad_token,
             cls_token, mask_token, additional_special_tokens, model_max_length, padding_side, truncation_side,
-            clean_up_tokenization_spaces. What is not given comes from the files; where these do not say whether text
-            is lower-cased, it is if no piece of the vocabulary holds a capital. `repr` tells what was chosen and why.
+            clean_up_tokenization_spaces, split_special_tokens, model_input_names. What is not given comes from the
+            files; where these do not say whether text is lower-cased, it is if no piece of the vocabulary holds a
+            capital. `repr` tells what was chosen and why.
 
     Raises:
         TokenizerError: A file is missing, damaged or of another model, or an option makes no sense.
         TypeError: There is no such option.
     """
+
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    """Options that this class has where neither files nor keywords say otherwise."""
 
     def __init__(
         self,
@@ -45,7 +50,7 @@ class TokenizerBase(TokenizerCall):
         else:
             given = tokenizer_file if tokenizer_file is not None else vocab_file
             files = TokenizerFiles() if given is None else TokenizerFiles.of_vocabulary(given)
-        super().__init__(read_settings(files, options))
+        super().__init__(read_settings(files, options, self.defaults))
         self._engine_changed(())
 
     @classmethod

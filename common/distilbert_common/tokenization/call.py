@@ -32,7 +32,6 @@ class TokenizerCall(TokenizerPadding):
         settings: The settings of the tokenizer.
     """
 
-    model_input_names: ClassVar[list[str]] = ["input_ids", "attention_mask"]
     is_fast: ClassVar[bool] = False
 
     def __init__(self, settings: TokenizerSettings) -> None:

@@ -16,7 +16,8 @@ _CLEAN_UP = (
 """Spaces that English does not have, and what stands there instead; applied in this order, as in transformers."""
 
 
-def _clean_up(text: str) -> str:
+def clean_up(text: str) -> str:
+    """Take out the spaces that tokens were joined with and that English does not have."""
     for spaced, plain in _CLEAN_UP:
         text = text.replace(spaced, plain)
     return text
@@ -47,33 +48,49 @@ class TokenizerDecoding(TokenizerVocabulary):
         The space before a full stop, comma, question or exclamation mark is left out too, as the `tokenizers` library
         does when it joins tokens, unless tokenizer.json says otherwise.
         """
-        prefix, clean = self.settings.prefix, _clean_up if self.settings.decoder_cleanup else str
+        prefix, clean = self.settings.prefix, clean_up if self.settings.decoder_cleanup else str
         continued = [token.removeprefix(prefix) if token.startswith(prefix) else f" {token}" for token in tokens[1:]]
         return "".join(map(clean, [*tokens[:1], *continued]))
 
+    @staticmethod
+    def clean_up_tokenization(out_string: str) -> str:
+        """Take out the spaces before punctuation and around apostrophes."""
+        return clean_up(out_string)
+
     def decode(
-        self, token_ids: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
+        self,
+        token_ids: Any,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        spaces_between_special_tokens: bool = True,
+        use_source_tokenizer: bool = False,
     ) -> str:
         """Turn ids back into a text.
 
         Args:
             token_ids: An id, or a list, array or tensor of them with one axis.
             skip_special_tokens: Leave special tokens out.
-            clean_up_tokenization_spaces: Take out the spaces around apostrophes too, beyond what
-                `convert_tokens_to_string` does; None means what the tokenizer was made with, usually True.
+            clean_up_tokenization_spaces: Take out the spaces before punctuation and around apostrophes; None means
+                what the tokenizer was made with.
+            spaces_between_special_tokens: False joins added tokens without spaces, in the tokenizer in plain Python.
+            use_source_tokenizer: Without effect; transformers has it.
 
         Raises:
             TokenizerError: An id is not in the vocabulary.
         """
-        clean_up = clean_up_tokenization_spaces
-        if clean_up is None:
-            clean_up = self.settings.clean_up_tokenization_spaces
+        cleans = clean_up_tokenization_spaces
+        if cleans is None:
+            cleans = self.settings.clean_up_tokenization_spaces
         tokens = self.convert_ids_to_tokens(token_ids, skip_special_tokens)
-        text = self.convert_tokens_to_string([tokens] if isinstance(tokens, str) else tokens)
-        return _clean_up(text) if clean_up else text
+        text = self._join([tokens] if isinstance(tokens, str) else tokens, spaces_between_special_tokens)
+        return clean_up(text) if cleans else text
 
     def batch_decode(
-        self, sequences: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
+        self,
+        sequences: Any,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        **options: Any,
     ) -> list[str]:
         """Turn rows of ids back into texts; see `decode`.
 
@@ -81,8 +98,16 @@ class TokenizerDecoding(TokenizerVocabulary):
             sequences: Lists of ids, or an array or tensor with two axes.
             skip_special_tokens: Leave special tokens out.
             clean_up_tokenization_spaces: See `decode`.
+            **options: The others of `decode`.
         """
-        return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in as_lists(sequences)]
+        return [
+            self.decode(row, skip_special_tokens, clean_up_tokenization_spaces, **options)
+            for row in as_lists(sequences)
+        ]
+
+    def _join(self, tokens: Sequence[str], spaces_between_special_tokens: bool) -> str:
+        """Join the tokens of a text that is decoded."""
+        return self.convert_tokens_to_string(tokens)
 
     def _token(self, index: Any) -> str:
         token = self.settings.vocabulary.token(index) if isinstance(index, int) else None

@@ -13,7 +13,7 @@ from typing import Any
 
 from distilbert_common.errors import CheckpointError, TokenizerError
 from distilbert_common.files import read_json, resolve, write_text
-from distilbert_common.tokenization.settings import TokenizerSettings
+from distilbert_common.tokenization.settings import MODEL_INPUT_NAMES, TokenizerSettings
 from distilbert_common.tokenization.tokenizer_json import render
 from distilbert_common.tokenization.vocab import FLAGS
 
@@ -152,6 +152,11 @@ def _tokenizer_config(settings: TokenizerSettings) -> dict[str, Any]:
         str(index): {"content": token.content, **{flag: getattr(token, flag) for flag in FLAGS}}
         for index, token in settings.vocabulary.added_by_id.items()
     }
+    unusual = {
+        name: getattr(settings, name)
+        for name, usual in {"split_special_tokens": False, "model_input_names": list(MODEL_INPUT_NAMES)}.items()
+        if getattr(settings, name) != usual
+    }
     return {
         "added_tokens_decoder": added,
         "clean_up_tokenization_spaces": settings.clean_up_tokenization_spaces,
@@ -163,5 +168,6 @@ def _tokenizer_config(settings: TokenizerSettings) -> dict[str, Any]:
         "tokenizer_class": "DistilBertTokenizer",
         "truncation_side": settings.truncation_side,
         "mask_token": None,
+        **unusual,
         **_special_tokens_map(settings),
     }

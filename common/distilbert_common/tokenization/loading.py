@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
@@ -12,7 +13,7 @@ from distilbert_common.tokenization.added import build_vocabulary, collect_added
 from distilbert_common.tokenization.files import TokenizerFiles, read_object, read_vocab
 from distilbert_common.tokenization.normalizer import Normalizer
 from distilbert_common.tokenization.options import SIDES, choose
-from distilbert_common.tokenization.settings import DEFAULT_MAX_LENGTH, ROLES, TokenizerSettings
+from distilbert_common.tokenization.settings import DEFAULT_MAX_LENGTH, MODEL_INPUT_NAMES, ROLES, TokenizerSettings
 from distilbert_common.tokenization.tokenizer_json import NORMALIZER_KEYS, TokenizerJson, parse
 
 _LOGGER = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ _UNSUPPORTED: dict[str, tuple[Any, ...]] = {"do_basic_tokenize": (None, True), "
 
 OPTIONS = (
     *NORMALIZER_KEYS, *ROLES, *_UNSUPPORTED, "additional_special_tokens", "model_max_length", "padding_side",
-    "truncation_side", "clean_up_tokenization_spaces",
+    "truncation_side", "clean_up_tokenization_spaces", "split_special_tokens", "model_input_names",
 )  # fmt: skip
 """The keywords of a tokenizer."""
 
@@ -56,7 +57,9 @@ class Layers:
         return default if found is None else found[0]
 
 
-def read_settings(files: TokenizerFiles, given: Mapping[str, Any]) -> TokenizerSettings:
+def read_settings(
+    files: TokenizerFiles, given: Mapping[str, Any], defaults: Mapping[str, Any] = MappingProxyType({})
+) -> TokenizerSettings:
     """Make the settings of a tokenizer from its files and from keywords.
 
     Keywords decide before tokenizer_config.json, special_tokens_map.json and tokenizer.json, in this order.
@@ -64,6 +67,7 @@ def read_settings(files: TokenizerFiles, given: Mapping[str, Any]) -> TokenizerS
     Args:
         files: The files; tokenizer.json or vocab.txt must be there, and if both are, tokenizer.json counts.
         given: Options by name; None means not given.
+        defaults: What the class of the tokenizer says where nothing else does.
 
     Raises:
         TokenizerError: A file is damaged or of another model, or an option makes no sense.
@@ -76,6 +80,7 @@ def read_settings(files: TokenizerFiles, given: Mapping[str, Any]) -> TokenizerS
             ("tokenizer_config.json", config),
             ("special_tokens_map.json", read_object(files.special_tokens_map)),
             ("tokenizer.json", file.options),
+            ("class", defaults),
         ]
     )
     _check_supported(layers)
@@ -92,8 +97,10 @@ def read_settings(files: TokenizerFiles, given: Mapping[str, Any]) -> TokenizerS
         model_max_length=max_length,
         padding_side=choose("padding_side", layers.get("padding_side", "right"), SIDES),
         truncation_side=choose("truncation_side", layers.get("truncation_side", "right"), SIDES),
-        clean_up_tokenization_spaces=bool(layers.get("clean_up_tokenization_spaces", True)),
+        clean_up_tokenization_spaces=bool(layers.get("clean_up_tokenization_spaces", False)),
         decoder_cleanup=layers.get("decoder_cleanup", True),
+        split_special_tokens=bool(layers.get("split_special_tokens", False)),
+        model_input_names=list(layers.get("model_input_names", MODEL_INPUT_NAMES)),
         prefix=layers.get("prefix", "##"),
         max_word_chars=layers.get("max_word_chars", 100),
         sources={"do_lower_case": case_source, "model_max_length": length_source},

@@ -16,6 +16,9 @@ ROLES = {
 }
 """The special tokens of the model by role, with their usual names."""
 
+MODEL_INPUT_NAMES = ("input_ids", "attention_mask")
+"""The columns that every DistilBERT takes."""
+
 DEFAULT_MAX_LENGTH = 512
 """The number of positions of every published DistilBERT."""
 
@@ -34,6 +37,8 @@ class TokenizerSettings:
         truncation_side: "right" or "left".
         clean_up_tokenization_spaces: Whether `decode` takes out the spaces around apostrophes.
         decoder_cleanup: Whether joining tokens leaves out the space before punctuation.
+        split_special_tokens: Whether special tokens in a text are cut like the rest of it.
+        model_input_names: The columns that a call returns unless told otherwise.
         prefix: What marks a piece that continues a word.
         max_word_chars: A longer word becomes the unknown token.
         sources: Where `do_lower_case` and `model_max_length` came from, in words.
@@ -48,6 +53,8 @@ class TokenizerSettings:
     truncation_side: str = "right"
     clean_up_tokenization_spaces: bool = True
     decoder_cleanup: bool = True
+    split_special_tokens: bool = False
+    model_input_names: list[str] = field(default_factory=lambda: list(MODEL_INPUT_NAMES))
     prefix: str = "##"
     max_word_chars: int = 100
     sources: dict[str, str] = field(default_factory=dict)

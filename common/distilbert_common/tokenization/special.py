@@ -32,6 +32,8 @@ class TokenizerVocabulary:
     padding_side = Setting[str]()
     truncation_side = Setting[str]()
     clean_up_tokenization_spaces = Setting[bool]()
+    split_special_tokens = Setting[bool]()
+    model_input_names = Setting[list[str]]()
 
     def __init__(self, settings: TokenizerSettings) -> None:
         self.settings = settings

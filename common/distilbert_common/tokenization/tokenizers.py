@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain, groupby
 from typing import Any, ClassVar
 
 import tokenizers
@@ -22,6 +23,7 @@ class DistilBertTokenizer(TokenizerBase):
     letters around an added token with `single_word`. `TokenizerBase` has the options.
     """
 
+    defaults: ClassVar[Mapping[str, Any]] = {"clean_up_tokenization_spaces": True}
     _engine: WordPiece
 
     def _engine_changed(self, new: Sequence[AddedToken]) -> None:
@@ -34,6 +36,19 @@ class DistilBertTokenizer(TokenizerBase):
         self._engine = WordPiece(
             settings.vocabulary, settings.normalizer, unk_token, settings.prefix, settings.max_word_chars
         )
+
+    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
+        """Join tokens with spaces, but for pieces that continue a word; spaces before punctuation stay."""
+        return " ".join(tokens).replace(f" {self.settings.prefix}", "").strip()
+
+    def _join(self, tokens: Sequence[str], spaces_between_special_tokens: bool) -> str:
+        """Join the tokens of a text that is decoded; nothing continues an added token."""
+        alone = self.get_added_vocab().keys() - self.settings.special_tokens.values()
+        parts = [
+            [*part] if is_alone else [self.convert_tokens_to_string([*part])]
+            for is_alone, part in groupby(tokens, alone.__contains__)
+        ]
+        return (" " if spaces_between_special_tokens else "").join(filter(None, chain.from_iterable(parts)))
 
     def _cut(self, texts: Sequence[Text], is_split_into_words: bool) -> Sequence[TextPieces]:
         """Cut texts into pieces, one after the other."""
