@@ -109,7 +109,10 @@ class Checkpoint:
         if self.reading.fields is not None:
             return self.reading.fields
         if self.config_path is None:
-            raise CheckpointError(f"{self.path} has no config.json beside it; a model's sizes are read from there")
+            raise CheckpointError(
+                f"{self.path} has no config.json beside it, where a model's sizes are read from; put the model's "
+                "there, or give from_pretrained a config"
+            )
         return read_json(self.config_path)
 
     def config(self) -> DistilBertConfig:
@@ -140,7 +143,8 @@ class Checkpoint:
         tensor = self.stored[name].transposed() if transposed else self.stored[name]
         if tensor.dtype not in DTYPES.values():
             raise CheckpointError(
-                f"{self.path}: {name!r} has the type {tensor.dtype}; expected one of {', '.join(DTYPES)}"
+                f"{self.path}: {name!r} has the type {tensor.dtype}; expected one of {', '.join(DTYPES)}: "
+                "save the model before it is quantized"
             )
         if bare in weights and not equal(weights[bare], tensor):
             raise CheckpointError(f"{self.path} holds two different values for {bare}, one as {name!r}")

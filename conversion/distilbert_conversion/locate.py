@@ -8,7 +8,8 @@ from typing import Any
 
 from distilbert_common.errors import CheckpointError
 from distilbert_common.files import resolve
-from distilbert_conversion.dialects import DIALECTS
+from distilbert_conversion.diagnosis import advice_on_folder
+from distilbert_conversion.dialects import CONTAINERS, DIALECTS
 from distilbert_conversion.sharding import read_index
 
 _WHOLE = list(dict.fromkeys(dialect.filename for dialect in DIALECTS.values()))
@@ -27,7 +28,9 @@ def find_weights(name_or_path: str | Path, hub: Mapping[str, Any]) -> Path:
         path = resolve(name_or_path, candidate, required=False, **hub)
         if path is not None:
             return path
-    raise CheckpointError(f"{name_or_path} has no weights; expected {', '.join(_WHOLE)}, or an index of shards")
+    folder = Path(name_or_path).expanduser() / (hub.get("subfolder") or "")
+    advice = f": {advice_on_folder(folder, CANDIDATES, CONTAINERS)}" if folder.is_dir() else ""
+    raise CheckpointError(f"{name_or_path} has no weights; expected {', '.join(_WHOLE)}, or an index of shards{advice}")
 
 
 def find_shards(path: Path, name_or_path: str | Path, hub: Mapping[str, Any]) -> tuple[list[Path], dict[str, str]]:
@@ -39,7 +42,7 @@ def find_shards(path: Path, name_or_path: str | Path, hub: Mapping[str, Any]) ->
     found = {name: resolve(source, name, required=False, **hub) for name in dict.fromkeys(index.values())}
     absent = sorted(name for name, file in found.items() if file is None)
     if absent:
-        raise CheckpointError(f"{path} names files that are not there: {', '.join(absent)}")
+        raise CheckpointError(f"{path} names files that are not there: {', '.join(absent)}; fetch them too")
     return [file for file in found.values() if file is not None], index
 
 

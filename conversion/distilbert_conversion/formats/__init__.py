@@ -8,10 +8,9 @@ from pathlib import Path
 from types import ModuleType
 
 from distilbert_common.errors import CheckpointError
+from distilbert_conversion.diagnosis import wrong_content
 from distilbert_conversion.dialects import Dialect
 from distilbert_conversion.lazy import LazyTensor, check_sizes
-
-_LFS = b"version https://git-lfs"
 
 
 def read(path: Path, container: str) -> dict[str, LazyTensor]:
@@ -25,13 +24,15 @@ def read(path: Path, container: str) -> dict[str, LazyTensor]:
         CheckpointError: The file is damaged or not of that format.
     """
     try:
-        with path.open("rb") as file:
-            start = file.read(len(_LFS))
+        with path.open("rb"):
+            pass
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
-    if start == _LFS:
-        raise CheckpointError(f"{path} is only a pointer to a file kept by Git LFS; fetch it with: git lfs pull")
-    tensors: dict[str, LazyTensor] = _module(container).read(path)
+    try:
+        tensors: dict[str, LazyTensor] = _module(container).read(path)
+    except CheckpointError as error:
+        other = wrong_content(path, container)
+        raise (error if other is None else CheckpointError(other)) from error.__cause__
     # Orbax' list of arrays has them in folders beside it.
     files = path.parent.rglob("*") if container == "orbax" else [path]
     check_sizes(path, tensors.values(), sum(file.stat().st_size for file in files if file.is_file()))
