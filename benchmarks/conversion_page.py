@@ -72,6 +72,16 @@ layout, one folder for each array, uncompressed; `StandardCheckpointer().restore
 arrays given a target. Neither `--overwrite` of such a directory, or of a preset with a tokenizer, nor a hub id as
 source of one is supported: both hold folders.
 
+## Wrapped, nested and Google's checkpoints
+
+What a wrapper puts before every name is taken off, and the summary says so: `_orig_mod.` of `torch.compile`, `module.`
+of `DataParallel` (also twice), `model.` of Lightning and FARM, `params/params/` of Flax. The layers' names tell where a
+model's own names begin, so that any prefix will do; with two models under different prefixes the message asks for the
+state_dict of one. A training checkpoint (`.ckpt`, `.pt`) is read where one of its entries alone is a state_dict.
+
+Google's `bert_model.ckpt.index` with its data file and `bert_config.json` is read as the BERT that it is, without
+TensorFlow; the optimizer's state is left out. It is not written.
+
 ## Files from strangers
 
 No file can run code: pickles are read by a machine that knows tensors only. Sizes, offsets, shapes, types and names

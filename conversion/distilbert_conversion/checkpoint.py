@@ -209,7 +209,8 @@ def open_checkpoint(
     stored, notes = unwrapped(path, stored, container_of(files[0]))
     reading = Reading(None, stored, notes=notes)
     if bert.is_bert(stored):
-        reading = bert.read_as_distilbert(path, stored, beside("config.json"), fold_token_type)
+        config = beside("config.json") or beside("bert_config.json")  # which Google's code wrote
+        reading = bert.read_as_distilbert(path, stored, config, fold_token_type)
         reading = replace(reading, notes=notes + reading.notes)
     dialect = detect(reading.tensors, container_of(files[0]), metadata.get("format"), files[0])
     return Checkpoint(path, files, dialect, beside, reading, metadata)

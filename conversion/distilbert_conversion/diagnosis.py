@@ -46,12 +46,6 @@ FILES: tuple[tuple[str, str], ...] = (
         "saved_model.pb",
         "it is a SavedModel, which has no names of weights: use the checkpoint that it was exported from",
     ),
-    (
-        "*.ckpt.index",
-        "it is a checkpoint of Google's TensorFlow code: with transformers 4 and TensorFlow, "
-        "BertForPreTraining.from_pretrained('NAME.ckpt.index', from_tf=True, config=BertConfig.from_json_file("
-        "'bert_config.json')).save_pretrained(DIR) makes one that can be read",
-    ),
     ("*.onnx", "it is an ONNX export: use the checkpoint that it was exported from"),
     ("*.gguf", "it is a GGUF file: use the checkpoint that it was made from"),
     ("*.ot", "it is made for rust-bert: use the checkpoint that it was made from"),

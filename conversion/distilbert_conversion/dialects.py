@@ -92,8 +92,19 @@ CONTAINERS = {
     ".h5": "hdf5",
     ".hdf5": "hdf5",
     ".msgpack": "msgpack",
+    ".index": "tensor_bundle",
 }
 """The container of a weights file, by the end of its name; Orbax' list of arrays has none."""
+
+
+READ_ONLY = {"tensor_bundle": "tf-h5"}
+"""Containers that are read only, and the dialect whose names their readers give."""
+
+
+def dialects_in(container: str) -> dict[str, Dialect]:
+    """Return the dialects that a file of a container can have."""
+    named = READ_ONLY.get(container)
+    return {name: dialect for name, dialect in DIALECTS.items() if dialect.container == container or name == named}
 
 
 def container_of(path: Path) -> str:
@@ -148,10 +159,9 @@ def detect(stored: Iterable[str], container: str, stated: str | None, path: obje
         CheckpointError: No name fits any dialect.
     """
     stored = list(stored)
-    candidates = {name: dialect for name, dialect in DIALECTS.items() if dialect.container == container}
     fits = {
         name: (sum(dialect.bare_name(entry) is not None for entry in stored), dialect.framework == stated)
-        for name, dialect in candidates.items()
+        for name, dialect in dialects_in(container).items()
     }
     best = max(fits, key=lambda name: fits[name])
     if fits[best][0] == 0:

@@ -17,6 +17,10 @@ CANDIDATES = [name for whole in _WHOLE for name in (whole, f"{whole}.index.json"
 """The files that hold or list weights, in the order in which they are looked for."""
 
 
+GOOGLE = "bert_model.ckpt.index"
+"""The file of Google's BERT, looked for last; its config is `bert_config.json`."""
+
+
 def source_of(name_or_path: str | Path, path: Path) -> str | Path:
     """Return where a checkpoint's other files are: beside a file that was named, else where it was found."""
     return path.parent if Path(name_or_path).expanduser().is_file() else name_or_path
@@ -24,7 +28,7 @@ def source_of(name_or_path: str | Path, path: Path) -> str | Path:
 
 def find_weights(name_or_path: str | Path, hub: Mapping[str, Any]) -> Path:
     """Return the weights file, or the index of shards."""
-    for candidate in CANDIDATES:
+    for candidate in (*CANDIDATES, GOOGLE):
         path = resolve(name_or_path, candidate, required=False, **hub)
         if path is not None:
             return path

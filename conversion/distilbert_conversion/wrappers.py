@@ -12,7 +12,7 @@ from pathlib import Path
 
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion import bert
-from distilbert_conversion.dialects import DIALECTS
+from distilbert_conversion.dialects import dialects_in
 from distilbert_conversion.lazy import LazyTensor
 
 
@@ -48,8 +48,7 @@ def unwrapped(
 def wrappers(names: Iterable[str], container: str) -> set[str]:
     """Return what stands before the names of each model in a file: a DistilBERT's own layers tell, or a BERT's."""
     names = list(names)
-    dialects = [dialect for dialect in DIALECTS.values() if dialect.container == container]
-    prefixes = {dialect.wrapper_of(name) for dialect in dialects for name in names}
+    prefixes = {dialect.wrapper_of(name) for dialect in dialects_in(container).values() for name in names}
     if prefixes == {None}:
         prefixes = {bert.wrapper_of(name) for name in names}
     return {prefix for prefix in prefixes if prefix is not None}

@@ -33,8 +33,8 @@ def read(path: Path, container: str) -> dict[str, LazyTensor]:
     except CheckpointError as error:
         other = wrong_content(path, container)
         raise (error if other is None else CheckpointError(other)) from error.__cause__
-    # Orbax' list of arrays has them in folders beside it.
-    files = path.parent.rglob("*") if container == "orbax" else [path]
+    # Orbax' list of arrays and TensorFlow's index have them in files beside them.
+    files = path.parent.rglob("*") if container in ("orbax", "tensor_bundle") else [path]
     check_sizes(path, tensors.values(), sum(file.stat().st_size for file in files if file.is_file()))
     return tensors
 
