@@ -4,6 +4,7 @@ import copy
 import pickle
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tokenizer_cases import CLASSES, tokenizer
@@ -91,12 +92,27 @@ def test_a_mapping_with_attributes(encoded: BatchEncoding) -> None:
         encoded["labels"]
 
 
+def test_names_of_old_and_rows_by_numpy_numbers(encoded: BatchEncoding) -> None:
+    with pytest.warns(FutureWarning, match=r"call word_ids\(\)"):
+        assert encoded.words(1) == encoded.word_ids(1)
+    assert encoded[np.int64(1)] is encoded[1]
+    with pytest.raises(KeyError):
+        encoded[1.5]
+
+
+def test_who_made_it() -> None:
+    assert [tokenizer(cls)("a").is_fast for cls in CLASSES] == [False, True]
+    assert not BatchEncoding({"input_ids": [1]}).is_fast
+    row = tokenizer(CLASSES[1])("a")
+    assert BatchEncoding(dict(row), row.encodings).is_fast
+
+
 @pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
 def test_copies(encoded: BatchEncoding, clone: Any) -> None:
     other = clone(encoded)
     assert other == encoded
     assert other.word_ids(1) == encoded.word_ids(1)
-    assert other.n_sequences == 2
+    assert (other.n_sequences, other.is_fast) == (2, encoded.is_fast)
     other["new"] = 1
     assert "new" not in encoded
 
@@ -125,5 +141,5 @@ def test_to_a_device() -> None:
     assert encoded["input_ids"].device.type == "meta"
     assert encoded["name"] == "kept"
     assert encoded.to(torch.device("meta"), non_blocking=True).attention_mask.device.type == "meta"
-    with pytest.raises(TokenizerError, match=r"moves tensors to a device.*torch\.float16"):
-        encoded.to(torch.float16)
+    with pytest.warns(UserWarning, match=r"moves tensors to a device.*torch\.float16 changed nothing"):
+        assert encoded.to(torch.float16).input_ids.dtype == torch.int64

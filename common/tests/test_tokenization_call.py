@@ -117,7 +117,7 @@ def test_tokenize(one: Any) -> None:
         ((7,), r"text is of type int"),
         ((["a", None],), r"text\[1\] is of type NoneType"),
         (([["a", "b", "c"]],), r"text\[0\] is of type list.*is_split_into_words=True"),
-        (([["a", "b"], "c"],), r"text\[0\] is of type list"),
+        (([["a", "b", "c"], "d"],), r"text\[0\] is of type list"),
         ((np.array(["a"]),), r"text is of type ndarray"),
         ((["a"], "b"), r"text holds a list of 1 but text_pair a single text"),
         ((["a"], ["b", "c"]), r"text holds a list of 1 but text_pair a list of 2"),
@@ -132,10 +132,18 @@ def test_wrong_texts(one: Any, arguments: tuple[Any, ...], message: str) -> None
         one(*arguments)
 
 
-@pytest.mark.parametrize("words", ["a", ["a", 1], [["a"], "b"], [["a"], [None]], None])
+@pytest.mark.parametrize("words", [["a", 1], [["a"], 2], [["a"], [None]], None])
 def test_wrong_words(one: Any, words: Any) -> None:
     with pytest.raises(TokenizerError, match="is_split_into_words=True"):
         one(words, is_split_into_words=True)
+
+
+@pytest.mark.parametrize("words", ["a", [["a"], "b"]])
+def test_a_text_that_is_not_split_into_words(words: Any) -> None:
+    slow = tokenizer(CLASSES[0])(words, is_split_into_words=True)
+    assert slow == tokenizer(CLASSES[0])(words if words == "a" else ["a", "b"])
+    with pytest.raises(TokenizerError, match="is_split_into_words=True"):
+        tokenizer(CLASSES[1])(words, is_split_into_words=True)
 
 
 @pytest.mark.parametrize(

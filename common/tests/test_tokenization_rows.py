@@ -19,7 +19,7 @@ def plan(
     overflow: bool = False,
 ) -> list[tuple[int, ...]]:
     """Plan rows and give each as (sample, first start, first stop, second start, second stop)."""
-    rows = plan_rows(first, second, Truncation(strategy, length, stride, side), specials, overflow)
+    rows = plan_rows(first, second, Truncation(strategy, length, stride, side), (specials, specials), overflow)
     parts = [(row.first, *([] if row.second is None else [row.second])) for row in rows]
     assert [sum(part.stop - part.start for part in row) for row in parts] == [row.length for row in rows]
     return [

@@ -181,12 +181,21 @@ def test_decoding(one: Any) -> None:
 
 
 def test_each_class_cleans_up_as_its_namesake_does(one: Any, tmp_path: Path) -> None:
-    assert one.clean_up_tokenization_spaces is not one.is_fast
-    assert one.decode(one.encode("it's.")[1:-1]) == ("it ' s." if one.is_fast else "it's.")
+    ids = one.encode("it's.", add_special_tokens=False)
+    assert one.decode(ids) == "it's."
+    assert one.clean_up_tokenization("do n't , i 'm .") == "don't, i'm."
     one.save_pretrained(tmp_path)
+    (tmp_path / "tokenizer_config.json").unlink()
+    again = type(one).from_pretrained(tmp_path)  # from tokenizer.json, which says nothing about it
+    assert again.decode(ids) == ("it ' s." if one.is_fast else "it's.")
+    again.save_pretrained(tmp_path)
     saved = json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))
     assert saved["clean_up_tokenization_spaces"] is not one.is_fast
-    assert one.clean_up_tokenization("do n't , i 'm .") == "don't, i'm."
+
+
+def test_a_special_token_alone_can_be_skipped(one: Any) -> None:
+    assert one.batch_decode([3, 5], skip_special_tokens=True) == ["", one.decode(5)]
+    assert one.convert_tokens_to_ids(None) is None
 
 
 def test_spaces_around_added_tokens(one: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from distilbert_common.files import HUB_OPTIONS
 from distilbert_common.tokenization.call import TokenizerCall
@@ -33,9 +33,6 @@ class TokenizerBase(TokenizerCall):
         TypeError: There is no such option.
     """
 
-    defaults: ClassVar[Mapping[str, Any]] = {}
-    """Options that this class has where neither files nor keywords say otherwise."""
-
     def __init__(
         self,
         vocab_file: str | Path | TokenizerFiles | None = None,
@@ -50,8 +47,12 @@ class TokenizerBase(TokenizerCall):
         else:
             given = tokenizer_file if tokenizer_file is not None else vocab_file
             files = TokenizerFiles() if given is None else TokenizerFiles.of_vocabulary(given)
-        super().__init__(read_settings(files, options, self.defaults))
+        super().__init__(read_settings(files, options, self._defaults(files)))
         self._engine_changed(())
+
+    def _defaults(self, files: TokenizerFiles) -> Mapping[str, Any]:
+        """Return what holds for this class where neither the files nor a keyword say otherwise."""
+        return {"clean_up_tokenization_spaces": True}
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, **options: Any) -> Self:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from distilbert_common.errors import TokenizerError
 from distilbert_common.tokenization.encoding import CharSpan, Encoding, TokenSpan
@@ -23,25 +26,28 @@ class BatchEncoding(UserDict[str, Any]):
         tensor_type: "np", "pt", "tf" or "jax" to convert `data`; None to leave it.
         prepend_batch_axis: Put an axis of length 1 before each converted value.
         n_sequences: 1 for single texts, 2 for pairs, if known.
+        is_fast: Whether a fast tokenizer made it; if not given, whether it can tell about its texts.
     """
 
     def __init__(
         self,
         data: Mapping[str, Any] | None = None,
         encoding: Encoding | Sequence[Encoding] | Callable[[], Sequence[Encoding]] | None = None,
-        tensor_type: str | None = None,
+        tensor_type: Any = None,
         prepend_batch_axis: bool = False,
         n_sequences: int | None = None,
+        is_fast: bool | None = None,
     ) -> None:
         super().__init__(data)
         self._encodings = (encoding,) if isinstance(encoding, Encoding) else encoding
         self.n_sequences = n_sequences
+        self.is_fast = encoding is not None if is_fast is None else is_fast
         self.convert_to_tensors(tensor_type, prepend_batch_axis)
 
     def __getitem__(self, item: Any) -> Any:
         """Return a value by name, an `Encoding` by number, or by slice a dictionary of the values' slices."""
-        if isinstance(item, int):
-            return self._row(item)
+        if isinstance(item, (int, np.integer)):
+            return self._row(int(item))
         if isinstance(item, slice):
             return {name: value[item] for name, value in self.data.items()}
         return self.data[item]
@@ -53,7 +59,7 @@ class BatchEncoding(UserDict[str, Any]):
         return data[name]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"data": self.data, "_encodings": self.encodings, "n_sequences": self.n_sequences}
+        return {**self.__dict__, "_encodings": self.encodings}
 
     @property
     def encodings(self) -> Sequence[Encoding] | None:
@@ -69,6 +75,11 @@ class BatchEncoding(UserDict[str, Any]):
     def word_ids(self, batch_index: int = 0) -> list[int | None]:
         """Return the number of each token's word; None for special tokens and padding."""
         return self._row(batch_index).word_ids
+
+    def words(self, batch_index: int = 0) -> list[int | None]:
+        """Return `word_ids`; deprecated."""
+        warnings.warn("words() is deprecated; call word_ids()", FutureWarning, stacklevel=2)
+        return self.word_ids(batch_index)
 
     def sequence_ids(self, batch_index: int = 0) -> list[int | None]:
         """Return for each token 0 (first sequence), 1 (second), or None for special tokens and padding."""
@@ -117,7 +128,7 @@ class BatchEncoding(UserDict[str, Any]):
         row, char = self._find(batch_or_char_index, char_index)
         return row.char_to_word(char, sequence_index)
 
-    def convert_to_tensors(self, tensor_type: str | None = None, prepend_batch_axis: bool = False) -> BatchEncoding:
+    def convert_to_tensors(self, tensor_type: Any = None, prepend_batch_axis: bool = False) -> BatchEncoding:
         """Convert every value, in place.
 
         Args:
@@ -139,13 +150,16 @@ class BatchEncoding(UserDict[str, Any]):
     def to(self, device: Any, *, non_blocking: bool = False) -> BatchEncoding:
         """Move every PyTorch tensor to a device, in place, and return this object.
 
-        Raises:
-            TokenizerError: `device` is something else, such as a dtype: token ids stay whole numbers.
+        Anything else, such as a dtype, changes nothing and warns: token ids stay whole numbers.
         """
         if not isinstance(device, (str, int)) and type(device).__name__ != "device":
-            raise TokenizerError(f"to() moves tensors to a device, such as 'cuda' or a torch.device; got {device!r}")
+            warnings.warn(
+                f"to() moves tensors to a device, such as 'cuda' or a torch.device; {device!r} changed nothing",
+                stacklevel=2,
+            )
+            return self
         for name, value in self.data.items():
-            if hasattr(value, "to"):
+            if callable(getattr(value, "to", None)):
                 self.data[name] = value.to(device=device, non_blocking=non_blocking)
         return self
 

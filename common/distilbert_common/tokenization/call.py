@@ -2,48 +2,46 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
+from distilbert_common.tokenization.arguments import CALL_ORDER, ENCODE_ORDER, CallOptions
 from distilbert_common.tokenization.batch_encoding import BatchEncoding
 from distilbert_common.tokenization.columns import Batch, TextPieces
-from distilbert_common.tokenization.inputs import Text, Texts, read_texts
-from distilbert_common.tokenization.options import (
-    Padding,
-    Truncation,
-    check_agreement,
-    read_padding,
-    read_truncation,
+from distilbert_common.tokenization.inputs import (
+    Forms,
+    Text,
+    Texts,
+    TokenIds,
+    Tokens,
+    read_batch,
+    read_text,
+    read_texts,
 )
-from distilbert_common.tokenization.padding import TokenizerPadding
+from distilbert_common.tokenization.options import Padding, Truncation
+from distilbert_common.tokenization.prepare import TokenizerPreparing
 from distilbert_common.tokenization.rows import plan_rows
-from distilbert_common.tokenization.settings import TokenizerSettings
 from distilbert_common.tokenization.tensors import import_framework
 
-_LOGGER = logging.getLogger(__name__)
 
-
-class TokenizerCall(TokenizerPadding):
-    """What a tokenizer does with texts.
-
-    Args:
-        settings: The settings of the tokenizer.
-    """
+class TokenizerCall(TokenizerPreparing):
+    """What a tokenizer does with texts."""
 
     is_fast: ClassVar[bool] = False
+    takes_tokens: ClassVar[bool] = False
+    """Whether a list of strings that stands for one text holds its tokens; else two strings are a pair."""
 
-    def __init__(self, settings: TokenizerSettings) -> None:
-        super().__init__(settings)
-        self._warned: set[str] = set()
-
-    def _cut(self, texts: Sequence[Text], is_split_into_words: bool) -> Sequence[TextPieces]:
+    def _cut(self, texts: Sequence[Any], is_split_into_words: bool, split_special_tokens: bool) -> Sequence[TextPieces]:
         """Cut texts into pieces; the one thing in which the two tokenizers differ.
 
         Args:
             texts: The texts, each a string, or a list of words.
             is_split_into_words: Whether they are lists of words.
+            split_special_tokens: Whether special tokens are cut like the rest of the text.
 
         Raises:
             TokenizerError: A text holds lone surrogates.
@@ -52,9 +50,10 @@ class TokenizerCall(TokenizerPadding):
 
     def __call__(
         self,
-        text: Any,
+        text: Any = None,
         text_pair: Any = None,
-        *,
+        text_target: Any = None,
+        text_pair_target: Any = None,
         add_special_tokens: bool = True,
         padding: bool | str | None = False,
         truncation: bool | str | None = None,
@@ -63,7 +62,7 @@ class TokenizerCall(TokenizerPadding):
         is_split_into_words: bool = False,
         pad_to_multiple_of: int | None = None,
         padding_side: str | None = None,
-        return_tensors: str | None = None,
+        return_tensors: Any = None,
         return_token_type_ids: bool | None = None,
         return_attention_mask: bool | None = None,
         return_overflowing_tokens: bool = False,
@@ -71,12 +70,17 @@ class TokenizerCall(TokenizerPadding):
         return_offsets_mapping: bool = False,
         return_length: bool = False,
         verbose: bool = True,
+        split_special_tokens: bool | None = None,
+        **old_names: Any,
     ) -> BatchEncoding:
         """Tokenize texts, or pairs of texts, into model inputs; as in transformers.
 
         Args:
-            text: A text or a list of texts; with `is_split_into_words` a list of words or a list of such lists.
+            text: A text or a list of texts and of (text, text) pairs; with `is_split_into_words` a list of words or a
+                list of such lists.
             text_pair: Second texts in the same form.
+            text_target: Texts whose ids become the column `labels`; without `text` they are tokenized like `text`.
+            text_pair_target: Second texts of these.
             add_special_tokens: Put [CLS] before and [SEP] after each text.
             padding: True or "longest", "max_length", or False.
             truncation: True or "longest_first", "only_first", "only_second", or False. Given `max_length` without
@@ -87,14 +91,17 @@ class TokenizerCall(TokenizerPadding):
             pad_to_multiple_of: Raise the padded length to a multiple of this.
             padding_side: "right" or "left"; the tokenizer's if not given.
             return_tensors: "np", "pt", "tf" or "jax"; lists if not given.
-            return_token_type_ids: Return `token_type_ids`, which DistilBERT does not use.
-            return_attention_mask: False leaves out `attention_mask`.
+            return_token_type_ids: Return `token_type_ids`, which DistilBERT does not use; if not given,
+                `model_input_names` says whether.
+            return_attention_mask: False leaves out `attention_mask`; if not given, `model_input_names` says whether.
             return_overflowing_tokens: Return what truncation cuts off as further rows, and
                 `overflow_to_sample_mapping`, the number of each row's text.
             return_special_tokens_mask: Return `special_tokens_mask`, 1 for special tokens and padding.
             return_offsets_mapping: Return `offset_mapping`, start and end of each token in its text.
             return_length: Return `length`, that of each row.
             verbose: Log a warning, once, about texts longer than `model_max_length` and options left open.
+            split_special_tokens: Cut special tokens in the text like the rest of it; the tokenizer's if not given.
+            **old_names: pad_to_max_length and truncation_strategy, for padding and truncation.
 
         Returns:
             `input_ids`, `attention_mask` and what else was asked for: lists of ints for one text, lists of those for
@@ -104,102 +111,143 @@ class TokenizerCall(TokenizerPadding):
             TokenizerError: The texts have another form, or an option makes no sense.
             MissingFrameworkError: The framework of `return_tensors` is not installed.
         """
-        if return_tensors is not None:
-            import_framework(return_tensors)  # missing? say so before the work is done
-        texts = read_texts(text, text_pair, is_split_into_words)
-        truncation = self._truncation_or_default(truncation, padding, max_length, verbose)
-        longest = self.model_max_length
-        how_to_cut = read_truncation(truncation, max_length, stride, self.truncation_side, longest)
-        how_to_pad = read_padding(padding, max_length, pad_to_multiple_of, padding_side or self.padding_side, longest)
-        check_agreement(how_to_pad, how_to_cut)
-        batch = self._batch(
-            texts, is_split_into_words, add_special_tokens, how_to_cut, how_to_pad, return_overflowing_tokens
-        )
-        if verbose and max_length is None:
-            self._warn_of_length(max(batch.lengths, default=0))
-        wanted = {
-            "input_ids": True,
-            "token_type_ids": return_token_type_ids,
-            "attention_mask": return_attention_mask is not False,
-            "special_tokens_mask": return_special_tokens_mask,
-            "offset_mapping": return_offsets_mapping,
-        }
-        column = batch.lists if return_tensors is None else batch.array
-        data: dict[str, Any] = {name: column(name) for name, asked in wanted.items() if asked}
-        if not texts.batched and return_tensors is None and not return_overflowing_tokens:
-            data = {name: rows[0] for name, rows in data.items()}
-        if return_length:
-            data["length"] = batch.lengths
-        if return_overflowing_tokens:
-            data["overflow_to_sample_mapping"] = [row.sample for row in batch.rows]
-        return BatchEncoding(data, partial(batch.encodings, self._token), return_tensors, n_sequences=batch.n_sequences)
+        arguments = (
+            add_special_tokens, padding, truncation, max_length, stride, is_split_into_words, pad_to_multiple_of,
+            padding_side, return_tensors, return_token_type_ids, return_attention_mask, return_overflowing_tokens,
+            return_special_tokens_mask, return_offsets_mapping, return_length, verbose,
+        )  # fmt: skip
+        options = CallOptions.read(CALL_ORDER, arguments, {"split_special_tokens": split_special_tokens, **old_names})
+        forms = self._forms(options)
+        if text_target is None:
+            return self._encode(read_texts(text, text_pair, forms), options)
+        targets = self._encode(read_texts(text_target, text_pair_target, forms), options)
+        if text is None:
+            return targets
+        encoded = self._encode(read_texts(text, text_pair, forms), options)
+        encoded["labels"] = targets["input_ids"]
+        return encoded
 
-    def encode(self, text: Any, text_pair: Any = None, **options: Any) -> Any:
+    def encode(self, text: Any, text_pair: Any = None, *arguments: Any, **options: Any) -> Any:
         """Tokenize a text, or a pair, and return its ids alone.
 
         Args:
-            text: The text.
+            text: The text: a string, ids, or what `encode_plus` takes.
             text_pair: The second text.
+            *arguments: Options by position, in the order of `ENCODE_ORDER`.
             **options: Those of calling the tokenizer.
 
         Returns:
             A list of ids, or a tensor, (1, seq).
         """
-        return self(text, text_pair, **options)["input_ids"]
+        asked = CallOptions.read(ENCODE_ORDER, arguments, options)
+        return self._encode(read_text(text, text_pair, self._forms(asked)), asked)["input_ids"]
 
-    def encode_plus(self, text: Any, text_pair: Any = None, **options: Any) -> BatchEncoding:
-        """Tokenize a text, or a pair; the same as calling the tokenizer."""
-        return self(text, text_pair, **options)
+    def encode_plus(self, text: Any, text_pair: Any = None, *arguments: Any, **options: Any) -> BatchEncoding:
+        """Tokenize a text, or a pair.
 
-    def batch_encode_plus(self, batch_text_or_text_pairs: Any, **options: Any) -> BatchEncoding:
-        """Tokenize a list of texts or of (text, text) tuples; the same as calling the tokenizer."""
-        return self(batch_text_or_text_pairs, **options)
+        Args:
+            text: The text: a string, a list of ids, a list of words with `is_split_into_words`; `DistilBertTokenizer`
+                takes a list of tokens too, `DistilBertTokenizerFast` a list of two strings as a pair.
+            text_pair: The second text.
+            *arguments: Options by position, in the order of `CALL_ORDER`.
+            **options: Those of calling the tokenizer.
+        """
+        asked = CallOptions.read(CALL_ORDER, arguments, options)
+        return self._encode(read_text(text, text_pair, self._forms(asked)), asked)
+
+    def batch_encode_plus(self, batch_text_or_text_pairs: Any, *arguments: Any, **options: Any) -> BatchEncoding:
+        """Tokenize a list of texts and of (text, text) pairs.
+
+        Args:
+            batch_text_or_text_pairs: The list; each text in one of the forms that `encode_plus` takes.
+            *arguments: Options by position, in the order of `CALL_ORDER`.
+            **options: Those of calling the tokenizer.
+        """
+        asked = CallOptions.read(CALL_ORDER, arguments, options)
+        return self._encode(read_batch(batch_text_or_text_pairs, self._forms(asked)), asked)
 
     def tokenize(self, text: Any, pair: Any = None, add_special_tokens: bool = False, **options: Any) -> list[str]:
         """Tokenize a text, or a pair, and return the tokens as strings."""
-        return self(text, pair, add_special_tokens=add_special_tokens, **options).tokens()
+        return self.encode_plus(text, pair, add_special_tokens, **options).tokens()
 
-    def _batch(
-        self,
-        texts: Texts,
-        is_split_into_words: bool,
-        add_special_tokens: bool,
-        truncation: Truncation,
-        padding: Padding,
-        overflow: bool,
-    ) -> Batch:
+    @contextmanager
+    def as_target_tokenizer(self) -> Iterator[None]:
+        """Do nothing: targets are tokenized as texts are. Deprecated; pass `text_target` to the call."""
+        warnings.warn("as_target_tokenizer is deprecated; pass text_target to the call", FutureWarning, stacklevel=3)
+        yield
+
+    def _forms(self, options: CallOptions) -> Forms:
+        return Forms(words=options.is_split_into_words, tokens=self.takes_tokens)
+
+    def _encode(self, texts: Texts, options: CallOptions) -> BatchEncoding:
+        """Tokenize texts whose form is known."""
+        if options.return_tensors is not None:
+            import_framework(options.return_tensors)  # missing? say so before the work is done
+        batch = self._batch(texts, options, *self._lengths_asked_for(options))
+        if options.verbose and options.max_length is None:
+            self._warn_of_length(max(batch.lengths, default=0))
+        data = self._columns(batch, options)
+        if not texts.batched and options.return_tensors is None and not options.return_overflowing_tokens:
+            data = {name: rows[0] for name, rows in data.items()}
+        if options.return_length:
+            data["length"] = batch.lengths
+        if options.return_overflowing_tokens:
+            data["overflow_to_sample_mapping"] = [row.sample for row in batch.rows]
+        return BatchEncoding(
+            data,
+            partial(batch.encodings, self._token),
+            options.return_tensors,
+            n_sequences=batch.n_sequences,
+            is_fast=self.is_fast,
+        )
+
+    def _columns(self, batch: Batch, options: CallOptions) -> dict[str, Any]:
+        wanted = {
+            "input_ids": True,
+            "token_type_ids": self._wants("token_type_ids", options.return_token_type_ids),
+            "attention_mask": self._wants("attention_mask", options.return_attention_mask),
+            "special_tokens_mask": options.return_special_tokens_mask,
+            "offset_mapping": options.return_offsets_mapping,
+        }
+        column = batch.lists if options.return_tensors is None else batch.array
+        return {name: column(name) for name, asked in wanted.items() if asked}
+
+    def _batch(self, texts: Texts, options: CallOptions, truncation: Truncation, padding: Padding) -> Batch:
         """Cut the texts into pieces, and decide which of them stand in which row."""
-        first = self._cut(texts.first, is_split_into_words)
-        second = None if texts.second is None else self._cut(texts.second, is_split_into_words)
-        specials = self.num_special_tokens_to_add(second is not None) if add_special_tokens else 0
-        rows = plan_rows(_lengths(first), _lengths(second), truncation, specials, overflow)
-        width = padding.width([row.length + specials for row in rows])
-        return Batch(first, second, rows, self._cls_sep_pad(), specials, width, padding.side)
+        split = self.split_special_tokens if options.split_special_tokens is None else options.split_special_tokens
+        first = self._pieces(texts.first, split)
+        second = None if texts.second is None else self._pieces(texts.second, split)
+        specials = (0, 0)
+        if options.add_special_tokens:
+            specials = self.num_special_tokens_to_add(False), self.num_special_tokens_to_add(True)
+        rows = plan_rows(
+            _lengths(first), None if second is None else _lengths(second), truncation, specials,
+            options.return_overflowing_tokens,
+        )  # fmt: skip
+        batch = Batch(first, second, rows, self._cls_sep_pad(), specials, None, padding.side)
+        return replace(batch, width=padding.width(batch.lengths))
 
-    def _truncation_or_default(self, truncation: Any, padding: Any, max_length: int | None, verbose: bool) -> Any:
-        """Return the truncation asked for; given `max_length` and nothing else, transformers truncates."""
-        if truncation is None and not padding and max_length is not None:
-            if verbose:
-                self._warn_once(
-                    "max_length was given without truncation or padding: texts are truncated; pass truncation=True to "
-                    "say so, or truncation=False to keep them whole"
-                )
-            return True
-        return truncation
+    def _pieces(self, texts: Sequence[Text | None], split_special_tokens: bool) -> list[Any]:
+        """Cut the texts that are still to be cut; None stays None."""
+        pieces: list[Any] = [self._ids_of_tokens(text) if isinstance(text, Tokens) else text for text in texts]
+        for words, kinds in ((False, str), (True, (list, tuple))):
+            numbers = [number for number, text in enumerate(texts) if isinstance(text, kinds)]
+            cut = self._cut([texts[number] for number in numbers], words, split_special_tokens) if numbers else ()
+            for number, piece in zip(numbers, cut, strict=True):
+                pieces[number] = piece
+        return pieces
+
+    def _ids_of_tokens(self, text: Tokens) -> TokenIds:
+        return TokenIds(self.convert_tokens_to_ids(text.tokens))
 
     def _warn_of_length(self, longest: int) -> None:
         if longest > self.model_max_length:
             self._warn_once(
+                "sequence-length-is-longer-than-the-specified-maximum",
                 f"a row is {longest} tokens long, more than the {self.model_max_length} that the model takes "
-                "(model_max_length); pass truncation=True, or the model will refuse it"
+                "(model_max_length); pass truncation=True, or the model will refuse it",
             )
 
-    def _warn_once(self, message: str) -> None:
-        topic = message.split(";")[-1]
-        if topic not in self._warned:
-            self._warned.add(topic)
-            _LOGGER.warning(message)
 
-
-def _lengths(pieces: Sequence[TextPieces] | None) -> Any:
-    return None if pieces is None else [len(piece) for piece in pieces]
+def _lengths(pieces: Sequence[Any]) -> list[Any]:
+    return [None if piece is None else len(piece) for piece in pieces]

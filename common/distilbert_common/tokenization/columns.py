@@ -61,19 +61,19 @@ class Batch:
 
     Args:
         first: The pieces of each sample's first text.
-        second: The pieces of its second text, in a batch of pairs.
+        second: The pieces of its second text, None for a sample without one; None where no sample is a pair.
         rows: Which pieces stand in which row.
         cls_sep_pad: The ids of [CLS], [SEP] and [PAD].
-        specials: How many special tokens each row gets; 0 for none.
+        specials: How many special tokens a row gets, with one text and with a pair; 0 for none.
         width: The length that rows are padded to; None for no padding.
         padding_side: "right" or "left".
     """
 
     first: Sequence[TextPieces]
-    second: Sequence[TextPieces] | None
+    second: Sequence[TextPieces | None] | None
     rows: list[Row]
     cls_sep_pad: tuple[int, int, int]
-    specials: int
+    specials: tuple[int, int]
     width: int | None
     padding_side: str
 
@@ -85,7 +85,7 @@ class Batch:
     @property
     def lengths(self) -> list[int]:
         """The number of tokens of each row, special tokens and padding included."""
-        return [max(row.length + self.specials, self.width or 0) for row in self.rows]
+        return [max(row.length + self.specials[row.second is not None], self.width or 0) for row in self.rows]
 
     def lists(self, name: str) -> list[list[Any]]:
         """Return a column as one list per row, padded."""
@@ -130,22 +130,23 @@ class Batch:
     def _joined(self, name: str) -> list[list[Any]]:
         """Return a column without padding: [CLS] first [SEP], in a pair second [SEP]."""
         column = self._column(name)
-        cls, sep, sep_2 = ([value] if self.specials else [] for value in column.specials)
+        cls, sep, sep_2 = ([value] if any(self.specials) else [] for value in column.specials)
         firsts = _token_values(column, 0, self.first)
         if self.second is None:
             return [[*cls, *firsts[sample][first], *sep] for sample, first, _ in self.rows]
         seconds = _token_values(column, 1, self.second)
         return [
-            [*cls, *firsts[sample][first], *sep, *seconds[sample][second], *sep_2]
+            [*cls, *firsts[sample][first], *sep]
+            if second is None
+            else [*cls, *firsts[sample][first], *sep, *seconds[sample][second], *sep_2]
             for sample, first, second in self.rows
-            if second is not None
         ]
 
 
-def _token_values(column: Column, text: int, pieces: Sequence[TextPieces]) -> list[list[Any]]:
+def _token_values(column: Column, text: int, pieces: Sequence[TextPieces | None]) -> list[list[Any]]:
     if isinstance(column.tokens, str):
-        return [getattr(piece, column.tokens) for piece in pieces]
-    return [[column.tokens[text]] * len(piece) for piece in pieces]
+        return [[] if piece is None else getattr(piece, column.tokens) for piece in pieces]
+    return [[] if piece is None else [column.tokens[text]] * len(piece) for piece in pieces]
 
 
 def pad_lists(rows: Sequence[list[Any]], width: int | None, fill: Any, side: str) -> list[list[Any]]:

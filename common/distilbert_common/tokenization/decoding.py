@@ -81,8 +81,9 @@ class TokenizerDecoding(TokenizerVocabulary):
         cleans = clean_up_tokenization_spaces
         if cleans is None:
             cleans = self.settings.clean_up_tokenization_spaces
-        tokens = self.convert_ids_to_tokens(token_ids, skip_special_tokens)
-        text = self._join([tokens] if isinstance(tokens, str) else tokens, spaces_between_special_tokens)
+        ids = as_lists(token_ids)
+        tokens = self.convert_ids_to_tokens(ids if isinstance(ids, list) else [ids], skip_special_tokens)
+        text = self._join(tokens, spaces_between_special_tokens)
         return clean_up(text) if cleans else text
 
     def batch_decode(

@@ -3,93 +3,178 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from distilbert_common.errors import TokenizerError
 
-Text = str | Sequence[str]
-"""A text, or one that is split into words."""
 
-_EXPECTED = "expected a str, or a list of str"
-_EXPECTED_WORDS = "expected a list of words (str), or a list of such lists, since is_split_into_words=True"
+@dataclass(frozen=True)
+class Tokens:
+    """A text that was cut into tokens before."""
+
+    tokens: Sequence[str]
+
+
+@dataclass(frozen=True)
+class TokenIds:
+    """The ids of a text that was tokenized before, in the form of `TextPieces`."""
+
+    ids: list[int]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def offsets(self) -> list[tuple[int, int]]:
+        """(0, 0) for each token: where in a text they stood is not known."""
+        return [(0, 0)] * len(self.ids)
+
+    @property
+    def word_ids(self) -> list[None]:
+        """None for each token."""
+        return [None] * len(self.ids)
+
+
+Text = str | Sequence[str] | Tokens | TokenIds
+"""A text; or one that is split into words, cut into tokens, or turned into ids already."""
+
+
+class Forms(NamedTuple):
+    """What a list stands for.
+
+    Args:
+        words: A list of strings is a text that is split into words (`is_split_into_words`).
+        tokens: A list of strings is a text that is cut into tokens, where it stands for one text.
+    """
+
+    words: bool
+    tokens: bool
+
+    def expected(self, several: bool) -> str:
+        """Return what a text may be, in words for an error message."""
+        if self.words:
+            return "expected a list of words (str), or a list of such lists, since is_split_into_words=True"
+        if several:
+            return "expected a str, or a list of str"
+        return f"expected a str, or a list of {'tokens or ' if self.tokens else ''}token ids"
 
 
 class Texts(NamedTuple):
-    """The samples of a call; `batched` is False where a single text (or pair) was given."""
+    """The samples of a call.
+
+    Args:
+        first: The first text of each sample.
+        second: The second text of each, None where there is none; or None where no sample is a pair.
+        batched: False where a single text (or pair) was given.
+    """
 
     first: Sequence[Text]
-    second: Sequence[Text] | None
+    second: Sequence[Text | None] | None
     batched: bool
 
 
-def read_texts(text: Any, text_pair: Any, is_split_into_words: bool) -> Texts:
-    """Sort out the texts of a call.
+def read_texts(text: Any, text_pair: Any, forms: Forms) -> Texts:
+    """Sort out the texts of calling a tokenizer, which may be one or a batch.
 
     Args:
-        text: A text or a list of them; a list of (text, text) tuples is a batch of pairs.
+        text: A text or a list of them; a list with (text, text) tuples holds pairs.
         text_pair: The second texts, in the same form, or None.
-        is_split_into_words: Whether each text is a list of words.
-
-    Returns:
-        The samples.
+        forms: What a list stands for.
 
     Raises:
         TokenizerError: The texts have another form, or the two lists have different lengths.
     """
-    first, batched = _as_batch("text", text, is_split_into_words)
+    batched = _is_list(text) and (not forms.words or any(map(_is_list, text)))
+    if not batched and not forms.words and not isinstance(text, str):
+        raise TokenizerError(f"text is of type {type(text).__name__}; {forms.expected(several=True)}")
+    if not batched:
+        return Texts([_text("text", text, forms)], _second(text_pair, forms), False)
     if text_pair is None:
-        first, second = _pairs(first) if not is_split_into_words else (first, None)
-    else:
-        second, pair_batched = _as_batch("text_pair", text_pair, is_split_into_words)
-        if batched != pair_batched or len(first) != len(second):
-            raise TokenizerError(
-                f"text holds {_describe(first, batched)} but text_pair {_describe(second, pair_batched)}; "
-                "give the same number of both"
-            )
-    for name, texts in (("text", first), ("text_pair", second or ())):
-        _check(name, texts, is_split_into_words)
-    return Texts(first, second, batched)
+        return read_batch(text, forms)
+    if not _is_list(text_pair) or len(text) != len(text_pair):
+        second = f"a list of {len(text_pair)}" if _is_list(text_pair) else "a single text"
+        raise TokenizerError(f"text holds a list of {len(text)} but text_pair {second}; give the same number of both")
+    first = [_text(f"text[{index}]", item, forms) for index, item in enumerate(text)]
+    return Texts(first, [_text(f"text_pair[{index}]", item, forms) for index, item in enumerate(text_pair)], True)
 
 
-def _as_batch(name: str, text: Any, is_split_into_words: bool) -> tuple[Sequence[Any], bool]:
-    if not is_split_into_words and isinstance(text, str):
-        return [text], False
-    if not isinstance(text, (list, tuple)):
-        expected = _EXPECTED_WORDS if is_split_into_words else _EXPECTED
-        raise TokenizerError(f"{name} is of type {type(text).__name__}; {expected}")
-    if is_split_into_words and not any(isinstance(item, (list, tuple)) for item in text):
-        return [text], False
-    return text, True
+def read_text(text: Any, text_pair: Any, forms: Forms) -> Texts:
+    """Sort out the texts of `encode`, which are one sample: a list stands for one text, or for a pair.
+
+    Raises:
+        TokenizerError: The texts have another form.
+    """
+    if text_pair is None and not forms.tokens and _is_pair(text, forms):
+        first, second = text
+        return Texts([_text("text[0]", first, forms)], [_text("text[1]", second, forms)], False)
+    return Texts([_text("text", text, forms)], _second(text_pair, forms), False)
 
 
-def _pairs(texts: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any] | None]:
-    """Split a list of pairs in two; a list of anything else stays as it is."""
-    if not texts or not all(isinstance(text, (list, tuple)) and len(text) == 2 for text in texts):
-        return texts, None
-    return [first for first, _ in texts], [second for _, second in texts]
+def read_batch(texts: Any, forms: Forms) -> Texts:
+    """Sort out a list of texts and of (text, text) pairs.
+
+    Raises:
+        TokenizerError: The texts have another form.
+    """
+    if not _is_list(texts):
+        raise TokenizerError(f"the batch is of type {type(texts).__name__}; expected a list of texts or of pairs")
+    if not forms.words and all(isinstance(text, str) for text in texts):
+        return Texts(texts, None, True)
+    samples = [_sample(f"text[{index}]", item, forms) for index, item in enumerate(texts)]
+    second = [pair for _, pair in samples]
+    return Texts([first for first, _ in samples], second if any(pair is not None for pair in second) else None, True)
 
 
-def _check(name: str, texts: Sequence[Any], is_split_into_words: bool) -> None:
-    for index, text in enumerate(texts):
-        if is_split_into_words:
-            _check_words(f"{name}[{index}]", text)
-        elif not isinstance(text, str):
-            hint = "; if texts are split into words, pass is_split_into_words=True" if _is_list(text) else ""
-            raise TokenizerError(f"{name}[{index}] is of type {type(text).__name__}; {_EXPECTED}{hint}")
+def _second(text: Any, forms: Forms) -> list[Text | None] | None:
+    return None if text is None else [_text("text_pair", text, forms)]
 
 
-def _check_words(name: str, words: Any) -> None:
-    for word in words if _is_list(words) else [words]:
-        if not _is_list(words) or not isinstance(word, str):
-            raise TokenizerError(f"{name} is or holds {word!r}; {_EXPECTED_WORDS}")
+def _sample(name: str, item: Any, forms: Forms) -> tuple[Text, Text | None]:
+    if _is_pair(item, forms):
+        first, second = item
+        return _text(name, first, forms), None if second is None else _text(name, second, forms)
+    if _is_list(item) and not forms.words and not _are_ids(item):
+        raise TokenizerError(
+            f"{name} is of type {type(item).__name__}; {forms.expected(several=True)}, or of (text, text) pairs; if "
+            "texts are split into words, pass is_split_into_words=True"
+        )
+    return _text(name, item, forms), None
+
+
+def _is_pair(item: Any, forms: Forms) -> bool:
+    """Whether an item holds two texts: two lists of words, or any two things that are not ids."""
+    if not _is_list(item) or len(item) != 2:
+        return False
+    return _is_list(item[0]) if forms.words else not _are_ids(item)
+
+
+def _text(name: str, item: Any, forms: Forms) -> Text:
+    if isinstance(item, str) and (forms.tokens or not forms.words):
+        return item
+    if _is_list(item) and all(isinstance(word, str) for word in item) and (forms.words or (forms.tokens and item)):
+        return list(item) if forms.words else Tokens(item)
+    if _is_list(item) and _are_ids(item):
+        return TokenIds([int(index) for index in item])
+    raise TokenizerError(f"{name} {_describe(item, forms)}; {forms.expected(several=False)}")
+
+
+def _describe(item: Any, forms: Forms) -> str:
+    """Say what is wrong with an item, in words for an error message."""
+    if not _is_list(item):
+        return f"is {item!r}" if forms.words else f"is of type {type(item).__name__}"
+    others = [part for part in item if not isinstance(part, str)]
+    return f"holds {others[0]!r}" if others else f"is a list of {len(item)} strings"
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, (list, tuple))
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
-def _describe(texts: Sequence[Any], batched: bool) -> str:
-    return f"a list of {len(texts)}" if batched else "a single text"
+def _are_ids(item: Sequence[Any]) -> bool:
+    return bool(item) and all(isinstance(index, (int, np.integer)) and not isinstance(index, bool) for index in item)
 
 
 def check_unicode(name: str, text: str) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
+
+import numpy as np
 
 from distilbert_common.errors import TokenizerError
 
@@ -98,12 +101,10 @@ def read_truncation(
     Raises:
         TokenizerError: A value is none of those allowed.
     """
-    if not isinstance(stride, int) or stride < 0:
-        raise TokenizerError(f"stride is {stride!r}; expected a whole number of at least 0")
     return Truncation(
         choose("truncation", truncation, TRUNCATION_STRATEGIES),
         _count("max_length", max_length, model_max_length),
-        stride,
+        _count("stride", stride, 0, least=0),
         choose("truncation_side", side, SIDES),
     )
 
@@ -127,14 +128,16 @@ def choose(name: str, value: Any, choices: dict[Any, Any]) -> Any:
     Raises:
         TokenizerError: The value is not among the choices.
     """
+    if isinstance(value, Enum):
+        value = value.value  # transformers' PaddingStrategy and TruncationStrategy
     if isinstance(value, (str, bool, type(None))) and value in choices:
         return choices[value]
     raise TokenizerError(f"{name} is {value!r}; expected one of {', '.join(map(repr, choices))}")
 
 
-def _count(name: str, value: int | None, default: int) -> int:
+def _count(name: str, value: Any, default: int, least: int = 1) -> int:
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise TokenizerError(f"{name} is {value!r}; expected a whole number of at least 1")
-    return value
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise TokenizerError(f"{name} is {value!r}; expected a whole number of at least {least}")
+    return int(value)

@@ -86,7 +86,7 @@ class TokenizerPadding(TokenizerDecoding):
         pad_to_multiple_of: int | None = None,
         padding_side: str | None = None,
         return_attention_mask: bool | None = None,
-        return_tensors: str | None = None,
+        return_tensors: Any = None,
         verbose: bool = True,
     ) -> BatchEncoding:
         """Pad what was tokenized before, for instance to form a batch.
@@ -111,5 +111,6 @@ class TokenizerPadding(TokenizerDecoding):
         columns, tensor_type = as_columns(encoded_inputs)
         side = padding_side or self.padding_side
         how_to_pad = read_padding(padding, max_length, pad_to_multiple_of, side, self.model_max_length)
-        data = pad_columns(columns, how_to_pad, self._cls_sep_pad()[2], return_attention_mask is not False)
+        mask = "attention_mask" in self.model_input_names if return_attention_mask is None else return_attention_mask
+        data = pad_columns(columns, how_to_pad, self._cls_sep_pad()[2], mask)
         return BatchEncoding(data, tensor_type=return_tensors or tensor_type)

@@ -29,15 +29,19 @@ class Row(NamedTuple):
 
 
 def plan_rows(
-    first: Sequence[int], second: Sequence[int] | None, truncation: Truncation, specials: int, overflow: bool
+    first: Sequence[int],
+    second: Sequence[int | None] | None,
+    truncation: Truncation,
+    specials: tuple[int, int],
+    overflow: bool,
 ) -> list[Row]:
     """Decide which tokens stand in which row.
 
     Args:
         first: Number of tokens of each sample's first text.
-        second: The same of its second text, in a batch of pairs.
+        second: The same of its second text, None for a sample without one; None where no sample is a pair.
         truncation: How long texts are cut.
-        specials: Number of special tokens that each row will get.
+        specials: Number of special tokens that a row will get, with one text and with a pair.
         overflow: Keep what is cut off, in further rows.
 
     Returns:
@@ -46,19 +50,20 @@ def plan_rows(
     Raises:
         TokenizerError: A sample cannot be cut as asked for.
     """
+    samples = [_lengths(length, None if second is None else second[index]) for index, length in enumerate(first)]
     if truncation.strategy is None:
-        return [
-            Row(sample, slice(0, length), None if second is None else slice(0, second[sample]))
-            for sample, length in enumerate(first)
-        ]
-    room = truncation.max_length - specials
-    texts = 1 if second is None else 2
-    _check_room(room, specials, truncation, texts if overflow else 0)
+        return [Row(sample, *_whole(lengths)) for sample, lengths in enumerate(samples)]
+    for texts in sorted(set(map(len, samples)) or {1}):
+        _check_room(truncation.max_length - specials[texts - 1], specials[texts - 1], truncation, texts * overflow)
     rows: list[Row] = []
-    for sample, length in enumerate(first):
-        lengths = (length,) if second is None else (length, second[sample])
+    for sample, lengths in enumerate(samples):
+        room = truncation.max_length - specials[len(lengths) - 1]
         rows += _rows_of_sample(sample, lengths, room, truncation, overflow)
     return rows
+
+
+def _lengths(first: int, second: int | None) -> tuple[int, ...]:
+    return (first,) if second is None else (first, second)
 
 
 def _check_room(room: int, specials: int, truncation: Truncation, needed: int) -> None:

@@ -150,8 +150,10 @@ class TokenizerVocabulary:
             self.settings.additional_special_tokens = list(dict.fromkeys([*earlier, *names]))
         return added
 
-    def convert_tokens_to_ids(self, tokens: str | Iterable[str]) -> Any:
-        """Return the id of a token, or a list for several; an unknown token gives the id of `unk_token`."""
+    def convert_tokens_to_ids(self, tokens: str | Iterable[str] | None) -> Any:
+        """Return the id of a token, or a list for several; an unknown token gives `unk_token_id`, None gives None."""
+        if tokens is None:
+            return None
         if isinstance(tokens, str):
             index = self.settings.vocabulary.token_id(tokens)
             return self.unk_token_id if index is None else index

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,16 +34,22 @@ FRAMEWORKS = {
 """The values of `return_tensors`. Whole numbers become int64, in TensorFlow and JAX int32, as in transformers."""
 
 
-def import_framework(tensor_type: str) -> Any:
+def _framework(tensor_type: Any) -> Framework:
+    """Return the framework that a value of `return_tensors` names, given as a string or an enumeration's member."""
+    name = tensor_type.value if isinstance(tensor_type, Enum) else tensor_type
+    if name not in FRAMEWORKS:
+        raise TokenizerError(f"return_tensors is {name!r}; expected None or one of {', '.join(FRAMEWORKS)}")
+    return FRAMEWORKS[name]
+
+
+def import_framework(tensor_type: Any) -> Any:
     """Import the framework that a value of `return_tensors` names.
 
     Raises:
         TokenizerError: There is no such value.
         MissingFrameworkError: The framework is not installed.
     """
-    if tensor_type not in FRAMEWORKS:
-        raise TokenizerError(f"return_tensors is {tensor_type!r}; expected None or one of {', '.join(FRAMEWORKS)}")
-    framework = FRAMEWORKS[tensor_type]
+    framework = _framework(tensor_type)
     try:
         return importlib.import_module(framework.module)
     except ImportError as error:
@@ -50,7 +57,7 @@ def import_framework(tensor_type: str) -> Any:
         raise MissingFrameworkError(f"return_tensors={tensor_type!r}", package, framework.extra) from error
 
 
-def to_tensor(name: str, value: Any, tensor_type: str) -> Any:
+def to_tensor(name: str, value: Any, tensor_type: Any) -> Any:
     """Turn nested lists, or any array, into a tensor.
 
     Args:
@@ -66,7 +73,7 @@ def to_tensor(name: str, value: Any, tensor_type: str) -> Any:
         MissingFrameworkError: The framework is not installed.
     """
     module = import_framework(tensor_type)
-    framework = FRAMEWORKS[tensor_type]
+    framework = _framework(tensor_type)
     if isinstance(value, getattr(module, framework.tensor_type)):
         return value
     try:

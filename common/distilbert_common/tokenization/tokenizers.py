@@ -10,7 +10,8 @@ import tokenizers
 
 from distilbert_common.tokenization.base import TokenizerBase
 from distilbert_common.tokenization.columns import TextPieces
-from distilbert_common.tokenization.inputs import Text, check_unicode
+from distilbert_common.tokenization.files import TokenizerFiles
+from distilbert_common.tokenization.inputs import check_unicode
 from distilbert_common.tokenization.vocab import FLAGS, AddedToken
 from distilbert_common.tokenization.wordpiece import WordPiece
 
@@ -23,7 +24,7 @@ class DistilBertTokenizer(TokenizerBase):
     letters around an added token with `single_word`. `TokenizerBase` has the options.
     """
 
-    defaults: ClassVar[Mapping[str, Any]] = {"clean_up_tokenization_spaces": True}
+    takes_tokens: ClassVar[bool] = True
     _engine: WordPiece
 
     def _engine_changed(self, new: Sequence[AddedToken]) -> None:
@@ -50,11 +51,11 @@ class DistilBertTokenizer(TokenizerBase):
         ]
         return (" " if spaces_between_special_tokens else "").join(filter(None, chain.from_iterable(parts)))
 
-    def _cut(self, texts: Sequence[Text], is_split_into_words: bool) -> Sequence[TextPieces]:
+    def _cut(self, texts: Sequence[Any], is_split_into_words: bool, split_special_tokens: bool) -> Sequence[TextPieces]:
         """Cut texts into pieces, one after the other."""
         _check_unicode(texts)
         encode: Any = self._engine.encode_words if is_split_into_words else self._engine.encode
-        return [encode(text) for text in texts]
+        return [encode(text, split_special_tokens) for text in texts]
 
 
 class DistilBertTokenizerFast(TokenizerBase):
@@ -62,6 +63,10 @@ class DistilBertTokenizerFast(TokenizerBase):
 
     is_fast: ClassVar[bool] = True
     _engine: tokenizers.Tokenizer
+
+    def _defaults(self, files: TokenizerFiles) -> Mapping[str, Any]:
+        """Return what holds where nothing else is said: as in transformers, tokenizer.json changes how to decode."""
+        return {"clean_up_tokenization_spaces": files.tokenizer is None}
 
     def _engine_changed(self, new: Sequence[AddedToken]) -> None:
         """Build the library's tokenizer anew, or only add tokens to it."""
@@ -72,8 +77,10 @@ class DistilBertTokenizerFast(TokenizerBase):
             [tokenizers.AddedToken(token.content, **{flag: getattr(token, flag) for flag in FLAGS}) for token in added]
         )
 
-    def _cut(self, texts: Sequence[Text], is_split_into_words: bool) -> Sequence[TextPieces]:
+    def _cut(self, texts: Sequence[Any], is_split_into_words: bool, split_special_tokens: bool) -> Sequence[TextPieces]:
         """Cut all texts into pieces at once."""
+        if self._engine.encode_special_tokens != split_special_tokens:
+            self._engine.encode_special_tokens = split_special_tokens
         try:
             pieces: Sequence[TextPieces] = self._engine.encode_batch(
                 texts, is_pretokenized=is_split_into_words, add_special_tokens=False
@@ -111,7 +118,7 @@ def _without_gaps(pieces: dict[str, int]) -> dict[str, int]:
     return {**pieces, **{f"unused id {index}": index for index in unused}} if unused else pieces
 
 
-def _check_unicode(texts: Sequence[Text]) -> None:
+def _check_unicode(texts: Sequence[str | Sequence[str]]) -> None:
     for index, text in enumerate(texts):
         for part in [text] if isinstance(text, str) else text:
             check_unicode(f"text[{index}]", part)

@@ -51,12 +51,14 @@ class AddedTokenFinder:
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         self._tokens = patterns
 
-    def split(self, text: str) -> Iterator[tuple[AddedToken | None, int, int]]:
-        """Yield the parts of a text: added tokens, and None for what lies between them."""
+    def split(self, text: str, pass_over_special: bool) -> Iterator[tuple[AddedToken | None, int, int]]:
+        """Yield the parts of a text: added tokens, the special ones if wanted, and None for what lies between them."""
         done = 0
         for match in self._pattern.finditer(text) if self._pattern else ():
             token = self._tokens[match.group()]
             start, end = match.span()
+            if token.special and pass_over_special:
+                continue
             if token.single_word and (_is_letter(text[start - 1 : start]) or _is_letter(text[end : end + 1])):
                 continue
             if token.lstrip:
@@ -106,42 +108,49 @@ class WordPiece:
         in_normalized = {form: added[name] for name, form in forms.items() if added[name].normalized}
         self._in_raw_text, self._in_normalized = AddedTokenFinder(in_raw_text), AddedTokenFinder(in_normalized)
 
-    def encode(self, text: str) -> Pieces:
+    def encode(self, text: str, split_special_tokens: bool = False) -> Pieces:
         """Tokenize one text.
 
         Args:
             text: Any text without lone surrogates.
+            split_special_tokens: Whether special tokens are cut like the rest of the text.
 
         Returns:
             The pieces; words are numbered from 0, and offsets count characters of `text`.
         """
-        return _gather((word, piece) for word, pieces in enumerate(self._words(text)) for piece in pieces)
+        return _gather(
+            (word, piece) for word, pieces in enumerate(self._words(text, split_special_tokens)) for piece in pieces
+        )
 
-    def encode_words(self, words: Sequence[str]) -> Pieces:
+    def encode_words(self, words: Sequence[str], split_special_tokens: bool = False) -> Pieces:
         """Tokenize a text that is split into words already.
 
         Args:
             words: The words; each may still be cut at white space and punctuation.
+            split_special_tokens: Whether special tokens are cut like the rest of the text.
 
         Returns:
             The pieces; the word ids are the places in `words`, and offsets count characters of the word.
         """
         return _gather(
-            (index, piece) for index, word in enumerate(words) for pieces in self._words(word) for piece in pieces
+            (index, piece)
+            for index, word in enumerate(words)
+            for pieces in self._words(word, split_special_tokens)
+            for piece in pieces
         )
 
-    def _words(self, text: str) -> Iterator[list[Piece]]:
+    def _words(self, text: str, split_special_tokens: bool) -> Iterator[list[Piece]]:
         """Yield the pieces of each word, and of each added token, with their spans in the text."""
-        for token, start, end in self._in_raw_text.split(text):
+        for token, start, end in self._in_raw_text.split(text, split_special_tokens):
             if token is not None:
                 yield [(self._vocabulary[token.content], (start, end))]
             else:
-                for pieces in self._words_between(text[start:end]):
+                for pieces in self._words_between(text[start:end], split_special_tokens):
                     yield [(index, (start + first, start + last)) for index, (first, last) in pieces]
 
-    def _words_between(self, text: str) -> Iterator[list[Piece]]:
+    def _words_between(self, text: str, split_special_tokens: bool) -> Iterator[list[Piece]]:
         normalized, spans = self._normalizer(text)
-        for token, start, end in self._in_normalized.split(normalized):
+        for token, start, end in self._in_normalized.split(normalized, split_special_tokens):
             if token is not None:
                 yield [(self._vocabulary[token.content], _cover(spans, start, end))]
                 continue

@@ -1,0 +1,71 @@
+"""The arguments of a call, in the order in which transformers' methods take them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """The options of calling a tokenizer; `TokenizerCall.__call__` says what each is."""
+
+    add_special_tokens: bool = True
+    padding: Any = False
+    truncation: Any = None
+    max_length: int | None = None
+    stride: int = 0
+    is_split_into_words: bool = False
+    pad_to_multiple_of: int | None = None
+    padding_side: str | None = None
+    return_tensors: Any = None
+    return_token_type_ids: bool | None = None
+    return_attention_mask: bool | None = None
+    return_overflowing_tokens: bool = False
+    return_special_tokens_mask: bool = False
+    return_offsets_mapping: bool = False
+    return_length: bool = False
+    verbose: bool = True
+    split_special_tokens: bool | None = None
+
+    @classmethod
+    def read(cls, names: Sequence[str], positional: Sequence[Any], keywords: Mapping[str, Any]) -> Self:
+        """Make the options of arguments.
+
+        Args:
+            names: The names of the positional arguments.
+            positional: Arguments without a name.
+            keywords: Arguments by name, old names too.
+
+        Raises:
+            TypeError: There is no such argument, or it was given twice.
+        """
+        if len(positional) > len(names):
+            raise TypeError(f"{len(positional)} positional options were given; there are {len(names)}")
+        by_position = dict(zip(names, positional, strict=False))
+        if twice := sorted(by_position.keys() & keywords):
+            raise TypeError(f"{', '.join(twice)} was given by position and by name")
+        return cls(**_without_old_names({**by_position, **keywords}))
+
+
+CALL_ORDER = tuple(field.name for field in fields(CallOptions))[:-1]
+"""The options of `encode_plus` and `batch_encode_plus` by position."""
+
+PREPARE_ORDER = tuple(name for name in CALL_ORDER if name != "is_split_into_words")
+"""The options of `prepare_for_model` by position."""
+
+ENCODE_ORDER = (*CALL_ORDER[:5], "padding_side", "return_tensors")
+"""The options of `encode` by position."""
+
+
+def _without_old_names(options: dict[str, Any]) -> dict[str, Any]:
+    """Give options that transformers 2 named otherwise their names of today."""
+    if options.pop("pad_to_max_length", False):
+        warnings.warn("pad_to_max_length is deprecated; pass padding='max_length'", FutureWarning, stacklevel=4)
+        options["padding"] = options.get("padding") or "max_length"
+    if strategy := options.pop("truncation_strategy", None):
+        warnings.warn(f"truncation_strategy is deprecated; pass truncation={strategy!r}", FutureWarning, stacklevel=4)
+        options["truncation"] = options.get("truncation") or strategy
+    return options
