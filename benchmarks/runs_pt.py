@@ -127,7 +127,7 @@ def matrix(implementation: str, folder: Path, workload: str) -> Run:
     dtype = torch.bfloat16 if "bfloat16" in workload else torch.float32
     x, weight = torch.ones(tokens, dim, dtype=dtype), torch.ones(hidden_dim, dim, dtype=dtype)
     if is_ours(implementation):
-        from distilbert_pt.linear import multiply
+        from distilbert_pt.fast.onednn import multiply
     else:
         multiply = torch.nn.functional.linear
 
@@ -140,7 +140,7 @@ def matrix(implementation: str, folder: Path, workload: str) -> Run:
 
 def products(_: str, folder: Path, workload: str) -> Run:
     """Return what takes the products of one call alone, by oneDNN as the models do, each with a matrix of its own."""
-    from distilbert_pt.linear import multiply
+    from distilbert_pt.fast.onednn import multiply
 
     dtype = torch.bfloat16 if "bfloat16" in workload else torch.float32
     weights = [torch.ones(out, width, dtype=dtype) for width, out in SHAPES]
@@ -156,7 +156,7 @@ def products(_: str, folder: Path, workload: str) -> Run:
 
 def step_products(_: str, folder: Path, workload: str) -> Run:
     """Return what takes the products of one step alone: each layer's own, and those of its two gradients."""
-    from distilbert_pt.linear import multiply
+    from distilbert_pt.fast.onednn import multiply
 
     shapes = step_shapes(folder, workload, packed=False)
     parts = [(torch.ones(n, width), torch.ones(out, width), torch.ones(n, out)) for n, width, out in shapes]

@@ -6,8 +6,7 @@ Arguments, their order, outputs and parameter names are those of transformers. E
 
 from __future__ import annotations
 
-from typing import TypedDict, Unpack
-
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -28,26 +27,13 @@ from distilbert_common.checks import (
 )
 from distilbert_pt import losses
 from distilbert_pt.activations import ACTIVATIONS
-from distilbert_pt.linear import Linear
+from distilbert_pt.fast.hooks import is_plain_linear
+from distilbert_pt.fast.layers import linear
 from distilbert_pt.masked_lm_loss import labelled, masked_lm_loss
 from distilbert_pt.modeling import LAYER_NORM_EPS, DistilBertModel
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
 from distilbert_pt.segments import belongs, count_segments, first_tokens
-from distilbert_pt.unpadding import sees_padding
-
-
-class MoreInputs(TypedDict, total=False):
-    """The inputs that come by keyword only; see `DistilBertModel.forward`."""
-
-    position_ids: Tensor | None
-    token_type_ids: Tensor | None
-    segment_ids: Tensor | None
-    unpad: bool | None
-
-
-def keep_padding(more: MoreInputs, seen: bool) -> MoreInputs:
-    """Return the inputs so that padding is computed where the head's output depends on it, unless the caller chose."""
-    return {**more, "unpad": False} if seen and more.get("unpad") is None else more
+from distilbert_pt.unpadding import filled, left_out, sees_padding, unless_needed
 
 
 class DistilBertForMaskedLM(DistilBertPreTrainedModel):
@@ -63,9 +49,9 @@ class DistilBertForMaskedLM(DistilBertPreTrainedModel):
         super().__init__(config)
         self.activation = ACTIVATIONS[config.activation]
         self.distilbert = DistilBertModel(config)
-        self.vocab_transform = Linear(config.dim, config.dim)
+        self.vocab_transform = nn.Linear(config.dim, config.dim)
         self.vocab_layer_norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
-        self.vocab_projector = Linear(config.dim, config.vocab_size)
+        self.vocab_projector = nn.Linear(config.dim, config.vocab_size)
         self.post_init()
 
     def forward(
@@ -78,18 +64,33 @@ class DistilBertForMaskedLM(DistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        *,
+        position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        unpad: bool | None = None,
         return_logits: bool | None = None,
-        **more: Unpack[MoreInputs],
     ) -> MaskedLMOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
         with_logits = check_return_logits(return_logits, labels)
-        more = keep_padding(more, labels is not None and sees_padding(attention_mask, labels))
+        unpad = unless_needed(unpad, labels is not None and sees_padding(attention_mask, labels))
         encoded = self.distilbert(
-            input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
+            input_ids,
+            attention_mask,
+            head_mask,
+            inputs_embeds,
+            output_attentions,
+            output_hidden_states,
+            True,
+            position_ids,
+            token_type_ids,
+            segment_ids,
+            unpad,
         )
         if with_logits:
-            logits = self.vocab_projector(self._transformed(encoded.last_hidden_state))  # (batch, seq, vocab)
+            x = encoded.last_hidden_state  # (batch, seq, dim)
+            logits = linear(self.vocab_projector, self._transformed(x))  # (batch, seq, vocab)
+            places = left_out(x, attention_mask, segment_ids, unpad)  # (batch, seq)
+            logits = filled(logits, places, 0.0, in_place=is_plain_linear(self.vocab_projector))
             loss = None if labels is None else losses.cross_entropy(logits, labels)
         else:
             places = labelled(labels)  # (tokens,)
@@ -99,7 +100,7 @@ class DistilBertForMaskedLM(DistilBertPreTrainedModel):
 
     def _transformed(self, x: Tensor) -> Tensor:
         """Return what is projected: (…, dim) -> (…, dim)."""
-        return self.vocab_layer_norm(self.activation(self.vocab_transform(x)))
+        return self.vocab_layer_norm(self.activation(linear(self.vocab_transform, x)))
 
 
 class DistilBertForSequenceClassification(DistilBertPreTrainedModel):
@@ -115,8 +116,8 @@ class DistilBertForSequenceClassification(DistilBertPreTrainedModel):
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
         self.distilbert = DistilBertModel(config)
-        self.pre_classifier = Linear(config.dim, config.dim)
-        self.classifier = Linear(config.dim, config.num_labels)
+        self.pre_classifier = nn.Linear(config.dim, config.dim)
+        self.classifier = nn.Linear(config.dim, config.num_labels)
         self.dropout = nn.Dropout(config.seq_classif_dropout)
         self.post_init()
 
@@ -130,16 +131,28 @@ class DistilBertForSequenceClassification(DistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        *,
+        position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        unpad: bool | None = None,
         num_segments: int | None = None,
-        **more: Unpack[MoreInputs],
     ) -> SequenceClassifierOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
-        more = keep_padding(more, sees_padding(attention_mask))
+        unpad = unless_needed(unpad, sees_padding(attention_mask))
         encoded = self.distilbert(
-            input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
+            input_ids,
+            attention_mask,
+            head_mask,
+            inputs_embeds,
+            output_attentions,
+            output_hidden_states,
+            True,
+            position_ids,
+            token_type_ids,
+            segment_ids,
+            unpad,
         )
-        segment_ids, real = more.get("segment_ids"), None
+        real = None
         if segment_ids is None:
             first = encoded.last_hidden_state[:, 0]  # (batch, dim)
         else:
@@ -164,8 +177,8 @@ class DistilBertForMultipleChoice(DistilBertPreTrainedModel):
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
         self.distilbert = DistilBertModel(config)
-        self.pre_classifier = Linear(config.dim, config.dim)
-        self.classifier = Linear(config.dim, 1)
+        self.pre_classifier = nn.Linear(config.dim, config.dim)
+        self.classifier = nn.Linear(config.dim, 1)
         self.dropout = nn.Dropout(config.seq_classif_dropout)
         self.post_init()
 
@@ -179,12 +192,15 @@ class DistilBertForMultipleChoice(DistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        **more: Unpack[MoreInputs],
+        position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        unpad: bool | None = None,
     ) -> MultipleChoiceModelOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
         check_one_input(input_ids, inputs_embeds)
-        check_no_segments(more.get("segment_ids"))
-        more = keep_padding(more, sees_padding(attention_mask))
+        check_no_segments(segment_ids)
+        unpad = unless_needed(unpad, sees_padding(attention_mask))
         choices = check_choices(inputs_embeds.shape, 4) if input_ids is None else check_choices(input_ids.shape, 3)
 
         def flat(x: Tensor | None) -> Tensor | None:
@@ -198,7 +214,10 @@ class DistilBertForMultipleChoice(DistilBertPreTrainedModel):
             output_attentions,
             output_hidden_states,
             True,
-            **{name: flat(value) if isinstance(value, Tensor) else value for name, value in more.items()},
+            flat(position_ids),
+            flat(token_type_ids),
+            None,
+            unpad,
         )
         first = encoded.last_hidden_state[:, 0]  # (batch * choices, dim)
         scores = self.classifier(self.dropout(F.relu(self.pre_classifier(first))))  # (batch * choices, 1)
@@ -220,7 +239,7 @@ class DistilBertForTokenClassification(DistilBertPreTrainedModel):
         super().__init__(config)
         self.distilbert = DistilBertModel(config)
         self.dropout = nn.Dropout(config.dropout)
-        self.classifier = Linear(config.dim, config.num_labels)
+        self.classifier = nn.Linear(config.dim, config.num_labels)
         self.post_init()
 
     def forward(
@@ -233,14 +252,29 @@ class DistilBertForTokenClassification(DistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        **more: Unpack[MoreInputs],
+        position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        unpad: bool | None = None,
     ) -> TokenClassifierOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
-        more = keep_padding(more, labels is not None and sees_padding(attention_mask, labels))
+        unpad = unless_needed(unpad, labels is not None and sees_padding(attention_mask, labels))
         encoded = self.distilbert(
-            input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
+            input_ids,
+            attention_mask,
+            head_mask,
+            inputs_embeds,
+            output_attentions,
+            output_hidden_states,
+            True,
+            position_ids,
+            token_type_ids,
+            segment_ids,
+            unpad,
         )
-        logits = self.classifier(self.dropout(encoded.last_hidden_state))  # (batch, seq, num_labels)
+        x = encoded.last_hidden_state  # (batch, seq, dim)
+        logits = self.classifier(self.dropout(x))  # (batch, seq, num_labels)
+        logits = filled(logits, left_out(x, attention_mask, segment_ids, unpad), 0.0)
         loss = None if labels is None else losses.cross_entropy(logits, labels)
         output = TokenClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self._as_output(output, return_dict)
@@ -260,7 +294,7 @@ class DistilBertForQuestionAnswering(DistilBertPreTrainedModel):
         super().__init__(config)
         check_two_labels(config.num_labels)
         self.distilbert = DistilBertModel(config)
-        self.qa_outputs = Linear(config.dim, config.num_labels)
+        self.qa_outputs = nn.Linear(config.dim, config.num_labels)
         self.dropout = nn.Dropout(config.qa_dropout)
         self.post_init()
 
@@ -275,15 +309,30 @@ class DistilBertForQuestionAnswering(DistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        **more: Unpack[MoreInputs],
+        position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        unpad: bool | None = None,
     ) -> QuestionAnsweringModelOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where positions are given; see the class and `DistilBertModel.forward`."""
-        with_loss, segment_ids = start_positions is not None and end_positions is not None, more.get("segment_ids")
-        more = keep_padding(more, with_loss and segment_ids is None)
+        with_loss = start_positions is not None and end_positions is not None
+        unpad = unless_needed(unpad, with_loss and segment_ids is None)
         encoded = self.distilbert(
-            input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
+            input_ids,
+            attention_mask,
+            head_mask,
+            inputs_embeds,
+            output_attentions,
+            output_hidden_states,
+            True,
+            position_ids,
+            token_type_ids,
+            segment_ids,
+            unpad,
         )
-        logits = self.qa_outputs(self.dropout(encoded.last_hidden_state))  # (batch, seq, 2)
+        x = encoded.last_hidden_state  # (batch, seq, dim)
+        logits = self.qa_outputs(self.dropout(x))  # (batch, seq, 2)
+        logits = filled(logits, left_out(x, attention_mask, segment_ids, unpad), torch.finfo(logits.dtype).min)
         start_logits, end_logits = logits.unbind(-1)  # (batch, seq) each
         loss, task = None, (start_logits, end_logits, start_positions, end_positions)
         if with_loss and segment_ids is None:

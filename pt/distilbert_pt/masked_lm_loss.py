@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from distilbert_pt.linear import multiply
-from distilbert_pt.losses import IGNORED
+from distilbert_pt.fast.hooks import is_plain_linear
+from distilbert_pt.fast.onednn import multiply
+from distilbert_pt.losses import IGNORED, cross_entropy
 
 CHUNK = 512
 """How many positions are projected at a time: 63 MB of float32 logits for 30,522 words."""
@@ -63,17 +64,19 @@ class ProjectedCrossEntropy(torch.autograd.Function):
         return (*(d if needed else None for d, needed in zip(scaled, ctx.needs_input_grad, strict=False)), None)
 
 
-def masked_lm_loss(x: Tensor, projector: nn.Linear, labels: Tensor) -> Tensor:
+def masked_lm_loss(x: Tensor, projector: nn.Module, labels: Tensor) -> Tensor:
     """Return the mean cross-entropy over the positions given.
 
     Args:
         x: (tokens, dim), what the projector takes, at labelled positions.
-        projector: dim -> vocab.
+        projector: dim -> vocab; one that is not plainly `nn.Linear` is called, and gives all logits at once.
         labels: (tokens,) integers.
 
     Returns:
         A float32 scalar; 0 where there are no positions.
     """
+    if not is_plain_linear(projector) or projector.bias is None:
+        return cross_entropy(projector(x), labels)
     if torch.is_autocast_enabled(x.device.type):  # the product is ours, so its dtype is too
         x = x.to(torch.get_autocast_dtype(x.device.type))
     weight, bias = projector.weight.to(x.dtype), projector.bias.to(x.dtype)

@@ -17,10 +17,11 @@ from distilbert_common.pruning import attention_dim, heads_left
 from distilbert_pt.activations import ACTIVATIONS
 from distilbert_pt.attention import DEFAULT, IMPLEMENTATIONS, eager_attention, expand_mask
 from distilbert_pt.checks import check_inputs
-from distilbert_pt.linear import Linear
+from distilbert_pt.fast.hooks import has_hooks
+from distilbert_pt.fast.layers import feed_forward, linear
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
 from distilbert_pt.segments import segment_mask, segment_positions
-from distilbert_pt.unpadding import PAYS_BELOW, RealTokens, is_concrete, real_tokens
+from distilbert_pt.unpadding import PAYS_BELOW, RealTokens, is_at_hand, real_tokens
 
 LAYER_NORM_EPS = 1e-12
 
@@ -69,10 +70,10 @@ class MultiHeadSelfAttention(nn.Module):
         self.config = config
         self.head_dim = config.dim // config.n_heads
         width = attention_dim(config, layer)  # heads * head_dim
-        self.q_lin = Linear(config.dim, width)
-        self.k_lin = Linear(config.dim, width)
-        self.v_lin = Linear(config.dim, width)
-        self.out_lin = Linear(width, config.dim)
+        self.q_lin = nn.Linear(config.dim, width)
+        self.k_lin = nn.Linear(config.dim, width)
+        self.v_lin = nn.Linear(config.dim, width)
+        self.out_lin = nn.Linear(width, config.dim)
 
     def split_heads(self, x: Tensor) -> Tensor:
         """(batch, seq, heads * head_dim) -> (batch, heads, seq, head_dim)."""
@@ -92,7 +93,7 @@ class MultiHeadSelfAttention(nn.Module):
         Returns:
             (batch, seq, dim), and the probabilities (batch, heads, seq, seq) or None.
         """
-        query, key, value = (self.split_heads(lin(x)) for lin in (self.q_lin, self.k_lin, self.v_lin))
+        query, key, value = (self.split_heads(linear(lin, x)) for lin in (self.q_lin, self.k_lin, self.v_lin))
         dropout = self.config.attention_dropout if self.training else 0.0
         implementation, probabilities = self.config.attn_implementation or DEFAULT, None
         if isinstance(mask, RealTokens):
@@ -102,7 +103,7 @@ class MultiHeadSelfAttention(nn.Module):
         else:
             context = IMPLEMENTATIONS[implementation](query, key, value, mask, dropout)
         context = context.transpose(1, 2).flatten(2)  # (batch, seq, heads * head_dim)
-        return self.out_lin(context), probabilities if output_attentions else None
+        return linear(self.out_lin, context), probabilities if output_attentions else None
 
 
 class FFN(nn.Module):
@@ -110,16 +111,14 @@ class FFN(nn.Module):
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__()
-        self.lin1 = Linear(config.dim, config.hidden_dim)
-        self.lin2 = Linear(config.hidden_dim, config.dim)
+        self.lin1 = nn.Linear(config.dim, config.hidden_dim)
+        self.lin2 = nn.Linear(config.hidden_dim, config.dim)
         self.activation = ACTIVATIONS[config.activation]
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, seq, dim) -> (batch, seq, dim)."""
-        if torch.is_grad_enabled() and self.lin2.takes_gelu(x, self.activation):
-            return self.dropout(self.lin2.after(self.activation, self.lin1(x)))
-        return self.dropout(self.lin2(self.lin1.then(x, self.activation)))
+        return self.dropout(feed_forward(self.lin1, self.activation, self.lin2, x))
 
 
 class TransformerBlock(nn.Module):
@@ -203,7 +202,6 @@ class DistilBertModel(DistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        *,
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
@@ -224,8 +222,8 @@ class DistilBertModel(DistilBertPreTrainedModel):
             segment_ids: (batch, seq) integers instead of a mask, for rows that hold several sequences: tokens attend
                 to those with their own number, positions start anew in each sequence, 0 is padding.
             unpad: Whether padding is left out of the computation, and its hidden states are 0; None for where that
-                pays. Never where attentions or a head mask are asked for, or on the eager path, which compute padding
-                as transformers does.
+                pays and no hook watches the layers. Never where attentions or a head mask are asked for, or on the
+                eager path, which compute padding as transformers does.
 
         Returns:
             last_hidden_state (batch, seq, dim), then hidden_states and attentions where asked for.
@@ -263,18 +261,22 @@ class DistilBertModel(DistilBertPreTrainedModel):
     def _mask(self, attention_mask: Tensor | None, segment_ids: Tensor | None, unpad: bool | None) -> Mask:
         """Say who attends to whom: None where nothing is masked, the real tokens where padding is left out."""
         if segment_ids is not None:
-            taken = is_concrete(segment_ids) if unpad is None else unpad
+            taken = is_at_hand(segment_ids) and not self._is_watched() if unpad is None else unpad
             return (real_tokens(segment_ids) if taken else None) or segment_mask(segment_ids)
         if attention_mask is None:
             return None
-        if attention_mask.dim() == 2 and (unpad or is_concrete(attention_mask)):
+        if attention_mask.dim() == 2 and (unpad or is_at_hand(attention_mask)):
             real = attention_mask != 0  # (batch, seq)
             share = int(real.sum()) / max(1, real.numel())
             if share == 1:
                 return None
-            if unpad or (unpad is None and share < PAYS_BELOW):
+            if unpad or (unpad is None and share < PAYS_BELOW and not self._is_watched()):
                 return real_tokens(real) or expand_mask(attention_mask)
         return expand_mask(attention_mask)
+
+    def _is_watched(self) -> bool:
+        """Whether hooks see what the layers take and give: they are to see (batch, seq, dim), padding and all."""
+        return any(has_hooks(module) for part in (self.embeddings, self.transformer) for module in part.modules())
 
     def _split_head_mask(self, head_mask: Tensor | None) -> list[Tensor | None]:
         """(heads,) or (n_layers, heads) -> n_layers of (1, heads left, 1, 1)."""

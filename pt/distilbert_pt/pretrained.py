@@ -18,7 +18,7 @@ from distilbert_common.hub import check_push_options, push_folder
 from distilbert_common.initial import initial_kind, sinusoidal_table
 from distilbert_pt.arrays import as_device, as_dtype, to_array, to_tensor
 from distilbert_pt.attention import check_implementation
-from distilbert_pt.linear import Linear
+from distilbert_pt.fast.prepacked import prepack
 from distilbert_pt.meta import NotFilled
 from distilbert_pt.resizing import prune, resize_positions, resize_tokens
 
@@ -167,9 +167,7 @@ class DistilBertPreTrainedModel(nn.Module):
         Returns:
             The model.
         """
-        for module in self.modules():
-            if isinstance(module, Linear):
-                module.prepack(wanted)
+        prepack(self, wanted)
         return self
 
     # Loading and saving.

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from distilbert_pt.checks import is_concrete
 from distilbert_pt.losses import IGNORED
 
 PAYS_BELOW = 0.95
@@ -90,14 +91,58 @@ def real_tokens(ids: Tensor) -> RealTokens | None:
     return RealTokens((rows * seq + columns)[order], batch, seq, groups)
 
 
-def is_concrete(x: Tensor) -> bool:
-    """Whether values can be looked at here, at no cost."""
-    return x.device.type == "cpu" and not (torch.compiler.is_compiling() or torch.jit.is_tracing())
+def is_at_hand(x: Tensor) -> bool:
+    """Whether a tensor's values can be looked at here, at no cost."""
+    return x.device.type == "cpu" and is_concrete(x)
 
 
 def sees_padding(attention_mask: Tensor | None, labels: Tensor | None = None) -> bool:
     """Whether a head's output depends on padding: on labelled places, or without labels on the first of each row."""
-    if attention_mask is None or attention_mask.dim() == 4 or not is_concrete(attention_mask):
+    if attention_mask is None or attention_mask.dim() == 4 or not is_at_hand(attention_mask):
         return False
     padding = attention_mask == 0  # (batch, seq)
     return bool((padding[..., 0] if labels is None else padding & (labels != IGNORED)).any())
+
+
+def unless_needed(unpad: bool | None, needed: bool) -> bool | None:
+    """Return `unpad` so that padding is computed where the head's output needs it, unless the caller chose."""
+    return False if needed and unpad is None else unpad
+
+
+def left_out(x: Tensor, attention_mask: Tensor | None, segment_ids: Tensor | None, unpad: bool | None) -> Tensor | None:
+    """Find the padding that was left out.
+
+    Args:
+        x: (batch, seq, dim), the last hidden state, which is 0 there.
+        attention_mask: (batch, seq) or with four axes, where padding is never left out.
+        segment_ids: (batch, seq) instead of a mask.
+        unpad: What the call asked for.
+
+    Returns:
+        bool (batch, seq), True where a token was left out; None if there is none.
+    """
+    if segment_ids is not None:
+        return segment_ids == 0
+    if attention_mask is None or attention_mask.dim() != 2 or unpad is False or not (unpad or is_at_hand(x)):
+        return None
+    padding = attention_mask == 0  # (batch, seq)
+    if is_concrete(padding) and not padding.any():
+        return None
+    return padding & ~x.any(dim=-1)  # (batch, seq)
+
+
+def filled(logits: Tensor, places: Tensor | None, value: float, *, in_place: bool = False) -> Tensor:
+    """Return the logits with a value at some places.
+
+    Args:
+        logits: (batch, seq) or (batch, seq, classes).
+        places: bool (batch, seq), or None for nowhere.
+        value: What to put there.
+        in_place: Whether the logits are nobody else's, so that the other places need not be copied.
+    """
+    if places is None:
+        return logits
+    if in_place and is_concrete(places):
+        logits.flatten(0, 1).index_fill_(0, places.flatten().nonzero()[:, 0], value)  # (batch * seq, classes)
+        return logits
+    return logits.masked_fill(places if logits.dim() == 2 else places[:, :, None], value)

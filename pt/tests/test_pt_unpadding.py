@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from distilbert_cli.tolerances import GRADIENT, MATRIX
-from distilbert_pt import DistilBertConfig, DistilBertForQuestionAnswering, DistilBertModel
+from distilbert_pt import (
+    DistilBertConfig,
+    DistilBertForMaskedLM,
+    DistilBertForQuestionAnswering,
+    DistilBertForTokenClassification,
+    DistilBertModel,
+)
 from distilbert_pt.unpadding import RealTokens, real_tokens
 
 MASK = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 0], [1, 0, 1, 1]])
@@ -97,3 +103,59 @@ def test_the_loss_of_question_answering_counts_padding_as_transformers_does() ->
     loss = model(IDS, MASK, start_positions=where, end_positions=where).loss
     assert torch.equal(loss, model(IDS, MASK, start_positions=where, end_positions=where, unpad=False).loss)
     assert not torch.equal(loss, model(IDS, MASK, start_positions=where, end_positions=where, unpad=True).loss)
+
+
+HEADS = {
+    DistilBertForTokenClassification: 0.0,
+    DistilBertForMaskedLM: 0.0,
+    DistilBertForQuestionAnswering: torch.finfo(torch.float32).min,
+}
+
+
+@pytest.mark.parametrize("segments", [False, True])
+@pytest.mark.parametrize("grad", [False, True])
+@pytest.mark.parametrize("cls", HEADS)
+def test_logits_where_padding_was_left_out(cls: type[torch.nn.Module], grad: bool, segments: bool) -> None:
+    """Nothing that a user does over a row, an argmax or a softmax, finds an answer in padding."""
+    torch.manual_seed(0)
+    model, mask = cls(CONFIG).eval(), MASK[[0, 1, 2, 4]] if not segments else torch.tensor([[1, 1, 2, 0]] * 4)
+    padded = {"segment_ids" if segments else "attention_mask": mask}
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    with torch.set_grad_enabled(grad):
+        output, computed = model(IDS[:4], **padded), model(IDS[:4], **padded, unpad=False)
+    for logits, expected in zip(output.to_tuple(), computed.to_tuple(), strict=True):
+        assert (logits[mask == 0] == HEADS[cls]).all()
+        assert torch.allclose(logits[mask != 0], expected[mask != 0], atol=1e-5)
+        assert segments or (expected[mask == 0] != HEADS[cls]).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_start_and_end_at_padding_are_the_lowest_of_their_dtype(dtype: torch.dtype) -> None:
+    output = DistilBertForQuestionAnswering(CONFIG).eval().to(dtype)(IDS, MASK)
+    assert (output.start_logits[MASK == 0] == torch.finfo(dtype).min).all()
+    assert (output.end_logits[MASK == 0] == torch.finfo(dtype).min).all()
+    assert bool(output.start_logits.softmax(dim=-1).isfinite().all())
+
+
+@pytest.mark.parametrize("options", [{"unpad": False}, {"output_attentions": True}], ids=str)
+def test_start_and_end_at_padding_are_transformers_where_it_is_computed(options: dict[str, bool]) -> None:
+    torch.manual_seed(0)
+    output = DistilBertForQuestionAnswering(CONFIG).eval()(IDS, MASK, **options)
+    assert (output.start_logits.abs() < 100).all()
+
+
+def test_compiled_code_that_keeps_segments_apart_gives_the_lowest_too() -> None:
+    model, segments = DistilBertForQuestionAnswering(CONFIG).eval(), torch.tensor([[1, 1, 2, 0]] * 5)
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    assert (compiled(IDS, segment_ids=segments).end_logits[:, 3] == torch.finfo(torch.float32).min).all()
+
+
+def test_a_training_step_goes_through_the_filled_logits() -> None:
+    torch.manual_seed(0)
+    model, where = DistilBertForQuestionAnswering(CONFIG).train(), torch.zeros(5, dtype=torch.long)
+    model(IDS, MASK, start_positions=where, end_positions=where, unpad=True).loss.backward()
+    assert all(bool(p.grad.isfinite().all()) for p in model.parameters() if p.grad is not None)
+    model = DistilBertForMaskedLM(CONFIG).train()
+    model(IDS, MASK, labels=IDS.where(MASK == 1, -100), unpad=True).loss.backward()
+    assert bool(model.vocab_projector.weight.grad.isfinite().all())

@@ -1,0 +1,94 @@
+"""Matrix products by oneDNN, where that is faster than what PyTorch takes by itself.
+
+PyTorch multiplies float32 on the CPU by MKL, which does not use AVX-512 on processors of other makers than Intel:
+oneDNN, which every build for x86 holds, is more than twice as fast there (`benchmarks/`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+ONEDNN = (
+    torch.backends.mkldnn.is_available()
+    and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+)
+"""Whether this machine and this PyTorch have what is needed."""
+
+BFLOAT16 = ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+DTYPES = (torch.float32, torch.bfloat16) if BFLOAT16 else (torch.float32,)
+"""What oneDNN multiplies here; PyTorch would give it bfloat16 too, but copy the bias before each product."""
+
+
+class Product(torch.autograd.Function):
+    """`a @ b.T + bias`, differentiable any number of times."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+        """(rows, inner), (columns, inner), (columns,) -> (rows, columns)."""
+        ctx.save_for_backward(a, b)
+        return product(a, b, bias)
+
+    @staticmethod
+    def backward(ctx: Any, d: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients, each again such a product; oneDNN reads transposed matrices as they lie."""
+        (a, b), needed = ctx.saved_tensors, ctx.needs_input_grad
+        return (
+            Product.apply(d, b.t(), None) if needed[0] else None,
+            Product.apply(d.t(), a.t(), None) if needed[1] else None,
+            d.sum(dim=0) if needed[2] else None,
+        )
+
+
+class ProductOfGelu(torch.autograd.Function):
+    """`gelu(a) @ b.T + bias`, differentiable any number of times, which keeps `a` and computes `gelu(a)` again."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+        """(rows, inner), (columns, inner), (columns,) -> (rows, columns)."""
+        ctx.save_for_backward(a, b)
+        return product(F.gelu(a), b, bias)
+
+    @staticmethod
+    def backward(ctx: Any, d: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients."""
+        (a, b), needed = ctx.saved_tensors, ctx.needs_input_grad
+        return (
+            torch.ops.aten.gelu_backward(Product.apply(d, b.t(), None), a) if needed[0] else None,
+            Product.apply(d.t(), F.gelu(a).t(), None) if needed[1] else None,
+            d.sum(dim=0) if needed[2] else None,
+        )
+
+
+def product(a: Tensor, b: Tensor, bias: Tensor | None, then: str = "none") -> Tensor:
+    """Return `a @ b.T + bias` with an elementwise function after it: "none", or "gelu" for the exact GELU."""
+    return torch.ops.mkldnn._linear_pointwise(a, b, bias, then, [], "none" if then == "gelu" else "")
+
+
+def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return `a @ b.T + bias` without recording gradients, by the faster of the two ways."""
+    return product(a, b, bias) if takes_onednn(a, b) else F.linear(a, b, bias)
+
+
+def takes_onednn(x: Tensor, weight: Tensor) -> bool:
+    """Whether oneDNN multiplies these: plain matrices on the CPU, here and now, with nobody recording operators."""
+    return (
+        ONEDNN
+        and not torch.compiler.is_compiling()
+        and type(x) in (Tensor, nn.Parameter)
+        and type(weight) in (Tensor, nn.Parameter)
+        and x.numel() > 0
+        and x.dtype == weight.dtype
+        and x.dtype in DTYPES
+        and x.device.type == weight.device.type == "cpu"
+        and not torch.jit.is_tracing()
+        and not torch.is_autocast_enabled("cpu")
+        and not torch._C._len_torch_dispatch_stack()  # as of a counter of FLOPs, which knows PyTorch's operators only
+        and torch._C._functorch.maybe_current_level() is None
+        and forward_ad._current_level < 0
+    )

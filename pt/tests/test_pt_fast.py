@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import weakref
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils import prune
+from torch.utils.flop_counter import FlopCounterMode
+
+from distilbert_cli.tolerances import FRAMEWORKS, GRADIENT
+from distilbert_pt import DistilBertConfig, DistilBertModel
+from distilbert_pt.fast import onednn
+from distilbert_pt.fast.layers import feed_forward, is_fast, linear
+from distilbert_pt.fast.prepacked import prepack
+
+TOLERANCE = FRAMEWORKS["float32"].value
+
+
+@pytest.fixture
+def lin() -> nn.Linear:
+    torch.manual_seed(0)
+    return nn.Linear(48, 32)
+
+
+@pytest.fixture
+def lin2() -> nn.Linear:
+    return nn.Linear(32, 48)
+
+
+def close(one: torch.Tensor, other: torch.Tensor, tolerance: float = TOLERANCE) -> bool:
+    return bool((one - other).abs().max() <= tolerance * other.abs().max().clamp(min=1.0))
+
+
+@pytest.mark.parametrize("shape", [(48,), (7, 48), (2, 5, 48), (0, 48)], ids=str)
+@pytest.mark.parametrize("bias", [True, False])
+def test_values(shape: tuple[int, ...], bias: bool) -> None:
+    x, lin = torch.randn(shape), nn.Linear(48, 32, bias=bias)
+    expected = lin(x)
+    for y in (linear(lin, x), linear(lin, x.clone().requires_grad_())):
+        assert y.shape == expected.shape
+        assert y.numel() == 0 or close(y, expected)
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_bfloat16(lin: nn.Linear, trained: bool) -> None:
+    x = torch.randn(7, 48)
+    half = copy.deepcopy(lin).to(torch.bfloat16)
+    y = linear(half, x.to(torch.bfloat16).requires_grad_(trained))
+    assert y.dtype == torch.bfloat16
+    assert close(y.float(), lin(x), FRAMEWORKS["bfloat16"].value)
+
+
+def test_rows_that_do_not_lie_together(lin: nn.Linear) -> None:
+    x = torch.randn(4, 3, 48)[:, 0]
+    assert close(linear(lin, x), lin(x))
+
+
+@pytest.mark.parametrize("activation", [F.gelu, torch.tanh, nn.GELU(), nn.GELU("tanh")], ids=str)
+@pytest.mark.parametrize("grad", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_feed_forward(
+    lin: nn.Linear, activation: Callable[[torch.Tensor], torch.Tensor], grad: bool, bias: bool
+) -> None:
+    x, lin2 = torch.randn(9, 48), nn.Linear(32, 48, bias=bias)
+    with torch.set_grad_enabled(grad):
+        assert close(feed_forward(lin, activation, lin2, x), lin2(activation(lin(x))))
+
+
+@pytest.mark.parametrize("activation", [F.gelu, torch.tanh])
+def test_gradients_of_both_orders(
+    lin: nn.Linear, lin2: nn.Linear, activation: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    x = torch.randn(6, 48, requires_grad=True)
+    wanted = [x, *lin.parameters(), *lin2.parameters()]
+
+    def gradients(y: torch.Tensor) -> list[torch.Tensor]:
+        first = torch.autograd.grad(y.tanh().sum(), wanted, create_graph=True)
+        return [*first, *torch.autograd.grad(sum(g.square().sum() for g in first), wanted)]
+
+    plain = gradients(lin2(activation(lin(x))))
+    for mine, expected in zip(gradients(feed_forward(lin, activation, lin2, x)), plain, strict=True):
+        assert close(mine, expected, GRADIENT.value)
+
+
+def test_the_step_with_gelu_keeps_its_input_alone(
+    lin: nn.Linear, lin2: nn.Linear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where oneDNN is absent PyTorch's own product stands in for it, so that this holds on every machine."""
+    monkeypatch.setattr(onednn, "ONEDNN", True)
+    monkeypatch.setattr(onednn, "product", lambda a, b, bias, then="none": F.linear(a, b, bias))
+    x, stored = torch.randn(6, 48, requires_grad=True), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: stored.append(tensor.data_ptr()), lambda _: None):
+        feed_forward(lin, F.gelu, lin2, x)
+    assert len(set(stored)) == 4  # x, both weights, and what lin1 gave
+
+
+class Doubled(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * super().forward(x)
+
+
+def patched(lin: nn.Linear) -> nn.Linear:
+    lin.forward = lambda x: 2 * F.linear(x, lin.weight, lin.bias)
+    return lin
+
+
+def hooked(lin: nn.Linear) -> nn.Linear:
+    lin.register_forward_hook(lambda module, inputs, y: 2 * y)
+    return lin
+
+
+def pre_hooked(lin: nn.Linear) -> nn.Linear:
+    lin.register_forward_pre_hook(lambda module, inputs: (2 * inputs[0],))
+    lin.bias.data.zero_()
+    return lin
+
+
+def subclassed(lin: nn.Linear) -> nn.Linear:
+    doubled = Doubled(lin.in_features, lin.out_features)
+    doubled.load_state_dict(lin.state_dict())
+    return doubled
+
+
+LAYERS = {
+    "subclass": subclassed,
+    "forward replaced": patched,
+    "hook": hooked,
+    "hook before": pre_hooked,
+    "sequence": lambda lin: nn.Sequential(lin, nn.Tanh()),
+    "weight norm": nn.utils.parametrizations.weight_norm,
+    "spectral norm": nn.utils.parametrizations.spectral_norm,
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
+@pytest.mark.parametrize("grad", [False, True])
+def test_any_other_layer_is_called(
+    lin: nn.Linear, lin2: nn.Linear, layer: Callable[[nn.Linear], nn.Module], grad: bool
+) -> None:
+    x, other, other2 = torch.randn(4, 48), layer(lin).eval(), layer(lin2).eval()
+    with torch.set_grad_enabled(grad):
+        assert torch.equal(linear(other, x), other(x))
+        assert torch.equal(feed_forward(other, F.gelu, other2, x), other2(F.gelu(other(x))))
+
+
+def test_backward_hooks_and_hooks_for_all_modules_hear_of_it(lin: nn.Linear, lin2: nn.Linear) -> None:
+    heard = []
+    lin2.register_full_backward_hook(lambda *_: heard.append("backward"))
+    handle = nn.modules.module.register_module_forward_hook(lambda module, *_: heard.append(module))
+    feed_forward(lin, F.gelu, lin2, torch.randn(4, 48)).sum().backward()
+    handle.remove()
+    assert heard == [lin, lin2, "backward"]
+
+
+def test_a_counter_of_operators_sees_the_products(lin: nn.Linear, lin2: nn.Linear) -> None:
+    with FlopCounterMode(display=False) as counter:
+        feed_forward(lin, F.gelu, lin2, torch.randn(4, 48))
+    assert counter.get_total_flops() == 2 * 2 * 4 * 48 * 32
+
+
+def test_function_transforms_and_autocast_take_the_usual_way(lin: nn.Linear) -> None:
+    x = torch.randn(5, 48)
+    plain = lin(x)
+    assert close(torch.vmap(lambda row: linear(lin, row))(x), plain)
+    assert close(torch.func.jvp(lambda x: linear(lin, x), (x,), (x,))[1], F.linear(x, lin.weight))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert linear(lin, x).dtype == torch.bfloat16
+
+
+def test_machines_without_onednn(lin: nn.Linear, lin2: nn.Linear, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onednn, "ONEDNN", False)
+    x = torch.randn(5, 48)
+    assert torch.equal(linear(lin, x), lin(x))
+    with torch.no_grad():
+        assert torch.equal(feed_forward(lin, F.gelu, lin2, x), lin2(F.gelu(lin(x))))
+
+
+class TestPrepacked:
+    """All hold too where oneDNN is not taken and nothing is laid out."""
+
+    def test_values(self, lin: nn.Linear, lin2: nn.Linear) -> None:
+        x = torch.randn(7, 48)
+        expected = lin2(F.gelu(lin(x)))
+        prepack(lin, True)
+        with torch.no_grad():
+            assert close(linear(lin, x), lin(x))
+            assert close(feed_forward(lin, F.gelu, lin2, x), expected)
+        assert close(linear(lin, x), lin(x))
+        assert (lin.prepacked_weight._packed is not None) == onednn.ONEDNN
+        prepack(lin, False)
+        assert not hasattr(lin, "prepacked_weight")
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda lin: lin.weight.mul_(2),
+            lambda lin: lin.load_state_dict({"weight": torch.ones(32, 48), "bias": torch.ones(32)}),
+            lambda lin: setattr(lin, "weight", nn.Parameter(torch.ones(32, 48))),
+            lambda lin: setattr(lin.weight, "data", torch.ones(32, 48)),
+            lambda lin: (lin.weight.data.mul_(2), prepack(lin, True)),
+            nn.utils.parametrizations.weight_norm,
+            lambda lin: prune.random_unstructured(lin, "weight", 0.5),
+        ],
+        ids=["in place", "loaded", "replaced", "data replaced", "data in place, packed again", "normed", "pruned"],
+    )
+    def test_changes_are_seen(self, lin: nn.Linear, change: Callable[[nn.Linear], object]) -> None:
+        x = torch.randn(7, 48)
+        prepack(lin, True)
+        with torch.no_grad():
+            linear(lin, x)
+            change(lin)
+            if nn.utils.parametrize.is_parametrized(lin):
+                lin.parametrizations.weight.original0.mul_(2)
+            assert close(linear(lin, x), lin(x))
+
+    def test_training_goes_on(self, lin: nn.Linear) -> None:
+        x = torch.randn(7, 48)
+        prepack(lin, True)
+        optimizer = torch.optim.SGD(lin.parameters(), lr=0.1)
+        for _ in range(2):
+            with torch.no_grad():
+                assert close(linear(lin, x), lin(x))
+            linear(lin, x).square().mean().backward()
+            optimizer.step()
+
+    def test_copies_and_files(self, lin: nn.Linear) -> None:
+        x = torch.randn(7, 48)
+        prepack(lin, True)
+        with torch.no_grad():
+            expected = linear(lin, x)
+            for other in (copy.deepcopy(lin), pickle.loads(pickle.dumps(lin))):
+                assert hasattr(other, "prepacked_weight")
+                assert close(linear(other, x), expected)
+        assert sorted(lin.state_dict()) == ["bias", "weight"]
+
+    def test_models(self) -> None:
+        model = DistilBertModel(DistilBertConfig(dim=48, n_heads=4, n_layers=1, hidden_dim=96, vocab_size=20)).eval()
+        ids = torch.arange(12).reshape(2, 6)
+        with torch.inference_mode():
+            expected = model(ids).last_hidden_state
+            assert close(model.prepack_weights()(ids).last_hidden_state, expected)
+        weight = weakref.ref(model.transformer.layer[0].ffn.lin1.weight)
+        del model
+        gc.collect()
+        assert weight() is None
+
+
+def test_every_product_of_a_model_is_fast_where_onednn_is_there() -> None:
+    model = DistilBertModel(DistilBertConfig(dim=48, n_heads=4, n_layers=1, hidden_dim=96, vocab_size=20))
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    assert len(layers) == 6
+    assert all(is_fast(layer, torch.randn(2, layer.in_features)) == onednn.ONEDNN for layer in layers)
