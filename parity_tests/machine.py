@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def _has_onednn() -> bool:
-    from distilbert_pt import linear
+    from distilbert_pt.fast import onednn
 
-    return linear.ONEDNN
+    return onednn.ONEDNN
 
 
 CAPABILITIES: dict[str, tuple[Callable[[], bool], str]] = {
