@@ -2,48 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from distilbert_common.errors import TokenizerError
 from distilbert_common.tokenization.normalizer import Normalizer
 from distilbert_common.tokenization.settings import ROLES
 from distilbert_common.tokenization.vocab import AddedToken, Vocabulary
 
+_LOGGER = logging.getLogger(__name__)
 
-def special_token_names(get: Callable[[str, Any], Any]) -> tuple[dict[str, str], list[str]]:
-    """Return the special tokens by role, and those without a role.
+
+class SpecialTokens(NamedTuple):
+    """The special tokens that a tokenizer's files and keywords name.
 
     Args:
-        get: Gives an option by name and default.
+        by_role: The tokens that have a role or a name of their own.
+        additional: Those without.
+        assumed: The roles of which nothing but the usual name is known.
     """
-    names = {role: AddedToken.of(get(role, default)).content for role, default in ROLES.items()}
-    return names, [AddedToken.of(token).content for token in get("additional_special_tokens", ())]
+
+    by_role: dict[str, AddedToken]
+    additional: list[AddedToken]
+    assumed: set[str]
+
+
+def read_special_tokens(
+    find: Callable[[str], tuple[Any, str] | None], named: Mapping[str, Any], additional: Iterable[Any]
+) -> SpecialTokens:
+    """Return the special tokens; a role that is null has none.
+
+    Args:
+        find: Gives an option and its source by name, or None.
+        named: Tokens by names that are not DistilBERT's, such as "image_token".
+        additional: The tokens without a role, the same one possibly several times.
+
+    Raises:
+        TokenizerError: A value is not a token.
+    """
+    sources = {role: find(role) for role in ROLES}
+    values = {role: ROLES[role] if source is None else source[0] for role, source in sources.items()}
+    by_role = {role: AddedToken.of(token, special=True) for role, token in {**values, **named}.items() if token}
+    listed = {str(token): token for token in (AddedToken.of(each, special=True) for each in additional)}
+    return SpecialTokens(by_role, list(listed.values()), {role for role, source in sources.items() if source is None})
 
 
 def collect_added(
     in_tokenizer_json: Mapping[int, AddedToken],
     in_added_tokens_json: Mapping[str, Any],
-    tokenizer_config: Mapping[str, Any],
-    special_names: Collection[str],
+    in_config: Mapping[str, Any],
+    special: SpecialTokens,
 ) -> dict[int, AddedToken]:
     """Gather the added tokens of three files by id; where they differ, the flags of tokenizer_config.json count.
 
     Args:
         in_tokenizer_json: From tokenizer.json.
         in_added_tokens_json: Token to id, from added_tokens.json.
-        tokenizer_config: The content of tokenizer_config.json.
-        special_names: Which tokens of added_tokens.json, which has no flags, are special.
+        in_config: Id to token, the `added_tokens_decoder` of tokenizer_config.json.
+        special: Which tokens of added_tokens.json, which has no flags, are special.
 
     Raises:
         TokenizerError: An entry is not a token with an id.
     """
-    added = {
-        index: AddedToken.of(token, special=token in special_names) for token, index in in_added_tokens_json.items()
-    }
-    added.update(in_tokenizer_json)
-    in_config = tokenizer_config.get("added_tokens_decoder") or {}
+    flags = {token.content: token for token in [*special.additional, *special.by_role.values()]}
     try:
+        added = {int(index): flags.get(token, AddedToken(token)) for token, index in in_added_tokens_json.items()}
+        added.update(in_tokenizer_json)
         added.update({int(index): AddedToken.of(token) for index, token in in_config.items()})
         return dict(sorted(added.items()))
     except (AttributeError, TypeError, ValueError) as error:
@@ -51,33 +76,38 @@ def collect_added(
 
 
 def build_vocabulary(
-    pieces: Mapping[str, int],
-    added: Mapping[int, AddedToken],
-    special_tokens: dict[str, str],
-    additional_special_tokens: Collection[str],
-    normalizer: Normalizer,
-) -> Vocabulary:
+    pieces: Mapping[str, int], added: Mapping[int, AddedToken], special: SpecialTokens, normalizer: Normalizer
+) -> tuple[Vocabulary, dict[str, str]]:
     """Bring pieces, added tokens and special tokens together.
 
     Args:
         pieces: Piece to id.
         added: Added tokens by id, sorted.
-        special_tokens: Tokens by role; a [MASK] that the vocabulary lacks is taken out.
-        additional_special_tokens: Special tokens without a role.
+        special: The special tokens; those that the vocabulary lacks are added, where a file or a keyword names them.
         normalizer: How texts, and normalized added tokens, are normalized.
 
+    Returns:
+        The vocabulary, and the tokens by role without a [MASK] that only its usual name speaks for.
+
     Raises:
-        TokenizerError: Two tokens share an id, an added token has an id that leaves a gap, or a special token is
-            missing.
+        TokenizerError: Two tokens share an id, or a special token is missing.
     """
     _check_ids(pieces)
     vocabulary = Vocabulary(pieces)
-    _check_added_ids(vocabulary, added)
-    vocabulary.add(added.values(), normalizer)
-    _check_special(special_tokens, vocabulary)
-    names = [*special_tokens.values(), *additional_special_tokens]
-    vocabulary.add([AddedToken.of(name, special=True) for name in names if name not in vocabulary.added], normalizer)
-    return vocabulary
+    for index, token in added.items():
+        vocabulary.place(index, token, normalizer)
+    roles = {role: token for role, token in special.by_role.items() if not _is_missing_mask(role, token, special, vocabulary)}
+    _check_special(roles, special, vocabulary)
+    wanted = [token for token in [*roles.values(), *special.additional] if token.content not in vocabulary.added]
+    absent = [token.content for token in wanted if vocabulary.token_id(token.content) is None]
+    vocabulary.add(wanted, normalizer)
+    if absent:
+        _LOGGER.warning(
+            "the special tokens %s are not in the vocabulary and got the ids from %d on; a model whose embeddings end "
+            "there needs model.resize_token_embeddings(len(tokenizer))",
+            ", ".join(absent), vocabulary[absent[0]],
+        )  # fmt: skip
+    return vocabulary, {role: token.content for role, token in roles.items()}
 
 
 def _check_ids(pieces: Mapping[str, int]) -> None:
@@ -86,25 +116,18 @@ def _check_ids(pieces: Mapping[str, int]) -> None:
         raise TokenizerError("the vocabulary is damaged: each piece needs an id of its own, a whole number from 0 up")
 
 
-def _check_added_ids(vocabulary: Vocabulary, added: Mapping[int, AddedToken]) -> None:
-    expected = vocabulary.next_id
-    for index, token in added.items():
-        is_piece = token.content in vocabulary.pieces
-        right = vocabulary[token.content] if is_piece else expected
-        if index != right:
-            raise TokenizerError(
-                f"the added token {token.content!r} has id {index}, expected {right}: a piece keeps its id, and the "
-                "ids of other added tokens go on where the vocabulary ends, without gaps"
-            )
-        expected += not is_piece
+def _is_missing_mask(role: str, token: AddedToken, special: SpecialTokens, vocabulary: Vocabulary) -> bool:
+    """Whether this is a [MASK] that is not there, which only masked language modelling needs."""
+    return role == "mask_token" and role in special.assumed and vocabulary.token_id(token.content) is None
 
 
-def _check_special(special_tokens: dict[str, str], vocabulary: Vocabulary) -> None:
-    if vocabulary.token_id(special_tokens["mask_token"]) is None:
-        del special_tokens["mask_token"]  # only masked language modelling needs it
-    for role, token in special_tokens.items():
-        if (vocabulary.pieces.get(token) if role == "unk_token" else vocabulary.token_id(token)) is None:
+def _check_special(roles: Mapping[str, AddedToken], special: SpecialTokens, vocabulary: Vocabulary) -> None:
+    for role, token in roles.items():
+        is_there = (token.content in vocabulary.pieces) or (
+            role != "unk_token" and vocabulary.token_id(token.content) is not None
+        )
+        if not is_there and (role == "unk_token" or role in special.assumed):
             raise TokenizerError(
-                f"the vocabulary has no {token}; if its {role} has another name, pass {role}=, "
-                "otherwise this is not the vocabulary of a DistilBERT"
+                f"the vocabulary has no {token}; if its {role} has another name, pass {role}=, if it was trained "
+                "without special tokens, train it with them, otherwise this is not the vocabulary of a DistilBERT"
             )

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from distilbert_common.tokenization.normalizer import Normalizer
 from distilbert_common.tokenization.vocab import Vocabulary
 
-ROLES = {
+ROLES: dict[str, str | None] = {
+    "bos_token": None,
+    "eos_token": None,
     "unk_token": "[UNK]",
     "sep_token": "[SEP]",
     "pad_token": "[PAD]",
     "cls_token": "[CLS]",
     "mask_token": "[MASK]",
 }
-"""The special tokens of the model by role, with their usual names."""
+"""The special tokens by role, with their usual names; the order is transformers'. DistilBERT has no use for the first two."""
+
+MODEL_INPUT_NAMES = ("input_ids", "attention_mask")
+"""What a tokenizer returns unless told otherwise."""
 
 MODEL_INPUT_NAMES = ("input_ids", "attention_mask")
 """The columns that every DistilBERT takes."""
@@ -30,7 +36,7 @@ class TokenizerSettings:
     Args:
         vocabulary: Pieces and added tokens.
         normalizer: What happens to a text before it is split.
-        special_tokens: The tokens that have a role of the model, by role.
+        special_tokens: The tokens that have a role, or a name of their own, by that.
         additional_special_tokens: Special tokens without a role.
         model_max_length: The longest row that the model takes, special tokens included.
         padding_side: "right" or "left".
@@ -41,6 +47,13 @@ class TokenizerSettings:
         model_input_names: The columns that a call returns unless told otherwise.
         prefix: What marks a piece that continues a word.
         max_word_chars: A longer word becomes the unknown token.
+        splits_punctuation: Whether words are split at punctuation, or at white space only.
+        never_split: Words between white space that are one token each, whatever is in them.
+        split_special_tokens: Whether special tokens in a text are text like any other.
+        adds_special_tokens: Whether texts get [CLS] and [SEP] around them.
+        model_input_names: What calling the tokenizer returns unless told otherwise.
+        name_or_path: Where the tokenizer came from.
+        extra_fields: Fields of tokenizer_config.json without a meaning here, which are written back.
         sources: Where `do_lower_case` and `model_max_length` came from, in words.
     """
 
@@ -57,4 +70,11 @@ class TokenizerSettings:
     model_input_names: list[str] = field(default_factory=lambda: list(MODEL_INPUT_NAMES))
     prefix: str = "##"
     max_word_chars: int = 100
+    splits_punctuation: bool = True
+    never_split: tuple[str, ...] = ()
+    split_special_tokens: bool = False
+    adds_special_tokens: bool = True
+    model_input_names: list[str] = field(default_factory=lambda: list(MODEL_INPUT_NAMES))
+    name_or_path: str = ""
+    extra_fields: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)

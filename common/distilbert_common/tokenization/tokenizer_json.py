@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -9,6 +10,8 @@ from typing import Any, NamedTuple
 from distilbert_common.errors import TokenizerError
 from distilbert_common.tokenization.settings import TokenizerSettings
 from distilbert_common.tokenization.vocab import FLAGS, AddedToken
+
+_LOGGER = logging.getLogger(__name__)
 
 NORMALIZER_KEYS = {
     "do_lower_case": "lowercase",
@@ -18,16 +21,30 @@ NORMALIZER_KEYS = {
 }
 """Our name of each normalizer option, and the file's."""
 
-PARTS = {"normalizer": "BertNormalizer", "pre_tokenizer": "BertPreTokenizer", "model": "WordPiece"}
-"""The parts of a BERT tokenizer and their types."""
+PARTS = {
+    "model": ("WordPiece",),
+    "normalizer": ("BertNormalizer", None),
+    "pre_tokenizer": ("BertPreTokenizer", "WhitespaceSplit"),
+}
+"""The parts of a tokenizer and the types that are understood, BERT's own first; None where the part may be absent."""
+
+_NESTED = {"normalizer": "normalizers", "pre_tokenizer": "pretokenizers", "post_processor": "processors"}
+"""Where a part that is a sequence of parts holds them."""
+
+_NO_TEMPLATE = (
+    "%s has no post_processor, so texts get no [CLS] and [SEP] around them, as in transformers 4; transformers 5 and "
+    "a tokenizer made from vocab.txt add them. To have them, save the vocabulary with tokenizer.save_vocabulary(folder) "
+    "and load that file"
+)
 
 
 class TokenizerJson(NamedTuple):
-    """What tokenizer.json says; `options` has our names of settings as keys."""
+    """What tokenizer.json says; `options` has our names of settings as keys, `parts` those that no option may change."""
 
     pieces: dict[str, int]
     added: dict[int, AddedToken]
     options: dict[str, Any]
+    parts: dict[str, Any]
 
 
 def parse(content: Mapping[str, Any], where: str) -> TokenizerJson:
@@ -40,42 +57,85 @@ def parse(content: Mapping[str, Any], where: str) -> TokenizerJson:
     Raises:
         TokenizerError: It is the tokenizer of another model, or damaged.
     """
-    _check_parts(content, where)
+    parts = {name: _unwrapped(name, content.get(name)) for name in (*PARTS, "post_processor", "decoder")}
     try:
-        model, normalizer = content["model"], content["normalizer"]
-        options = {ours: normalizer[theirs] for ours, theirs in NORMALIZER_KEYS.items() if theirs in normalizer}
-        options["unk_token"] = model["unk_token"]
-        options["prefix"] = model.get("continuing_subword_prefix", "##")
-        options["max_word_chars"] = model.get("max_input_chars_per_word", 100)
-        options["decoder_cleanup"] = (content.get("decoder") or {}).get("cleanup", True)
-        options.update(_cls_and_sep(content["post_processor"]))
-        added = {token["id"]: AddedToken.of(token) for token in content.get("added_tokens", ())}
-        return TokenizerJson(dict(model["vocab"]), added, options)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise TokenizerError(f"{where} is damaged or not the tokenizer of a BERT: {error!r}") from error
+        for name in PARTS:
+            _check_type(name, parts[name], where)
+        model = parts["model"]
+        options = {**_normalizer_options(parts["normalizer"]), "unk_token": model.get("unk_token", "[UNK]")}
+        options.update(_sides(content))
+        if parts["post_processor"] is None:
+            _LOGGER.warning(_NO_TEMPLATE, where)
+        else:
+            options.update(_cls_and_sep(parts["post_processor"], where))
+        added = {token["id"]: AddedToken.of(token) for token in content.get("added_tokens") or ()}
+        return TokenizerJson(dict(model["vocab"]), added, options, _fixed(parts))
+    except (AttributeError, IndexError, KeyError, StopIteration, TypeError) as error:
+        raise TokenizerError(
+            f"{where} is damaged ({error!r}); write it anew with tokenizer.save_pretrained, or remove it and keep "
+            "vocab.txt"
+        ) from error
 
 
-def _check_parts(content: Mapping[str, Any], where: str) -> None:
-    for part, expected in PARTS.items():
-        found = content.get(part) or {}
-        # Files of early versions of the library name no type for the model.
-        kind = found.get("type", expected if "continuing_subword_prefix" in found else None)
-        if kind != expected:
-            raise TokenizerError(
-                f"{where} has {part} {kind or 'of no type'}, DistilBERT has {expected}; give the files of a BERT-like "
-                "tokenizer"
-            )
+def _unwrapped(name: str, part: Any) -> Any:
+    """Return the one part that a sequence of one holds."""
+    inner = part.get(_NESTED.get(name, "")) if isinstance(part, Mapping) and part.get("type") == "Sequence" else None
+    return inner[0] if isinstance(inner, list) and len(inner) == 1 else part
 
 
-def _cls_and_sep(post_processor: Mapping[str, Any]) -> dict[str, str]:
+def _check_type(name: str, part: Any, where: str) -> None:
+    # Files of early versions of the library name no type for the model.
+    is_old_model = name == "model" and part is not None and "continuing_subword_prefix" in part
+    kind = None if part is None else part.get("type", "WordPiece" if is_old_model else None)
+    if kind in PARTS[name] and (part is None) is (kind is None):
+        return
+    if part is None and name == "pre_tokenizer":
+        raise TokenizerError(
+            f"{where} has no pre_tokenizer, so that every text would be one word, and that unknown; set "
+            "tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer() before you save it"
+        )
+    raise TokenizerError(
+        f"{where} has {name} {kind or 'of no type'}, DistilBERT has {PARTS[name][0]}: it cuts texts otherwise. Use the "
+        "tokenizers library, or transformers' PreTrainedTokenizerFast, for this file and give its input_ids and "
+        "attention_mask to the model"
+    )
+
+
+def _normalizer_options(normalizer: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return our options; where there is no normalizer, nothing is done to a text."""
+    if normalizer is None:
+        return dict.fromkeys(NORMALIZER_KEYS, False)
+    return {ours: normalizer[theirs] for ours, theirs in NORMALIZER_KEYS.items() if theirs in normalizer}
+
+
+def _sides(content: Mapping[str, Any]) -> dict[str, str]:
+    """Return the sides that truncation and padding are set to; their lengths are for the library itself."""
+    sections = {"truncation_side": content.get("truncation"), "padding_side": content.get("padding")}
+    return {side: section["direction"].lower() for side, section in sections.items() if section is not None}
+
+
+def _fixed(parts: Mapping[str, Any]) -> dict[str, Any]:
+    model, decoder = parts["model"], parts["decoder"]
+    return {
+        "prefix": model.get("continuing_subword_prefix", "##"),
+        "max_word_chars": model.get("max_input_chars_per_word", 100),
+        "decoder_cleanup": (decoder or {}).get("cleanup", True),
+        "splits_punctuation": parts["pre_tokenizer"]["type"] == "BertPreTokenizer",
+        "adds_special_tokens": parts["post_processor"] is not None,
+    }
+
+
+def _cls_and_sep(post_processor: Mapping[str, Any], where: str) -> dict[str, str]:
     """Return the two tokens put around a text, from the two kinds of post-processor that do what BERT does."""
     if post_processor["type"] == "BertProcessing":
         return {"cls_token": post_processor["cls"][0], "sep_token": post_processor["sep"][0]}
-    single = [next(iter(item.values()))["id"] for item in post_processor["single"]]
-    pair = [next(iter(item.values()))["id"] for item in post_processor["pair"]]
-    cls, sep = single[0], single[-1]
+    single, pair = ([next(iter(item.values()))["id"] for item in post_processor.get(name, ())] for name in ("single", "pair"))
+    cls, sep = (single[0], single[-1]) if len(single) > 1 else ("[CLS]", "[SEP]")
     if single != [cls, "A", sep] or pair != [cls, "A", sep, "B", sep]:
-        raise ValueError(f"post_processor puts {single} and {pair} together, not [CLS] A [SEP] B [SEP]")
+        raise TokenizerError(
+            f"{where} has a post_processor {post_processor['type']} that puts {single} and {pair} together; DistilBERT "
+            "was trained on [CLS] A [SEP] and [CLS] A [SEP] B [SEP]. Set such a TemplateProcessing before you save it"
+        )
     return {"cls_token": cls, "sep_token": sep}
 
 
@@ -93,12 +153,12 @@ def render(settings: TokenizerSettings) -> dict[str, Any]:
             {"id": index, "content": token.content, **{flag: getattr(token, flag) for flag in FLAGS}}
             for index, token in settings.vocabulary.added_by_id.items()
         ],
-        "normalizer": {"type": PARTS["normalizer"], **asdict(settings.normalizer)},
-        "pre_tokenizer": {"type": PARTS["pre_tokenizer"]},
-        "post_processor": _post_processor(settings),
+        "normalizer": {"type": PARTS["normalizer"][0], **asdict(settings.normalizer)},
+        "pre_tokenizer": {"type": PARTS["pre_tokenizer"][0 if settings.splits_punctuation else 1]},
+        "post_processor": post_processor(settings),
         "decoder": {"type": "WordPiece", "prefix": settings.prefix, "cleanup": settings.decoder_cleanup},
         "model": {
-            "type": PARTS["model"],
+            "type": PARTS["model"][0],
             "unk_token": settings.special_tokens["unk_token"],
             "continuing_subword_prefix": settings.prefix,
             "max_input_chars_per_word": settings.max_word_chars,
@@ -107,11 +167,15 @@ def render(settings: TokenizerSettings) -> dict[str, Any]:
     }
 
 
-def _post_processor(settings: TokenizerSettings) -> dict[str, Any]:
-    cls, sep = settings.special_tokens["cls_token"], settings.special_tokens["sep_token"]
+def post_processor(settings: TokenizerSettings) -> dict[str, Any] | None:
+    """Return what puts [CLS] and [SEP] around texts, or None where nothing does."""
+    tokens = [settings.special_tokens.get(role) for role in ("cls_token", "sep_token")]
+    ids = {token: settings.vocabulary.token_id(token) for token in tokens if token is not None}
+    if not settings.adds_special_tokens or None in (*tokens, *ids.values()):
+        return None
+    cls, sep = map(str, tokens)
     first = [_special(cls, 0), {"Sequence": {"id": "A", "type_id": 0}}, _special(sep, 0)]
     second = [{"Sequence": {"id": "B", "type_id": 1}}, _special(sep, 1)]
-    ids = {token: settings.vocabulary[token] for token in (cls, sep)}
     return {
         "type": "TemplateProcessing",
         "single": first,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
@@ -19,7 +19,7 @@ class AddedToken:
         single_word: Match only where no letter or digit touches it.
         lstrip: Take the white space on its left with it.
         rstrip: Take the white space on its right with it.
-        normalized: Match in the normalized text, and the token itself normalized.
+        normalized: Match in the normalized text, and the token itself normalized; None means: unless it is special.
         special: Skipped by `decode(..., skip_special_tokens=True)`.
     """
 
@@ -27,8 +27,23 @@ class AddedToken:
     single_word: bool = False
     lstrip: bool = False
     rstrip: bool = False
-    normalized: bool = True
+    normalized: bool | None = None
     special: bool = False
+    by_default: bool = field(default=False, init=False, repr=False, compare=False)
+    """Whether `normalized` was left open."""
+
+    def __post_init__(self) -> None:
+        if self.normalized is None:
+            object.__setattr__(self, "normalized", not self.special)
+            object.__setattr__(self, "by_default", True)
+
+    def __str__(self) -> str:
+        return self.content
+
+    def as_special(self) -> AddedToken:
+        """Return the token as a special one; `normalized` changes with it where it was left open."""
+        flags = {name: getattr(self, name) for name in FLAGS if name != "normalized" or not self.by_default}
+        return AddedToken(self.content, **{**flags, "special": True})
 
     @classmethod
     def of(cls, token: Any, special: bool = False) -> AddedToken:
@@ -42,15 +57,21 @@ class AddedToken:
             TokenizerError: `token` is none of the three.
         """
         if isinstance(token, str):
-            return cls(token, normalized=not special, special=special)
-        values = (
-            token if isinstance(token, Mapping) else {name: getattr(token, name, None) for name in ("content", *FLAGS)}
-        )
-        content = values.get("content")
-        if not isinstance(content, str):
+            token = cls(token)
+        if not isinstance(token, cls):
+            token = cls._read(token)
+        return token.as_special() if special and not token.special else token
+
+    @classmethod
+    def _read(cls, token: Any) -> AddedToken:
+        is_mapping = isinstance(token, Mapping)
+        values = token if is_mapping else {name: getattr(token, name, None) for name in ("content", *FLAGS)}
+        if not isinstance(values.get("content"), str):
             raise TokenizerError(f"a token is a string or an AddedToken; got {token!r}")
         flags = {name: bool(values[name]) for name in FLAGS if values.get(name) is not None}
-        return cls(content, **{**flags, "special": special or flags.get("special", False)})
+        if not is_mapping and flags.get("normalized", False) is not flags.get("special", False):
+            flags.pop("normalized", None)  # objects of the library say nothing of how it came about
+        return cls(values["content"], **flags)
 
 
 FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
@@ -71,10 +92,12 @@ class Vocabulary:
         """What is searched for in texts, by added token: its content, normalized if the token is."""
         self._ids = dict(pieces)
         self._tokens = {index: token for token, index in pieces.items()}
-        self.next_id = max(self._tokens, default=-1) + 1
+        self.n_pieces = max(self._tokens, default=-1) + 1
+        """The number of ids that pieces take up, those left empty between them included."""
+        self.next_id = self.n_pieces
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return self.next_id
 
     def __getitem__(self, token: str) -> int:
         return self._ids[token]
@@ -89,6 +112,13 @@ class Vocabulary:
         """The added tokens, sorted by id."""
         return dict(sorted((self._ids[token], added) for token, added in self.added.items()))
 
+    @property
+    def shadowed(self) -> set[str]:
+        """The added tokens that are never found, as one of a smaller id is the same once normalized."""
+        first: dict[str, str] = {}
+        tokens = [token.content for token in self.added_by_id.values() if token.normalized]
+        return {token for token in tokens if first.setdefault(self.forms[token], token) != token}
+
     def token_id(self, token: str) -> int | None:
         """Return the id of a token, or None."""
         return self._ids.get(token)
@@ -96,6 +126,34 @@ class Vocabulary:
     def token(self, index: int) -> str | None:
         """Return the token of an id, or None."""
         return self._tokens.get(index)
+
+    def place(self, index: int, token: AddedToken, normalizer: Normalizer) -> None:
+        """Add a token with the id that a file gives it; an empty line of vocab.txt gives way to it.
+
+        Raises:
+            TokenizerError: The id is another token's, or the token has another id.
+        """
+        if self._tokens.get(index) == "":
+            del self.pieces[""], self._ids[""], self._tokens[index]
+        if (problem := self._misplaced(index, token.content)) is not None:
+            raise TokenizerError(
+                f"the added token {token.content!r} has id {index}, but {problem}; correct it, or take it out, in "
+                "added_tokens.json, tokenizer_config.json and tokenizer.json"
+            )
+        self._ids[token.content] = index
+        self._tokens[index] = token.content
+        self.next_id = max(self.next_id, index + 1)
+        self.add([token], normalizer)
+
+    def _misplaced(self, index: int, token: str) -> str | None:
+        """Say in words what is wrong with an id for a token, or return None."""
+        if self._ids.get(token, index) != index:
+            return f"it has id {self._ids[token]} already"
+        if self._tokens.get(index, token) != token:
+            return f"that is the id of {self._tokens[index]!r}"
+        if not 0 <= index < self.next_id + _MAX_GAP:
+            return f"the vocabulary ends at {self.next_id - 1}"
+        return None
 
     def add(self, tokens: Iterable[AddedToken], normalizer: Normalizer) -> list[AddedToken]:
         """Add tokens; one that is a piece keeps its id, a new one gets the next.
@@ -124,6 +182,10 @@ class Vocabulary:
         return new
 
 
+_MAX_GAP = 100_000
+"""The most ids that may be left empty before an added token; more, and the file is taken for damaged."""
+
+
 def _check_findable(added: Collection[AddedToken], forms: Mapping[str, str]) -> None:
     """Refuse tokens of which the library's search would find one at random, or break down over.
 
@@ -131,17 +193,11 @@ def _check_findable(added: Collection[AddedToken], forms: Mapping[str, str]) -> 
         added: All added tokens.
         forms: What is searched for, by token.
     """
-    seen: dict[str, str] = {}
     for token in added:
         form = forms[token.content]
         if not form:
             raise TokenizerError(
                 f"nothing is left of the added token {token.content!r} once normalized; add it with normalized=False"
-            )
-        if token.normalized and seen.setdefault(form, token.content) != token.content:
-            raise TokenizerError(
-                f"the added tokens {seen[form]!r} and {token.content!r} are both {form!r} once normalized, so that "
-                "only one could ever be found; add one of them, or add them with normalized=False"
             )
         if form[:1].isspace() and any(other.rstrip for other in added):
             raise TokenizerError(

@@ -1,0 +1,109 @@
+"""tokenizer_config.json, as transformers 4.0 to 5.x wrote it: what its fields mean, and which are kept as they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from distilbert_common.errors import TokenizerError
+from distilbert_common.tokenization.settings import ROLES
+from distilbert_common.tokenization.tokenizer_json import NORMALIZER_KEYS
+
+OPTIONS = (
+    *NORMALIZER_KEYS, *ROLES, "additional_special_tokens", "extra_special_tokens", "model_max_length", "max_len",
+    "padding_side", "truncation_side", "clean_up_tokenization_spaces", "do_basic_tokenize", "never_split",
+    "split_special_tokens", "model_input_names", "name_or_path", "tokenizer_class",
+)  # fmt: skip
+"""The options of a tokenizer: keywords, and fields of the file."""
+
+CARRIED_OPTIONS = (
+    "add_prefix_space", "chat_template", "max_length", "pad_to_multiple_of", "pad_token_type_id", "processor_class",
+    "stride", "truncation_strategy", "wordpieces_prefix",
+)  # fmt: skip
+"""Keywords of transformers' tokenizers that do nothing to texts there either; they are written into the file."""
+
+_OWN_FIELDS = frozenset({*OPTIONS, "added_tokens_decoder", "model_specific_special_tokens"})
+
+_NOT_CARRIED = frozenset({
+    "backend", "cache_dir", "device_map", "fast_tokenizer_files", "files_loaded", "force_download", "from_slow", "init_inputs",
+    "is_local", "local_files_only", "merges_file", "proxies", "resume_download", "revision", "slow_tokenizer_class",
+    "special_tokens_map_file", "subfolder", "tokenizer_file", "trust_remote_code", "use_fast", "vocab_file", "verbose",
+})  # fmt: skip
+"""Fields that say where and how a tokenizer was loaded: they hold paths of another machine, or nothing that lasts."""
+
+_CREDENTIAL = re.compile(r"^token$|(auth|access|api|hub|hf|secret|user|private|session|refresh|bearer)_?(token|key)|password|secret")
+"""Names of credentials, which are neither special tokens nor written to a file."""
+
+
+def carried_fields(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that have no meaning here and are written back as they are.
+
+    Args:
+        config: The content of tokenizer_config.json.
+    """
+    dropped = _OWN_FIELDS | _NOT_CARRIED | set(named_tokens(config))
+    return {
+        name: value
+        for name, value in config.items()
+        if name not in dropped and not _CREDENTIAL.search(name) and not name.startswith("_")
+    }
+
+
+def named_tokens(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the special tokens with a name of their own, such as "image_token".
+
+    transformers 4 writes them as `extra_special_tokens`, 5 as `model_specific_special_tokens`, both also one by one.
+
+    Args:
+        options: The content of a file, or keywords.
+
+    Raises:
+        TokenizerError: A name is no name of an attribute.
+    """
+    named = {
+        name: value
+        for name, value in options.items()
+        if name.endswith("_token") and name not in ROLES and _is_token(value) and not _CREDENTIAL.search(name)
+    }
+    for field in ("extra_special_tokens", "model_specific_special_tokens"):
+        if isinstance(value := options.get(field), Mapping):
+            named.update(value)
+    for name in named:
+        if not (name.isidentifier() and not name.startswith("_")):
+            raise TokenizerError(f"a special token is named {name!r}; expected a name such as 'image_token'")
+    return {name: value for name, value in named.items() if name not in ROLES}
+
+
+def listed_tokens(options: Mapping[str, Any]) -> list[Any]:
+    """Return the special tokens without a role: `additional_special_tokens` of 4.x, `extra_special_tokens` of 5.
+
+    Args:
+        options: The content of a file, or keywords.
+
+    Raises:
+        TokenizerError: One of the two is not a list.
+    """
+    tokens: list[Any] = []
+    for field in ("additional_special_tokens", "extra_special_tokens"):
+        value = options.get(field)
+        if isinstance(value, (list, tuple)):
+            tokens.extend(value)
+        elif value is not None and not (field == "extra_special_tokens" and isinstance(value, Mapping)):
+            raise TokenizerError(f"{field} is {value!r}; expected a list of tokens")
+    return tokens
+
+
+def names_of(field: str, value: Any) -> list[str]:
+    """Return a field that is a list of strings.
+
+    Raises:
+        TokenizerError: It is not.
+    """
+    if isinstance(value, str) or not isinstance(value, Iterable) or not all(isinstance(each, str) for each in (names := list(value))):
+        raise TokenizerError(f"{field} is {value!r}; expected a list of strings")
+    return names
+
+
+def _is_token(value: Any) -> bool:
+    return isinstance(value, (str, Mapping)) or isinstance(getattr(value, "content", None), str)
