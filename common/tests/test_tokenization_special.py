@@ -107,15 +107,14 @@ def test_setting_a_role(one: Any) -> None:
     assert one.encode("a")[-1] == one.convert_tokens_to_ids("!")
     one.pad_token = "<absent>"
     assert one.pad_token_id is None
-    with pytest.raises(TokenizerError, match="not in the vocabulary: add it with add_special_tokens"):
-        one("a")
+    with pytest.raises(TokenizerError, match=r"pad_token is '<absent>', which is not in the vocabulary: add it with"):
+        one("a", padding="max_length")
 
 
 @pytest.mark.parametrize(
     ("added", "message"),
     [
         ([5], "a string or an AddedToken; got 5"),
-        (["Same", "same"], "'Same' and 'same' are both 'same' once normalized"),
         (["\u200b"], "nothing is left of the added token"),
         ([AddedToken("<r>", rstrip=True), AddedToken(" x")], "begins with the white space"),
     ],
@@ -128,8 +127,8 @@ def test_tokens_that_cannot_be_added(one: Any, added: list[Any], message: str) -
 
 
 def test_roles_that_cannot_be_given(one: Any) -> None:
-    with pytest.raises(TokenizerError, match="no special token 'bos_token'; expected one of unk_token"):
-        one.add_special_tokens({"bos_token": "<s>"})
+    with pytest.raises(TokenizerError, match="no special token 'dot_token'; expected one of bos_token"):
+        one.add_special_tokens({"dot_token": "<s>"})
     with pytest.raises(TokenizerError, match="unk_token must be a piece"):
         one.unk_token = "<absent>"
     assert len(one) == 353

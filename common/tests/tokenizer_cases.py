@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,3 +49,14 @@ def golden(kind: str) -> list[dict[str, Any]]:
 def as_json(value: Any) -> Any:
     """Return a value as it is after a round trip through JSON: tuples are lists."""
     return json.loads(json.dumps(value))
+
+
+def read_vocab(path: Path) -> dict[str, int]:
+    """Return the pieces of a vocab.txt with their ids."""
+    return {piece: index for index, piece in enumerate(path.read_text(encoding="utf-8").splitlines())}
+
+
+def write_files(folder: Path, contents: Mapping[str, Any]) -> None:
+    """Write JSON files by name."""
+    for name, content in contents.items():
+        (folder / name).write_text(json.dumps(content), encoding="utf-8")

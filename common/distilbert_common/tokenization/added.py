@@ -96,7 +96,9 @@ def build_vocabulary(
     vocabulary = Vocabulary(pieces)
     for index, token in added.items():
         vocabulary.place(index, token, normalizer)
-    roles = {role: token for role, token in special.by_role.items() if not _is_missing_mask(role, token, special, vocabulary)}
+    roles = {
+        role: token for role, token in special.by_role.items() if not _is_missing_mask(role, token, special, vocabulary)
+    }
     _check_special(roles, special, vocabulary)
     wanted = [token for token in [*roles.values(), *special.additional] if token.content not in vocabulary.added]
     absent = [token.content for token in wanted if vocabulary.token_id(token.content) is None]

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from distilbert_common.files import HUB_OPTIONS
-from distilbert_common.tokenization.call import TokenizerCall
-from distilbert_common.tokenization.files import TokenizerFiles, write_files
-from distilbert_common.tokenization.loading import OPTIONS, read_settings
+from distilbert_common.tokenization.files import TokenizerFiles
+from distilbert_common.tokenization.loading import read_settings
+from distilbert_common.tokenization.storage import TokenizerStorage
+from distilbert_common.tokenization.tokenizer_config import OPTIONS, options_of, unknown_options
+from distilbert_common.tokenization.tokenizer_json import TokenizerJson, from_memory
+from distilbert_common.tokenization.training import Renaming, train
+
+_VOCABULARIES = ("tokenizer_file", "tokenizer_object", "vocab")
+"""Keywords that give the vocabulary."""
 
 
-class TokenizerBase(TokenizerCall):
+class TokenizerBase(TokenizerStorage):
     """Everything about a tokenizer but the cutting of texts into pieces.
 
     The interface is that of transformers' fast tokenizer for DistilBERT. Differences: no token_type_ids unless asked
@@ -21,9 +27,11 @@ class TokenizerBase(TokenizerCall):
 
     Args:
         vocab_file: A vocab.txt or tokenizer.json, or several files found by `TokenizerFiles.find`.
-        tokenizer_file: A tokenizer.json.
-        **options: do_lower_case, strip_accents, tokenize_chinese_chars, clean_text, unk_token, sep_token, pad_token,
-            cls_token, mask_token, additional_special_tokens, model_max_length, padding_side, truncation_side,
+        *inputs: More options in the order of transformers' class of this name; see `positional`.
+        **options: tokenizer_file (a tokenizer.json), tokenizer_object (a `tokenizers.Tokenizer`) or vocab (ids by
+            piece) in place of `vocab_file`; do_lower_case, strip_accents, tokenize_chinese_chars, clean_text,
+            do_basic_tokenize, never_split, unk_token, sep_token, pad_token, cls_token, mask_token, bos_token,
+            eos_token, additional_special_tokens, extra_special_tokens, model_max_length, padding_side, truncation_side,
             clean_up_tokenization_spaces, split_special_tokens, model_input_names. What is not given comes from the
             files; where these do not say whether text is lower-cased, it is if no piece of the vocabulary holds a
             capital. `repr` tells what was chosen and why.
@@ -33,35 +41,34 @@ class TokenizerBase(TokenizerCall):
         TypeError: There is no such option.
     """
 
-    def __init__(
-        self,
-        vocab_file: str | Path | TokenizerFiles | None = None,
-        *,
-        tokenizer_file: str | Path | None = None,
-        **options: Any,
-    ) -> None:
-        if unknown := sorted(options.keys() - set(OPTIONS)):
+    positional: ClassVar[tuple[str, ...]] = ()
+    """The options that may be given by position, after the vocabulary."""
+    vocab_files_names: ClassVar[dict[str, str]] = {"vocab_file": "vocab.txt"}
+
+    def __init__(self, vocab_file: str | Path | TokenizerFiles | None = None, *inputs: Any, **options: Any) -> None:
+        options = {**_by_name(self.positional, inputs), **options}
+        file, library_tokenizer, vocab = (options.pop(name, None) for name in _VOCABULARIES)
+        if unknown := unknown_options(options):
             raise TypeError(f"{type(self).__name__} has no option {', '.join(unknown)}; it has {', '.join(OPTIONS)}")
-        if isinstance(vocab_file, TokenizerFiles):
-            files = vocab_file
-        else:
-            given = tokenizer_file if tokenizer_file is not None else vocab_file
-            files = TokenizerFiles() if given is None else TokenizerFiles.of_vocabulary(given)
-        super().__init__(read_settings(files, options, self._defaults(files)))
+        files = TokenizerFiles.of(file if file is not None else vocab_file)
+        vocabulary = from_memory(library_tokenizer, vocab)
+        super().__init__(read_settings(files, options, self._defaults(files, vocabulary), vocabulary))
         self._engine_changed(())
 
-    def _defaults(self, files: TokenizerFiles) -> Mapping[str, Any]:
+    def _defaults(self, files: TokenizerFiles, vocabulary: TokenizerJson | None) -> Mapping[str, Any]:
         """Return what holds for this class where neither the files nor a keyword say otherwise."""
         return {"clean_up_tokenization_spaces": True}
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str | Path, **options: Any) -> Self:
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *inputs: Any, **options: Any) -> Self:
         """Load a tokenizer.
 
         Args:
-            name_or_path: A directory, the path of a vocabulary file, or a hub id such as distilbert-base-uncased.
-            **options: cache_dir, revision, token, local_files_only and subfolder say where to look; all others are
-                those of the class.
+            pretrained_model_name_or_path: A directory, the path of a vocabulary file, or a hub id such as
+                distilbert-base-uncased.
+            *inputs: Those of the class.
+            **options: cache_dir, revision, token, local_files_only, subfolder and force_download say where to look;
+                all others are those of the class. Loading options without a meaning here are accepted.
 
         Returns:
             The tokenizer.
@@ -71,18 +78,36 @@ class TokenizerBase(TokenizerCall):
             CheckpointError: There is no such directory or hub id.
         """
         hub_options = {name: options.pop(name) for name in HUB_OPTIONS if name in options}
-        return cls(TokenizerFiles.find(name_or_path, **hub_options), **options)
+        files = TokenizerFiles.find(pretrained_model_name_or_path, **hub_options)
+        return cls(files, *inputs, **{"name_or_path": str(pretrained_model_name_or_path), **options})
 
-    def save_pretrained(self, save_directory: str | Path) -> tuple[str, ...]:
-        """Write vocab.txt, tokenizer.json, tokenizer_config.json and special_tokens_map.json.
+    def train_new_from_iterator(
+        self,
+        text_iterator: Iterable[Any],
+        vocab_size: int,
+        length: int | None = None,
+        new_special_tokens: Sequence[Any] | None = None,
+        special_tokens_map: Mapping[str, str] | None = None,
+        **trainer_options: Any,
+    ) -> Self:
+        """Make a tokenizer of this kind with a vocabulary learned from texts.
 
         Args:
-            save_directory: Where to; made if it does not exist.
-
-        Returns:
-            The paths of the files.
+            text_iterator: Texts, or lists of them.
+            vocab_size: The most pieces to learn, special tokens included.
+            length: How many texts or lists there are, for the progress bar.
+            new_special_tokens: More special tokens.
+            special_tokens_map: New names of special tokens by their present ones.
+            **trainer_options: Those of `tokenizers.trainers.WordPieceTrainer`, such as min_frequency.
         """
-        return write_files(self.settings, save_directory)
+        renaming = Renaming(special_tokens_map or {}, new_special_tokens or ())
+        library_tokenizer = train(self.settings, text_iterator, vocab_size, length, renaming, trainer_options)
+        return type(self)(tokenizer_object=library_tokenizer, **renaming.options(self.settings))
+
+    @property
+    def init_kwargs(self) -> dict[str, Any]:
+        """The options that make such a tokenizer, in a dictionary of their own."""
+        return {**self.settings.extra_fields, **options_of(self.settings)}
 
     @property
     def do_lower_case(self) -> bool:
@@ -100,3 +125,10 @@ class TokenizerBase(TokenizerCall):
             f"padding_side={settings.padding_side!r}, truncation_side={settings.truncation_side!r}, "
             f"special_tokens={self.special_tokens_map})"
         )
+
+
+def _by_name(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    """Return options that were given by position."""
+    if len(values) > len(names):
+        raise TypeError(f"{len(values) + 1} arguments were given by position, at most {len(names) + 1} have one")
+    return dict(zip(names, values, strict=False))

@@ -224,7 +224,15 @@ class TokenizerCall(TokenizerPreparing):
             _lengths(first), None if second is None else _lengths(second), truncation, specials,
             options.return_overflowing_tokens,
         )  # fmt: skip
-        batch = Batch(first, second, rows, self._cls_sep_pad(), specials, None, padding.side)
+        batch = Batch(
+            first,
+            second,
+            rows,
+            self._cls_sep_pad(any(specials), padding.strategy is not None),
+            specials,
+            None,
+            padding.side,
+        )
         return replace(batch, width=padding.width(batch.lengths))
 
     def _pieces(self, texts: Sequence[Text | None], split_special_tokens: bool) -> list[Any]:

@@ -1,21 +1,17 @@
-"""The files of a tokenizer: finding, reading and writing them.
+"""The files of a tokenizer: finding and reading them.
 
 vocab.txt or tokenizer.json hold the vocabulary; tokenizer_config.json, special_tokens_map.json, added_tokens.json and
-config.json add to it. transformers 4.57 reads what is written here.
+config.json add to it.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distilbert_common.errors import CheckpointError, TokenizerError
-from distilbert_common.files import read_json, resolve, write_text
-from distilbert_common.tokenization.settings import MODEL_INPUT_NAMES, TokenizerSettings
-from distilbert_common.tokenization.tokenizer_json import render
-from distilbert_common.tokenization.vocab import FLAGS
+from distilbert_common.files import read_json, resolve
 
 FILE_NAMES = {
     "tokenizer": "tokenizer.json",
@@ -39,6 +35,12 @@ class TokenizerFiles:
     added_tokens: Path | None = None
     config: Path | None = None
 
+    @property
+    def where(self) -> str:
+        """The directory or file that the tokenizer is read from, for messages."""
+        path = self.tokenizer_config or self.tokenizer or self.vocab
+        return "the tokenizer" if path is None else str(path if path == self.vocab else path.parent)
+
     @classmethod
     def find(cls, name_or_path: str | Path, **hub_options: Any) -> TokenizerFiles:
         """Find the files in a directory or at a hub id.
@@ -60,6 +62,13 @@ class TokenizerFiles:
                 "DistilBERT tokenizer"
             )
         return cls(**found)
+
+    @classmethod
+    def of(cls, source: str | Path | TokenizerFiles | None) -> TokenizerFiles:
+        """Return files that were found already, those of one vocabulary file, or none."""
+        if source is None:
+            return cls()
+        return source if isinstance(source, TokenizerFiles) else cls.of_vocabulary(source)
 
     @classmethod
     def of_vocabulary(cls, path: str | Path) -> TokenizerFiles:
@@ -89,85 +98,18 @@ def read_object(path: Path | None) -> dict[str, Any]:
 def read_vocab(path: Path) -> dict[str, int]:
     """Read a vocab.txt: one piece per line, its id the number of the line.
 
+    As in transformers, empty lines at the end take up one id together, and of equal lines the last one counts.
+
     Raises:
         TokenizerError: The file is not UTF-8 text or holds no pieces.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            pieces = {line.rstrip("\n"): index for index, line in enumerate(file)}
+        lines = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise TokenizerError(f"{path} cannot be read as a vocabulary: {error}") from error
-    pieces.pop("", None)
-    if not pieces:
+    while lines[-2:] == ["", ""]:
+        lines.pop()
+    pieces = {line: index for index, line in enumerate(lines)}
+    if not any(pieces):
         raise TokenizerError(f"{path} holds no pieces; expected one per line")
     return pieces
-
-
-def write_files(settings: TokenizerSettings, directory: str | Path) -> tuple[str, ...]:
-    """Write a tokenizer so that `from_pretrained`, and transformers 4.57, open it with equal results.
-
-    Args:
-        settings: The settings of the tokenizer.
-        directory: Where to write; made if it does not exist.
-
-    Returns:
-        The paths of the files written.
-
-    Raises:
-        TokenizerError: `directory` is a file.
-    """
-    folder = Path(directory)
-    if folder.is_file():
-        raise TokenizerError(f"{folder} is a file; give a directory to save the tokenizer in")
-    folder.mkdir(parents=True, exist_ok=True)
-    contents = {
-        "tokenizer_config": _as_json(_tokenizer_config(settings)),
-        "special_tokens_map": _as_json(_special_tokens_map(settings)),
-        "vocab": _vocab_lines(settings.vocabulary.pieces),
-        "tokenizer": _as_json(render(settings)),
-    }
-    paths = {folder / FILE_NAMES[name]: text for name, text in contents.items()}
-    for path, text in paths.items():
-        write_text(path, text)
-    return tuple(map(str, paths))
-
-
-def _as_json(content: dict[str, Any]) -> str:
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-
-
-def _vocab_lines(pieces: dict[str, int]) -> str:
-    """Return the pieces in the order of their ids, with an empty line for an id that no piece has."""
-    by_id = {index: piece for piece, index in pieces.items()}
-    return "".join(by_id.get(index, "") + "\n" for index in range(max(by_id) + 1))
-
-
-def _special_tokens_map(settings: TokenizerSettings) -> dict[str, Any]:
-    additional = {"additional_special_tokens": settings.additional_special_tokens}
-    return {**settings.special_tokens, **(additional if settings.additional_special_tokens else {})}
-
-
-def _tokenizer_config(settings: TokenizerSettings) -> dict[str, Any]:
-    added = {
-        str(index): {"content": token.content, **{flag: getattr(token, flag) for flag in FLAGS}}
-        for index, token in settings.vocabulary.added_by_id.items()
-    }
-    unusual = {
-        name: getattr(settings, name)
-        for name, usual in {"split_special_tokens": False, "model_input_names": list(MODEL_INPUT_NAMES)}.items()
-        if getattr(settings, name) != usual
-    }
-    return {
-        "added_tokens_decoder": added,
-        "clean_up_tokenization_spaces": settings.clean_up_tokenization_spaces,
-        "do_lower_case": settings.normalizer.lowercase,
-        "model_max_length": settings.model_max_length,
-        "padding_side": settings.padding_side,
-        "strip_accents": settings.normalizer.strip_accents,
-        "tokenize_chinese_chars": settings.normalizer.handle_chinese_chars,
-        "tokenizer_class": "DistilBertTokenizer",
-        "truncation_side": settings.truncation_side,
-        "mask_token": None,
-        **unusual,
-        **_special_tokens_map(settings),
-    }

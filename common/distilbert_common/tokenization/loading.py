@@ -9,11 +9,24 @@ from types import MappingProxyType
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization.added import build_vocabulary, collect_added, special_token_names
+from distilbert_common.tokenization.added import (
+    SpecialTokens,
+    build_vocabulary,
+    collect_added,
+    read_special_tokens,
+)
 from distilbert_common.tokenization.files import TokenizerFiles, read_object, read_vocab
 from distilbert_common.tokenization.normalizer import Normalizer
 from distilbert_common.tokenization.options import SIDES, choose
+from distilbert_common.tokenization.other_tokenizers import check_same_pieces
 from distilbert_common.tokenization.settings import DEFAULT_MAX_LENGTH, MODEL_INPUT_NAMES, ROLES, TokenizerSettings
+from distilbert_common.tokenization.tokenizer_config import (
+    UNTOUCHED,
+    carried_fields,
+    listed_tokens,
+    named_tokens,
+    names_of,
+)
 from distilbert_common.tokenization.tokenizer_json import NORMALIZER_KEYS, TokenizerJson, parse
 
 _LOGGER = logging.getLogger(__name__)
@@ -24,14 +37,8 @@ _NO_LIMIT = 1_000_000
 _BRACKETED = re.compile(r"\[.*\]|<.*>")
 """The form of special tokens, which say nothing about the case of a vocabulary."""
 
-_UNSUPPORTED: dict[str, tuple[Any, ...]] = {"do_basic_tokenize": (None, True), "never_split": (None, [], ())}
-"""Options of transformers' slow tokenizer that are not supported, and the values that mean the usual thing."""
-
-OPTIONS = (
-    *NORMALIZER_KEYS, *ROLES, *_UNSUPPORTED, "additional_special_tokens", "model_max_length", "padding_side",
-    "truncation_side", "clean_up_tokenization_spaces", "split_special_tokens", "model_input_names",
-)  # fmt: skip
-"""The keywords of a tokenizer."""
+_NULL_COUNTS = frozenset({"strip_accents", *ROLES})
+"""Options of which null is a value, and does not mean that nothing is said."""
 
 
 class Layers:
@@ -45,66 +52,86 @@ class Layers:
         self._layers = layers
 
     def find(self, name: str) -> tuple[Any, str] | None:
-        """Return the value of an option and the name of its source, or None; null counts for `strip_accents` only."""
+        """Return the value of an option and the name of its source, or None; null counts for a few only."""
         for source, options in self._layers:
-            if name in options and (options[name] is not None or name == "strip_accents"):
+            if name in options and (options[name] is not None or name in _NULL_COUNTS):
                 return options[name], source
         return None
 
     def get(self, name: str, default: Any) -> Any:
         """Return the value of an option, or the default."""
-        found = self.find(name)
-        return default if found is None else found[0]
+        located = self.find(name)
+        return default if located is None else located[0]
+
+    def options(self, source: str) -> Mapping[str, Any]:
+        """Return the options of a source, empty if it has none."""
+        return dict(self._layers).get(source, {})
 
 
 def read_settings(
-    files: TokenizerFiles, given: Mapping[str, Any], defaults: Mapping[str, Any] = MappingProxyType({})
+    files: TokenizerFiles,
+    keywords: Mapping[str, Any],
+    defaults: Mapping[str, Any] = MappingProxyType({}),
+    vocabulary: TokenizerJson | None = None,
 ) -> TokenizerSettings:
     """Make the settings of a tokenizer from its files and from keywords.
 
-    Keywords decide before tokenizer_config.json, special_tokens_map.json and tokenizer.json, in this order.
+    Keywords decide before tokenizer_config.json, special_tokens_map.json and tokenizer.json, in this order. In files
+    of transformers before 4.34, which say nothing of `added_tokens_decoder`, special_tokens_map.json comes second.
 
     Args:
-        files: The files; tokenizer.json or vocab.txt must be there, and if both are, tokenizer.json counts.
-        given: Options by name; None means not given.
+        files: The files; if tokenizer.json and vocab.txt are both there, tokenizer.json counts.
+        keywords: Options by name; None means not given, but for special tokens, where it means none.
         defaults: What the class of the tokenizer says where nothing else does.
+        vocabulary: The vocabulary where it is in no file.
 
     Raises:
         TokenizerError: A file is damaged or of another model, or an option makes no sense.
     """
-    config = read_object(files.tokenizer_config)
-    file = _read_vocabulary(files)
-    layers = Layers(
-        [
-            ("keyword", {name: value for name, value in given.items() if value is not None}),
-            ("tokenizer_config.json", config),
-            ("special_tokens_map.json", read_object(files.special_tokens_map)),
-            ("tokenizer.json", file.options),
-            ("class", defaults),
-        ]
-    )
-    _check_supported(layers)
-    _warn_of_disagreement(config, file.options)
+    config, model_config = read_object(files.tokenizer_config), read_object(files.config)
+    check_same_pieces(keywords, config, model_config, files.where)
+    file = _read_vocabulary(files) if vocabulary is None else vocabulary
+    layers = _layers(files, keywords, config, file, defaults)
+    _warn_of_disagreement(config, file)
     normalizer, case_source = _normalizer(layers, file.pieces)
-    max_length, length_source = _max_length(layers, read_object(files.config))
-    special_tokens, additional = special_token_names(layers.get)
-    added = collect_added(file.added, read_object(files.added_tokens), config, [*special_tokens.values(), *additional])
+    max_length, length_source = _max_length(layers, model_config)
+    special = _special_tokens(layers)
+    in_config = config.get("added_tokens_decoder") or {}
+    in_added_tokens_json = {} if in_config else read_object(files.added_tokens)
+    added = collect_added(file.added, in_added_tokens_json, in_config, special)
+    vocab, roles = build_vocabulary(file.pieces, added, special, normalizer)
     return TokenizerSettings(
-        vocabulary=build_vocabulary(file.pieces, added, special_tokens, additional, normalizer),
+        vocabulary=vocab,
         normalizer=normalizer,
-        special_tokens=special_tokens,
-        additional_special_tokens=additional,
+        special_tokens=roles,
+        additional_special_tokens=[token.content for token in special.additional],
         model_max_length=max_length,
         padding_side=choose("padding_side", layers.get("padding_side", "right"), SIDES),
         truncation_side=choose("truncation_side", layers.get("truncation_side", "right"), SIDES),
-        clean_up_tokenization_spaces=bool(layers.get("clean_up_tokenization_spaces", False)),
-        decoder_cleanup=layers.get("decoder_cleanup", True),
+        clean_up_tokenization_spaces=bool(layers.get("clean_up_tokenization_spaces", files.tokenizer is None)),
         split_special_tokens=bool(layers.get("split_special_tokens", False)),
-        model_input_names=list(layers.get("model_input_names", MODEL_INPUT_NAMES)),
-        prefix=layers.get("prefix", "##"),
-        max_word_chars=layers.get("max_word_chars", 100),
+        model_input_names=names_of("model_input_names", layers.get("model_input_names", MODEL_INPUT_NAMES)),
+        never_split=tuple(names_of("never_split", layers.get("never_split", ()))),
+        name_or_path=str(layers.options("keyword").get("name_or_path") or ""),
+        extra_fields=carried_fields({**config, **layers.options("keyword")}),
         sources={"do_lower_case": case_source, "model_max_length": length_source},
+        **_parts(layers, file),
     )
+
+
+def _layers(
+    files: TokenizerFiles,
+    keywords: Mapping[str, Any],
+    config: Mapping[str, Any],
+    file: TokenizerJson,
+    defaults: Mapping[str, Any],
+) -> Layers:
+    said = {name: value for name, value in keywords.items() if value is not None or name in ROLES}
+    special_map = {name: token for name, token in read_object(files.special_tokens_map).items() if token is not None}
+    in_files = [("tokenizer_config.json", config), ("special_tokens_map.json", special_map)]
+    if not config.get("added_tokens_decoder"):
+        in_files.reverse()
+    return Layers([("keyword", said), *in_files, ("tokenizer.json", file.options), ("class", defaults)])
 
 
 def _read_vocabulary(files: TokenizerFiles) -> TokenizerJson:
@@ -112,18 +139,34 @@ def _read_vocabulary(files: TokenizerFiles) -> TokenizerJson:
         return parse(read_object(files.tokenizer), str(files.tokenizer))
     if files.vocab is None:
         raise TokenizerError("no vocabulary was given; pass vocab_file= or tokenizer_file=, or use from_pretrained")
-    return TokenizerJson(read_vocab(files.vocab), {}, {})
+    return TokenizerJson(read_vocab(files.vocab), {}, {}, {})
 
 
-def _check_supported(layers: Layers) -> None:
-    for name, usual in _UNSUPPORTED.items():
-        if layers.get(name, None) not in usual:
-            raise TokenizerError(f"{name}={layers.get(name, None)!r} is not supported; remove it from the options")
+def _special_tokens(layers: Layers) -> SpecialTokens:
+    """Gather the special tokens; a list among the keywords takes the place of those in the files."""
+    keywords = layers.options("keyword")
+    in_files = [layers.options(name) for name in ("tokenizer_config.json", "special_tokens_map.json")]
+    listed = listed_tokens(keywords) or [token for options in in_files for token in listed_tokens(options)]
+    named = {
+        name: token for options in (*reversed(in_files), keywords) for name, token in named_tokens(options).items()
+    }
+    return read_special_tokens(layers.find, named, listed)
 
 
-def _warn_of_disagreement(config: Mapping[str, Any], in_tokenizer_json: Mapping[str, Any]) -> None:
-    for name in NORMALIZER_KEYS:
-        if name in config and name in in_tokenizer_json and config[name] != in_tokenizer_json[name]:
+def _parts(layers: Layers, file: TokenizerJson) -> dict[str, Any]:
+    """Return the settings that tokenizer.json alone decides, and the two that have a say beside it."""
+    parts = dict(file.parts)
+    if "prefix" not in parts:
+        parts["prefix"] = layers.get("wordpieces_prefix", "##")
+    if layers.get("do_basic_tokenize", True) is False:
+        parts["splits_punctuation"] = False
+    return parts
+
+
+def _warn_of_disagreement(config: Mapping[str, Any], file: TokenizerJson) -> None:
+    in_tokenizer_json = {**file.options, "do_basic_tokenize": file.parts.get("splits_punctuation", True)}
+    for name in (*NORMALIZER_KEYS, "do_basic_tokenize"):
+        if file.parts and name in config and name in in_tokenizer_json and config[name] != in_tokenizer_json[name]:
             _LOGGER.warning(
                 "tokenizer_config.json says %s=%r but tokenizer.json says %r; tokenizer_config.json decides, as in "
                 "transformers. Pass %s= to choose yourself.",
@@ -132,6 +175,8 @@ def _warn_of_disagreement(config: Mapping[str, Any], in_tokenizer_json: Mapping[
 
 
 def _normalizer(layers: Layers, pieces: Mapping[str, int]) -> tuple[Normalizer, str]:
+    if layers.get("do_basic_tokenize", True) is False:
+        return UNTOUCHED, "do_basic_tokenize is False"
     lowercase, source = layers.find("do_lower_case") or _inferred_case(pieces)
     options = {theirs: layers.get(ours, getattr(Normalizer, theirs)) for ours, theirs in NORMALIZER_KEYS.items()}
     options["lowercase"] = lowercase
@@ -148,7 +193,9 @@ def _inferred_case(pieces: Mapping[str, int]) -> tuple[bool, str]:
 
 
 def _max_length(layers: Layers, model_config: Mapping[str, Any]) -> tuple[int, str]:
-    value, source = layers.find("model_max_length") or (_NO_LIMIT, "")
+    value, source = layers.find("model_max_length") or layers.find("max_len") or (_NO_LIMIT, "")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if source == "keyword" or (isinstance(value, (int, float)) and value < _NO_LIMIT):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise TokenizerError(f"model_max_length is {value!r}; expected a whole number of at least 1")

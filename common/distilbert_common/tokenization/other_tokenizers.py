@@ -20,10 +20,10 @@ _GENERIC = frozenset({"PreTrained", "PreTrainedTokenizer", "TokenizersBackend", 
 """Classes that are what their tokenizer.json says."""
 
 _OTHER_PIECES = frozenset({
-    "BertJapanese", "Bertweet", "Herbert", "KoBert", "Phobert", "RoFormer", "RoCBert", "Funnel", "MPNet", "BertGeneration",
-    "Albert", "BigBird", "Camembert", "CLIP", "CodeGen", "Cohere", "CTRL", "Deberta", "DebertaV2", "Ernie", "Flaubert", "GPT2",
-    "Llama", "Longformer", "MBart", "Bart", "Nllb", "OpenAIGPT", "Pegasus", "Qwen2", "RemBert", "Roberta", "T5", "XLM", "XLMRoberta",
-    "XLNet", "CharacterBert", "Canine", "ByT5",
+    "Albert", "Bart", "BertGeneration", "BertJapanese", "Bertweet", "BigBird", "ByT5", "Camembert", "Canine",
+    "CharacterBert", "CLIP", "CodeGen", "Cohere", "CTRL", "Deberta", "DebertaV2", "Ernie", "Flaubert", "Funnel", "GPT2",
+    "Herbert", "KoBert", "Llama", "Longformer", "MBart", "MPNet", "Nllb", "OpenAIGPT", "Pegasus", "Phobert", "Qwen2",
+    "RemBert", "Roberta", "RoCBert", "RoFormer", "T5", "XLM", "XLMRoberta", "XLNet",
 })  # fmt: skip
 """The models whose tokenizers are known to cut texts otherwise, some of them with a vocab.txt too."""
 

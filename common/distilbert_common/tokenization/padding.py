@@ -112,5 +112,5 @@ class TokenizerPadding(TokenizerDecoding):
         side = padding_side or self.padding_side
         how_to_pad = read_padding(padding, max_length, pad_to_multiple_of, side, self.model_max_length)
         mask = "attention_mask" in self.model_input_names if return_attention_mask is None else return_attention_mask
-        data = pad_columns(columns, how_to_pad, self._cls_sep_pad()[2], mask)
+        data = pad_columns(columns, how_to_pad, self._cls_sep_pad(specials=False)[2], mask)
         return BatchEncoding(data, tensor_type=return_tensors or tensor_type)

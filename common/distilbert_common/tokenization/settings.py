@@ -17,10 +17,7 @@ ROLES: dict[str, str | None] = {
     "cls_token": "[CLS]",
     "mask_token": "[MASK]",
 }
-"""The special tokens by role, with their usual names; the order is transformers'. DistilBERT has no use for the first two."""
-
-MODEL_INPUT_NAMES = ("input_ids", "attention_mask")
-"""What a tokenizer returns unless told otherwise."""
+"""The special tokens by role, with their usual names, in transformers' order; the first two are without use here."""
 
 MODEL_INPUT_NAMES = ("input_ids", "attention_mask")
 """The columns that every DistilBERT takes."""
@@ -49,9 +46,7 @@ class TokenizerSettings:
         max_word_chars: A longer word becomes the unknown token.
         splits_punctuation: Whether words are split at punctuation, or at white space only.
         never_split: Words between white space that are one token each, whatever is in them.
-        split_special_tokens: Whether special tokens in a text are text like any other.
         adds_special_tokens: Whether texts get [CLS] and [SEP] around them.
-        model_input_names: What calling the tokenizer returns unless told otherwise.
         name_or_path: Where the tokenizer came from.
         extra_fields: Fields of tokenizer_config.json without a meaning here, which are written back.
         sources: Where `do_lower_case` and `model_max_length` came from, in words.
@@ -72,9 +67,7 @@ class TokenizerSettings:
     max_word_chars: int = 100
     splits_punctuation: bool = True
     never_split: tuple[str, ...] = ()
-    split_special_tokens: bool = False
     adds_special_tokens: bool = True
-    model_input_names: list[str] = field(default_factory=lambda: list(MODEL_INPUT_NAMES))
     name_or_path: str = ""
     extra_fields: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)

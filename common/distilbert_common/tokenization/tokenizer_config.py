@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization.settings import ROLES
+from distilbert_common.tokenization.normalizer import Normalizer
+from distilbert_common.tokenization.settings import MODEL_INPUT_NAMES, ROLES, TokenizerSettings
 from distilbert_common.tokenization.tokenizer_json import NORMALIZER_KEYS
 
 OPTIONS = (
@@ -23,16 +24,22 @@ CARRIED_OPTIONS = (
 )  # fmt: skip
 """Keywords of transformers' tokenizers that do nothing to texts there either; they are written into the file."""
 
+UNTOUCHED = Normalizer(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
+"""What `do_basic_tokenize=False` does to a text."""
+
 _OWN_FIELDS = frozenset({*OPTIONS, "added_tokens_decoder", "model_specific_special_tokens"})
 
 _NOT_CARRIED = frozenset({
-    "backend", "cache_dir", "device_map", "fast_tokenizer_files", "files_loaded", "force_download", "from_slow", "init_inputs",
+    "backend", "cache_dir", "device_map", "fast_tokenizer_files", "files_loaded", "force_download", "from_slow",
+    "init_inputs",
     "is_local", "local_files_only", "merges_file", "proxies", "resume_download", "revision", "slow_tokenizer_class",
     "special_tokens_map_file", "subfolder", "tokenizer_file", "trust_remote_code", "use_fast", "vocab_file", "verbose",
 })  # fmt: skip
 """Fields that say where and how a tokenizer was loaded: they hold paths of another machine, or nothing that lasts."""
 
-_CREDENTIAL = re.compile(r"^token$|(auth|access|api|hub|hf|secret|user|private|session|refresh|bearer)_?(token|key)|password|secret")
+_CREDENTIAL = re.compile(
+    r"^token$|(auth|access|api|hub|hf|secret|user|private|session|refresh|bearer)_?(token|key)|password|secret"
+)
 """Names of credentials, which are neither special tokens nor written to a file."""
 
 
@@ -48,6 +55,11 @@ def carried_fields(config: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in config.items()
         if name not in dropped and not _CREDENTIAL.search(name) and not name.startswith("_")
     }
+
+
+def unknown_options(options: Iterable[str]) -> list[str]:
+    """Return those keywords that no tokenizer has, sorted."""
+    return sorted(set(options).difference(OPTIONS, CARRIED_OPTIONS))
 
 
 def named_tokens(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,15 +106,57 @@ def listed_tokens(options: Mapping[str, Any]) -> list[Any]:
     return tokens
 
 
+def special_tokens_map(settings: TokenizerSettings) -> dict[str, Any]:
+    """Return the special tokens by role or name, and the list of the others where there are any."""
+    additional = list(settings.additional_special_tokens)
+    return {**settings.special_tokens, **({"additional_special_tokens": additional} if additional else {})}
+
+
+def options_of(settings: TokenizerSettings) -> dict[str, Any]:
+    """Return the options that make a tokenizer with such settings.
+
+    Args:
+        settings: The settings of the tokenizer.
+    """
+    return {
+        "clean_up_tokenization_spaces": settings.clean_up_tokenization_spaces,
+        "do_lower_case": settings.normalizer.lowercase,
+        "model_max_length": settings.model_max_length,
+        "name_or_path": settings.name_or_path,
+        "padding_side": settings.padding_side,
+        "strip_accents": settings.normalizer.strip_accents,
+        "tokenize_chinese_chars": settings.normalizer.handle_chinese_chars,
+        "truncation_side": settings.truncation_side,
+        **_unusual(settings),
+        **special_tokens_map(settings),
+    }
+
+
+def _unusual(settings: TokenizerSettings) -> dict[str, Any]:
+    """Return the options that are only given where they say something."""
+    is_basic = settings.splits_punctuation or settings.normalizer != UNTOUCHED
+    named = {name: token for name, token in settings.special_tokens.items() if name not in ROLES}
+    options: dict[str, tuple[Any, Any]] = {
+        "clean_text": (settings.normalizer.clean_text, True),
+        "do_basic_tokenize": (is_basic, True),
+        "extra_special_tokens": (named, {}),
+        "model_input_names": (list(settings.model_input_names), list(MODEL_INPUT_NAMES)),
+        "never_split": (list(settings.never_split), []),
+        "split_special_tokens": (settings.split_special_tokens, False),
+        "wordpieces_prefix": (settings.prefix, "##"),
+    }
+    return {name: value for name, (value, usual) in options.items() if value != usual}
+
+
 def names_of(field: str, value: Any) -> list[str]:
     """Return a field that is a list of strings.
 
     Raises:
         TokenizerError: It is not.
     """
-    if isinstance(value, str) or not isinstance(value, Iterable) or not all(isinstance(each, str) for each in (names := list(value))):
-        raise TokenizerError(f"{field} is {value!r}; expected a list of strings")
-    return names
+    if isinstance(value, (list, tuple, set)) and all(isinstance(name, str) for name in value):
+        return list(value)
+    raise TokenizerError(f"{field} is {value!r}; expected a list of strings")
 
 
 def _is_token(value: Any) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from distilbert_common.errors import TokenizerError
 from distilbert_common.tokenization.settings import TokenizerSettings
-from distilbert_common.tokenization.vocab import FLAGS, AddedToken
+from distilbert_common.tokenization.vocab import FLAGS, AddedToken, filler, without_gaps
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -33,13 +34,13 @@ _NESTED = {"normalizer": "normalizers", "pre_tokenizer": "pretokenizers", "post_
 
 _NO_TEMPLATE = (
     "%s has no post_processor, so texts get no [CLS] and [SEP] around them, as in transformers 4; transformers 5 and "
-    "a tokenizer made from vocab.txt add them. To have them, save the vocabulary with tokenizer.save_vocabulary(folder) "
-    "and load that file"
+    "a tokenizer made from vocab.txt add them. To have them, save the vocabulary with "
+    "tokenizer.save_vocabulary(folder) and load that file"
 )
 
 
 class TokenizerJson(NamedTuple):
-    """What tokenizer.json says; `options` has our names of settings as keys, `parts` those that no option may change."""
+    """What tokenizer.json says: `options` by our names, and `parts`, the settings that no option may change."""
 
     pieces: dict[str, int]
     added: dict[int, AddedToken]
@@ -69,12 +70,28 @@ def parse(content: Mapping[str, Any], where: str) -> TokenizerJson:
         else:
             options.update(_cls_and_sep(parts["post_processor"], where))
         added = {token["id"]: AddedToken.of(token) for token in content.get("added_tokens") or ()}
-        return TokenizerJson(dict(model["vocab"]), added, options, _fixed(parts))
+        pieces = {piece: index for piece, index in model["vocab"].items() if piece != filler(index)}
+        return TokenizerJson(pieces, added, options, _fixed(parts))
     except (AttributeError, IndexError, KeyError, StopIteration, TypeError) as error:
         raise TokenizerError(
             f"{where} is damaged ({error!r}); write it anew with tokenizer.save_pretrained, or remove it and keep "
             "vocab.txt"
         ) from error
+
+
+def from_memory(library_tokenizer: Any, vocab: Mapping[str, int] | None) -> TokenizerJson | None:
+    """Read a vocabulary that is in no file.
+
+    Args:
+        library_tokenizer: A `tokenizers.Tokenizer`, or an object that holds one as `_tokenizer`.
+        vocab: Id by piece.
+
+    Raises:
+        TokenizerError: It is the tokenizer of another model.
+    """
+    if library_tokenizer is not None:
+        return parse(json.loads(library_tokenizer.to_str()), "tokenizer_object")
+    return None if vocab is None else TokenizerJson(dict(vocab), {}, {}, {})
 
 
 def _unwrapped(name: str, part: Any) -> Any:
@@ -129,7 +146,9 @@ def _cls_and_sep(post_processor: Mapping[str, Any], where: str) -> dict[str, str
     """Return the two tokens put around a text, from the two kinds of post-processor that do what BERT does."""
     if post_processor["type"] == "BertProcessing":
         return {"cls_token": post_processor["cls"][0], "sep_token": post_processor["sep"][0]}
-    single, pair = ([next(iter(item.values()))["id"] for item in post_processor.get(name, ())] for name in ("single", "pair"))
+    single, pair = (
+        [next(iter(item.values()))["id"] for item in post_processor.get(name, ())] for name in ("single", "pair")
+    )
     cls, sep = (single[0], single[-1]) if len(single) > 1 else ("[CLS]", "[SEP]")
     if single != [cls, "A", sep] or pair != [cls, "A", sep, "B", sep]:
         raise TokenizerError(
@@ -162,25 +181,35 @@ def render(settings: TokenizerSettings) -> dict[str, Any]:
             "unk_token": settings.special_tokens["unk_token"],
             "continuing_subword_prefix": settings.prefix,
             "max_input_chars_per_word": settings.max_word_chars,
-            "vocab": settings.vocabulary.pieces,
+            "vocab": without_gaps(settings.vocabulary.pieces, settings.vocabulary.n_pieces),
         },
     }
 
 
 def post_processor(settings: TokenizerSettings) -> dict[str, Any] | None:
     """Return what puts [CLS] and [SEP] around texts, or None where nothing does."""
-    tokens = [settings.special_tokens.get(role) for role in ("cls_token", "sep_token")]
-    ids = {token: settings.vocabulary.token_id(token) for token in tokens if token is not None}
-    if not settings.adds_special_tokens or None in (*tokens, *ids.values()):
-        return None
-    cls, sep = map(str, tokens)
+    tokens = [settings.special_tokens.get(role, "") for role in ("cls_token", "sep_token")]
+    ids = [settings.vocabulary.token_id(token) for token in tokens]
+    return template(tokens, ids) if settings.adds_special_tokens and None not in ids else None
+
+
+def template(tokens: Sequence[str], ids: Sequence[int | None]) -> dict[str, Any]:
+    """Return the post-processor that puts two tokens around texts, in the places of [CLS] and [SEP].
+
+    Args:
+        tokens: The two tokens.
+        ids: Their ids.
+    """
+    cls, sep = tokens
     first = [_special(cls, 0), {"Sequence": {"id": "A", "type_id": 0}}, _special(sep, 0)]
     second = [{"Sequence": {"id": "B", "type_id": 1}}, _special(sep, 1)]
     return {
         "type": "TemplateProcessing",
         "single": first,
         "pair": first + second,
-        "special_tokens": {token: {"id": token, "ids": [index], "tokens": [token]} for token, index in ids.items()},
+        "special_tokens": {
+            token: {"id": token, "ids": [index], "tokens": [token]} for token, index in zip(tokens, ids, strict=True)
+        },
     }
 
 

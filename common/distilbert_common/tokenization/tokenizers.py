@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import chain, groupby
 from typing import Any, ClassVar
 
@@ -10,10 +11,18 @@ import tokenizers
 
 from distilbert_common.tokenization.base import TokenizerBase
 from distilbert_common.tokenization.columns import TextPieces
+from distilbert_common.tokenization.engine import library_token, new_engine
 from distilbert_common.tokenization.files import TokenizerFiles
 from distilbert_common.tokenization.inputs import check_unicode
-from distilbert_common.tokenization.vocab import FLAGS, AddedToken
+from distilbert_common.tokenization.never_split import cut_around_words
+from distilbert_common.tokenization.tokenizer_json import TokenizerJson
+from distilbert_common.tokenization.vocab import AddedToken
 from distilbert_common.tokenization.wordpiece import WordPiece
+
+_COMMON = (
+    "unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "tokenize_chinese_chars", "strip_accents",
+    "clean_up_tokenization_spaces",
+)  # fmt: skip
 
 
 class DistilBertTokenizer(TokenizerBase):
@@ -25,6 +34,7 @@ class DistilBertTokenizer(TokenizerBase):
     """
 
     takes_tokens: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("do_lower_case", "do_basic_tokenize", "never_split", *_COMMON)
     _engine: WordPiece
 
     def _engine_changed(self, new: Sequence[AddedToken]) -> None:
@@ -35,7 +45,12 @@ class DistilBertTokenizer(TokenizerBase):
         settings = self.settings
         unk_token = settings.special_tokens["unk_token"]
         self._engine = WordPiece(
-            settings.vocabulary, settings.normalizer, unk_token, settings.prefix, settings.max_word_chars
+            settings.vocabulary,
+            settings.normalizer,
+            unk_token,
+            settings.prefix,
+            settings.max_word_chars,
+            settings.splits_punctuation,
         )
 
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
@@ -55,67 +70,60 @@ class DistilBertTokenizer(TokenizerBase):
         """Cut texts into pieces, one after the other."""
         _check_unicode(texts)
         encode: Any = self._engine.encode_words if is_split_into_words else self._engine.encode
-        return [encode(text, split_special_tokens) for text in texts]
+
+        def cut(parts: Sequence[Any]) -> Sequence[TextPieces]:
+            return [encode(part, split_special_tokens) for part in parts]
+
+        return cut_around_words(self.settings, texts, is_split_into_words, cut)
 
 
 class DistilBertTokenizerFast(TokenizerBase):
     """The tokenizer on the `tokenizers` library, which works on all cores at once; `TokenizerBase` has the options."""
 
     is_fast: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("tokenizer_file", "do_lower_case", *_COMMON)
+    slow_tokenizer_class: ClassVar[type[TokenizerBase]] = DistilBertTokenizer
+    can_save_slow_tokenizer: ClassVar[bool] = True
+    vocab_files_names: ClassVar[dict[str, str]] = {"vocab_file": "vocab.txt", "tokenizer_file": "tokenizer.json"}
     _engine: tokenizers.Tokenizer
 
-    def _defaults(self, files: TokenizerFiles) -> Mapping[str, Any]:
+    def _defaults(self, files: TokenizerFiles, vocabulary: TokenizerJson | None) -> Mapping[str, Any]:
         """Return what holds where nothing else is said: as in transformers, tokenizer.json changes how to decode."""
-        return {"clean_up_tokenization_spaces": files.tokenizer is None}
+        return {"clean_up_tokenization_spaces": files.tokenizer is None and vocabulary is None}
+
+    @property
+    def backend_tokenizer(self) -> tokenizers.Tokenizer:
+        """The tokenizer of the `tokenizers` library at work here; what is changed in it is not saved."""
+        return self._engine
+
+    @property
+    def _tokenizer(self) -> tokenizers.Tokenizer:
+        """The name under which transformers' pipelines look for it."""
+        return self._engine
+
+    @property
+    def decoder(self) -> tokenizers.decoders.Decoder:
+        """The decoder of `backend_tokenizer`."""
+        decoder: tokenizers.decoders.Decoder = self._engine.decoder
+        return decoder
 
     def _engine_changed(self, new: Sequence[AddedToken]) -> None:
         """Build the library's tokenizer anew, or only add tokens to it."""
-        if not new:
-            self._engine = self._new_engine()
-        added = new or self.settings.vocabulary.added_by_id.values()
-        self._engine.add_tokens(
-            [tokenizers.AddedToken(token.content, **{flag: getattr(token, flag) for flag in FLAGS}) for token in added]
-        )
+        if new and not self.settings.vocabulary.shadowed:
+            self._engine.add_tokens(list(map(library_token, new)))
+        else:
+            self._engine = new_engine(self.settings)
 
     def _cut(self, texts: Sequence[Any], is_split_into_words: bool, split_special_tokens: bool) -> Sequence[TextPieces]:
         """Cut all texts into pieces at once."""
         if self._engine.encode_special_tokens != split_special_tokens:
             self._engine.encode_special_tokens = split_special_tokens
+        encode = partial(self._engine.encode_batch, is_pretokenized=is_split_into_words, add_special_tokens=False)
         try:
-            pieces: Sequence[TextPieces] = self._engine.encode_batch(
-                texts, is_pretokenized=is_split_into_words, add_special_tokens=False
-            )
+            return cut_around_words(self.settings, texts, is_split_into_words, encode)
         except (TypeError, UnicodeEncodeError):
             _check_unicode(texts)
             raise
-        return pieces
-
-    def _new_engine(self) -> tokenizers.Tokenizer:
-        settings, normalizer = self.settings, self.settings.normalizer
-        model = tokenizers.models.WordPiece(
-            _without_gaps(settings.vocabulary.pieces),
-            unk_token=settings.special_tokens["unk_token"],
-            max_input_chars_per_word=settings.max_word_chars,
-            continuing_subword_prefix=settings.prefix,
-        )
-        engine = tokenizers.Tokenizer(model)
-        engine.normalizer = tokenizers.normalizers.BertNormalizer(
-            clean_text=normalizer.clean_text,
-            handle_chinese_chars=normalizer.handle_chinese_chars,
-            strip_accents=normalizer.strip_accents,
-            lowercase=normalizer.lowercase,
-        )
-        engine.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-        return engine
-
-
-def _without_gaps(pieces: dict[str, int]) -> dict[str, int]:
-    """Give every unused id below the largest a piece with a space, which no word can hold.
-
-    The library numbers added tokens from the number of pieces on, we from the largest id on; so the two are the same.
-    """
-    unused = set(range(max(pieces.values()))).difference(pieces.values())
-    return {**pieces, **{f"unused id {index}": index for index in unused}} if unused else pieces
 
 
 def _check_unicode(texts: Sequence[str | Sequence[str]]) -> None:

@@ -56,22 +56,20 @@ class AddedToken:
         Raises:
             TokenizerError: `token` is none of the three.
         """
-        if isinstance(token, str):
-            token = cls(token)
-        if not isinstance(token, cls):
-            token = cls._read(token)
-        return token.as_special() if special and not token.special else token
+        own = cls(token) if isinstance(token, str) else token if isinstance(token, cls) else cls._read(token)
+        return own.as_special() if special and not own.special else own
 
     @classmethod
     def _read(cls, token: Any) -> AddedToken:
         is_mapping = isinstance(token, Mapping)
         values = token if is_mapping else {name: getattr(token, name, None) for name in ("content", *FLAGS)}
-        if not isinstance(values.get("content"), str):
+        content = values.get("content")
+        if not isinstance(content, str):
             raise TokenizerError(f"a token is a string or an AddedToken; got {token!r}")
         flags = {name: bool(values[name]) for name in FLAGS if values.get(name) is not None}
         if not is_mapping and flags.get("normalized", False) is not flags.get("special", False):
             flags.pop("normalized", None)  # objects of the library say nothing of how it came about
-        return cls(values["content"], **flags)
+        return cls(content, **flags)
 
 
 FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
@@ -134,7 +132,8 @@ class Vocabulary:
             TokenizerError: The id is another token's, or the token has another id.
         """
         if self._tokens.get(index) == "":
-            del self.pieces[""], self._ids[""], self._tokens[index]
+            self.pieces = {piece: own for piece, own in self.pieces.items() if piece}
+            del self._ids[""], self._tokens[index]
         if (problem := self._misplaced(index, token.content)) is not None:
             raise TokenizerError(
                 f"the added token {token.content!r} has id {index}, but {problem}; correct it, or take it out, in "
@@ -142,6 +141,8 @@ class Vocabulary:
             )
         self._ids[token.content] = index
         self._tokens[index] = token.content
+        if index < self.n_pieces:
+            self.pieces[token.content] = index
         self.next_id = max(self.next_id, index + 1)
         self.add([token], normalizer)
 
@@ -204,3 +205,17 @@ def _check_findable(added: Collection[AddedToken], forms: Mapping[str, str]) -> 
                 f"the added token {token.content!r} begins with the white space that a token with rstrip takes; add it "
                 "without, or the other without rstrip"
             )
+
+
+def without_gaps(pieces: Mapping[str, int], n_pieces: int) -> dict[str, int]:
+    """Give every unused id below a number a piece with a space, which no word can hold.
+
+    The library numbers added tokens from the number of pieces on, we from the largest id on; so the two are the same.
+    """
+    unused = set(range(n_pieces)).difference(pieces.values())
+    return {**pieces, **{filler(index): index for index in unused}}
+
+
+def filler(index: int) -> str:
+    """Return the piece that stands for an unused id in files and engines that cannot leave one out."""
+    return f"unused id {index}"

@@ -17,6 +17,7 @@ from distilbert_common.tokenization.unicode import PUNCTUATION, WHITESPACE, Char
 from distilbert_common.tokenization.vocab import AddedToken, Vocabulary
 
 _WORD = re.compile(f"[{PUNCTUATION.pattern}]|[^{PUNCTUATION.pattern}{WHITESPACE.pattern}]+")
+_SPACED = re.compile(f"[^{WHITESPACE.pattern}]+")
 _SPACES = "".join(WHITESPACE)
 _LETTER_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "Pc"})
 _OTHER_LETTERS = CharRanges("200C-200D 24B6-24E9 1F130-1F149 1F150-1F169 1F170-1F189")
@@ -87,10 +88,17 @@ class WordPiece:
         unk_token: The piece that stands for a word that cannot be cut into pieces.
         prefix: What marks a piece that continues a word.
         max_word_chars: A longer word becomes `unk_token`.
+        splits_punctuation: Whether words are split at punctuation, or at white space only.
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, normalizer: Normalizer, unk_token: str, prefix: str, max_word_chars: int
+        self,
+        vocabulary: Vocabulary,
+        normalizer: Normalizer,
+        unk_token: str,
+        prefix: str,
+        max_word_chars: int,
+        splits_punctuation: bool = True,
     ) -> None:
         self._pieces = vocabulary.pieces
         self._vocabulary = vocabulary
@@ -98,6 +106,7 @@ class WordPiece:
         self._unk_id = vocabulary.pieces[unk_token]
         self._prefix = prefix
         self._max_word_chars = max_word_chars
+        self._word = _WORD if splits_punctuation else _SPACED
         self._longest = max(map(len, vocabulary.pieces))
         self.refresh()
 
@@ -105,7 +114,9 @@ class WordPiece:
         """Take notice of tokens added to the vocabulary."""
         added, forms = self._vocabulary.added, self._vocabulary.forms
         in_raw_text = {form: added[name] for name, form in forms.items() if not added[name].normalized}
-        in_normalized = {form: added[name] for name, form in forms.items() if added[name].normalized}
+        hidden = self._vocabulary.shadowed
+        normalized = {name: form for name, form in forms.items() if added[name].normalized and name not in hidden}
+        in_normalized = {form: added[name] for name, form in normalized.items()}
         self._in_raw_text, self._in_normalized = AddedTokenFinder(in_raw_text), AddedTokenFinder(in_normalized)
 
     def encode(self, text: str, split_special_tokens: bool = False) -> Pieces:
@@ -154,7 +165,7 @@ class WordPiece:
             if token is not None:
                 yield [(self._vocabulary[token.content], _cover(spans, start, end))]
                 continue
-            for word in _WORD.finditer(normalized, start, end):
+            for word in self._word.finditer(normalized, start, end):
                 pieces = self._cut(word.group())
                 yield [
                     (index, _cover(spans, word.start() + first, word.start() + last)) for index, (first, last) in pieces
