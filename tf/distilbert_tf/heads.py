@@ -23,6 +23,7 @@ from distilbert_tf import losses
 from distilbert_tf.activations import ACTIVATIONS
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.layers import Projector, serialisable
+from distilbert_tf.losses import Losses
 from distilbert_tf.masked_lm_loss import masked_lm_loss
 from distilbert_tf.modeling import TFDistilBertMainLayer
 from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
@@ -48,9 +49,9 @@ class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
         self.vocab_projector = Projector(self.config, **self.options("vocab_projector"))
         self.post_init()
 
-    def task_loss(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> Tensor:
-        """Return the loss of logits and labels."""
-        return losses.cross_entropy(logits, labels)
+    def task_losses(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
+        """Return the losses of logits and labels."""
+        return (losses.cross_entropies(logits, labels),)
 
     def call(
         self,
@@ -110,10 +111,10 @@ class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
         self.dropout = self.drop("dropout", config.seq_classif_dropout)
         self.post_init()
 
-    def task_loss(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> Tensor:
-        """Return the loss of logits and labels."""
+    def task_losses(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
+        """Return the losses of logits and labels."""
         real = None if segment_ids is None else ops.any(belongs(segment_ids, ops.shape(logits)[1]), axis=-1)
-        return losses.sequence_classification_loss(logits, labels, self.config, real)
+        return (losses.sequence_classification_losses(logits, labels, self.config, real),)
 
     def call(
         self,
@@ -152,7 +153,7 @@ class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
             first = first_tokens(encoded.last_hidden_state, segment_ids, num_segments)  # (batch, num_segments, dim)
         x = self.dropout(ops.relu(self.pre_classifier(first)), training=training)  # (batch, …, dim)
         logits = self.classifier(x)  # (batch, …, num_labels)
-        loss = None if labels is None else self.task_loss(logits, labels, segment_ids)
+        loss = None if labels is None else self.task_loss(logits, labels, segment_ids=segment_ids)
         output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self.result(output, return_dict)
 
@@ -183,9 +184,9 @@ class TFDistilBertForMultipleChoice(TFDistilBertPreTrainedModel):
         shape, axes = (inputs_embeds.shape, 4) if input_ids is None else (input_ids.shape, 3)
         check_choices(tuple(0 if size is None else size for size in shape), axes)
 
-    def task_loss(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> Tensor:
-        """Return the loss of logits and labels."""
-        return losses.cross_entropy(logits, labels)
+    def task_losses(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
+        """Return the losses of logits and labels."""
+        return (losses.cross_entropies(logits, labels),)
 
     def call(
         self,
@@ -245,9 +246,9 @@ class TFDistilBertForTokenClassification(TFDistilBertPreTrainedModel):
         self.classifier = self.linear("classifier", config.num_labels)
         self.post_init()
 
-    def task_loss(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> Tensor:
-        """Return the loss of logits and labels."""
-        return losses.cross_entropy(logits, labels)
+    def task_losses(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
+        """Return the losses of logits and labels."""
+        return (losses.cross_entropies(logits, labels),)
 
     def call(
         self,
@@ -303,19 +304,17 @@ class TFDistilBertForQuestionAnswering(TFDistilBertPreTrainedModel):
         self.dropout = self.drop("dropout", config.qa_dropout)
         self.post_init()
 
-    def task_loss(
+    def task_losses(
         self,
         start_logits: Tensor,
         end_logits: Tensor,
         start_positions: Tensor,
         end_positions: Tensor,
         segment_ids: Tensor | None = None,
-    ) -> Tensor:
-        """Return the loss of logits and positions."""
-        task = (start_logits, end_logits, start_positions, end_positions)
-        if segment_ids is None:
-            return losses.question_answering_loss(*task)
-        return losses.packed_question_answering_loss(*task, segment_ids)
+    ) -> tuple[Losses, ...]:
+        """Return the losses of the start positions and those of the end positions."""
+        start, end = (start_logits, start_positions), (end_logits, end_positions)
+        return tuple(losses.position_losses(*task, segment_ids) for task in (start, end))
 
     def call(
         self,
@@ -350,6 +349,6 @@ class TFDistilBertForQuestionAnswering(TFDistilBertPreTrainedModel):
         start_logits, end_logits = logits[..., 0], logits[..., 1]  # (batch, seq) each
         loss = None
         if start_positions is not None and end_positions is not None:
-            loss = self.task_loss(start_logits, end_logits, start_positions, end_positions, segment_ids)
+            loss = self.task_loss(*(start_logits, end_logits, start_positions, end_positions), segment_ids=segment_ids)
         output = QuestionAnsweringModelOutput(loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions)
         return self.result(output, return_dict)

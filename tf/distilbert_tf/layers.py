@@ -77,6 +77,8 @@ class Embed(keras.layers.Embedding):
 
     def call(self, inputs: Tensor) -> Tensor:
         """(batch, seq) -> (batch, seq, dim)."""
+        if not keras.backend.is_int_dtype(inputs.dtype):  # as Keras' own: it builds models with float ids at times
+            inputs = ops.cast(inputs, "int32")
         table = with_dense_gradient(ops.convert_to_tensor(self.embeddings))  # (rows, dim)
         found = ops.cast(ops.take(table, inputs, axis=0), self.compute_dtype)  # (batch, seq, dim)
         if not is_concrete(inputs):

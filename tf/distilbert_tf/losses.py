@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from distilbert_common import DistilBertConfig
+from distilbert_tf import replicas
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.attention import MASKED_SCORE
 from distilbert_tf.checks import check_labels
@@ -20,13 +21,23 @@ IGNORED = -100
 """The label that counts for nothing."""
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, ignored: int = IGNORED) -> Tensor:
+class Losses(NamedTuple):
+    """The loss of each example or token, and which of them count; both of one shape, (batch, …)."""
+
+    values: Tensor
+    counted: Tensor
+
+
+def cross_entropy(
+    logits: Tensor, labels: Tensor, ignored: int = IGNORED, sample_weight: Tensor | None = None
+) -> Tensor:
     """Mean cross-entropy over the labels that are not ignored.
 
     Args:
         logits: (..., classes).
         labels: (...) integers.
         ignored: The label that counts for nothing.
+        sample_weight: A factor for each loss; see `mean_loss`.
 
     Returns:
         A scalar; NaN where traced code brings a label that is no class, which cannot be refused there.
@@ -34,104 +45,124 @@ def cross_entropy(logits: Tensor, labels: Tensor, ignored: int = IGNORED) -> Ten
     Raises:
         InputError: A label is neither a class nor ignored.
     """
+    return mean_loss(cross_entropies(logits, labels, ignored), sample_weight)
+
+
+def cross_entropies(logits: Tensor, labels: Tensor, ignored: int = IGNORED) -> Losses:
+    """Return the cross-entropy of each label, as `cross_entropy` takes them."""
     check_labels(labels, logits.shape[-1], ignored)
-    classes = ops.shape(logits)[-1]
+    *axes, classes = ops.shape(logits)
     logits = ops.cast(ops.reshape(logits, (-1, classes)), "float32")  # (rows, classes)
     labels = ops.cast(ops.reshape(labels, (-1,)), "int32")  # (rows,)
     known = ops.logical_and(labels >= 0, labels < classes)  # (rows,)
     each = ops.sparse_categorical_crossentropy(ops.where(known, labels, 0), logits, from_logits=True)  # (rows,)
-    return masked_mean(ops.where(known, each, float("nan")), ops.not_equal(labels, ignored))
+    each, counted = ops.where(known, each, float("nan")), ops.not_equal(labels, ignored)
+    return Losses(ops.reshape(each, axes), ops.reshape(counted, axes))  # (...)
 
 
-def mean_squared_error(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Tensor:
-    """Mean of squared differences, where `real`; (batch, 1) logits meet (batch,) labels."""
+def squared_errors(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Losses:
+    """Return the squared differences; (batch, 1) logits meet (batch,) labels."""
     logits = ops.reshape(ops.cast(logits, "float32"), ops.shape(labels))
-    return mean_of_real(ops.square(logits - ops.cast(labels, "float32")), real)
+    values = ops.square(logits - ops.cast(labels, "float32"))
+    return Losses(values, as_counted(real, values))
 
 
-def binary_cross_entropy(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Tensor:
-    """Mean binary cross-entropy, where `real`, of logits (…, num_labels) with 0/1 labels of their shape, any dtype."""
+def binary_cross_entropies(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Losses:
+    """Return the binary cross-entropies of logits (…, num_labels) with 0/1 labels of their shape, any dtype."""
     logits, labels = ops.cast(logits, "float32"), ops.cast(labels, "float32")
-    return mean_of_real(ops.binary_crossentropy(labels, logits, from_logits=True), real)
+    values = ops.binary_crossentropy(labels, logits, from_logits=True)
+    return Losses(values, as_counted(real, values))
 
 
-def classification_cross_entropy(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Tensor:
-    """`cross_entropy` of logits (…, num_labels) and labels (…), where `real`."""
+def classification_cross_entropies(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Losses:
+    """Return the cross-entropies of logits (…, num_labels) and labels (…), where `real`."""
     if real is None:
-        return cross_entropy(logits, labels)
-    labels = ops.cast(labels, "int32")
-    return cross_entropy(logits, ops.where(real, labels, IGNORED))
+        return cross_entropies(logits, labels)
+    return cross_entropies(logits, ops.where(real, ops.cast(labels, "int32"), IGNORED))
 
 
 LOSSES = {
-    "regression": mean_squared_error,
-    "single_label_classification": classification_cross_entropy,
-    "multi_label_classification": binary_cross_entropy,
+    "regression": squared_errors,
+    "single_label_classification": classification_cross_entropies,
+    "multi_label_classification": binary_cross_entropies,
 }
 
 
 def sequence_classification_loss(
-    logits: Tensor, labels: Tensor, config: DistilBertConfig, real: Tensor | None = None
+    logits: Tensor,
+    labels: Tensor,
+    config: DistilBertConfig,
+    real: Tensor | None = None,
+    sample_weight: Tensor | None = None,
 ) -> Tensor:
     """The loss of the config's problem type, or of the one that labels and `num_labels` imply.
-
-    One label means regression, integer labels (batch,) a single label, anything else several labels: transformers'
-    rule, except that the config is not changed, and that integer labels (batch, num_labels) count as several labels.
 
     Args:
         logits: (batch, num_labels), or (batch, num_segments, num_labels) of packed rows.
         labels: (batch,) or (batch, num_labels); of packed rows (batch, num_segments, …).
         config: What says the problem type and `num_labels`.
         real: (batch, num_segments), which segments there are; the others count for nothing.
+        sample_weight: A factor for each loss; see `mean_loss`.
+    """
+    return mean_loss(sequence_classification_losses(logits, labels, config, real), sample_weight)
+
+
+def sequence_classification_losses(
+    logits: Tensor, labels: Tensor, config: DistilBertConfig, real: Tensor | None = None
+) -> Losses:
+    """Return each loss that `sequence_classification_loss` is the mean of.
+
+    One label means regression, integer labels (batch,) a single label, anything else several labels: transformers'
+    rule, except that the config is not changed, and that integer labels (batch, num_labels) count as several labels.
     """
     problem = config.problem_type
     if problem is None:
-        single = not keras.backend.is_float_dtype(labels.dtype) and len(labels.shape) < len(logits.shape)
+        floating = keras.backend.is_float_dtype(labels.dtype) and not isinstance(labels, keras.KerasTensor)
+        single = not floating and len(labels.shape) < len(logits.shape)
         problem = "single_label_classification" if single else "multi_label_classification"
         problem = "regression" if config.num_labels == 1 else problem
     return LOSSES[problem](logits, labels, real)
 
 
 def question_answering_loss(
-    start_logits: Tensor, end_logits: Tensor, start_positions: Tensor, end_positions: Tensor
+    start_logits: Tensor,
+    end_logits: Tensor,
+    start_positions: Tensor,
+    end_positions: Tensor,
+    segment_ids: Tensor | None = None,
 ) -> Tensor:
-    """Mean of the cross-entropies of start and end, (batch, seq) logits and (batch,) or (batch, 1) positions.
-
-    A position past the end of the sequence or below 0 is ignored.
-    """
-    seq = ops.shape(start_logits)[1]
-
-    def one(logits: Tensor, positions: Tensor) -> Tensor:
-        positions = ops.cast(ops.reshape(positions, (-1,)), "int32")  # (batch,)
-        inside = ops.logical_and(positions >= 0, positions < seq)
-        return cross_entropy(logits, ops.where(inside, positions, IGNORED))
-
-    return (one(start_logits, start_positions) + one(end_logits, end_positions)) / 2
+    """Mean of the mean cross-entropies of start and end; see `position_losses`."""
+    start, end = (start_logits, start_positions), (end_logits, end_positions)
+    return (mean_loss(position_losses(*start, segment_ids)) + mean_loss(position_losses(*end, segment_ids))) / 2
 
 
-def packed_question_answering_loss(
-    start_logits: Tensor, end_logits: Tensor, start_positions: Tensor, end_positions: Tensor, segment_ids: Tensor
-) -> Tensor:
-    """`question_answering_loss` of packed rows: each segment by itself.
+def position_losses(logits: Tensor, positions: Tensor, segment_ids: Tensor | None = None) -> Losses:
+    """Return the cross-entropy of each position; one past the end of the sequence or below 0 is ignored.
 
     Args:
-        start_logits: (batch, seq).
-        end_logits: (batch, seq).
-        start_positions: (batch, num_segments), counted from the segment's first token.
-        end_positions: (batch, num_segments).
-        segment_ids: (batch, seq).
+        logits: (batch, seq).
+        positions: (batch,) or (batch, 1); of packed rows (batch, num_segments), counted from the segment's first token.
+        segment_ids: (batch, seq) of packed rows: each segment is a sequence by itself.
+
+    Returns:
+        (batch,), or (batch, num_segments).
     """
-    own = belongs(segment_ids, ops.shape(start_positions)[1])  # (batch, num_segments, seq)
+    if segment_ids is not None:
+        return packed_position_losses(logits, positions, segment_ids)
+    positions = ops.cast(ops.reshape(positions, (-1,)), "int32")  # (batch,)
+    inside = ops.logical_and(positions >= 0, positions < ops.shape(logits)[1])
+    return cross_entropies(logits, ops.where(inside, positions, IGNORED))
+
+
+def packed_position_losses(logits: Tensor, positions: Tensor, segment_ids: Tensor) -> Losses:
+    """Return the cross-entropy of each position in its own segment; see `position_losses`."""
+    own = belongs(segment_ids, ops.shape(positions)[1])  # (batch, num_segments, seq)
     numbers = ops.cast(own, "int32")
     sizes, firsts = ops.sum(numbers, axis=-1), ops.cast(ops.argmax(numbers, axis=-1), "int32")
-
-    def one(logits: Tensor, positions: Tensor) -> Tensor:
-        positions = ops.cast(positions, "int32")  # (batch, num_segments)
-        alone = ops.where(own, ops.cast(logits, "float32")[:, None], MASKED_SCORE)  # (batch, num_segments, seq)
-        inside = ops.logical_and(positions >= 0, positions < sizes)
-        return cross_entropy(alone, ops.where(inside, firsts + positions, IGNORED))
-
-    return (one(start_logits, start_positions) + one(end_logits, end_positions)) / 2
+    positions = ops.cast(positions, "int32")  # (batch, num_segments)
+    alone = ops.where(own, ops.cast(logits, "float32")[:, None], MASKED_SCORE)  # (batch, num_segments, seq)
+    inside = ops.logical_and(positions >= 0, positions < sizes)
+    return cross_entropies(alone, ops.where(inside, firsts + positions, IGNORED))
 
 
 class DistillationLoss(NamedTuple):
@@ -198,16 +229,47 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
     return ops.sum(a * b, axis=-1) / ops.sqrt(squares)
 
 
-def mean_of_real(values: Tensor, real: Tensor | None) -> Tensor:
-    """Mean of the values (batch, num_segments, …) of those segments that there are; of all values when None."""
+def as_counted(real: Tensor | None, values: Tensor) -> Tensor:
+    """Return which values (batch, num_segments, …) count: those of segments that there are, or all when None."""
     if real is None:
-        return ops.mean(values)
-    for _ in range(len(values.shape) - len(real.shape)):
-        real = ops.expand_dims(real, -1)  # (batch, num_segments, 1, ...)
-    return masked_mean(values, ops.broadcast_to(real, ops.shape(values)))
+        return ops.ones_like(values, dtype="bool")
+    return ops.broadcast_to(with_axes(real, len(values.shape)), ops.shape(values))
+
+
+def mean_loss(losses: Losses, sample_weight: Tensor | None = None) -> Tensor:
+    """Return the mean of the losses that count, each times its weight.
+
+    The sum of weighted losses is divided by how many count, not by the weights: Keras' rule, and that of
+    transformers' TensorFlow models.
+
+    Args:
+        losses: (batch, …).
+        sample_weight: (batch,), or one for each loss; an axis of length 1 at the end may be there or not.
+    """
+    values, counted = losses
+    if sample_weight is None:
+        return masked_mean(values, counted)
+    weights = ops.cast(sample_weight, values.dtype)
+    if len(weights.shape) == len(values.shape) + 1:
+        weights = ops.squeeze(weights, axis=-1)
+    return masked_mean(values * with_axes(weights, len(values.shape)), counted)
+
+
+def mean_per_example(losses: Losses) -> Tensor:
+    """Return the loss of each example: (batch, …) -> (batch,), 0 where nothing counts."""
+    values, counted = losses
+    axes = tuple(range(1, len(values.shape)))
+    count = ops.maximum(ops.sum(ops.cast(counted, "float32"), axis=axes), 1.0)  # (batch,)
+    return ops.sum(ops.where(counted, values, 0.0), axis=axes) / count
+
+
+def with_axes(x: Tensor, number: int) -> Tensor:
+    """Return a tensor with axes of length 1 at its end, so that it has a number of them."""
+    for _ in range(number - len(x.shape)):
+        x = ops.expand_dims(x, -1)  # (batch, …, 1)
+    return x
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of the values whose mask is True; 0 where there is none."""
-    count = ops.maximum(ops.sum(ops.cast(mask, "float32")), 1.0)
-    return ops.sum(ops.where(mask, values, 0.0)) / count
+    """Mean of the values whose mask is True, over all replicas; 0 where there is none."""
+    return replicas.mean(ops.sum(ops.where(mask, values, 0.0)), ops.sum(ops.cast(mask, "float32")))

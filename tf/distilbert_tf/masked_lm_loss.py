@@ -11,6 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from distilbert_tf import replicas
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.losses import IGNORED, cross_entropy
 
@@ -38,8 +39,7 @@ def masked_lm_loss(x: Tensor, table: Tensor, bias: Tensor, labels: Tensor) -> Te
     x = ops.take(ops.reshape(x, (-1, x.shape[-1])), order, axis=0)  # (tokens, dim)
     x = ops.pad(x, ((0, CHUNK), (0, 0)))  # (tokens + chunk, dim): the last chunk may reach beyond
     labels = ops.pad(ops.take(labels, order, axis=0), (0, CHUNK), constant_values=IGNORED)
-    total = _total(x, table, bias, labels, count)
-    return total / ops.cast(ops.maximum(count, 1), "float32")
+    return replicas.mean(_total(x, table, bias, labels, count), count)
 
 
 def _total(x: Tensor, table: Tensor, bias: Tensor, labels: Tensor, count: Tensor) -> Tensor:

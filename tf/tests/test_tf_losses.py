@@ -89,11 +89,11 @@ def test_question_answering_ignores_positions_outside() -> None:
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_losses_are_float32_in_half_precision(dtype: str) -> None:
     x, labels = tf.cast(logits(2, 5), dtype), np.array([0, 1])
-    for loss, y in (
-        (losses.cross_entropy, labels),
-        (losses.mean_squared_error, logits(2, 5)),
-        (losses.binary_cross_entropy, np.eye(5)[:2]),
+    for each, y in (
+        (losses.cross_entropies, labels),
+        (losses.squared_errors, logits(2, 5)),
+        (losses.binary_cross_entropies, np.eye(5)[:2]),
     ):
-        found = loss(x, y)
-        assert found.dtype == tf.float32
-        assert float(found) == float(loss(tf.cast(x, "float32"), y))
+        loss = losses.mean_loss(each(x, y))
+        assert loss.dtype == tf.float32
+        assert float(loss) == float(losses.mean_loss(each(tf.cast(x, "float32"), y)))

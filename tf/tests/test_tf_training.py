@@ -117,10 +117,6 @@ def test_tuples_can_be_fitted_and_predicted_too() -> None:
 
 
 def test_what_the_own_loss_cannot_do_is_refused() -> None:
-    model, inputs = load("ForSequenceClassification")
-    model.compile(run_eagerly=True)
-    with pytest.raises(InputError, match="takes no sample or class weights"):
-        model.test_on_batch(inputs, sample_weight=np.ones(2))
     bare, inputs = load("Model")
     bare.compile(run_eagerly=True)
     with pytest.raises(InputError, match="TFDistilBertModel has no loss of its own"):

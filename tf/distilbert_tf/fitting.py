@@ -1,0 +1,111 @@
+"""`fit`, `evaluate`, `predict` and their like on a batch: Keras' own, fed with what a tokenizer returns.
+
+Keras takes arrays, and dicts of arrays. A `BatchEncoding`, lists of numbers, labels and weights in any of the forms
+that Keras documents become that here, also those that a generator or a `keras.utils.PyDataset` yields.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Mapping
+from types import GeneratorType
+from typing import Any, ClassVar
+
+import keras
+
+from distilbert_common.errors import InputError
+from distilbert_tf.feeding import as_arrays, token_weights
+from distilbert_tf.per_output import Outputs
+from distilbert_tf.streams import FedDataset, from_generator, is_tf_dataset, weighted_by_class
+
+TOKEN_HEADS = ("ForMaskedLM", "ForTokenClassification")
+"""The heads whose labels are one for each token."""
+
+Arguments = dict[str, Any]
+
+
+class Fitting:
+    """The calls of `keras.Model` that take data; arguments and results as there."""
+
+    head: ClassVar[str]
+    logit_names: ClassVar[tuple[str, ...]] = ("logits",)
+    label_names: ClassVar[tuple[str, ...]] = ("labels",)
+
+    @property
+    def outputs_with_labels(self) -> Outputs:
+        """The outputs that a loss takes, and their labels."""
+        return Outputs(self.logit_names, self.label_names, token_labels=self.head in TOKEN_HEADS)
+
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Train; `class_weight` of a model that labels tokens weighs each token."""
+        return super().fit(**self.fed_arguments(keras.Model.fit, args, kwargs))
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the loss and the metrics."""
+        return super().evaluate(**self.fed_arguments(keras.Model.evaluate, args, kwargs))
+
+    @functools.wraps(keras.Model.predict)
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the model's output for all examples, as arrays."""
+        return super().predict(**self.fed_arguments(keras.Model.predict, args, kwargs))
+
+    @functools.wraps(keras.Model.train_on_batch)
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Train on one batch."""
+        return super().train_on_batch(**self.fed_arguments(keras.Model.train_on_batch, args, kwargs))
+
+    @functools.wraps(keras.Model.test_on_batch)
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the loss and the metrics of one batch."""
+        return super().test_on_batch(**self.fed_arguments(keras.Model.test_on_batch, args, kwargs))
+
+    @functools.wraps(keras.Model.predict_on_batch)
+    def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the model's output for one batch, as arrays."""
+        return super().predict_on_batch(**self.fed_arguments(keras.Model.predict_on_batch, args, kwargs))
+
+    def fed_arguments(self, method: Any, args: tuple[Any, ...], kwargs: Arguments) -> Arguments:
+        """Return the arguments of one call by name, the data as Keras takes it.
+
+        Raises:
+            InputError: There are class weights for several outputs.
+        """
+        arguments = inspect.signature(method).bind(self, *args, **kwargs).arguments
+        arguments = {name: value for name, value in arguments.items() if name not in ("self", "kwargs")} | dict(
+            arguments.get("kwargs", {})
+        )
+        class_weight = arguments.get("class_weight")
+        if class_weight is not None and len(self.logit_names) > 1:
+            raise InputError("class_weight is for models with one output; give sample_weight, for each output its own")
+        x, y, sample_weight = (arguments.get(name) for name in ("x", "y", "sample_weight"))
+        x, y, sample_weight = self.as_keras_data(x, y, sample_weight, labels_apart=class_weight is not None)
+        if class_weight is not None and sample_weight is None and self.outputs_with_labels.token_labels:
+            x, sample_weight = self.weighted_tokens(x, y, class_weight)
+            arguments["class_weight"] = None
+        fed = {"x": x, "y": y, "sample_weight": sample_weight}
+        arguments |= {name: value for name, value in fed.items() if value is not None}
+        if arguments.get("validation_data") is not None:
+            batch = self.as_keras_data(*keras.utils.unpack_x_y_sample_weight(arguments["validation_data"]))
+            arguments["validation_data"] = keras.utils.pack_x_y_sample_weight(*batch)
+        return arguments
+
+    def as_keras_data(
+        self, x: Any, y: Any = None, sample_weight: Any = None, labels_apart: bool = False
+    ) -> tuple[Any, Any, Any]:
+        """Return inputs, labels and weights as Keras takes them; a stream of batches is fed batch by batch."""
+        if isinstance(x, GeneratorType):
+            return from_generator(self.outputs_with_labels, x), y, sample_weight
+        if isinstance(x, keras.utils.PyDataset):
+            return FedDataset(self.outputs_with_labels, x), y, sample_weight
+        if x is not None and not isinstance(x, (Mapping, list, tuple)) and not hasattr(x, "shape"):
+            return x, y, sample_weight  # a stream that Keras feeds itself
+        return as_arrays(self.outputs_with_labels, x, y, sample_weight, labels_apart)
+
+    def weighted_tokens(self, x: Any, y: Any, class_weight: Mapping[int, float]) -> tuple[Any, Any]:
+        """Return a stream with the weight of each token's class in it; or inputs, and the weights beside them."""
+        if is_tf_dataset(x):
+            return weighted_by_class(x, class_weight), None
+        return x, token_weights(y, class_weight)
