@@ -147,7 +147,8 @@ class TokenizerCall(TokenizerPreparing):
 
         Args:
             text: The text: a string, a list of ids, a list of words with `is_split_into_words`; `DistilBertTokenizer`
-                takes a list of tokens too, `DistilBertTokenizerFast` a list of two strings as a pair.
+                takes a list of tokens too, `DistilBertTokenizerFast` a list of two strings as a pair. What comes of
+                tokens and ids is what `prepare_for_model` gives.
             text_pair: The second text.
             *arguments: Options by position, in the order of `CALL_ORDER`.
             **options: Those of calling the tokenizer.
@@ -168,7 +169,8 @@ class TokenizerCall(TokenizerPreparing):
 
     def tokenize(self, text: Any, pair: Any = None, add_special_tokens: bool = False, **options: Any) -> list[str]:
         """Tokenize a text, or a pair, and return the tokens as strings."""
-        return self.encode_plus(text, pair, add_special_tokens, **options).tokens()
+        tokens: list[str] = self.convert_ids_to_tokens(self.encode(text, pair, add_special_tokens, **options))
+        return tokens
 
     @contextmanager
     def as_target_tokenizer(self) -> Iterator[None]:
@@ -180,7 +182,11 @@ class TokenizerCall(TokenizerPreparing):
         return Forms(words=options.is_split_into_words, tokens=self.takes_tokens)
 
     def _encode(self, texts: Texts, options: CallOptions) -> BatchEncoding:
-        """Tokenize texts whose form is known."""
+        """Tokenize texts whose form is known; a sample of tokens or ids alone goes the way of `prepare_for_model`."""
+        sample = [*texts.first, *(texts.second or ())]
+        if not texts.batched and all(isinstance(text, (Tokens, TokenIds)) for text in sample):
+            ids = [piece.ids for piece in self._pieces(sample, split_special_tokens=False)]
+            return self._prepare(ids[0], ids[1] if len(ids) == 2 else None, options, prepend_batch_axis=True)
         if options.return_tensors is not None:
             import_framework(options.return_tensors)  # missing? say so before the work is done
         batch = self._batch(texts, options, *self._lengths_asked_for(options))
@@ -195,7 +201,7 @@ class TokenizerCall(TokenizerPreparing):
             data["overflow_to_sample_mapping"] = [row.sample for row in batch.rows]
         return BatchEncoding(
             data,
-            partial(batch.encodings, self._token),
+            partial(batch.encodings, self._convert_id_to_token),
             options.return_tensors,
             n_sequences=batch.n_sequences,
             is_fast=self.is_fast,

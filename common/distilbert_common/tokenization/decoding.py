@@ -38,9 +38,11 @@ class TokenizerDecoding(TokenizerVocabulary):
         """
         ids = as_lists(ids)
         if not isinstance(ids, list):
-            return self._token(ids)
+            return self._convert_id_to_token(ids)
         skipped = self._skipped_ids() if skip_special_tokens else set()
-        return [token for index, token in zip(ids, map(self._token, ids), strict=True) if index not in skipped]
+        return [
+            token for index, token in zip(ids, map(self._convert_id_to_token, ids), strict=True) if index not in skipped
+        ]
 
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
         """Join tokens to a text: pieces that continue a word without a space, all others with one.
@@ -110,7 +112,12 @@ class TokenizerDecoding(TokenizerVocabulary):
         """Join the tokens of a text that is decoded."""
         return self.convert_tokens_to_string(tokens)
 
-    def _token(self, index: Any) -> str:
+    def _convert_id_to_token(self, index: Any) -> str:
+        """Return the token of an id; transformers' collator for whole-word masking calls it by this name.
+
+        Raises:
+            TokenizerError: The id is not in the vocabulary.
+        """
         token = self.settings.vocabulary.token(index) if isinstance(index, int) else None
         if token is None:
             raise TokenizerError(

@@ -10,7 +10,7 @@ from distilbert_common.tokenization.batch_encoding import BatchEncoding
 from distilbert_common.tokenization.columns import FIXED_COLUMNS, pad_lists
 from distilbert_common.tokenization.decoding import TokenizerDecoding
 from distilbert_common.tokenization.options import Padding, read_padding
-from distilbert_common.tokenization.tensors import as_lists, tensor_type_of
+from distilbert_common.tokenization.tensors import as_lists, tensor_type_of, to_tensor
 
 Encoded = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """One tokenized text or a batch, as a dictionary of columns; or a list of dictionaries, one per text."""
@@ -113,4 +113,14 @@ class TokenizerPadding(TokenizerDecoding):
         how_to_pad = read_padding(padding, max_length, pad_to_multiple_of, side, self.model_max_length)
         mask = "attention_mask" in self.model_input_names if return_attention_mask is None else return_attention_mask
         data = pad_columns(columns, how_to_pad, self._cls_sep_pad(specials=False)[2], mask)
-        return BatchEncoding(data, tensor_type=return_tensors or tensor_type)
+        if return_tensors is not None:
+            return BatchEncoding(data, tensor_type=return_tensors)
+        return BatchEncoding({name: _like_input(name, value, tensor_type) for name, value in data.items()})
+
+
+def _like_input(name: str, value: Any, tensor_type: str | None) -> Any:
+    """Return a column as the kind of tensor that came in; one that cannot be a tensor, such as ragged labels, stays."""
+    try:
+        return value if tensor_type is None else to_tensor(name, value, tensor_type)
+    except TokenizerError:
+        return value

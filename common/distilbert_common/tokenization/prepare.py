@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
@@ -106,7 +107,11 @@ class TokenizerPreparing(TokenizerPadding):
             TokenizerError: An option makes no sense.
         """
         prepend_batch_axis = options.pop("prepend_batch_axis", False)
-        asked = CallOptions.read(PREPARE_ORDER, arguments, options)
+        return self._prepare(ids, pair_ids, CallOptions.read(PREPARE_ORDER, arguments, options), prepend_batch_axis)
+
+    def _prepare(
+        self, ids: Sequence[int], pair_ids: Sequence[int] | None, asked: CallOptions, prepend_batch_axis: bool
+    ) -> BatchEncoding:
         _check_columns(asked, pair_ids is not None)
         data, first, second = self._cut_to_length(list(ids), None if pair_ids is None else list(pair_ids), asked)
         data.update(self._columns_of_ids(first, second, asked))
