@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from distilbert_common.errors import ConfigError
-from distilbert_common.files import HUB_OPTIONS, read_json, resolve, write_text
+from distilbert_common.credentials import credential_names, without_credentials
+from distilbert_common.files import read_json, resolve, write_text
+from distilbert_common.loading_options import is_loading_option, split_options
 
 ACTIVATIONS: tuple[str, ...] = (
     "gelu", "gelu_10", "gelu_accurate", "gelu_fast", "gelu_new", "gelu_python", "gelu_pytorch_tanh",
@@ -289,10 +291,10 @@ class DistilBertConfig:
             ConfigError: The file is not a DistilBERT config.
             CheckpointError: There is no such file.
         """
-        hub = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
+        hub, _, fields = split_options(kwargs, "config")
         path = resolve(name_or_path, "config.json", **hub)
         assert path is not None
-        config = cls.from_dict(read_json(path), **kwargs)
+        config = cls.from_dict(read_json(path), **fields)
         config.name_or_path = str(name_or_path)
         return config
 

@@ -20,8 +20,28 @@ class TokenizerError(DistilBertError, ValueError):
     """Tokenizer files are missing or damaged, or a tokenizer option makes no sense."""
 
 
+class TokenizerNotFoundError(TokenizerError, FileNotFoundError):
+    """There are no tokenizer files at the place named; `except OSError` catches it, as with transformers."""
+
+
 class CheckpointError(DistilBertError, ValueError):
     """A checkpoint is missing, damaged, or does not fit the model asked for."""
+
+
+class CheckpointNotFoundError(CheckpointError, FileNotFoundError):
+    """A directory, file or repository is not there; `except OSError` catches it, as with transformers."""
+
+
+class UnreadableFileError(CheckpointError, OSError):
+    """A file of a checkpoint is damaged, or no more than a pointer to one; `except OSError` catches it."""
+
+
+class HubError(CheckpointError, OSError):
+    """The hub cannot be reached, or refuses; `except OSError` catches it, as with transformers."""
+
+
+class MisshapenWeightError(CheckpointError, RuntimeError):
+    """A weight has another shape than the model's; `except RuntimeError` catches it, as with transformers."""
 
 
 class UnsupportedFormatError(CheckpointError):

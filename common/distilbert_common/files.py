@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from distilbert_common.errors import CheckpointError
+from distilbert_common.credentials import redacted
+from distilbert_common.errors import CheckpointNotFoundError, HubError, UnreadableFileError
 
-HUB_OPTIONS = ("cache_dir", "revision", "token", "local_files_only", "subfolder")
+HUB_OPTIONS = ("cache_dir", "revision", "token", "local_files_only", "subfolder", "force_download")
 """The keywords that every `from_pretrained` hands to `resolve`."""
 
 _MAX_DEPTH = 64
+_LFS = b"version https://git-lfs"
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # which may be one of a pair
 
 
@@ -30,6 +32,7 @@ def resolve(
     token: str | bool | None = None,
     local_files_only: bool = False,
     subfolder: str | None = None,
+    force_download: bool = False,
 ) -> Path | None:
     """Find one file of a checkpoint.
 
@@ -42,12 +45,14 @@ def resolve(
         token: Access token for private repositories.
         local_files_only: Look in the cache only, never on the network.
         subfolder: Folder inside the directory or repository.
+        force_download: Fetch a file of the hub anew though it is in the cache.
 
     Returns:
         The path of the file, or None.
 
     Raises:
-        CheckpointError: The file is required and not there, or the name is neither a directory nor a hub id.
+        CheckpointNotFoundError: The file is required and not there, or the name is neither a directory nor a hub id.
+        HubError: The hub refuses or cannot be reached.
     """
     local = Path(name_or_path).expanduser()
     if local.is_file():
@@ -57,13 +62,16 @@ def resolve(
         if path.is_file():
             return path
         if required:
-            raise CheckpointError(f"{local} has no {filename}; expected the directory of a saved model or tokenizer")
+            raise CheckpointNotFoundError(
+                f"{local} has no {filename}; expected the directory of a saved model or tokenizer"
+            )
         return None
     options = {
         "cache_dir": cache_dir,
         "revision": revision,
         "token": token,
         "local_files_only": local_files_only,
+        "force_download": force_download,
     }
     return _from_hub(str(name_or_path), filename, required, subfolder, options)
 
@@ -77,49 +85,75 @@ def _from_hub(
     try:
         return Path(hf_hub_download(repo_id, filename, subfolder=subfolder, **options))
     except HFValidationError as error:
-        raise CheckpointError(
+        raise CheckpointNotFoundError(
             f"{repo_id!r} is neither a directory nor a hub id; give a path that exists or an id like 'user/model'"
         ) from error
     except LocalEntryNotFoundError as error:
         if not required and _is_cached(repo_id, options):
             return None
-        raise CheckpointError(
+        raise CheckpointNotFoundError(
             f"{repo_id!r} is not a directory here, and {filename} of that hub id is not in the cache and cannot be "
             "fetched; check the path or id and the network"
         ) from error
     except EntryNotFoundError as error:
         if not required:
             return None
-        raise CheckpointError(f"the hub repository {repo_id!r} has no {filename}") from error
+        raise CheckpointNotFoundError(f"the hub repository {repo_id!r} has no {filename}") from error
     except OSError as error:  # no such repository, no access, no network
-        raise CheckpointError(f"cannot fetch {filename} of the hub repository {repo_id!r}: {error}") from error
+        reason = redacted(str(error), options["token"])
+        raise HubError(f"cannot fetch {filename} of the hub repository {repo_id!r}: {reason}") from error
 
 
 def _is_cached(repo_id: str, options: dict[str, Any]) -> bool:
     """Whether any file of the repository is in the cache, so that a missing one can be taken as absent."""
-    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
-    found = try_to_load_from_cache(repo_id, "config.json", cache_dir=options["cache_dir"], revision=options["revision"])
-    return isinstance(found, str)
+    try:
+        folder = snapshot_download(
+            repo_id, revision=options["revision"], cache_dir=options["cache_dir"], local_files_only=True
+        )
+    except LocalEntryNotFoundError:
+        return False
+    return any(path.is_file() for path in Path(folder).rglob("*"))
+
+
+def check_fetched(path: Path) -> None:
+    """Require that a file is not a pointer in the place of one that Git LFS keeps.
+
+    Raises:
+        UnreadableFileError: It is one, or it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_LFS))
+    except OSError as error:
+        raise UnreadableFileError(f"{path} cannot be read: {error.strerror}") from error
+    if start == _LFS:
+        raise UnreadableFileError(
+            f"{path} is only a pointer to a file kept by Git LFS; fetch the file itself with: git lfs pull"
+        )
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        CheckpointError: The file is not JSON text, not an object, nested without end, or holds half a character.
+        UnreadableFileError: The file is not JSON text, not an object, nested without end, holds half a character, or
+            is a pointer to a file kept by Git LFS.
     """
+    check_fetched(path)
     try:
         text = path.read_text(encoding="utf-8")
         value = json.loads(text)
         if _HALF_CHARACTER.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} cannot be read as JSON: {error}") from error
+        raise UnreadableFileError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(value, dict):
-        raise CheckpointError(f"{path} holds a JSON {type(value).__name__}; expected an object")
+        raise UnreadableFileError(f"{path} holds a JSON {type(value).__name__}; expected an object")
     if _depth(value) > _MAX_DEPTH:
-        raise CheckpointError(f"{path} is nested more than {_MAX_DEPTH} deep; expected the files of a saved model")
+        raise UnreadableFileError(f"{path} is nested more than {_MAX_DEPTH} deep; expected the files of a saved model")
     return value
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from distilbert_common.errors import CheckpointError
+from distilbert_common.credentials import redacted
+from distilbert_common.errors import HubError
 
 PUSH_OPTIONS = ("token", "private", "commit_message")
 """The keywords of `push_folder` that `save_pretrained` passes on."""
@@ -46,7 +47,7 @@ def push_folder(
         The address of the commit.
 
     Raises:
-        CheckpointError: The hub cannot be reached, or refuses.
+        HubError: The hub cannot be reached, or refuses.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError
@@ -56,4 +57,5 @@ def push_folder(
         api.create_repo(repo_id, repo_type="model", private=private, exist_ok=True)
         return str(api.upload_folder(repo_id=repo_id, folder_path=str(folder), commit_message=commit_message))
     except (OSError, HFValidationError) as error:
-        raise CheckpointError(f"cannot upload {folder} to the hub repository {repo_id!r}: {error}") from error
+        reason = redacted(str(error), token)
+        raise HubError(f"cannot upload {folder} to the hub repository {repo_id!r}: {reason}") from error

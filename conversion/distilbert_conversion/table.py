@@ -8,7 +8,7 @@ transformers' classes; the Keras 3 names are the paths that `keras.Model.save_we
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from distilbert_common.config import DistilBertConfig
@@ -190,6 +190,7 @@ _BLOCKS = {
 """What stands before the block in a bare name: "transformer." or "transformer/"."""
 _BY_NAME = {column: {getattr(row, column): row.canonical for row in WEIGHTS} for column in BLOCK}
 _BY_HEAD = {(row.canonical, head): row for row in WEIGHTS for head in row.heads}
+_OWNERS = {row.canonical: {head for name, head in _BY_HEAD if name == row.canonical} for row in WEIGHTS}
 _TRANSPOSED = {row.canonical for row in WEIGHTS if row.transform == "transpose"}
 
 
@@ -230,10 +231,9 @@ def weight_row(bare: str, head: str) -> Weight:
     return _BY_HEAD[_template(bare, "canonical")[0], head]
 
 
-def owners(bare: str) -> set[str]:
+def owners(bare: str) -> Set[str]:
     """Return the models that have a weight of a bare canonical name."""
-    template = _template(bare, "canonical")[0]
-    return {head for name, head in _BY_HEAD if name == template}
+    return _OWNERS.get(_template(bare, "canonical")[0], set()) if "{" not in bare else set()
 
 
 def is_transposed(bare: str) -> bool:
@@ -282,6 +282,27 @@ def _size(size: str | int, config: DistilBertConfig, layer: int) -> int:
     return size if isinstance(size, int) else int(getattr(config, size))
 
 
-def full_name(bare: str, head: str) -> str:
-    """Return the name in the PyTorch model's `state_dict`: the backbone's prefixed, save in the bare model."""
-    return f"{PREFIX}.{bare}" if head != "Model" and weight_row(bare, head).backbone else bare
+def full_name(bare: str, head: str | None) -> str:
+    """Return the name in the PyTorch model's `state_dict`: the backbone's prefixed, save in the bare model.
+
+    Args:
+        bare: Bare canonical name, or the full name of a weight that no row has, which comes back as it is.
+        head: A key of `HEADS`; None for a model with a head of its own.
+    """
+    return f"{PREFIX}.{bare}" if head != "Model" and is_backbone(bare) else bare
+
+
+def bare_name(full: str) -> str:
+    """Return the bare canonical name of a name in a PyTorch model's `state_dict`; others come back as they are."""
+    bare = full.removeprefix(f"{PREFIX}.")
+    return bare if is_backbone(bare) else full
+
+
+def is_backbone(bare: str) -> bool:
+    """Whether a bare canonical name is that of a weight that every model has."""
+    return len(owners(bare)) == len(HEADS)
+
+
+def is_known(bare: str) -> bool:
+    """Whether a row of the table has a bare canonical name; other weights are a user's own."""
+    return bool(owners(bare))

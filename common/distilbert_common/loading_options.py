@@ -1,0 +1,199 @@
+"""The keywords of transformers' `from_pretrained`, 4.0 to 5.x, and what each means here.
+
+One table for models, config and tokenizers: a keyword says where files are, is acted on by some callers, or has no
+effect. None of them ever becomes a config field.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from distilbert_common.credentials import is_credential
+from distilbert_common.errors import InputError
+
+MODELS = ("pt", "tf", "flax")
+CALLERS = (*MODELS, "config", "tokenizer")
+"""Who takes the keywords: the three families' models, the config, the tokenizers."""
+
+
+@dataclass(frozen=True)
+class LoadingOption:
+    """One keyword.
+
+    Attributes:
+        kind: "hub" says where files are; "handled" is for the caller to act on; "field" may be a config field as
+            well; "ignored" has no effect; "refused" would change the result, and cannot be had.
+        callers: For whom this is so; for the others it is ignored.
+        neutral: Values that ask for nothing: always accepted silently. `...` stands for all.
+        note: What is said where another value has no effect.
+    """
+
+    kind: str
+    callers: tuple[str, ...] = CALLERS
+    neutral: tuple[Any, ...] = (None, False)
+    note: str = ""
+
+
+_NO_QUANTIZATION = "quantized loading is not part of this project; load the weights as they are, and quantize after it"
+_ONE_DEVICE = "a model is loaded on one device"
+_NO_CODE = "no code from a checkpoint is ever run"
+_ANY = (...,)  # met in any case, or of no consequence
+
+LOADING_OPTIONS: dict[str, LoadingOption] = {
+    # Where files are.
+    "cache_dir": LoadingOption("hub"),
+    "force_download": LoadingOption("hub"),
+    "local_files_only": LoadingOption("hub"),
+    "revision": LoadingOption("hub"),
+    "subfolder": LoadingOption("hub"),
+    "token": LoadingOption("hub"),
+    "use_auth_token": LoadingOption("hub"),  # the older name of `token`
+    "proxies": LoadingOption("ignored", neutral=(None, {}), note="set HTTPS_PROXY in the environment instead"),
+    "mirror": LoadingOption("ignored", neutral=(None, ""), note="set HF_ENDPOINT in the environment instead"),
+    "resume_download": LoadingOption("ignored", neutral=_ANY),  # downloads always resume
+    "commit_hash": LoadingOption("ignored", neutral=_ANY),
+    "_commit_hash": LoadingOption("ignored", neutral=_ANY),
+    # What the caller acts on.
+    "variant": LoadingOption("handled", MODELS, _ANY),
+    "use_safetensors": LoadingOption("handled", MODELS, _ANY),
+    "config": LoadingOption("handled", MODELS, _ANY),
+    "state_dict": LoadingOption("handled", ("pt",), note="give a directory with the weights instead"),
+    "device_map": LoadingOption("handled", ("pt",), note="the framework places its variables itself"),
+    "output_loading_info": LoadingOption("handled", MODELS, _ANY),
+    "ignore_mismatched_sizes": LoadingOption("handled", MODELS, _ANY),
+    "return_unused_kwargs": LoadingOption("handled", ("config",), note="only the config's from_pretrained takes it"),
+    "_configuration_file": LoadingOption("handled", ("config",), _ANY),
+    "disable_mmap": LoadingOption("handled", ("pt",), _ANY),
+    "_do_init": LoadingOption("handled", ("flax",), _ANY),
+    "input_shape": LoadingOption("handled", ("flax",), _ANY),
+    # Config fields that programs pass along with the rest.
+    "dtype": LoadingOption("field", (*MODELS, "config"), _ANY),
+    "torch_dtype": LoadingOption("field", (*MODELS, "config"), _ANY),
+    "attn_implementation": LoadingOption("field", (*MODELS, "config"), _ANY),
+    "_attn_implementation": LoadingOption("field", (*MODELS, "config"), _ANY),
+    # Met in any case: the dialect is found out, files are mapped, no code is run.
+    "from_pt": LoadingOption("ignored", neutral=_ANY),
+    "from_tf": LoadingOption("ignored", neutral=_ANY),
+    "from_flax": LoadingOption("ignored", neutral=_ANY),
+    "low_cpu_mem_usage": LoadingOption("ignored", neutral=_ANY),
+    "_fast_init": LoadingOption("ignored", neutral=_ANY),
+    "_from_auto": LoadingOption("ignored", neutral=_ANY),
+    "_from_pipeline": LoadingOption("ignored", neutral=_ANY),
+    "weights_only": LoadingOption("ignored", neutral=(None, True), note=_NO_CODE),
+    "trust_remote_code": LoadingOption("ignored", note=_NO_CODE),
+    "code_revision": LoadingOption("ignored", note=_NO_CODE),
+    # Placement over several devices.
+    "max_memory": LoadingOption("ignored", note=_ONE_DEVICE),
+    "offload_folder": LoadingOption("ignored", note=_ONE_DEVICE),
+    "offload_state_dict": LoadingOption("ignored", note=_ONE_DEVICE),
+    "offload_buffers": LoadingOption("ignored", note=_ONE_DEVICE),
+    "tp_plan": LoadingOption("ignored", note=_ONE_DEVICE),
+    "tp_size": LoadingOption("ignored", note=_ONE_DEVICE),
+    "device_mesh": LoadingOption("ignored", note=_ONE_DEVICE),
+    "distributed_config": LoadingOption("ignored", note=_ONE_DEVICE),
+    # Other models' business, and kernels.
+    "generation_config": LoadingOption("ignored", note="DistilBERT does not generate"),
+    "experts_implementation": LoadingOption("ignored", note="DistilBERT has no experts"),
+    "use_kernels": LoadingOption("ignored", note="the models have kernels of their own"),
+    "kernel_config": LoadingOption("ignored", note="the models have kernels of their own"),
+    "allow_all_kernels": LoadingOption("ignored", note="the models have kernels of their own"),
+    "fusion_config": LoadingOption("ignored", note="the models have kernels of their own"),
+    "adapter_kwargs": LoadingOption("ignored", neutral=(None, {}), note="load adapters with PEFT"),
+    "adapter_name": LoadingOption("ignored", neutral=(None, "default"), note="load adapters with PEFT"),
+    # What would change the weights.
+    "load_in_8bit": LoadingOption("refused", MODELS, note=_NO_QUANTIZATION),
+    "load_in_4bit": LoadingOption("refused", MODELS, note=_NO_QUANTIZATION),
+    "quantization_config": LoadingOption("refused", MODELS, (None,), _NO_QUANTIZATION),
+    "gguf_file": LoadingOption("refused", note="GGUF is not read; give a safetensors file"),
+    "key_mapping": LoadingOption("refused", MODELS, (None, {}), "rename the weights in the file instead"),
+    "load_weight_prefix": LoadingOption("refused", ("tf",), (None, ""), "prefixes of names are taken off on their own"),
+    "tf_to_pt_weight_rename": LoadingOption("refused", ("tf",), (None,), "names of every framework are known already"),
+    # Of the classes that choose a class.
+    "use_fast": LoadingOption("ignored", neutral=_ANY),
+    "from_slow": LoadingOption("ignored", neutral=_ANY),
+    "legacy": LoadingOption("field", (*MODELS, "config"), _ANY),
+    "backend": LoadingOption("field", (*MODELS, "config"), _ANY),
+    "tokenizer_type": LoadingOption("ignored", neutral=(None, "distilbert"), note="the tokenizer is DistilBERT's"),
+    "_is_local": LoadingOption("ignored", neutral=_ANY),
+    "_processor_class": LoadingOption("ignored", neutral=_ANY),
+    "fix_mistral_regex": LoadingOption("ignored", neutral=_ANY),
+}
+"""Every keyword by name."""
+
+
+class SplitOptions(NamedTuple):
+    """Keywords sorted by what becomes of them.
+
+    Attributes:
+        hub: For `resolve` and `open_checkpoint`: `cache_dir`, `revision`, `token`, `local_files_only`, `subfolder`,
+            `force_download`; `use_auth_token` has become `token`.
+        handled: Loading options that the caller acts on.
+        fields: All others: config fields, or a tokenizer's options; the caller knows which exist.
+    """
+
+    hub: dict[str, Any]
+    handled: dict[str, Any]
+    fields: dict[str, Any]
+
+
+def split_options(kwargs: Mapping[str, Any], caller: str, *, stacklevel: int = 3) -> SplitOptions:
+    """Sort the keywords of a `from_pretrained`; what has no effect is named in one warning, values are never shown.
+
+    In a model's `from_pretrained`, after the keywords of its own signature::
+
+        hub, handled, fields = split_options(kwargs, "pt")
+        with open_checkpoint(name_or_path, **hub, **handled) as checkpoint:
+            config = (config or checkpoint.config()).updated(**fields)
+
+    Args:
+        kwargs: The keywords that are not in the caller's own signature.
+        caller: One of `CALLERS`.
+        stacklevel: Whose line the warning names: 3 for the caller's caller.
+
+    Returns:
+        Three dicts; for a model whose signature has all that it acts on, `handled` holds `variant` and
+        `use_safetensors` at most, which `open_checkpoint` takes.
+
+    Raises:
+        InputError: A keyword asks for what would change the result and cannot be had, as 8-bit weights.
+    """
+    hub: dict[str, Any] = {}
+    handled: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
+    places = {"hub": hub, "handled": handled, "field": fields}
+    ignored: list[str] = []
+    for name, value in kwargs.items():
+        option = LOADING_OPTIONS.get(name)
+        if option is None and is_credential(name, value):
+            ignored.append(f"{name} (a credential; pass token= for the hub)")
+        elif option is None:
+            fields[name] = value
+        elif caller in option.callers and option.kind in places:
+            places[option.kind][name] = value
+        elif not _asks_for_nothing(value, option.neutral):
+            if option.kind == "refused" and caller in option.callers:
+                raise InputError(f"from_pretrained cannot honor {name}: {option.note}")
+            ignored.append(f"{name} ({option.note})" if option.note else name)
+    if ignored:
+        warnings.warn(f"from_pretrained: no effect has {', '.join(ignored)}", stacklevel=stacklevel)
+    _rename_token(hub)
+    return SplitOptions(hub, handled, fields)
+
+
+def is_loading_option(name: str) -> bool:
+    """Whether a keyword is a loading option that can be no config field."""
+    return name in LOADING_OPTIONS and LOADING_OPTIONS[name].kind != "field"
+
+
+def _asks_for_nothing(value: Any, neutral: tuple[Any, ...]) -> bool:
+    return ... in neutral or any(value is plain or (type(value) is type(plain) and value == plain) for plain in neutral)
+
+
+def _rename_token(hub: dict[str, Any]) -> None:
+    """Let `use_auth_token` count as `token`, which decides where both are given."""
+    older = hub.pop("use_auth_token", None)
+    if hub.get("token") is None and older is not None:
+        hub["token"] = older
