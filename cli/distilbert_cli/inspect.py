@@ -28,6 +28,7 @@ def inspect(
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return what is to be said about a checkpoint, ready for JSON."""
     tied = checkpoint.tied
+    weights = {**checkpoint.tensors, **checkpoint.extras}
     return {
         "path": str(checkpoint.path),
         "dialect": checkpoint.dialect,
@@ -35,10 +36,10 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
         "dtype": checkpoint.dtype,
         "sharded": checkpoint.sharded,
         "files": [file.name for file in checkpoint.files],
-        "parameters": sum(tensor.size for name, tensor in checkpoint.tensors.items() if name not in tied),
+        "parameters": sum(tensor.size for name, tensor in weights.items() if name not in tied),
         "nbytes": sum(tensor.nbytes for tensor in checkpoint.stored.values()),
         "tied": sorted(tied),
-        "unrecognised": sorted(checkpoint.unrecognised),
+        "extras": sorted(checkpoint.extras),
         "ignored": sorted(checkpoint.ignored),
         "metadata": checkpoint.metadata,
         "tensors": [
@@ -72,7 +73,7 @@ def _show(facts: dict[str, Any]) -> None:
         "bytes": f"{facts['nbytes']:,}",
         "tied": ", ".join(facts["tied"]),
         "not a weight": ", ".join(facts["ignored"]),
-        "unrecognised": ", ".join(facts["unrecognised"]),
+        "own weights": ", ".join(facts["extras"]),
     }
     for title, value in lines.items():
         if value:

@@ -119,7 +119,7 @@ class TestInspect:
         assert (facts["head"], facts["dtype"], facts["parameters"]) == ("ForMaskedLM", "float32", 3284)
         assert facts["sharded"] == (folder == "pt_sharded")
         assert len(facts["files"]) == (4 if folder == "pt_sharded" else 1)
-        assert facts["unrecognised"] == facts["ignored"] == []
+        assert facts["extras"] == facts["ignored"] == []
 
     def test_table(self) -> None:
         result = run("inspect", MICRO / "ForSequenceClassification" / "tf_safetensors")
@@ -165,11 +165,11 @@ class TestHostileNames:
     def test_in_json(self, source: Path) -> None:
         text = run("inspect", source, "--json").stdout
         assert all(char.isprintable() or char == "\n" for char in text)
-        assert json.loads(text)["unrecognised"] == [HOSTILE[:-1]]
+        assert json.loads(text)["extras"] == [HOSTILE[:-1]]
 
     def test_in_errors(self, source: Path, tmp_path: Path) -> None:
-        result = run("convert", source, tmp_path / "out", "--to", "pt")
-        refused(result, "would be lost")
+        result = run("convert", source, tmp_path / "out", "--to", "tf", "--format", "keras-hub")
+        refused(result, "cannot hold")
         self.safe(result.stderr)
 
     def test_in_the_summary(self, source: Path, tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_evil_text(command: str, place: str, source: Path, tmp_path: Path) -> No
 def test_all_of_it_is_shown_escaped(source: Path) -> None:
     tensor_name(source)
     text = run("inspect", source).stdout
-    assert f"unrecognised {SHOWN}" in text
+    assert f"own weights  {SHOWN}" in text
 
 
 @pytest.mark.parametrize("name", [EVIL.replace("/", "_"), "\udcff\udc80", "[red]x[", "-", " "], ids=ascii)
@@ -205,4 +205,4 @@ def test_terminals_that_do_not_know_a_character(encoding: str, options: list[str
     assert (done.returncode, done.stderr) == (0, b"")
     text, shown = done.stdout.decode(encoding), name.encode(encoding, "backslashreplace").decode(encoding)
     assert "embeddings.LayerNorm.bias" in text
-    assert (json.loads(text)["unrecognised"] == [name]) if options else (shown in text)
+    assert (json.loads(text)["extras"] == [name]) if options else (shown in text)

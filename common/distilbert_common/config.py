@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from distilbert_common.errors import ConfigError
-from distilbert_common.credentials import credential_names, without_credentials
 from distilbert_common.files import read_json, resolve, write_text
-from distilbert_common.loading_options import is_loading_option, split_options
+from distilbert_common.loading_options import split_options
 
 ACTIVATIONS: tuple[str, ...] = (
     "gelu", "gelu_10", "gelu_accurate", "gelu_fast", "gelu_new", "gelu_python", "gelu_pytorch_tanh",

@@ -19,7 +19,7 @@ from distilbert_conversion.foreign import Reading
 from distilbert_conversion.formats import safetensors_file
 from distilbert_conversion.lazy import DTYPES, LazyTensor, equal
 from distilbert_conversion.locate import find_shards, find_weights, source_of
-from distilbert_conversion.table import HEADS, WEIGHTS, is_transposed, names
+from distilbert_conversion.table import HEADS, PREFIX, WEIGHTS, is_known, is_transposed, names
 from distilbert_conversion.wrappers import unwrapped
 
 
@@ -37,7 +37,7 @@ class Checkpoint:
         stored: Every tensor as it is in the file: name and layout.
         notes: What was done to it, in words.
         tensors: The weights by bare canonical name, in PyTorch's layout.
-        unrecognised: Names in the file that no row of the weight table has.
+        extras: What no row of the weight table has, as in the file: a user's own modules.
         ignored: Names in the file that are known to be no weights.
     """
 
@@ -50,7 +50,7 @@ class Checkpoint:
     stored: Mapping[str, LazyTensor] = field(init=False)
     notes: tuple[str, ...] = field(init=False)
     tensors: Mapping[str, LazyTensor] = field(init=False)
-    unrecognised: list[str] = field(init=False)
+    extras: Mapping[str, LazyTensor] = field(init=False)
     ignored: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,7 +59,8 @@ class Checkpoint:
         bare = {name: kind.bare_name(name) for name in self.stored}
         ignored = [name for name, found in bare.items() if found is None and is_ignored(name)]
         self.ignored = [*ignored, *self.reading.left_out]
-        self.unrecognised = [name for name, found in bare.items() if found is None and not is_ignored(name)]
+        extras = [name for name, found in bare.items() if found is None and not is_ignored(name)]
+        self.extras = {kind.own_name(name): self.stored[name] for name in extras}
         weights: dict[str, LazyTensor] = {}
         for name, found in bare.items():
             if found is not None:
@@ -83,6 +84,26 @@ class Checkpoint:
     def head(self) -> str:
         """The model that it holds, a key of `HEADS`: by its names, and where they fit several, by its config."""
         return _guess_head(self.tensors, self._architecture())
+
+    @cached_property
+    def has_own_head(self) -> bool:
+        """Whether it holds a backbone inside a model whose head is none of ours: nothing but extras beside it."""
+        prefixes = (f"{PREFIX}.", f"{PREFIX}/")
+        return self.head == "Model" and bool(self.extras) and any(name.startswith(prefixes) for name in self.stored)
+
+    def weight(self, name: str) -> LazyTensor | None:
+        """Return a weight by its bare canonical name, or a user's own by its full name; None where it is not there.
+
+        A user's own weight inside the backbone is the same with the prefix of the backbone and without, and whichever
+        of "." and "/" joins the parts of its name.
+        """
+        if is_known(name):
+            return self.tensors.get(name)
+        return self.extras.get(name if name in self.extras else self._extra_names.get(_key(name), name))
+
+    @cached_property
+    def _extra_names(self) -> dict[str, str]:
+        return {_key(name): name for name in self.extras}
 
     @property
     def tied(self) -> set[str]:
@@ -128,7 +149,7 @@ class Checkpoint:
 
     def close(self) -> None:
         """Drop the tensors; arrays that were read stay valid."""
-        self.tensors = self.stored = {}
+        self.tensors = self.extras = self.stored = {}
 
     def __enter__(self) -> Checkpoint:
         return self
@@ -167,6 +188,9 @@ def open_checkpoint(
     token: str | bool | None = None,
     local_files_only: bool = False,
     subfolder: str | None = None,
+    force_download: bool = False,
+    variant: str | None = None,
+    use_safetensors: bool | None = None,
     fold_token_type: bool | None = None,
 ) -> Checkpoint:
     """Open a checkpoint in any dialect; tensors are read when they are asked for.
@@ -178,6 +202,9 @@ def open_checkpoint(
         token: Access token for private repositories.
         local_files_only: Look in the hub cache only, never on the network.
         subfolder: Folder inside the directory or repository.
+        force_download: Fetch the files of a hub id anew though they are in the cache.
+        variant: Which of several sets of weights: "fp16" for `model.fp16.safetensors`.
+        use_safetensors: True to read safetensors only, False all other formats only.
         fold_token_type: Read a BERT as a DistilBERT too, with token type 0 added to every position or left out;
             None refuses a BERT.
 
@@ -191,8 +218,9 @@ def open_checkpoint(
         "token": token,
         "local_files_only": local_files_only,
         "subfolder": subfolder,
+        "force_download": force_download,
     }
-    path = find_weights(name_or_path, hub)
+    path = find_weights(name_or_path, hub, variant, use_safetensors)
     files, index = find_shards(path, name_or_path, hub)
 
     def beside(name: str) -> Path | None:
@@ -226,6 +254,11 @@ def _read(files: list[Path]) -> tuple[Mapping[str, LazyTensor], dict[str, str]]:
                 raise CheckpointError(f"{file} and a file beside it hold different values for {name!r}")
             stored[name] = tensor
     return stored, safetensors_file.read_metadata(files[0]) if container == "safetensors" else {}
+
+
+def _key(name: str) -> str:
+    """Return what two spellings of one user's own name have in common."""
+    return name.replace("/", ".").removeprefix(f"{PREFIX}.")
 
 
 def _guess_head(tensors: Mapping[str, LazyTensor], architecture: str | None) -> str:

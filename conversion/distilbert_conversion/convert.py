@@ -12,7 +12,7 @@ frameworks with the same outputs, save where that release itself cannot:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -26,9 +26,9 @@ from distilbert_conversion.keras_hub import NOTES
 from distilbert_conversion.layers import choose_layers
 from distilbert_conversion.lazy import Array, LazyTensor
 from distilbert_conversion.locate import check_links
-from distilbert_conversion.report import LoadReport, check, compare
+from distilbert_conversion.report import LoadReport, check, compare, own_inventory
 from distilbert_conversion.save import save_checkpoint
-from distilbert_conversion.table import HEADS
+from distilbert_conversion.table import HEADS, expected
 from distilbert_conversion.verify import Rounding, rounding
 from distilbert_conversion.verify import verify as read_again
 
@@ -81,6 +81,7 @@ class ConversionSummary:
                 f"{self.parameters:,} parameters, {self.nbytes / 1e6:.1f} MB in {self.seconds:.1f} s",
                 "; verified" if self.verified else "; not verified",
                 *(f"; {note}" for note in (*self.notes, self.rounding) if note),
+                f"; own weights under their own names: {', '.join(self.report.extras)}" if self.report.extras else "",
                 f"; tied: {', '.join(self.report.tied)}" if self.report.tied else "",
                 f"; left out: {', '.join(left_out)}" if left_out else "",
             )
@@ -153,14 +154,16 @@ def convert(
         check_links(path for name in (*COMPANIONS, "config.json") if (path := opened.beside(name)) is not None)
         checkpoint = opened if layers is None else choose_layers(opened, layers)
         config = checkpoint.config()
-        report = _checked(checkpoint, config, head)
-        chosen = {name: checkpoint.tensors[name] for name in report.loaded}
+        shapes = expected(config, head) if head else own_inventory(checkpoint, config)
+        report = _checked(checkpoint, config, head, shapes)
+        chosen = {name: tensor for name in shapes if (tensor := checkpoint.weight(name)) is not None}
         with appearing(target, sources, overwrite=overwrite) as temporary:
             files = save_checkpoint(
                 temporary,
                 _watched(chosen, progress),
                 config,
-                head or checkpoint.head,
+                head or (None if checkpoint.has_own_head else checkpoint.head),
+                expected=shapes,
                 dialect=dialect,
                 max_shard_size=max_shard_size,
                 dtype=dtype,
@@ -190,9 +193,11 @@ def convert(
         )
 
 
-def _checked(checkpoint: Checkpoint, config: DistilBertConfig, head: str | None) -> LoadReport:
+def _checked(
+    checkpoint: Checkpoint, config: DistilBertConfig, head: str | None, shapes: Mapping[str, tuple[int, ...]]
+) -> LoadReport:
     """Return the report on a checkpoint of which nothing is missing and nothing would be lost unasked."""
-    report = compare(checkpoint, config, head or checkpoint.head)
+    report = compare(checkpoint, config, head or checkpoint.head, expected=shapes)
     check(checkpoint, report)
     if report.new_head:
         raise CheckpointError(

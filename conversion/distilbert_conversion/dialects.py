@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distilbert_common.errors import CheckpointError
-from distilbert_conversion.table import PREFIX, block_start, canonical_name, name_in, weight_row
+from distilbert_conversion.table import PREFIX, block_start, canonical_name, is_backbone, is_known, name_in
 
 
 @dataclass(frozen=True)
@@ -33,23 +33,37 @@ class Dialect:
     filename: str
     head_filename: str = ""
 
-    @property
-    def index(self) -> str:
-        """The file that lists the shards of a divided checkpoint."""
-        return f"{self.filename}.index.json"
+    def file(self, variant: str | None = None) -> str:
+        """Return the name of the weights file, as `model.fp16.safetensors` for the variant "fp16"."""
+        return with_variant(self.filename, variant)
 
-    def shard(self, number: int, count: int) -> str:
+    def index(self, variant: str | None = None) -> str:
+        """Return the name of the file that lists the shards of a divided checkpoint."""
+        return with_variant(f"{self.filename}.index.json", variant)
+
+    def shard(self, number: int, count: int, variant: str | None = None) -> str:
         """Return the name of shard `number` (from 1) of `count`."""
-        name = Path(self.filename)
+        name = Path(self.file(variant))
         return f"{name.stem}-{number:05d}-of-{count:05d}{name.suffix}"
 
-    def full_name(self, bare: str, head: str) -> str:
-        """Return the name in a file of a bare canonical name."""
-        prefixed = weight_row(bare, head).backbone and (self.always_prefixed or head != "Model")
+    def full_name(self, bare: str, head: str | None) -> str:
+        """Return the name in a file of a bare canonical name; names that no row has stay as they are.
+
+        Args:
+            bare: The name.
+            head: A key of `HEADS`; None for a model with a head of its own.
+        """
+        if not is_known(bare):
+            return bare
+        prefixed = is_backbone(bare) and (self.always_prefixed or head != "Model")
         name = name_in(bare, self.column)
         if self.column == "flax":
             name = name.replace("/", self.separator)
         return f"{PREFIX}{self.separator}{name}" if prefixed else name
+
+    def own_name(self, name: str) -> str:
+        """Return the name of a user's own weight, which is the one in the file but for the scope of TensorFlow."""
+        return _SCOPE.sub("", name) if self.column == "tf" else name
 
     def bare_name(self, name: str) -> str | None:
         """Return the bare canonical name of a name in a file, prefixed or not, or None where no row has it."""
@@ -68,6 +82,12 @@ class Dialect:
         if start is None or self.bare_name(name[start:]) is None:
             return None
         return _MODEL.sub("", name[:start])
+
+
+def with_variant(filename: str, variant: str | None) -> str:
+    """Return a file name with a variant before its last part, as transformers places it."""
+    path = Path(filename)
+    return f"{path.stem}.{variant}{path.suffix}" if variant else filename
 
 
 DIALECTS: dict[str, Dialect] = {
@@ -128,6 +148,7 @@ _LEADING = {
 }
 """What may stand before a bare name."""
 
+_SCOPE = re.compile(r"^tf_distil_bert\w*/")
 _MODEL = re.compile(rf"(^|(?<=[./]))(tf_distil_bert\w*/)?({PREFIX}[./])?$")
 """What a model itself puts before the names of its backbone."""
 

@@ -93,8 +93,8 @@ def diff(a: str | Path, b: str | Path, *, progress: Callable[[int, int], None] |
 
 
 def _comparable(checkpoint: Checkpoint) -> dict[str, LazyTensor]:
-    """Return the weights, and what no row of the weight table has; buffers of old versions do not matter."""
-    return {**checkpoint.tensors, **{name: checkpoint.stored[name] for name in checkpoint.unrecognised}}
+    """Return the weights, a user's own too; buffers of old versions do not matter."""
+    return {**checkpoint.tensors, **checkpoint.extras}
 
 
 def _compared(name: str, a: LazyTensor | None, b: LazyTensor | None) -> TensorDiff:

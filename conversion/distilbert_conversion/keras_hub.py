@@ -9,7 +9,7 @@ Source: `keras_hub/src/models/distil_bert` and `keras_hub/src/utils/preset_utils
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from distilbert_common.config import DistilBertConfig
@@ -105,20 +105,21 @@ def _renamed(stored: Mapping[str, LazyTensor], head: str) -> dict[str, LazyTenso
 
 
 def renamed_for_preset(
-    stored: Mapping[str, LazyTensor], config: DistilBertConfig, head: str
+    stored: Mapping[str, LazyTensor], config: DistilBertConfig, head: str | None, extras: Sequence[str] = ()
 ) -> tuple[dict[str, LazyTensor], list[list[str]]]:
     """Return tensors by a preset's names, heads as an axis, and the names for each of its files.
 
     Args:
         stored: By the names of this project's Keras files.
         config: The model's sizes.
-        head: A key of `HEADS`.
+        head: A key of `HEADS`; None for a model with a head of its own.
+        extras: The names of a user's own weights.
 
     Raises:
         UnsupportedFormatError: A preset cannot hold the model.
     """
-    check_config(config, head)
-    theirs = {ours: path for path, ours in {**BACKBONE, **TASKS.get(head, {})}.items()}
+    check_config(config, head, extras)
+    theirs = {ours: path for path, ours in {**BACKBONE, **TASKS.get(head or "", {})}.items()}
     tensors: dict[str, LazyTensor] = {}
     names: dict[bool, list[str]] = {True: [], False: []}  # of the backbone, of the head
     for name, tensor in stored.items():
@@ -130,14 +131,15 @@ def renamed_for_preset(
     return tensors, [files for files in names.values() if files]
 
 
-def check_config(config: DistilBertConfig, head: str) -> None:
+def check_config(config: DistilBertConfig, head: str | None, extras: Sequence[str] = ()) -> None:
     """Raise unless KerasHub has such a model.
 
     Raises:
         UnsupportedFormatError: The message says what it lacks.
     """
     lacks = {
-        f"the model DistilBert{head} (it has {', '.join(TASKS)} and Model)": head != "Model" and head not in TASKS,
+        f"the model DistilBert{head} (it has {', '.join(TASKS)} and Model)": head not in (None, "Model", *TASKS),
+        f"weights of its own ({', '.join(extras)})": bool(extras),
         f"the activation {config.activation!r} (it has gelu)": config.activation not in ("gelu", "gelu_python"),
         "pruned heads": bool(config.pruned_heads),
         "an untied projector": head == "ForMaskedLM" and not config.tie_word_embeddings,

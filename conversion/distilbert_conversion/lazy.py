@@ -109,6 +109,11 @@ class LazyTensor:
         return replace(self, dtype=dtype)
 
 
+def cast_float(tensor: LazyTensor, dtype: str | None) -> LazyTensor:
+    """Return a tensor in another type if it holds floating-point numbers; counters and masks stay as they are."""
+    return tensor if dtype is None or tensor.dtype not in DTYPES.values() else tensor.cast(DTYPES[dtype])
+
+
 def _mapping(array: Array) -> mmap.mmap | None:
     """Return the mapped memory that an array in C order shows, or None where it is another one."""
     base: Any = array

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from distilbert_common.errors import CheckpointError
+from distilbert_common.errors import CheckpointError, CheckpointNotFoundError
 from distilbert_common.files import resolve
 from distilbert_conversion.diagnosis import advice_on_folder
-from distilbert_conversion.dialects import CONTAINERS, DIALECTS
+from distilbert_conversion.dialects import CONTAINERS, DIALECTS, with_variant
 from distilbert_conversion.sharding import read_index
 
+_INDEX = re.compile(r"\.index(\.[^.]+)?\.json$")
 _WHOLE = list(dict.fromkeys(dialect.filename for dialect in DIALECTS.values()))
 CANDIDATES = [name for whole in _WHOLE for name in (whole, f"{whole}.index.json")]
 """The files that hold or list weights, in the order in which they are looked for."""
@@ -26,27 +28,43 @@ def source_of(name_or_path: str | Path, path: Path) -> str | Path:
     return path.parent if Path(name_or_path).expanduser().is_file() else name_or_path
 
 
-def find_weights(name_or_path: str | Path, hub: Mapping[str, Any]) -> Path:
-    """Return the weights file, or the index of shards."""
-    for candidate in (*CANDIDATES, GOOGLE):
+def candidates(variant: str | None = None, use_safetensors: bool | None = None) -> list[str]:
+    """Return the files that may hold or list the weights that are asked for, in the order of `CANDIDATES`."""
+    chosen = [name for name in CANDIDATES if use_safetensors in (None, ".safetensors" in name)]
+    return [*(with_variant(name, variant) for name in chosen), *([] if use_safetensors or variant else [GOOGLE])]
+
+
+def find_weights(
+    name_or_path: str | Path, hub: Mapping[str, Any], variant: str | None = None, use_safetensors: bool | None = None
+) -> Path:
+    """Return the weights file, or the index of shards.
+
+    Raises:
+        CheckpointNotFoundError: There is none.
+    """
+    for candidate in candidates(variant, use_safetensors):
         path = resolve(name_or_path, candidate, required=False, **hub)
         if path is not None:
             return path
     folder = Path(name_or_path).expanduser() / (hub.get("subfolder") or "")
     advice = f": {advice_on_folder(folder, CANDIDATES, CONTAINERS)}" if folder.is_dir() else ""
-    raise CheckpointError(f"{name_or_path} has no weights; expected {', '.join(_WHOLE)}, or an index of shards{advice}")
+    asked = "" if variant is None else f" of the variant {variant!r}"
+    asked += "" if use_safetensors is None else f" that use_safetensors={use_safetensors} allows"
+    raise CheckpointNotFoundError(
+        f"{name_or_path} has no weights{asked}; expected {', '.join(_WHOLE)}, or an index of shards{advice}"
+    )
 
 
 def find_shards(path: Path, name_or_path: str | Path, hub: Mapping[str, Any]) -> tuple[list[Path], dict[str, str]]:
     """Return the weights files, and for a divided checkpoint the file of each tensor."""
-    if not path.name.endswith(".index.json"):
+    if not _INDEX.search(path.name):
         return [path], {}
     index = read_index(path)
     source = source_of(name_or_path, path)
     found = {name: resolve(source, name, required=False, **hub) for name in dict.fromkeys(index.values())}
     absent = sorted(name for name, file in found.items() if file is None)
     if absent:
-        raise CheckpointError(f"{path} names files that are not there: {', '.join(absent)}; fetch them too")
+        raise CheckpointNotFoundError(f"{path} names files that are not there: {', '.join(absent)}; fetch them too")
     return [file for file in found.values() if file is not None], index
 
 

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from distilbert_common.config import DistilBertConfig
-from distilbert_common.errors import CheckpointError
+from distilbert_common.errors import CheckpointError, MisshapenWeightError
+from distilbert_conversion import table
 from distilbert_conversion.checkpoint import Checkpoint
 from distilbert_conversion.lazy import Array, equal
-from distilbert_conversion.table import HEADS, expected, owners, weight_row
+from distilbert_conversion.table import is_backbone, is_known, owners
 
-Mismatch = tuple[str, tuple[int, ...], tuple[int, ...]]
+Shape = tuple[int, ...]
+Mismatch = tuple[str, Shape, Shape]
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of each weight; names are bare and sorted.
+    """What became of each weight, sorted by name: bare canonical names, and a user's own weights by their full names.
 
     Attributes:
         dialect: The checkpoint's dialect.
         dtype: The type of most of its values.
         loaded: Weights that were found and fit.
         missing: Weights of the model that are not in the checkpoint though it should have them.
-        unexpected: Names in the checkpoint that belong to no DistilBERT of this config.
+        unexpected: Names in the checkpoint that belong to no DistilBERT of this config, and not to the model.
         mismatched: (name, shape in the file, shape expected).
         tied: Weights in the checkpoint that equal the ones they are tied to.
         ignored: Names that do not matter: other heads' weights, buffers of old versions.
         new_head: Weights of a head that the checkpoint does not have: they keep their initial values.
+        new_extras: Those of `new_head` that no model of this project with this head has: a user's own.
     """
 
     dialect: str
@@ -39,11 +42,17 @@ class LoadReport:
     tied: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     new_head: tuple[str, ...] = ()
+    new_extras: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Whether nothing is missing, unexpected or misshapen."""
         return not (self.missing or self.unexpected or self.mismatched)
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """A user's own weights that were found and fit."""
+        return tuple(name for name in self.loaded if not is_known(name))
 
     def message(self) -> str:
         """Return one text that names every weight that does not fit, and "" when all is as it should be."""
@@ -52,6 +61,7 @@ class LoadReport:
             "missing": self.missing,
             "of the wrong shape": tuple(misshapen),
             "unexpected": self.unexpected,
+            "not in the checkpoint, with initial values": self.new_extras,
         }
         return "; ".join(f"{len(names)} {what}: {', '.join(names)}" for what, names in parts.items() if names)
 
@@ -59,13 +69,17 @@ class LoadReport:
         return self.message() or f"all {len(self.loaded)} weights found"
 
 
-def compare(checkpoint: Checkpoint, config: DistilBertConfig, head: str) -> LoadReport:
+def compare(
+    checkpoint: Checkpoint, config: DistilBertConfig, head: str | None, *, expected: Mapping[str, Shape] | None = None
+) -> LoadReport:
     """Compare a checkpoint's names and shapes with those that a model expects; nothing is read.
 
     Args:
         checkpoint: An open checkpoint.
         config: The model's sizes.
-        head: A key of `HEADS`.
+        head: A key of `HEADS`; None for a model with a head of its own, which must give `expected`.
+        expected: The model's own inventory, shape by name: known weights by their bare canonical names in PyTorch's
+            layout, all others by their full names in the model and in its layout; None for the weight table's.
 
     Raises:
         CheckpointError: The config tells of more layers than the checkpoint has weights.
@@ -75,26 +89,61 @@ def compare(checkpoint: Checkpoint, config: DistilBertConfig, head: str) -> Load
         raise CheckpointError(
             f"{checkpoint.path} has {count} weights, but the config tells of {config.n_layers} layers; get both again"
         )
-    wanted = expected(config, head)
-    found = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
-    absent = {name for name in wanted if name not in found}
-    new_head = {name for name in absent if checkpoint.head != head and not weight_row(name, head).backbone}
-    foreign = {name: owners(name) for name in found if name not in wanted}
-    surplus_layers = {name for name, heads in foreign.items() if len(heads) == len(HEADS)}
-    tied = {name for name, heads in foreign.items() if head in heads} - surplus_layers
+    wanted = _inventory(config, head, expected)
+    stored = {name: tensor.shape for name in wanted if (tensor := checkpoint.weight(name)) is not None}
+    absent = wanted.keys() - stored.keys()
+    new_extras = {name for name in absent if not is_backbone(name) and head not in owners(name)}
+    new_head = {name for name in absent if checkpoint.head != head and not is_backbone(name)} | new_extras
+    foreign = {name: owners(name) for name in checkpoint.tensors if name not in wanted}
+    tied = {name for name, heads in foreign.items() if head in heads and _is_tied(name, config)}
+    not_taken = {name for name, heads in foreign.items() if is_backbone(name) or head in heads} - tied
     return LoadReport(
         dialect=checkpoint.dialect,
         dtype=checkpoint.dtype,
-        loaded=_sorted(name for name, shape in wanted.items() if found.get(name) == shape),
+        loaded=_sorted(name for name, shape in stored.items() if shape == wanted[name]),
         missing=_sorted(absent - new_head),
-        unexpected=_sorted(surplus_layers.union(checkpoint.unrecognised)),
+        unexpected=_sorted(not_taken.union(_other_extras(checkpoint, wanted))),
         mismatched=tuple(
-            sorted((name, found[name], shape) for name, shape in wanted.items() if found.get(name, shape) != shape)
+            sorted((name, shape, wanted[name]) for name, shape in stored.items() if shape != wanted[name])
         ),
         tied=_sorted(tied),
-        ignored=_sorted(set(foreign).difference(surplus_layers, tied).union(checkpoint.ignored)),
+        ignored=_sorted(set(foreign).difference(not_taken, tied).union(checkpoint.ignored)),
         new_head=_sorted(new_head),
+        new_extras=_sorted(new_extras),
     )
+
+
+def _inventory(config: DistilBertConfig, head: str | None, expected: Mapping[str, Shape] | None) -> Mapping[str, Shape]:
+    """Return what a model stores: its own inventory, less what is tied, or the weight table's."""
+    if expected is not None:
+        return {name: shape for name, shape in expected.items() if not _is_tied(name, config)}
+    if head is None:
+        raise CheckpointError("a model with a head of its own must say which weights it has; pass expected=")
+    return table.expected(config, head)
+
+
+def own_inventory(checkpoint: Checkpoint, config: DistilBertConfig) -> dict[str, Shape]:
+    """Return what the model in a checkpoint stores: the weight table's, or with a user's own modules all that is there.
+
+    Where a user added or replaced some, the head is what the file holds of it, in the shapes that it has there.
+    What is in another model's checkpoint, and no DistilBERT's, is not a user's.
+    """
+    shapes = table.expected(config, checkpoint.head)
+    if not checkpoint.extras or checkpoint.reading.fields is not None:
+        return shapes
+    backbone = {name: shape for name, shape in shapes.items() if is_backbone(name)}
+    heads = {name: tensor.shape for name, tensor in checkpoint.tensors.items() if not is_backbone(name)}
+    return {**backbone, **heads, **{name: tensor.shape for name, tensor in checkpoint.extras.items()}}
+
+
+def _is_tied(name: str, config: DistilBertConfig) -> bool:
+    return config.tie_word_embeddings and name in table.TIED
+
+
+def _other_extras(checkpoint: Checkpoint, wanted: Mapping[str, Shape]) -> set[str]:
+    """Return the names of a user's own weights in the file that the model has not."""
+    taken = {id(checkpoint.weight(name)) for name in wanted if not is_known(name)}
+    return {name for name, tensor in checkpoint.extras.items() if id(tensor) not in taken}
 
 
 def check(checkpoint: Checkpoint, report: LoadReport, *, ignore_mismatched_sizes: bool = False) -> None:
@@ -102,6 +151,7 @@ def check(checkpoint: Checkpoint, report: LoadReport, *, ignore_mismatched_sizes
 
     Raises:
         CheckpointError: The message lists every such weight.
+        MisshapenWeightError: The same where weights have the wrong shape and none is missing.
     """
     if report.missing or (report.mismatched and not ignore_mismatched_sizes):
         advice = (
@@ -109,9 +159,10 @@ def check(checkpoint: Checkpoint, report: LoadReport, *, ignore_mismatched_sizes
             if "vocab_projector.weight" in report.missing
             else ""
         )
-        raise CheckpointError(f"{checkpoint.path} does not fit the config: {report.message()}{advice}")
+        fault = CheckpointError if report.missing else MisshapenWeightError
+        raise fault(f"{checkpoint.path} does not fit the config: {report.message()}{advice}")
     for name in report.tied:
-        target = "embeddings.word_embeddings.weight"
+        target = table.TIED[name]
         if not equal(checkpoint.tensors[name], checkpoint.tensors[target]):
             raise CheckpointError(
                 f"{checkpoint.path} holds a {name} that differs from {target}, though the config ties them; "
@@ -122,33 +173,39 @@ def check(checkpoint: Checkpoint, report: LoadReport, *, ignore_mismatched_sizes
 def load_weights(
     checkpoint: Checkpoint,
     config: DistilBertConfig,
-    head: str,
+    head: str | None,
     assign: Callable[[str, Array], None],
     *,
     ignore_mismatched_sizes: bool = False,
     own: bool = False,
+    expected: Mapping[str, Shape] | None = None,
 ) -> LoadReport:
     """Hand every weight of a model to `assign`, one in memory at a time.
 
     Args:
         checkpoint: An open checkpoint.
         config: The model's sizes.
-        head: A key of `HEADS`; may differ from the checkpoint's own, as in fine-tuning.
-        assign: Takes a bare canonical name and the array in PyTorch's layout, a read-only view.
+        head: A key of `HEADS`; may differ from the checkpoint's own, as in fine-tuning. None for a model with a head
+            of its own.
+        assign: Takes a name and an array, a read-only view: a bare canonical name with the array in PyTorch's layout,
+            or the full name of a user's own weight with the array as it is in the file, of any type.
         ignore_mismatched_sizes: Leave weights of the wrong shape out, instead of raising.
         own: Hand over arrays as `LazyTensor.own` gives them: one that is writable may be kept as it is.
+        expected: The model's own inventory, as in `compare`; None for the weight table's.
 
     Returns:
         What was found; a new head on a bare backbone is listed, and is no fault.
 
     Raises:
-        CheckpointError: Weights are missing or misshapen, all of them listed, or a tied projector has other values.
+        CheckpointError: Weights are missing, all of them listed, or a tied projector has other values.
+        MisshapenWeightError: Weights have the wrong shape.
     """
-    report = compare(checkpoint, config, head)
+    report = compare(checkpoint, config, head, expected=expected)
     check(checkpoint, report, ignore_mismatched_sizes=ignore_mismatched_sizes)
-    for name in expected(config, head):
-        if name in report.loaded:
-            tensor = checkpoint.tensors[name]
+    loaded = set(report.loaded)
+    for name in _inventory(config, head, expected):
+        tensor = checkpoint.weight(name) if name in loaded else None
+        if tensor is not None:
             assign(name, tensor.own() if own else tensor.read())
     return report
 

@@ -146,7 +146,8 @@ _ROWS = (
     ("qa_outputs",                              "bias",   "bias:0",       "bias",      "vars/1", SAME, (N,),    QA),
 )
 # fmt: on
-_TIED = {"vocab_projector.weight": "embeddings.word_embeddings.weight"}
+TIED = {"vocab_projector.weight": "embeddings.word_embeddings.weight"}
+"""Weights that equal another one where `tie_word_embeddings` is set, and are then not stored."""
 
 
 def _weight(
@@ -170,7 +171,7 @@ def _weight(
         transform=transform,
         shape=shape,
         heads=heads,
-        tied_to=_TIED.get(name),
+        tied_to=TIED.get(name),
     )
 
 

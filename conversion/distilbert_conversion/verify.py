@@ -9,7 +9,7 @@ from pathlib import Path
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion.checkpoint import open_checkpoint
 from distilbert_conversion.diff import deviation
-from distilbert_conversion.lazy import DTYPES, LazyTensor, equal
+from distilbert_conversion.lazy import DTYPES, LazyTensor, cast_float, equal
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ def verify(directory: Path, tensors: Mapping[str, LazyTensor], dtype: str | None
 
     Args:
         directory: Where it was written.
-        tensors: The source, by bare canonical name.
+        tensors: The source, by bare canonical name, and a user's own weights by the names they keep.
         dtype: The type that it was converted to; None for each tensor's own.
 
     Raises:
         CheckpointError: A weight is missing, surplus or not what it should be; the message lists them.
     """
     with open_checkpoint(directory) as written:
-        surplus = written.tensors.keys() - tensors.keys() - written.tied
-        faulty = {name for name in tensors if not _is_there(written.tensors.get(name), tensors[name], dtype)}
+        surplus = (written.tensors.keys() | written.extras.keys()) - tensors.keys() - written.tied
+        faulty = {name for name in tensors if not _is_there(written.weight(name), tensors[name], dtype)}
     if faulty | surplus:
         raise CheckpointError(
             f"what was written is not what was read: {', '.join(sorted(faulty | surplus))} came back changed, and the "
@@ -59,16 +59,18 @@ def verify(directory: Path, tensors: Mapping[str, LazyTensor], dtype: str | None
 
 
 def _is_there(written: LazyTensor | None, source: LazyTensor, dtype: str | None) -> bool:
-    return written is not None and equal(written, source if dtype is None else source.cast(DTYPES[dtype]))
+    return written is not None and equal(written, cast_float(source, dtype))
 
 
 def rounding(directory: Path, tensors: Mapping[str, LazyTensor], dtype: str) -> Rounding | None:
     """Measure what the conversion to another type changed, or return None where all had that type before."""
-    rounded = {name: tensor for name, tensor in tensors.items() if tensor.dtype != DTYPES[dtype]}
+    rounded = {name: tensor for name, tensor in tensors.items() if tensor.dtype in DTYPES.values()}
+    rounded = {name: tensor for name, tensor in rounded.items() if tensor.dtype != DTYPES[dtype]}
     if not rounded:
         return None
     with open_checkpoint(directory) as written:
-        changes = {name: deviation(tensor, written.tensors[name]) for name, tensor in rounded.items()}
+        weights = {**written.tensors, **written.extras}
+        changes = {name: deviation(tensor, weights[name]) for name, tensor in rounded.items()}
     absolute = max(changes, key=lambda name: changes[name][0])
     relative = max(changes, key=lambda name: changes[name][1])
     return Rounding(dtype, changes[absolute][0], changes[relative][1], (absolute, relative))

@@ -26,7 +26,7 @@ def test_reading(config: Path, head: str) -> None:
         with open_checkpoint(folder) as checkpoint:
             assert (checkpoint.dialect, checkpoint.head, checkpoint.dtype) == (DIALECTS[name][0], head, "float32")
             assert checkpoint.sharded == (name == "pt_sharded")
-            assert not checkpoint.unrecognised
+            assert not checkpoint.extras
             assert not checkpoint.ignored
             found = read_all(checkpoint)
             for tied in checkpoint.tied:

@@ -38,7 +38,7 @@ def datasets(path: Path) -> dict[str, tuple[Any, ...]]:
 def test_read(head: str) -> None:
     with open_checkpoint(PRESETS / head) as checkpoint:
         assert (checkpoint.dialect, checkpoint.head, checkpoint.dtype) == ("keras-hub", head, "float32")
-        assert checkpoint.unrecognised == []
+        assert checkpoint.extras == {}
         config = checkpoint.config()
         tensors = read_all(checkpoint)
     assert (config.n_layers, config.n_heads, config.dim, config.hidden_dim) == (2, 3, 12, 20)

@@ -37,7 +37,7 @@ def test_pytorch_names_of_other_times(rename: Callable[[str], str], tmp_path: Pa
     with open_checkpoint(path) as checkpoint:
         assert checkpoint.dialect == "pt-safetensors"
         assert checkpoint.head == "ForMaskedLM"
-        assert not checkpoint.unrecognised
+        assert not checkpoint.extras
         assert_same(read_all(checkpoint), read_all(MLM))
 
 
@@ -47,7 +47,7 @@ def test_the_position_buffer_is_ignored(prefix: str, tmp_path: Path) -> None:
     path = written(tmp_path, {**TENSORS, buffer: np.arange(16, dtype=np.float32)[None]})
     with open_checkpoint(path) as checkpoint:
         assert checkpoint.ignored == [buffer]
-        assert not checkpoint.unrecognised
+        assert not checkpoint.extras
         assert_same(read_all(checkpoint), read_all(MLM))
 
 
@@ -144,7 +144,7 @@ class TestH5:
             other["secret"] = np.zeros(3, np.float32)
         with h5py.File(path, "r+") as file:
             file["distilbert/linked"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "secret")
-        assert not open_checkpoint(path).unrecognised
+        assert not open_checkpoint(path).extras
         with h5py.File(path, "r+") as file:
             file.create_dataset("distilbert/raw", (3,), "f4", external=[(str(tmp_path / "other.h5"), 0, 12)])
         with pytest.raises(CheckpointError, match="refers to another file"):

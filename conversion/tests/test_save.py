@@ -202,7 +202,7 @@ def test_keras_reads_and_writes_the_same_weights(tmp_path: Path) -> None:
     for dtype in dtypes:
         with open_checkpoint(tmp_path / dtype / "again.weights.h5") as checkpoint:
             assert (checkpoint.dialect, checkpoint.dtype) == ("keras", dtype)
-            assert not checkpoint.unrecognised
+            assert not checkpoint.extras
             assert_same(read_all(checkpoint), read_all(tmp_path / dtype / "model.weights.h5"))
 
 

@@ -54,7 +54,7 @@ def test_a_prefix_before_every_name(prefix: str, folder: str, bare: bool, tmp_pa
         tensors = {name.removeprefix(f"distilbert{slash}"): array for name, array in tensors.items()}
     source(tmp_path, {f"{wrapper}{name}": array for name, array in tensors.items()})
     with open_checkpoint(tmp_path) as checkpoint:
-        assert not checkpoint.unrecognised
+        assert not checkpoint.extras
         assert_same(read_all(checkpoint), read_all(MLM))
         assert checkpoint.notes == (f"prefix {wrapper!r} taken off its names",)
 
@@ -63,7 +63,7 @@ def test_names_beside_the_wrapped_model_stay(tmp_path: Path) -> None:
     tensors = {f"model.{name}": array for name, array in stored(MLM).items()}
     source(tmp_path, {**tensors, "criterion.weight": np.ones(3, np.float32)})
     with open_checkpoint(tmp_path) as checkpoint:
-        assert checkpoint.unrecognised == ["criterion.weight"]
+        assert list(checkpoint.extras) == ["criterion.weight"]
         assert_same(read_all(checkpoint), read_all(MLM))
 
 
@@ -79,9 +79,9 @@ def test_a_second_body_inside_the_model_is_a_part_of_it(tmp_path: Path) -> None:
     tensors = stored(MLM)
     body = {f"other.{name.removeprefix('distilbert.')}": a for name, a in tensors.items() if "layer.0" in name}
     source(tmp_path, {**tensors, **body})
-    assert open_checkpoint(tmp_path).unrecognised == list(body)
+    assert list(open_checkpoint(tmp_path).extras) == list(body)
     source(tmp_path, {f"module.{name}": array for name, array in {**tensors, **body}.items()})
-    assert open_checkpoint(tmp_path).unrecognised == list(body)
+    assert list(open_checkpoint(tmp_path).extras) == list(body)
 
 
 def test_a_name_with_and_without_the_prefix(tmp_path: Path) -> None:
@@ -154,5 +154,5 @@ class TestKerasFiles:
                         layer.move("tf_distil_bert_for_masked_lm", scope)
             file.create_dataset("optimizer_weights/adam/iteration:0", data=np.int64(7))
         with open_checkpoint(path) as checkpoint:
-            assert not checkpoint.unrecognised
+            assert not checkpoint.extras
             assert_same(read_all(checkpoint), read_all(MLM))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
-from distilbert_common.errors import CheckpointError
+from distilbert_common.errors import CheckpointError, UnreadableFileError
 from distilbert_conversion.diagnosis import wrong_content
 from distilbert_conversion.dialects import Dialect
 from distilbert_conversion.lazy import LazyTensor, check_sizes
@@ -21,18 +21,18 @@ def read(path: Path, container: str) -> dict[str, LazyTensor]:
         container: "safetensors", "torch", "hdf5", "msgpack" and so on; its module is imported only now.
 
     Raises:
-        CheckpointError: The file is damaged or not of that format.
+        UnreadableFileError: The file is damaged or not of that format.
     """
     try:
         with path.open("rb"):
             pass
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+        raise UnreadableFileError(f"{path} cannot be read: {error.strerror}") from error
     try:
         tensors: dict[str, LazyTensor] = _module(container).read(path)
     except CheckpointError as error:
         other = wrong_content(path, container)
-        raise (error if other is None else CheckpointError(other)) from error.__cause__
+        raise UnreadableFileError(other or str(error)) from error.__cause__
     # Orbax' list of arrays and TensorFlow's index have them in files beside them.
     files = path.parent.rglob("*") if container in ("orbax", "tensor_bundle") else [path]
     check_sizes(path, tensors.values(), sum(file.stat().st_size for file in files if file.is_file()))

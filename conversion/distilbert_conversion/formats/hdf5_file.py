@@ -176,10 +176,12 @@ def _put_layers(file: h5py.File, tensors: Mapping[str, LazyTensor], head: str) -
     blocks = sum(name.endswith("/ffn/lin1/bias:0") for name in tensors)
     # Keras numbers layers by class: one dropout in the embeddings, three in each block, and then the head's.
     layers = [layer.format(n=3 * blocks + 1) for layer in HEADS[head].layers]
+    # A user's own weights are grouped by the first part of their names, as those of a layer that Keras calls so.
+    layers += sorted({name.partition("/")[0] for name in tensors} - set(layers))
     file.attrs.update(_ROOT_ATTRIBUTES)
     _put_attribute(file, "layer_names", layers)
     for layer in sorted(layers):
-        names = [name for name in tensors if name.startswith(f"{layer}/")]
+        names = [name for name in tensors if name.partition("/")[0] == layer]
         if layer == "vocab_projector":  # it shares the embedding layer, whose weights Keras stores again
             names += [name for name in tensors if name.startswith(f"{PREFIX}/embeddings/")]
         _put_group(file, layer, {f"{HEADS[head].scope}/{name}": tensors[name] for name in names})
@@ -212,6 +214,9 @@ def put(group: h5py.Group, name: str, tensor: LazyTensor) -> None:
     dataset = group.create_dataset(name, tensor.shape, OPAQUE if is_bfloat16 else tensor.dtype)
     if is_bfloat16:
         dataset.attrs["dtype"] = "bfloat16"
+    if not tensor.shape:
+        dataset[()] = tensor.read().view(dataset.dtype)  # a number alone has no rows
+        return
     rows = 0
     for chunk in tensor.chunks():
         piece = chunk.view(OPAQUE) if is_bfloat16 else chunk
