@@ -34,7 +34,7 @@ def test_shards_and_their_index(dialect: str, tmp_path: Path) -> None:
     *shards, index = save(tmp_path, dialect, max_shard_size=4000)
     kind = DIALECTS[dialect]
     assert shards == [kind.shard(number, len(shards)) for number in range(1, len(shards) + 1)]
-    assert index == kind.index
+    assert index == kind.index()
     content = json.loads((tmp_path / index).read_text())
     assert content["metadata"]["total_size"] == 13136
     for shard in shards:
