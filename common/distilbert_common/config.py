@@ -92,6 +92,8 @@ _RENAMED = {
     "num_hidden_layers": "n_layers",
     "torch_dtype": "dtype",
 }
+_OWN_FIELDS = {"dim", "n_layers", "n_heads", "hidden_dim"}
+"""Fields that no other model's config has together: a user's subclass may have a type of its own."""
 _RESERVED = {"self", "_field_names"}
 MAX_IMPLIED_LABELS = 1_000_000
 """The most labels that are named LABEL_0, LABEL_1, … by a number alone; more must be given by name."""
@@ -248,10 +250,10 @@ class DistilBertConfig:
         Raises:
             ConfigError: The object is another model's config, or a value breaks its rule.
         """
-        given = config_dict.get("model_type", cls.model_type)
-        if given != cls.model_type:
+        model_type = config_dict.get("model_type", cls.model_type)
+        if model_type not in cls._model_types() and not _OWN_FIELDS.issubset(config_dict):
             raise ConfigError(
-                f"the config's model_type is {given!r}; expected {cls.model_type!r}: another model's file"
+                f"the config's model_type is {model_type!r}; expected {cls.model_type!r}: another model's file"
             )
         merged = {_RENAMED.get(key, key): value for key, value in config_dict.items()}
         for key in merged:
@@ -262,6 +264,11 @@ class DistilBertConfig:
             merged = {k: v for k, v in merged.items() if kept or k not in ("num_labels", "id2label", "label2id")}
         merged.update({_RENAMED.get(key, key): value for key, value in overrides.items()})
         return cls(**merged)
+
+    @classmethod
+    def _model_types(cls) -> set[str]:
+        """Return this class's type and those of the classes that it derives from."""
+        return {base.model_type for base in cls.__mro__ if issubclass(base, DistilBertConfig)}
 
     def updated(self, **overrides: Any) -> DistilBertConfig:
         """Return a copy with some fields replaced.

@@ -44,12 +44,15 @@ def kept_columns(config: DistilBertConfig, layer: int, heads: Iterable[int]) -> 
 
 
 def check_heads(config: DistilBertConfig, heads_to_prune: Mapping[int, Iterable[int]]) -> dict[int, list[int]]:
-    """Return layers and heads as sorted whole numbers.
+    """Return layers and heads as sorted whole numbers; a negative layer counts from the end.
 
     Raises:
         InputError: A layer or head does not exist, or no head of a layer would be left.
     """
-    checked = {int(layer): sorted({int(head) for head in heads}) for layer, heads in heads_to_prune.items()}
+    checked: dict[int, list[int]] = {}
+    for layer, heads in heads_to_prune.items():
+        number = int(layer) + config.n_layers if -config.n_layers <= int(layer) < 0 else int(layer)
+        checked[number] = sorted({*checked.get(number, []), *(int(head) for head in heads)})
     for layer, heads in checked.items():
         if not 0 <= layer < config.n_layers:
             raise InputError(f"there is no layer {layer} to prune; the model has layers 0..{config.n_layers - 1}")

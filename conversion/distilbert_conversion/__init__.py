@@ -3,7 +3,7 @@
 Nothing here imports torch, tensorflow, keras, jax or flax.
 """
 
-from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint
+from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint, view_checkpoint
 from distilbert_conversion.convert import FORMATS, ConversionSummary, convert
 from distilbert_conversion.dialects import DIALECTS
 from distilbert_conversion.diff import CheckpointDiff, TensorDiff, diff
@@ -31,5 +31,6 @@ __all__ = [
     "load_weights",
     "open_checkpoint",
     "save_checkpoint",
+    "view_checkpoint",
     "weight_row",
 ]

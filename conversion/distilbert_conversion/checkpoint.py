@@ -17,7 +17,7 @@ from distilbert_conversion import bert, formats, keras_hub
 from distilbert_conversion.dialects import DIALECTS, container_of, detect, is_ignored
 from distilbert_conversion.foreign import Reading
 from distilbert_conversion.formats import safetensors_file
-from distilbert_conversion.lazy import DTYPES, LazyTensor, equal
+from distilbert_conversion.lazy import DTYPES, Array, LazyTensor, equal, lazy
 from distilbert_conversion.locate import find_shards, find_weights, source_of
 from distilbert_conversion.table import HEADS, PREFIX, WEIGHTS, is_known, is_transposed, names
 from distilbert_conversion.wrappers import unwrapped
@@ -192,6 +192,7 @@ def open_checkpoint(
     variant: str | None = None,
     use_safetensors: bool | None = None,
     fold_token_type: bool | None = None,
+    wrapper: str = "",
 ) -> Checkpoint:
     """Open a checkpoint in any dialect; tensors are read when they are asked for.
 
@@ -207,6 +208,7 @@ def open_checkpoint(
         use_safetensors: True to read safetensors only, False all other formats only.
         fold_token_type: Read a BERT as a DistilBERT too, with token type 0 added to every position or left out;
             None refuses a BERT.
+        wrapper: What stands before the names of the model that is meant, as "student."; only of a file of several.
 
     Raises:
         CheckpointError: There are no weights, a file is damaged, or its names are not DistilBERT's.
@@ -234,7 +236,7 @@ def open_checkpoint(
         if name not in stored:
             raise CheckpointError(f"{path} says that {name!r} is in {file}, which does not have it; get both again")
 
-    stored, notes = unwrapped(path, stored, container_of(files[0]))
+    stored, notes = unwrapped(path, stored, container_of(files[0]), wrapper)
     reading = Reading(None, stored, notes=notes)
     if bert.is_bert(stored):
         config = beside("config.json") or beside("bert_config.json")  # which Google's code wrote
@@ -242,6 +244,24 @@ def open_checkpoint(
         reading = replace(reading, notes=notes + reading.notes)
     dialect = detect(reading.tensors, container_of(files[0]), metadata.get("format"), files[0])
     return Checkpoint(path, files, dialect, beside, reading, metadata)
+
+
+def view_checkpoint(
+    tensors: Mapping[str, Array | LazyTensor], name: str = "state_dict", wrapper: str = ""
+) -> Checkpoint:
+    """Look at tensors in memory as at an open checkpoint, which has no config.
+
+    Args:
+        tensors: By the names of any framework's.
+        name: What errors call them.
+        wrapper: As `open_checkpoint` takes it.
+
+    Raises:
+        CheckpointError: No name is one of DistilBERT's.
+    """
+    path = Path(name)
+    stored, notes = unwrapped(path, {name: lazy(tensor) for name, tensor in tensors.items()}, "torch", wrapper)
+    return Checkpoint(path, [], detect(stored, "torch", None, path), lambda _: None, Reading(None, stored, notes=notes))
 
 
 def _read(files: list[Path]) -> tuple[Mapping[str, LazyTensor], dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError, MisshapenWeightError
@@ -64,6 +65,20 @@ class LoadReport:
             "not in the checkpoint, with initial values": self.new_extras,
         }
         return "; ".join(f"{len(names)} {what}: {', '.join(names)}" for what, names in parts.items() if names)
+
+    def __getitem__(self, name: str) -> list[Any]:
+        """Return what transformers' `output_loading_info` has under a name.
+
+        Raises:
+            KeyError: It has no such name.
+        """
+        info: dict[str, list[Any]] = {
+            "missing_keys": sorted({*self.missing, *self.new_head}),
+            "unexpected_keys": list(self.unexpected),
+            "mismatched_keys": list(self.mismatched),
+            "error_msgs": [],
+        }
+        return info[name]
 
     def __str__(self) -> str:
         return self.message() or f"all {len(self.loaded)} weights found"

@@ -17,7 +17,7 @@ from distilbert_conversion.lazy import LazyTensor
 
 
 def unwrapped(
-    path: Path, stored: Mapping[str, LazyTensor], container: str
+    path: Path, stored: Mapping[str, LazyTensor], container: str, wrapper: str = ""
 ) -> tuple[Mapping[str, LazyTensor], tuple[str, ...]]:
     """Return the tensors without the prefix that a wrapper put before their names, and what was done, in words.
 
@@ -27,11 +27,13 @@ def unwrapped(
         path: The file, for messages.
         stored: Its tensors by their names in it.
         container: The file's container.
+        wrapper: Which prefix is meant where there are several models.
 
     Raises:
         CheckpointError: There are several models under different prefixes, or taking it off makes two names one.
     """
-    prefix = _common_prefix(path, wrappers(stored, container))
+    prefixes = wrappers(stored, container)
+    prefix = wrapper if wrapper in prefixes else _common_prefix(path, prefixes)
     if not prefix:
         return stored, ()
     tensors: dict[str, LazyTensor] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from torch.utils import _pytree as pytree
 
 from distilbert_common import ModelOutput
 from distilbert_common.errors import InputError
+
+PLACED_BY_LIBRARY = ("auto", "balanced", "balanced_low_0", "sequential")
+"""The words with which transformers leaves the choice of a device to a library."""
 
 
 def to_tensor(array: np.ndarray, dtype: torch.dtype) -> Tensor:
@@ -32,6 +35,8 @@ def copied(array: np.ndarray, dtype: torch.dtype) -> Tensor:
     """Return a copy of an array as a tensor of the given dtype."""
     from distilbert_conversion.lazy import DTYPES, fill
 
+    if not dtype.is_floating_point:
+        return torch.from_numpy(array.copy()).to(dtype)
     if str(dtype).removeprefix("torch.") not in DTYPES:  # as float8, which NumPy has not
         return copied(array, torch.float32).to(dtype)
     tensor = torch.empty(array.shape, dtype=dtype)
@@ -42,6 +47,8 @@ def copied(array: np.ndarray, dtype: torch.dtype) -> Tensor:
 
 def to_array(tensor: Tensor) -> np.ndarray:
     """Return the tensor's values as an array; memory is shared where the tensor is on the CPU."""
+    if hasattr(tensor, "full_tensor"):  # one that is spread over processes
+        tensor = tensor.full_tensor()
     tensor = tensor.detach().cpu()
     if tensor.dtype == torch.bfloat16:
         import ml_dtypes  # here, as PyTorch itself does without it
@@ -64,20 +71,28 @@ def as_dtype(dtype: torch.dtype | str | None, default: str) -> torch.dtype:
     return found
 
 
-def as_device(device: torch.device | str | int | None) -> torch.device:
-    """Return the device of a name; None is the CPU, "auto" the GPU if there is one.
+def as_device(device: torch.device | str | int | Mapping[str, Any] | None) -> torch.device:
+    """Return the device of a name.
+
+    Args:
+        device: None for PyTorch's default device; "auto", as all of `PLACED_BY_LIBRARY`, for the GPU if there is one;
+            a mapping whose values are one device, as `{"": 0}`.
 
     Raises:
-        InputError: There is no such device, or a map of several was given.
+        InputError: There is no such device, several were named, or it holds no values.
     """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    named = set(device.values()) if isinstance(device, Mapping) else {device}
+    name = next(iter(named)) if len(named) == 1 else device
+    if isinstance(name, str) and name in PLACED_BY_LIBRARY:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        found = torch.device("cpu" if device is None else device)
-        torch.empty(0, device=found)
+        place = torch.get_default_device() if name is None else torch.device(name)
+        torch.empty(0, device=place)
     except (RuntimeError, TypeError, AssertionError) as error:
         raise InputError(f"device is {device!r}; expected one device such as 'cpu', 'cuda' or 'cuda:1'") from error
-    return found
+    if place.type == "meta":
+        raise InputError("device 'meta' holds no values; load on another, or make a model there from a config alone")
+    return place
 
 
 def register_output(output_type: type[ModelOutput]) -> None:

@@ -8,6 +8,9 @@ uniformly, as in transformers 4 (PR 15326), and is never NaN.
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Callable
+from functools import cache, partial
 from importlib.util import find_spec
 
 import torch
@@ -102,43 +105,86 @@ def sdpa_attention(
 
 
 def flash_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float = 0.0) -> Tensor:
-    """Attention by the flash-attn package, on real tokens only; a row with nothing to attend to gives zeros.
+    """Attention by flash kernels: those of the flash-attn package where it is installed, or else PyTorch's own.
 
-    Masks that are not mere padding, and dtypes that the package lacks, go to `sdpa_attention`.
+    On a GPU they take half precision and real tokens only, and a row with nothing to attend to gives zeros. Other
+    dtypes, and masks that are not mere padding, go to `sdpa_attention`. So does all on the CPU, where it is a flash
+    kernel itself.
     """
-    from flash_attn import flash_attn_varlen_func
-
     padding = mask is None or (mask.dtype == torch.bool and mask.shape[1:3] == (1, 1))
-    if not padding or query.dtype not in (torch.float16, torch.bfloat16):
-        return sdpa_attention(query, key, value, mask, dropout)
+    kernel = varlen_kernel(dropout) if query.is_cuda and query.dtype in HALF and padding else None
+    if kernel is not None:
+        return on_real_tokens(kernel, query, key, value, mask)
+    return sdpa_attention(query, key, value, mask, dropout)
+
+
+def varlen_kernel(dropout: float) -> Callable[..., Tensor] | None:
+    """Return flash attention over sequences of several lengths that lie end to end, or None where nothing has it.
+
+    Args:
+        dropout: Rate at which probabilities are zeroed, which PyTorch's own kernel does not do.
+    """
+    if find_spec("flash_attn") is not None:
+        from flash_attn import flash_attn_varlen_func
+
+        return partial(flash_attn_varlen_func, dropout_p=dropout)
+    if dropout or find_spec("torch.nn.attention.varlen") is None or torch.cuda.get_device_capability() < (8, 0):
+        return None
+    from torch.nn.attention.varlen import varlen_attn
+
+    return varlen_attn
+
+
+def on_real_tokens(
+    kernel: Callable[..., Tensor], query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
+) -> Tensor:
+    """Call a kernel for sequences of several lengths on what a padding mask (batch, 1, 1, seq) leaves."""
     batch, heads, seq, head_dim = query.shape
     real = torch.ones(batch, seq, dtype=torch.bool, device=query.device) if mask is None else mask[:, 0, 0].clone()
     lengths = real.sum(dim=1, dtype=torch.int32)  # (batch,)
     starts = F.pad(lengths.cumsum(0, dtype=torch.int32), (1, 0))  # (batch + 1,)
     longest = int(lengths.max())
     packed = (x.transpose(1, 2)[real] for x in (query, key, value))  # three of (tokens, heads, head_dim)
-    found = flash_attn_varlen_func(*packed, starts, starts, longest, longest, dropout_p=dropout)
     context = query.new_zeros(batch, seq, heads, head_dim)
-    context[real] = found
+    context[real] = kernel(*packed, starts, starts, longest, longest)
     return context.transpose(1, 2)  # (batch, heads, seq, head_dim)
 
 
 def check_implementation(name: str | None) -> None:
-    """Require an attention implementation that exists and can run here, or None for the default.
+    """Require an attention implementation that exists, or None for the default; say once what stands in for another.
 
     Raises:
-        ConfigError: There is no such implementation, or flash-attn or a GPU is missing.
+        ConfigError: There is no such implementation.
     """
-    name = name or DEFAULT
-    if name not in IMPLEMENTATIONS:
-        raise ConfigError(f"attn_implementation is {name!r}; it must be one of {', '.join(IMPLEMENTATIONS)}")
-    if name == "flash_attention_2" and (find_spec("flash_attn") is None or not torch.cuda.is_available()):
+    if name is not None and name not in IMPLEMENTATIONS:
+        advice = "; nothing is downloaded to compute with" if "/" in str(name) else ""
         raise ConfigError(
-            "attn_implementation 'flash_attention_2' needs a CUDA GPU and the flash-attn package "
-            "(pip install flash-attn --no-build-isolation); attn_implementation 'sdpa' serves without either"
+            f"attn_implementation is {name!r}; it must be one of {', '.join(IMPLEMENTATIONS)}{advice}, "
+            "and 'sdpa' serves everywhere"
+        )
+    if name == "flex_attention":
+        say_once("attn_implementation 'flex_attention': computed by 'sdpa', which gives the same numbers")
+    elif name is not None and name.startswith("flash") and find_spec("flash_attn") is None:
+        say_once(
+            f"attn_implementation {name!r}: the flash-attn package is not installed; the flash kernels of PyTorch "
+            "itself are used, on a GPU in float16 and bfloat16"
         )
 
 
+@cache
+def say_once(message: str) -> None:
+    """Warn, the first time only."""
+    warnings.warn(message, stacklevel=4)
+
+
+HALF = (torch.float16, torch.bfloat16)
 DEFAULT = "sdpa"
-IMPLEMENTATIONS = {"eager": eager_attention, "sdpa": sdpa_attention, "flash_attention_2": flash_attention}
+IMPLEMENTATIONS = {
+    "eager": eager_attention,
+    "sdpa": sdpa_attention,
+    "flash_attention_2": flash_attention,
+    "flash_attention_3": flash_attention,
+    "flash_attention_4": flash_attention,
+    "flex_attention": sdpa_attention,
+}
 """The attention implementations by the names of transformers; attentions and head masks always take the first."""

@@ -44,6 +44,7 @@ class DistilBertForMaskedLM(DistilBertPreTrainedModel):
     """
 
     _table_head = "ForMaskedLM"
+    _tied_weights_keys = ("vocab_projector.weight",)
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
@@ -53,6 +54,14 @@ class DistilBertForMaskedLM(DistilBertPreTrainedModel):
         self.vocab_layer_norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
         self.vocab_projector = nn.Linear(config.dim, config.vocab_size)
         self.post_init()
+
+    def get_output_embeddings(self) -> nn.Linear:
+        """Return the projector to the vocabulary."""
+        return self.vocab_projector
+
+    def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
+        """Replace the projector to the vocabulary; call `tie_weights` where it is to be tied."""
+        self.vocab_projector = new_embeddings
 
     def forward(
         self,

@@ -6,6 +6,7 @@ Module and parameter names are those of transformers, so that a state_dict of on
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from distilbert_common import BaseModelOutput, DistilBertConfig
 from distilbert_common.checks import check_one_input, check_one_mask
+from distilbert_common.initial import sinusoidal_table
 from distilbert_common.pruning import attention_dim, heads_left
 from distilbert_pt.activations import ACTIVATIONS
 from distilbert_pt.attention import DEFAULT, IMPLEMENTATIONS, eager_attention, expand_mask
@@ -147,6 +149,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.layer = nn.ModuleList(TransformerBlock(config, layer) for layer in range(config.n_layers))
         self.gradient_checkpointing = False
+        self._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
 
     def forward(
         self,
@@ -170,7 +173,7 @@ class Transformer(nn.Module):
         for block, block_head_mask in zip(self.layer, head_mask, strict=True):
             arguments = (x, mask, block_head_mask, output_attentions)
             if self.gradient_checkpointing and self.training:
-                x, probabilities = checkpoint(block, *arguments, use_reentrant=False)
+                x, probabilities = self._gradient_checkpointing_func(block, *arguments)
             else:
                 x, probabilities = block(*arguments)
             hidden_states.append(x)
@@ -192,6 +195,12 @@ class DistilBertModel(DistilBertPreTrainedModel):
         self.embeddings = Embeddings(config)
         self.transformer = Transformer(config)
         self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if module is self.embeddings.position_embeddings and self.config.sinusoidal_pos_embds:
+            with torch.no_grad():
+                module.weight.copy_(torch.from_numpy(sinusoidal_table(*module.weight.shape)))
 
     def forward(
         self,
@@ -280,10 +289,11 @@ class DistilBertModel(DistilBertPreTrainedModel):
 
     def _split_head_mask(self, head_mask: Tensor | None) -> list[Tensor | None]:
         """(heads,) or (n_layers, heads) -> n_layers of (1, heads left, 1, 1)."""
+        n_layers = len(self.transformer.layer)  # fewer than the config's where a user took some out
         if head_mask is None:
-            return [None] * self.config.n_layers
-        factors = head_mask.to(self.dtype).expand(self.config.n_layers, -1)  # (n_layers, heads)
-        left = [heads_left(self.config, layer) for layer in range(self.config.n_layers)]
+            return [None] * n_layers
+        factors = head_mask.to(self.dtype).expand(n_layers, -1)  # (n_layers, heads)
+        left = [heads_left(self.config, layer) for layer in range(n_layers)]
         return [factors[layer, heads][None, :, None, None] for layer, heads in enumerate(left)]  # (1, heads, 1, 1)
 
 

@@ -3,64 +3,63 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from distilbert_common import DistilBertConfig, ModelOutput
-from distilbert_common.files import HUB_OPTIONS
+from distilbert_common.errors import InputError
 from distilbert_common.hub import check_push_options, push_folder
-from distilbert_common.initial import initial_kind, sinusoidal_table
-from distilbert_pt.arrays import as_device, as_dtype, to_array, to_tensor
+from distilbert_common.loading_options import split_options
+from distilbert_pt.arrays import as_device, as_dtype
 from distilbert_pt.attention import check_implementation
 from distilbert_pt.fast.prepacked import prepack
-from distilbert_pt.meta import NotFilled
-from distilbert_pt.resizing import prune, resize_positions, resize_tokens
+from distilbert_pt.initial import has_values, start
+from distilbert_pt.loading import build, constructor_arguments, fill, open_weights, read_config
+from distilbert_pt.module_utils import ModuleUtils
+from distilbert_pt.resizing import prune, resize_positions, resize_tokens, resized_bias
+from distilbert_pt.saving import call_save_function, fitting_config, weights_to_save
 
 if TYPE_CHECKING:  # the converter is imported where files are read or written: a model alone needs none of it
     from distilbert_conversion import LoadReport
 
 
-class DistilBertPreTrainedModel(nn.Module):
-    """What all DistilBERT models share."""
+class DistilBertPreTrainedModel(ModuleUtils):
+    """What all DistilBERT models share.
+
+    A model of your own is a subclass: a DistilBERT as the attribute that `base_model_prefix` names, any other modules,
+    `post_init()` at the end of the constructor. All of it is saved and loaded, each weight under its own name.
+    """
 
     config_class: ClassVar[type[DistilBertConfig]] = DistilBertConfig
     base_model_prefix: ClassVar[str] = "distilbert"
-    main_input_name: ClassVar[str] = "input_ids"
-    _table_head: ClassVar[str | None] = None
     load_report: LoadReport | None = None
+    _table_head: ClassVar[str | None] = None
+    _no_split_modules: ClassVar[list[str]] = ["TransformerBlock"]
+    _tied_weights_keys: ClassVar[Iterable[str] | None] = None
+    _keys_to_ignore_on_save: ClassVar[Iterable[str] | None] = None
+    _keys_to_ignore_on_load_missing: ClassVar[Iterable[str] | None] = None
+    _keys_to_ignore_on_load_unexpected: ClassVar[Iterable[str] | None] = None
 
-    def __init__(self, config: DistilBertConfig) -> None:
+    def __init__(self, config: DistilBertConfig, *inputs: Any, **kwargs: Any) -> None:
         super().__init__()
         if not isinstance(config, DistilBertConfig):
             raise TypeError(f"config is a {type(config).__name__}; expected a DistilBertConfig")
         config.validate()
         check_implementation(config.attn_implementation)
         self.config = config
+        self.num_labels = config.num_labels
+        self.name_or_path = config.name_or_path
+        self.warnings_issued: dict[str, bool] = {}
 
     @property
     def base_model(self) -> nn.Module:
         """The bare model inside, or the model itself."""
         return getattr(self, self.base_model_prefix, self)
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the parameters."""
-        return next(self.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The dtype of the parameters."""
-        return next(self.parameters()).dtype
-
-    def num_parameters(self, only_trainable: bool = False) -> int:
-        """Count parameters; a tied one counts once."""
-        return sum(p.numel() for p in self.parameters() if p.requires_grad or not only_trainable)
 
     def _as_output(self, output: ModelOutput, return_dict: bool | None) -> Any:
         """Return the output as it is, or as a tuple where the call or the config asks for one."""
@@ -70,44 +69,77 @@ class DistilBertPreTrainedModel(nn.Module):
 
     def post_init(self) -> None:
         """Initialise what this class added, and tie; the last line of every constructor."""
-        for name, parameter in self.named_parameters():
-            if not name.startswith(f"{self.base_model_prefix}."):
-                self.init_parameter(name, parameter)
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """Give every module that has none yet its initial values, and tie."""
+        self.initialize_weights()
         self.tie_weights()
 
-    @torch.no_grad()
-    def init_parameter(self, name: str, parameter: Tensor) -> None:
-        """Give one parameter its initial value, by `initial_kind`."""
-        kind = initial_kind(name, self.config)
-        if kind == "zeros":
-            parameter.zero_()
-        elif kind == "ones":
-            parameter.fill_(1.0)
-        elif kind == "sinusoidal":
-            parameter.copy_(torch.from_numpy(sinusoidal_table(*parameter.shape)))
-        else:
-            parameter.normal_(0.0, self.config.initializer_range)
-        if kind == "word_table" and self.config.pad_token_id is not None:
-            parameter[self.config.pad_token_id].zero_()
+    def initialize_weights(self, modules: set[nn.Module] | None = None) -> None:
+        """Initialise modules, each once, the inner before the outer, each by the model that it is part of.
+
+        Args:
+            modules: Which ones; all when None. A module whose `_is_hf_initialized` is true is left as it is.
+        """
+        for owner, module in self._owned_modules():
+            done = getattr(module, "_is_hf_initialized", False)
+            if not done and (modules is None or module in modules) and has_values(module):
+                owner._init_weights(module)
+                module._is_hf_initialized = True
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Give one module's own parameters their initial values; a model with other rules overrides it."""
+        start(module, self.config.initializer_range)
+
+    def _owned_modules(self) -> Iterator[tuple[DistilBertPreTrainedModel, nn.Module]]:
+        """Yield each module with the model next above it, the inner before the outer."""
+        stack: list[tuple[DistilBertPreTrainedModel, nn.Module]] = [(self, self)]
+        ordered = []
+        while stack:
+            owner, module = stack.pop()
+            ordered.append((owner, module))
+            inner = module if isinstance(module, DistilBertPreTrainedModel) else owner
+            stack.extend((inner, child) for child in module.children())
+        return reversed(ordered)
 
     def tie_weights(self) -> None:
-        """Make the masked-LM projector share the word embeddings, where the config ties them."""
+        """Make projectors share the word embeddings where the config ties them, in this model and in those inside."""
+        for module in self.modules():
+            if isinstance(module, DistilBertPreTrainedModel) and module.config.tie_word_embeddings:
+                module._tie_projector()
+            if callable(getattr(module, "_tie_weights", None)):  # what transformers calls a user's own rule
+                module._tie_weights()
+
+    def _tie_projector(self) -> None:
         projector = self.get_output_embeddings()
-        if projector is not None and self.config.tie_word_embeddings:
-            projector.weight = self.get_input_embeddings().weight
+        if projector is not None and "weight" in dict(projector.named_parameters(recurse=False)):
+            table = self.get_input_embeddings().weight
+            projector.weight = table
+            projector.out_features = len(table)
+            if projector.bias is not None and len(projector.bias) != len(table):
+                projector.bias = resized_bias(projector.bias, len(table))
 
     def get_input_embeddings(self) -> nn.Embedding:
         """Return the word embeddings."""
         return self.base_model.embeddings.word_embeddings
 
-    def get_output_embeddings(self) -> nn.Linear | None:
-        """Return the masked-LM projector, or None for a model without one."""
-        return getattr(self, "vocab_projector", None)
-
-    def set_input_embeddings(self, embeddings: nn.Embedding) -> None:
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
         """Replace the word embeddings; the projector and its bias follow."""
-        self.base_model.embeddings.word_embeddings = embeddings
-        resize_tokens(self, embeddings.num_embeddings, multiple=1, mean_resizing=False)
+        self.base_model.embeddings.word_embeddings = value
+        resize_tokens(self, value.num_embeddings, multiple=1, mean_resizing=False)
+
+    def get_output_embeddings(self) -> nn.Linear | None:
+        """Return what projects to the vocabulary, or None for a model without it."""
+        return None
+
+    def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
+        """Replace what projects to the vocabulary; call `tie_weights` where it is to be tied.
+
+        Raises:
+            InputError: The model has no such layer.
+        """
+        raise InputError(f"{type(self).__name__} has no projector to the vocabulary that could be replaced")
 
     def get_position_embeddings(self) -> nn.Embedding:
         """Return the position table."""
@@ -146,14 +178,6 @@ class DistilBertPreTrainedModel(nn.Module):
         """
         prune(self, heads_to_prune)
 
-    def gradient_checkpointing_enable(self) -> None:
-        """Keep only each block's input for the backward pass and compute the rest again: the same gradients."""
-        self.base_model.transformer.gradient_checkpointing = True
-
-    def gradient_checkpointing_disable(self) -> None:
-        """Keep all activations for the backward pass again."""
-        self.base_model.transformer.gradient_checkpointing = False
-
     def prepack_weights(self, wanted: bool = True) -> Self:
         """Keep each matrix a second time as oneDNN lays it out: faster inference on short inputs, twice the memory.
 
@@ -175,18 +199,17 @@ class DistilBertPreTrainedModel(nn.Module):
     @classmethod
     def from_pretrained(
         cls,
-        name_or_path: str | Path,
-        *,
-        config: DistilBertConfig | None = None,
+        pretrained_model_name_or_path: str | Path | None,
+        *model_args: Any,
+        config: DistilBertConfig | str | Path | None = None,
+        state_dict: Mapping[str, Tensor] | None = None,
         dtype: torch.dtype | str | None = None,
         torch_dtype: torch.dtype | str | None = None,
         device: torch.device | str | None = None,
-        device_map: torch.device | str | int | None = None,
+        device_map: torch.device | str | int | Mapping[str, Any] | None = None,
         output_loading_info: bool = False,
         ignore_mismatched_sizes: bool = False,
         disable_mmap: bool | None = None,
-        from_tf: bool = False,
-        from_flax: bool = False,
         **kwargs: Any,
     ) -> Self | tuple[Self, LoadReport]:
         """Load a checkpoint of any dialect: PyTorch, TensorFlow or Flax names, safetensors, bin, h5 or msgpack.
@@ -196,76 +219,80 @@ class DistilBertPreTrainedModel(nn.Module):
         as `save_pretrained` replaces it; it must not be written or cut off in its place as long as the model lives.
 
         Args:
-            name_or_path: A directory, a weights file, or a hub id.
-            config: The config to use instead of the checkpoint's.
+            pretrained_model_name_or_path: A directory, a weights file, or a hub id; None with `config` and
+                `state_dict`.
+            *model_args: Passed on to the constructor, after the config.
+            config: The config to use instead of the checkpoint's, or where it is.
+            state_dict: The weights to use instead of the checkpoint's.
             dtype: The dtype of the parameters; the checkpoint's own when None or "auto".
             torch_dtype: The older name of `dtype`.
-            device: Where to put the parameters.
-            device_map: The same, under the name of transformers: one device, or "auto" for the GPU if there is one.
+            device: Where to put the parameters; PyTorch's default device when None.
+            device_map: The same, under the name of transformers: one device, also as `{"": device}`, or "auto" for the
+                GPU if there is one.
             output_loading_info: Whether to return the LoadReport beside the model.
             ignore_mismatched_sizes: Whether weights of another shape are left at their initial values.
             disable_mmap: Whether all weights are copied to memory, where products of a few rows are some percent
                 faster than from a file that aligns its tensors to 8 bytes only.
-            from_tf: Not needed: the dialect is found out.
-            from_flax: Not needed: the dialect is found out.
-            **kwargs: `cache_dir`, `revision`, `token`, `local_files_only`, `subfolder` for the hub;
-                `attn_implementation`; any config field, which replaces the checkpoint's.
+            **kwargs: `cache_dir`, `revision`, `token`, `local_files_only`, `subfolder` for the hub; `variant`,
+                `use_safetensors`; `attn_implementation`; any config field, which replaces the checkpoint's; whatever
+                else the constructor takes. Other options of transformers are accepted, with a warning where they would
+                have an effect there.
 
         Returns:
             The model in eval mode, with its `load_report`.
 
         Raises:
-            CheckpointError: There is no checkpoint, or it is damaged, or a backbone weight is missing or misshapen.
-            TypeError: A keyword is neither an option nor a config field.
+            CheckpointNotFoundError: There is no checkpoint.
+            CheckpointError: It is damaged, or a backbone weight is missing or misshapen.
+            TypeError: A keyword is neither an option nor a config field nor the constructor's.
         """
-        from distilbert_conversion import full_name, load_weights, open_checkpoint
-
-        hub = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
-        with open_checkpoint(name_or_path, **hub) as checkpoint:
-            config = (config or checkpoint.config()).updated(**kwargs)
-            with torch.device("meta"), NotFilled():
-                model = cls(config)
+        hub, handled, fields = split_options(kwargs, "pt")
+        chosen = config is not None
+        placed = as_device(device if device_map is None else device_map)
+        prefix, where = f"{cls.base_model_prefix}.", {**hub, **handled}
+        with open_weights(pretrained_model_name_or_path, state_dict, prefix, where) as checkpoint:
+            if not isinstance(config, DistilBertConfig):
+                config = read_config(cls.config_class, config, pretrained_model_name_or_path, checkpoint, hub)
+            arguments = {name: fields.pop(name) for name in constructor_arguments(cls, fields, config, chosen)}
+            model = build(cls, config.updated(**fields), model_args, arguments)
             target = as_dtype(dtype or torch_dtype, checkpoint.dtype)
-
-            def assign(name: str, array: np.ndarray) -> None:
-                model.replace_parameter(full_name(name, cls._table_head), to_tensor(array, target))
-
-            report = load_weights(
-                checkpoint,
-                config,
-                cls._table_head,
-                assign,
-                ignore_mismatched_sizes=ignore_mismatched_sizes,
-                own=not disable_mmap,
-            )
-        model.tie_weights()
-        for name, parameter in model.named_parameters():
-            if parameter.is_meta:  # a new head, or a weight of another shape
-                fresh = torch.empty(parameter.shape, dtype=target)
-                model.init_parameter(name, fresh)
-                model.replace_parameter(name, fresh)
-        model.load_report = report
+            options = {"ignore_mismatched_sizes": ignore_mismatched_sizes, "own": not disable_mmap}
+            model.load_report = fill(model, checkpoint, target, **options)
         model.config.dtype = str(target).removeprefix("torch.")
-        model.to(as_device(device if device_map is None else device_map))
-        if report.message():
-            warnings.warn(report.message(), stacklevel=2)
-        return (model.eval(), report) if output_loading_info else model.eval()
+        model.tie_weights()
+        model.to(device=placed, dtype=target)
+        if device_map is not None:
+            model.hf_device_map = {"": placed}
+        if model.load_report.message():
+            warnings.warn(model.load_report.message(), stacklevel=2)
+        return (model.eval(), model.load_report) if output_loading_info else model.eval()
 
-    def replace_parameter(self, name: str, values: Tensor) -> None:
-        """Put new values in the place of a parameter; whether it is trained stays as it was."""
-        module_name, _, leaf = name.rpartition(".")
-        module = self.get_submodule(module_name)
-        requires_grad = getattr(module, leaf).requires_grad
-        setattr(module, leaf, nn.Parameter(values, requires_grad=requires_grad))
+    @classmethod
+    def _from_config(cls, config: DistilBertConfig, **kwargs: Any) -> Self:
+        """Return a new model, as `AutoModel.from_config` makes it.
+
+        Args:
+            config: The config.
+            **kwargs: `dtype` or `torch_dtype`, `attn_implementation`; others go to the constructor.
+        """
+        dtype = kwargs.pop("dtype", None) or kwargs.pop("torch_dtype", None) or config.dtype
+        if "attn_implementation" in kwargs:
+            config.attn_implementation = kwargs.pop("attn_implementation")
+        return cls(config, **kwargs).to(as_dtype(dtype, "float32"))
 
     def save_pretrained(
         self,
         save_directory: str | Path,
-        *,
+        is_main_process: bool = True,
         state_dict: Mapping[str, Tensor] | None = None,
+        save_function: Callable[..., Any] | None = None,
+        push_to_hub: bool = False,
         max_shard_size: int | str | None = "5GB",
         safe_serialization: bool = True,
-        push_to_hub: bool = False,
+        variant: str | None = None,
+        token: str | bool | None = None,
+        save_peft_format: bool = True,
+        *,
         repo_id: str | None = None,
         **hub: Any,
     ) -> None:
@@ -273,29 +300,45 @@ class DistilBertPreTrainedModel(nn.Module):
 
         Args:
             save_directory: Made where it is missing.
+            is_main_process: Whether anything is written: of several processes that hold the model, one writes.
             state_dict: The weights to write instead of the model's own.
+            save_function: Writes a file of `torch.save` in a way of its own; called as `torch.save` is, where
+                `safe_serialization` is False.
+            push_to_hub: Whether to upload the directory.
             max_shard_size: Largest size of one file, in bytes or as "2GB".
             safe_serialization: Whether to write safetensors, or else `pytorch_model.bin`.
-            push_to_hub: Whether to upload the directory.
+            variant: Goes into the file names, as "fp16" in `model.fp16.safetensors`.
+            token: Access token for the hub.
+            save_peft_format: Of no effect: adapters are PEFT's to save.
             repo_id: The repository to upload to; the directory's own name when None.
-            **hub: `token`, `private`, `commit_message`.
+            **hub: `private`, `commit_message`.
 
         Raises:
             TypeError: A keyword is none of these.
+            InputError: The state_dict holds what cannot be written.
+            CheckpointError: Weights are missing or misshapen; nothing is written.
         """
         from distilbert_conversion import save_checkpoint
 
         check_push_options(hub)
-        weights = self.state_dict() if state_dict is None else state_dict
-        prefix = f"{self.base_model_prefix}."
-        arrays = {name.removeprefix(prefix): to_array(tensor) for name, tensor in weights.items()}
-        dialect = "pt-safetensors" if safe_serialization else "pt-bin"
-        config = self.config.updated(architectures=[type(self).__name__], dtype=str(self.dtype).removeprefix("torch."))
+        if not is_main_process:
+            return
+        arrays, config = weights_to_save(self, state_dict), fitting_config(self)
+        files = save_checkpoint(
+            save_directory,
+            arrays,
+            config,
+            self._table_head,
+            dialect="pt-safetensors" if safe_serialization else "pt-bin",
+            max_shard_size=max_shard_size,
+            expected={name: array.shape for name, array in arrays.items()},
+            variant=variant,
+        )
         config.save_pretrained(save_directory)
-        options = {"dialect": dialect, "max_shard_size": max_shard_size}
-        save_checkpoint(save_directory, arrays, config, self._table_head, **options)
+        if save_function not in (None, torch.save):
+            call_save_function(files, save_function)
         if push_to_hub:
-            push_folder(save_directory, repo_id or Path(save_directory).name, **hub)
+            push_folder(save_directory, repo_id or Path(save_directory).name, **{"token": token, **hub})
 
     def push_to_hub(self, repo_id: str, **hub: Any) -> str:
         """Upload config and weights to the hub; `token`, `private` and `commit_message` as in `push_folder`."""

@@ -48,7 +48,8 @@ def resize_tokens(model: DistilBertPreTrainedModel, vocab_size: int, multiple: i
     embeddings.num_embeddings = vocab_size
     if projector is not None:
         projector.weight = resized(model, projector.weight, vocab_size, mean_resizing)
-        projector.bias = resized(model, projector.bias, vocab_size, mean_resizing)
+        if projector.bias is not None:
+            projector.bias = resized(model, projector.bias, vocab_size, mean_resizing)
         projector.out_features = vocab_size
     model.tie_weights()
 
@@ -63,6 +64,11 @@ def resized(model: DistilBertPreTrainedModel, old: nn.Parameter, rows: int, mean
     else:
         fresh.normal_(0.0, model.config.initializer_range) if old.dim() > 1 else fresh.zero_()
     return nn.Parameter(with_rows(old, fresh), requires_grad=old.requires_grad)
+
+
+def resized_bias(bias: nn.Parameter, rows: int) -> nn.Parameter:
+    """Return a projector's bias with another number of rows; new ones are 0."""
+    return nn.Parameter(with_rows(bias.detach(), torch.zeros(rows)), requires_grad=bias.requires_grad)
 
 
 @torch.no_grad()

@@ -1,14 +1,22 @@
 from __future__ import annotations
 
-import sys
-import types
+import warnings
 from itertools import pairwise
 
 import pytest
 import torch
 
-from distilbert_common.errors import InputError
-from distilbert_pt.attention import MASKED_SCORE, eager_attention, expand_mask, flash_attention, sdpa_attention
+from distilbert_common.errors import ConfigError, InputError
+from distilbert_pt.attention import (
+    MASKED_SCORE,
+    check_implementation,
+    eager_attention,
+    expand_mask,
+    flash_attention,
+    on_real_tokens,
+    say_once,
+    sdpa_attention,
+)
 
 BATCH, HEADS, SEQ, HEAD_DIM = 3, 2, 5, 4
 
@@ -100,20 +108,57 @@ def test_dropout_acts_on_the_probabilities() -> None:
     assert abs(probabilities.sum(-1).mean().item() - 1) < 0.05, "what is kept is scaled up"
 
 
-def test_flash_attention_runs_on_real_tokens_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The package needs a GPU; a stand-in with its interface shows what goes in and comes out."""
+def test_flash_attention_runs_on_real_tokens_only() -> None:
+    """The kernels need a GPU; a stand-in with their interface shows what goes in and comes out."""
 
-    def varlen(query, key, value, starts_q, starts_k, longest_q, longest_k, dropout_p=0.0):
+    def varlen(query, key, value, starts_q, starts_k, longest_q, longest_k):
         assert len(query) == int(padding().sum())
         assert (starts_q.tolist(), longest_q) == ([0, 5, 8, 8], 5)
         spans = [slice(a, b) for a, b in pairwise(starts_q)]
         by_head = (torch.stack([x[span] for x in (query, key, value)]).transpose(1, 2) for span in spans)
         return torch.cat([sdpa_attention(*(x[None] for x in qkv), None)[0].transpose(0, 1) for qkv in by_head])
 
-    monkeypatch.setitem(sys.modules, "flash_attn", types.SimpleNamespace(flash_attn_varlen_func=varlen))
     mask = expand_mask(padding())
-    found, expected = flash_attention(*qkv(torch.bfloat16), mask), sdpa_attention(*qkv(torch.bfloat16), mask)
+    found = on_real_tokens(varlen, *qkv(torch.bfloat16), mask)
+    expected = sdpa_attention(*qkv(torch.bfloat16), mask)
     real = padding().bool()[:, None, :, None]
     assert torch.allclose(torch.where(real, found, 0), torch.where(real, expected, 0), atol=0.02)
     assert not found[2].any()
-    assert torch.equal(flash_attention(*qkv(), mask), sdpa_attention(*qkv(), mask)), "float32 is not for the package"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("masked", [False, True])
+def test_flash_attention_on_the_cpu_is_pytorchs_own_flash_kernel(dtype: torch.dtype, masked: bool) -> None:
+    mask = expand_mask(padding()) if masked else None
+    with torch.profiler.profile() as profile:
+        found = flash_attention(*qkv(dtype), mask)
+    assert any("flash_attention_for_cpu" in event.name for event in profile.events())
+    assert torch.equal(found, sdpa_attention(*qkv(dtype), mask))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("flash_attention_2", "flash kernels of PyTorch itself"),
+        ("flash_attention_3", "flash kernels of PyTorch itself"),
+        ("flex_attention", "computed by 'sdpa'"),
+        ("eager", None),
+        ("sdpa", None),
+        (None, None),
+    ],
+)
+def test_what_stands_in_for_another_implementation_is_said_once(name: str | None, words: str | None) -> None:
+    say_once.cache_clear()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_implementation(name)
+        check_implementation(name)
+    assert [words in str(warning.message) for warning in caught] == ([] if words is None else [True])
+
+
+@pytest.mark.parametrize("name", ["flash", "paged|sdpa", "kernels-community/flash-attn", ""])
+def test_an_implementation_that_does_not_exist(name: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"it must be one of eager, sdpa, flash_attention_2, .*'sdpa' serves everywhere"
+    ):
+        check_implementation(name)

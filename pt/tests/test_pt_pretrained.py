@@ -134,9 +134,20 @@ def test_pushing_uploads_what_saving_writes(monkeypatch: pytest.MonkeyPatch, tmp
     model.save_pretrained(tmp_path / "mine", push_to_hub=True, private=True)
     assert model.push_to_hub("user/model", token="t") == "address"
     files = ["config.json", "model.safetensors"]
-    assert pushed == {"mine": (files, {"private": True}), "user/model": (files, {"token": "t"})}
+    assert pushed == {"mine": (files, {"token": None, "private": True}), "user/model": (files, {"token": "t"})}
 
 
-def test_flash_attention_says_what_it_needs() -> None:
-    with pytest.raises(ConfigError, match=r"needs a CUDA GPU and the flash-attn package .*'sdpa' serves"):
-        DistilBertModel.from_pretrained(MICRO / "Model" / "pt", attn_implementation="flash_attention_2")
+@pytest.mark.filterwarnings("ignore:attn_implementation")
+@pytest.mark.parametrize("name", ["eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"])
+def test_every_implementation_of_attention_gives_the_same_numbers(name: str) -> None:
+    plain = DistilBertModel.from_pretrained(MICRO / "Model" / "pt", attn_implementation="eager")
+    model = DistilBertModel.from_pretrained(MICRO / "Model" / "pt", attn_implementation=name)
+    ids, mask = torch.tensor([[1, 2, 3], [4, 5, 6]]), torch.tensor([[1, 1, 1], [1, 1, 0]])
+    assert model.config.attn_implementation == name
+    expected = plain(ids, mask).last_hidden_state
+    assert torch.allclose(model(ids, mask, unpad=False).last_hidden_state, expected, atol=1e-5)
+    plain.set_attn_implementation(name)
+    assert plain.config.attn_implementation == name
+    assert torch.allclose(plain(ids, mask, unpad=False).last_hidden_state, expected, atol=1e-5)
+    with pytest.raises(ConfigError, match="attn_implementation is 'flash'"):
+        plain.set_attn_implementation("flash")
