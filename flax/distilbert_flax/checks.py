@@ -7,7 +7,10 @@ import numpy as np
 from jax import Array
 
 from distilbert_common import DistilBertConfig
-from distilbert_common.checks import check_ids, check_length, warn_token_types
+from distilbert_common.checks import check_ids, check_labels, check_length, warn_token_types
+
+IGNORED = -100
+"""The label that counts for nothing."""
 
 
 def check_inputs(
@@ -43,6 +46,13 @@ def check_values(
     _check_range("position_ids", position_ids, config.max_position_embeddings, "max_position_embeddings")
     if token_type_ids is not None and is_concrete(token_type_ids) and bool(np.any(token_type_ids)):
         warn_token_types()
+
+
+def check_classes(labels: Array, classes: int, real: Array | None = None, ignored: int = IGNORED) -> None:
+    """Refuse labels that are neither classes nor ignored, where they are `real`."""
+    if is_concrete(labels):
+        values = np.asarray(labels)
+        check_labels(values if real is None else values[np.asarray(real)], classes, ignored)
 
 
 def is_concrete(array: Array) -> bool:

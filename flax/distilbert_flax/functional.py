@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,9 @@ from distilbert_flax.arrays import as_array
 from distilbert_flax.compiled import call
 from distilbert_flax.layers import Frozen
 
+if TYPE_CHECKING:
+    from distilbert_common import DistilBertConfig
+
 WEIGHTS = (nnx.Param, Frozen)
 """The kinds of variable that are stored."""
 
@@ -26,7 +29,23 @@ Params = Mapping[str, Any]
 
 
 class FunctionalModule(nnx.Module):
-    """A module whose variables can be read, set and replaced for one call as `params`, a nested dict."""
+    """A module whose variables can be read, set and replaced for one call as `params`, a nested dict.
+
+    Attributes:
+        padding_is_unseen: Whether compiled calls may add padding to what this class' `forward` is given and take it
+            away; a subclass with a `forward` of its own has to say so itself.
+    """
+
+    config: DistilBertConfig
+    head: ClassVar[str]
+    padding_is_unseen: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "forward" in vars(cls):  # what its base said of another forward does not hold for this one
+            for name in ("padding_is_unseen", "check_labels"):
+                if name not in vars(cls):
+                    setattr(cls, name, vars(FunctionalModule)[name])
 
     def __call__(
         self,
@@ -61,6 +80,17 @@ class FunctionalModule(nnx.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute; each head has its own."""
         raise NotImplementedError(f"{type(self).__name__} has no forward; use the bare model or one with a head")
+
+    def check_labels(self, output: Any, inputs: Mapping[str, Any]) -> None:
+        """Refuse labels that are no classes, before a compiled call; each head has its own.
+
+        Args:
+            output: What `forward` will return, with shapes in the place of arrays.
+            inputs: The arrays that it is given.
+
+        Raises:
+            InputError: A label is neither a class nor ignored.
+        """
 
     def bound(
         self, params: Params | None, dropout_rng: Array | None, train: bool | None, *, pure: bool = False

@@ -1,14 +1,17 @@
 """The five task models: the bare model, a head, and its loss when labels are given.
 
 Arguments, their order, outputs and parameter names are those of transformers. Each `forward` takes what
-`FlaxDistilBertModel.forward` takes, and labels.
+`FlaxDistilBertModel.forward` takes, and labels. Where layers do not see padding, logits of tokens are 0 there, and the
+start and end logits of question answering the lowest value.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypedDict, Unpack
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from distilbert_common import (
@@ -28,11 +31,13 @@ from distilbert_common.checks import (
 )
 from distilbert_flax import losses
 from distilbert_flax.activations import ACTIVATIONS
+from distilbert_flax.checks import check_classes
 from distilbert_flax.masked_lm_loss import labelled_first, masked_lm_loss
 from distilbert_flax.modeling import FlaxDistilBertModel
 from distilbert_flax.options import Options
 from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
 from distilbert_flax.segments import belongs, count_segments, first_tokens
+from distilbert_flax.unpadding import filled_at_padding
 
 
 class MoreInputs(TypedDict, total=False):
@@ -51,6 +56,7 @@ class FlaxDistilBertForMaskedLM(FlaxDistilBertPreTrainedModel):
     """
 
     head = "ForMaskedLM"
+    padding_is_unseen = True
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
         make = self.begin(config, **options)
@@ -84,11 +90,17 @@ class FlaxDistilBertForMaskedLM(FlaxDistilBertPreTrainedModel):
         x, table = self.vocab_layer_norm(x), self.get_input_embeddings().embedding[...]  # (vocab, dim)
         if with_logits:
             logits = self.vocab_projector(x, table)  # (batch, seq, vocab)
+            logits = filled_at_padding(logits, attention_mask, more.get("segment_ids"), 0)
             loss = None if labels is None else losses.cross_entropy(logits, labels)
         else:
             x, labels = labelled_first(x, labels)  # (tokens, dim), (tokens,)
             logits, loss = None, masked_lm_loss(x, *self.vocab_projector.weights(table), labels)
         return self.output(MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions), return_dict)
+
+    def check_labels(self, output: MaskedLMOutput, inputs: Mapping[str, Array]) -> None:
+        """Refuse labels that are no words; see `FunctionalModule.check_labels`."""
+        classes = self.config.vocab_size if output.logits is None else output.logits.shape[-1]
+        check_classes(inputs["labels"], classes)
 
 
 class FlaxDistilBertForSequenceClassification(FlaxDistilBertPreTrainedModel):
@@ -100,6 +112,7 @@ class FlaxDistilBertForSequenceClassification(FlaxDistilBertPreTrainedModel):
     """
 
     head = "ForSequenceClassification"
+    padding_is_unseen = True
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
         make = self.begin(config, **options)
@@ -138,6 +151,13 @@ class FlaxDistilBertForSequenceClassification(FlaxDistilBertPreTrainedModel):
         loss = None if labels is None else losses.sequence_classification_loss(logits, labels, self.config, real)
         output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self.output(output, return_dict)
+
+    def check_labels(self, output: SequenceClassifierOutput, inputs: Mapping[str, Array]) -> None:
+        """Refuse labels that are no classes, where they have to be; see `FunctionalModule.check_labels`."""
+        labels, segment_ids, logits = inputs["labels"], inputs.get("segment_ids"), output.logits
+        if losses.problem_type(logits, labels, self.config) == "single_label_classification":
+            real = None if segment_ids is None else belongs(segment_ids, logits.shape[1]).any(axis=-1)
+            check_classes(labels, logits.shape[-1], real)
 
 
 class FlaxDistilBertForMultipleChoice(FlaxDistilBertPreTrainedModel):
@@ -194,6 +214,10 @@ class FlaxDistilBertForMultipleChoice(FlaxDistilBertPreTrainedModel):
         output = MultipleChoiceModelOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self.output(output, return_dict)
 
+    def check_labels(self, output: MultipleChoiceModelOutput, inputs: Mapping[str, Array]) -> None:
+        """Refuse labels that are no choices; see `FunctionalModule.check_labels`."""
+        check_classes(inputs["labels"], output.logits.shape[-1])
+
 
 class FlaxDistilBertForTokenClassification(FlaxDistilBertPreTrainedModel):
     """DistilBERT that labels each token.
@@ -202,6 +226,7 @@ class FlaxDistilBertForTokenClassification(FlaxDistilBertPreTrainedModel):
     """
 
     head = "ForTokenClassification"
+    padding_is_unseen = True
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
         make = self.begin(config, **options)
@@ -227,9 +252,14 @@ class FlaxDistilBertForTokenClassification(FlaxDistilBertPreTrainedModel):
             input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         logits = self.classifier(self.dropout(encoded.last_hidden_state))  # (batch, seq, num_labels)
+        logits = filled_at_padding(logits, attention_mask, more.get("segment_ids"), 0)
         loss = None if labels is None else losses.cross_entropy(logits, labels)
         output = TokenClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self.output(output, return_dict)
+
+    def check_labels(self, output: TokenClassifierOutput, inputs: Mapping[str, Array]) -> None:
+        """Refuse labels that are no classes; see `FunctionalModule.check_labels`."""
+        check_classes(inputs["labels"], output.logits.shape[-1])
 
 
 class FlaxDistilBertForQuestionAnswering(FlaxDistilBertPreTrainedModel):
@@ -240,6 +270,7 @@ class FlaxDistilBertForQuestionAnswering(FlaxDistilBertPreTrainedModel):
     """
 
     head = "ForQuestionAnswering"
+    padding_is_unseen = True
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
         make = self.begin(config, **options)
@@ -267,6 +298,8 @@ class FlaxDistilBertForQuestionAnswering(FlaxDistilBertPreTrainedModel):
             input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         logits = self.qa_outputs(self.dropout(encoded.last_hidden_state))  # (batch, seq, 2)
+        lowest = float(jnp.finfo(logits.dtype).min)  # no argmax, softmax or list of the best can choose padding
+        logits = filled_at_padding(logits, attention_mask, more.get("segment_ids"), lowest)
         start_logits, end_logits = logits[..., 0], logits[..., 1]  # (batch, seq) each
         loss, task = None, (start_logits, end_logits, start_positions, end_positions)
         segment_ids, with_loss = more.get("segment_ids"), start_positions is not None and end_positions is not None

@@ -9,17 +9,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.lax import stop_gradient
 
 from distilbert_common import DistilBertConfig
-from distilbert_common.checks import check_labels
-from distilbert_flax.checks import is_concrete
+from distilbert_flax.checks import IGNORED, check_classes
 from distilbert_flax.segments import belongs
-
-IGNORED = -100
-"""The label that counts for nothing."""
 
 
 def cross_entropy(logits: Array, labels: Array, ignored: int = IGNORED) -> Array:
@@ -37,8 +32,7 @@ def cross_entropy(logits: Array, labels: Array, ignored: int = IGNORED) -> Array
         InputError: A label is neither a class nor ignored.
     """
     classes = logits.shape[-1]
-    if is_concrete(labels):
-        check_labels(np.asarray(labels), classes, ignored)
+    check_classes(labels, classes, ignored=ignored)
     logits, labels = logits.reshape(-1, classes).astype(jnp.float32), jnp.ravel(labels)  # (rows, classes), (rows,)
     counted = labels != ignored  # (rows,)
     rows = jnp.arange(labels.size)
@@ -86,12 +80,17 @@ def sequence_classification_loss(
         config: What says the problem type and `num_labels`.
         real: (batch, num_segments), which segments there are; the others count for nothing.
     """
-    problem = config.problem_type
-    if problem is None:
-        single = not jnp.issubdtype(labels.dtype, jnp.floating) and labels.ndim < logits.ndim
-        problem = "single_label_classification" if single else "multi_label_classification"
-        problem = "regression" if config.num_labels == 1 else problem
-    return LOSSES[problem](logits, labels, real)
+    return LOSSES[problem_type(logits, labels, config)](logits, labels, real)
+
+
+def problem_type(logits: Array | jax.ShapeDtypeStruct, labels: Array, config: DistilBertConfig) -> str:
+    """Return the key of `LOSSES` that the config names, or labels and `num_labels` imply."""
+    if config.problem_type is not None:
+        return config.problem_type
+    if config.num_labels == 1:
+        return "regression"
+    single = not jnp.issubdtype(labels.dtype, jnp.floating) and labels.ndim < len(logits.shape)
+    return "single_label_classification" if single else "multi_label_classification"
 
 
 def question_answering_loss(

@@ -182,6 +182,7 @@ class FlaxDistilBertModel(FlaxDistilBertPreTrainedModel):
     """The bare model: ids in, hidden states out."""
 
     head = "Model"
+    padding_is_unseen = True
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
         make = self.begin(config, **options)

@@ -32,6 +32,19 @@ def put_back(at: Packing, x: Array) -> Array:
     return jnp.where((at.back >= 0)[:, :, None], found, 0)
 
 
+def filled_at_padding(
+    logits: Array, attention_mask: Array | Packing | None, segment_ids: Array | None, fill: float
+) -> Array:
+    """(batch, seq, …) -> the same with `fill` at the padding that layers did not see; where they did, logits stay."""
+    if isinstance(attention_mask, Packing):
+        real = attention_mask.back >= 0  # (batch, seq)
+    elif segment_ids is not None:
+        real = jnp.asarray(segment_ids) != 0  # (batch, seq)
+    else:
+        return logits
+    return jnp.where(real[:, :, None], logits, jnp.asarray(fill, logits.dtype))
+
+
 def without_padding(arrays: Arrays, flags: Arrays, head: str, config: DistilBertConfig) -> Arrays:
     """Put a packing in the place of the mask where that pays and nothing that is asked for depends on padding.
 

@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import distilbert_flax.compiled as compiled
+import distilbert_flax.programs as programs
 from distilbert_cli.tolerances import MATRIX
 from distilbert_common.packing import pack
 from distilbert_flax import FlaxDistilBertForTokenClassification, FlaxDistilBertModel
 from distilbert_flax.slices import TOKENS, in_slices
+from distilbert_flax.structure import structure_of
 from packing_cases import padded, save_model, token_lists
 
 
@@ -23,10 +24,10 @@ def close(one: jax.Array, other: jax.Array) -> bool:
 @pytest.fixture
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Slices of 64 tokens."""
-    monkeypatch.setattr(compiled, "tokens_at_once", lambda: 64)
-    compiled._program.clear_cache()
+    monkeypatch.setattr(programs, "tokens_at_once", lambda: 64)
+    programs.program.cache_clear()
     yield
-    compiled._program.clear_cache()
+    programs.program.cache_clear()
 
 
 @pytest.mark.parametrize("batch", [1, 4, 6, 7])
@@ -66,10 +67,10 @@ def test_a_model_gives_the_same_slice_after_slice(tmp_path: Path, inputs: str) -
 
 def loops(model: FlaxDistilBertModel, **options) -> int:
     """Return how many loops over slices the program of a call of 16 x 128 tokens has."""
-    structure = compiled.structure_of(model)
+    structure = structure_of(model)
     arrays = {"input_ids": jnp.ones((16, 128), jnp.int32)}
-    given = structure, (("return_dict", True),), options.get("train"), False, structure.values(), arrays, None
-    return str(jax.make_jaxpr(compiled._program, static_argnums=(0, 1, 2, 3))(*given)).count("scan[")
+    key = structure.description, (("return_dict", True),), options.get("train"), False, programs.shapes_of(arrays)
+    return str(jax.make_jaxpr(programs.program(*key).run)(structure.values(), arrays, None)).count("scan[")
 
 
 def test_large_batches_on_a_processor_run_in_slices_but_not_in_training(tmp_path: Path) -> None:
