@@ -60,4 +60,3 @@ def test_no_answer_begins_or_ends_in_padding(dtype: str) -> None:
         best = np.argsort(-np.asarray(logits, np.float32), axis=1)  # (batch, seq)
         for row, tokens in zip(best, LISTS, strict=True):
             assert (row[: len(tokens)] < len(tokens)).all()
-
