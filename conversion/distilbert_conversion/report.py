@@ -32,6 +32,7 @@ class LoadReport:
         ignored: Names that do not matter: other heads' weights, buffers of old versions.
         new_head: Weights of a head that the checkpoint does not have: they keep their initial values.
         new_extras: Those of `new_head` that no model of this project with this head has: a user's own.
+        notes: What was done to the checkpoint first, in words, as a wrapper's prefix that was taken off.
     """
 
     dialect: str
@@ -44,6 +45,7 @@ class LoadReport:
     ignored: tuple[str, ...] = ()
     new_head: tuple[str, ...] = ()
     new_extras: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -81,7 +83,7 @@ class LoadReport:
         return info[name]
 
     def __str__(self) -> str:
-        return self.message() or f"all {len(self.loaded)} weights found"
+        return "; ".join((self.message() or f"all {len(self.loaded)} weights found", *self.notes))
 
 
 def compare(
@@ -125,6 +127,7 @@ def compare(
         ignored=_sorted(set(foreign).difference(not_taken, tied).union(checkpoint.ignored)),
         new_head=_sorted(new_head),
         new_extras=_sorted(new_extras),
+        notes=checkpoint.notes,
     )
 
 
@@ -169,13 +172,8 @@ def check(checkpoint: Checkpoint, report: LoadReport, *, ignore_mismatched_sizes
         MisshapenWeightError: The same where weights have the wrong shape and none is missing.
     """
     if report.missing or (report.mismatched and not ignore_mismatched_sizes):
-        advice = (
-            "; set tie_word_embeddings=true if the embeddings serve as the projector"
-            if "vocab_projector.weight" in report.missing
-            else ""
-        )
         fault = CheckpointError if report.missing else MisshapenWeightError
-        raise fault(f"{checkpoint.path} does not fit the config: {report.message()}{advice}")
+        raise fault(f"{checkpoint.path} does not fit the config: {report.message()}{_advice(report)}")
     for name in report.tied:
         target = table.TIED[name]
         if not equal(checkpoint.tensors[name], checkpoint.tensors[target]):
@@ -183,6 +181,15 @@ def check(checkpoint: Checkpoint, report: LoadReport, *, ignore_mismatched_sizes
                 f"{checkpoint.path} holds a {name} that differs from {target}, though the config ties them; "
                 "set tie_word_embeddings=false to keep both"
             )
+
+
+def _advice(report: LoadReport) -> str:
+    """Return what to do about weights that are missing or misshapen, where one thing cures it."""
+    if "vocab_projector.weight" in report.missing:
+        return "; set tie_word_embeddings=true if the embeddings serve as the projector"
+    if not report.missing and not any(is_backbone(name) for name, *_ in report.mismatched):
+        return "; give num_labels as many labels as the checkpoint has, or ignore_mismatched_sizes=True for a new head"
+    return ""
 
 
 def load_weights(

@@ -13,6 +13,7 @@ import pytest
 from checkpoints import MICRO, MLM, assert_same, read_all, safetensors_bytes
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion import convert, open_checkpoint
+from distilbert_conversion.report import compare
 
 PREFIXES = [
     "_orig_mod.",  # torch.compile
@@ -120,6 +121,9 @@ def test_flax_trees_inside_trees(depth: int, tmp_path: Path) -> None:
 def test_the_report_and_the_command_say_so(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     source(tmp_path / "source", {f"_orig_mod.{name}": array for name, array in stored(MLM).items()})
+    with open_checkpoint(tmp_path / "source") as checkpoint:
+        report = compare(checkpoint, checkpoint.config(), "ForMaskedLM")
+        assert str(report).endswith("weights found; prefix '_orig_mod.' taken off its names")
     result = convert(tmp_path / "source", tmp_path / "out", to="tf")
     assert "prefix '_orig_mod.' taken off its names" in str(result)
     assert_same(read_all(tmp_path / "out"), read_all(MLM))
