@@ -18,7 +18,8 @@ from distilbert_conversion.dialects import DIALECTS, container_of, detect, is_ig
 from distilbert_conversion.foreign import Reading
 from distilbert_conversion.formats import safetensors_file
 from distilbert_conversion.lazy import DTYPES, Array, LazyTensor, equal, lazy
-from distilbert_conversion.locate import find_shards, find_weights, source_of
+from distilbert_conversion.locate import candidates, find_shards, find_weights, source_of
+from distilbert_conversion.rivals import warn_of_rivals
 from distilbert_conversion.table import HEADS, PREFIX, WEIGHTS, is_known, is_transposed, names
 from distilbert_conversion.wrappers import unwrapped
 
@@ -223,6 +224,16 @@ def open_checkpoint(
         "force_download": force_download,
     }
     path = find_weights(name_or_path, hub, variant, use_safetensors)
+    checkpoint = _opened(path, name_or_path, hub, fold_token_type)
+    if Path(name_or_path).expanduser().is_dir():
+        others = candidates(variant, use_safetensors)
+        beside = {**hub, "subfolder": None}
+        warn_of_rivals(checkpoint, others, lambda other: _opened(other, other, beside, fold_token_type))
+    return checkpoint
+
+
+def _opened(path: Path, name_or_path: str | Path, hub: Mapping[str, Any], fold_token_type: bool | None) -> Checkpoint:
+    """Open a weights file or an index of shards that was looked for under a name."""
     files, index = find_shards(path, name_or_path, hub)
 
     def beside(name: str) -> Path | None:

@@ -16,6 +16,7 @@ from distilbert_conversion.dialects import DIALECTS, Dialect
 from distilbert_conversion.keras_hub import renamed_for_preset
 from distilbert_conversion.lazy import DTYPES, KNOWN_DTYPES, Array, LazyTensor, cast_float, lazy
 from distilbert_conversion.sharding import index, parse_size, split
+from distilbert_conversion.superseded import remove_superseded
 from distilbert_conversion.table import PREFIX, TIED, is_backbone, is_known, is_transposed
 from distilbert_conversion.table import expected as table_shapes
 
@@ -76,7 +77,7 @@ def save_checkpoint(
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     written = _write(directory, stored, shards, kind, config, head, variant)
-    _remove_stale(directory, kind, written, variant)
+    remove_superseded(directory, written, variant)
     return written
 
 
@@ -189,19 +190,3 @@ def _index_text(stored: Mapping[str, LazyTensor], weight_map: Mapping[str, str],
     parameters = sum(tensor.size for tensor in stored.values()) if dialect.framework == "pt" else None
     content = index(weight_map, sum(tensor.nbytes for tensor in stored.values()), parameters)
     return json.dumps(content, indent=2, sort_keys=True) + "\n"
-
-
-def _remove_stale(directory: Path, dialect: Dialect, written: list[Path], variant: str | None) -> None:
-    """Remove an earlier save's files in the same format, which would be read in place of the new ones."""
-    name = Path(dialect.file(variant))
-    numbers = "-" + "[0-9]" * 5
-    patterns = (
-        dialect.file(variant),
-        dialect.head_filename,
-        dialect.index(variant),
-        f"{name.stem}{numbers}-of{numbers}{name.suffix}",
-    )
-    for pattern in filter(None, patterns):
-        for path in directory.glob(pattern):
-            if path not in written:
-                path.unlink()
