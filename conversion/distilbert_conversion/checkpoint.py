@@ -224,15 +224,17 @@ def open_checkpoint(
         "force_download": force_download,
     }
     path = find_weights(name_or_path, hub, variant, use_safetensors)
-    checkpoint = _opened(path, name_or_path, hub, fold_token_type)
+    checkpoint = _opened(path, name_or_path, hub, fold_token_type, wrapper)
     if Path(name_or_path).expanduser().is_dir():
         others = candidates(variant, use_safetensors)
         beside = {**hub, "subfolder": None}
-        warn_of_rivals(checkpoint, others, lambda other: _opened(other, other, beside, fold_token_type))
+        warn_of_rivals(checkpoint, others, lambda other: _opened(other, other, beside, fold_token_type, wrapper))
     return checkpoint
 
 
-def _opened(path: Path, name_or_path: str | Path, hub: Mapping[str, Any], fold_token_type: bool | None) -> Checkpoint:
+def _opened(
+    path: Path, name_or_path: str | Path, hub: Mapping[str, Any], fold_token_type: bool | None, wrapper: str
+) -> Checkpoint:
     """Open a weights file or an index of shards that was looked for under a name."""
     files, index = find_shards(path, name_or_path, hub)
 
