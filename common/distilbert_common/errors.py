@@ -20,6 +20,10 @@ class TokenizerError(DistilBertError, ValueError):
     """Tokenizer files are missing or damaged, or a tokenizer option makes no sense."""
 
 
+class TextTypeError(TokenizerError, TypeError):
+    """What a tokenizer was given is no text: None, a number, or a list that holds such."""
+
+
 class TokenizerNotFoundError(TokenizerError, FileNotFoundError):
     """There are no tokenizer files at the place named; `except OSError` catches it, as with transformers."""
 

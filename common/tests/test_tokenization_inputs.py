@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tokenizer_cases import CLASSES, DATA, SMALL, as_json, tokenizer
 
-from distilbert_common.errors import TokenizerError
+from distilbert_common.errors import TextTypeError, TokenizerError
 
 CASES = json.loads((DATA / "tokenizer_calls.json").read_text(encoding="utf-8"))
 """Calls with their results in transformers 4.57, by class; null where it raises."""
@@ -49,8 +49,9 @@ def test_each_call_gives_what_transformers_gives(one: Any, method: str) -> None:
     ],
 )
 def test_what_is_no_text(one: Any, call: Any, message: str) -> None:
-    with pytest.raises(TokenizerError, match=message):
+    with pytest.raises(TextTypeError, match=message) as caught:
         call(one)
+    assert all(isinstance(caught.value, kind) for kind in (TokenizerError, TypeError, ValueError))
 
 
 def test_a_list_of_strings_is_no_single_text_of_the_fast_tokenizer() -> None:

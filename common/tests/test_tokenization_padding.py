@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tokenizer_cases import CLASSES, tokenizer
+from tokenizer_cases import CLASSES, SMALL, tokenizer
 
 from distilbert_common.errors import TokenizerError
 
@@ -62,6 +62,19 @@ def test_tensors_come_back_as_they_came_in(one: Any) -> None:
         padded = one.pad([{name: make(value) for name, value in row.items()} for row in rows])
         assert isinstance(padded["input_ids"], kind)
         assert padded["input_ids"].tolist() == one(TEXTS, padding=True)["input_ids"]
+
+
+def test_ids_by_another_name(one: Any) -> None:
+    other = type(one)(SMALL, model_input_names=["inputs", "attention_mask"])
+    assert other.pad({"inputs": [[2, 3], [2]]}) == {"inputs": [[2, 3], [2, 0]], "attention_mask": [[1, 1], [1, 0]]}
+    assert other.prepare_for_model([5], padding="max_length", max_length=4)["input_ids"] == [2, 5, 3, 0]
+
+
+def test_ragged_columns_of_arrays_stay_lists(one: Any) -> None:
+    rows = [{"input_ids": np.array(ids), "labels": np.array(ids)} for ids in ([2, 5, 3], [2, 3])]
+    padded = one.pad(rows)
+    assert padded["input_ids"].tolist() == [[2, 5, 3], [2, 3, 0]]
+    assert [len(row) for row in padded["labels"]] == [3, 2]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from distilbert_common.errors import TokenizerError
+from distilbert_common.errors import TextTypeError, TokenizerError
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,12 @@ def read_texts(text: Any, text_pair: Any, forms: Forms) -> Texts:
         forms: What a list stands for.
 
     Raises:
-        TokenizerError: The texts have another form, or the two lists have different lengths.
+        TextTypeError: The texts have another form.
+        TokenizerError: The two lists have different lengths.
     """
     batched = _is_list(text) and (not forms.words or any(map(_is_list, text)))
     if not batched and not forms.words and not isinstance(text, str):
-        raise TokenizerError(f"text is of type {type(text).__name__}; {forms.expected(several=True)}")
+        raise TextTypeError(f"text is of type {type(text).__name__}; {forms.expected(several=True)}")
     if not batched:
         return Texts([_text("text", text, forms)], _second(text_pair, forms), False)
     if text_pair is None:
@@ -105,7 +106,7 @@ def read_text(text: Any, text_pair: Any, forms: Forms) -> Texts:
     """Sort out the texts of `encode`, which are one sample: a list stands for one text, or for a pair.
 
     Raises:
-        TokenizerError: The texts have another form.
+        TextTypeError: The texts have another form.
     """
     if text_pair is None and not forms.tokens and _is_pair(text, forms):
         first, second = text
@@ -117,10 +118,10 @@ def read_batch(texts: Any, forms: Forms) -> Texts:
     """Sort out a list of texts and of (text, text) pairs.
 
     Raises:
-        TokenizerError: The texts have another form.
+        TextTypeError: The texts have another form.
     """
     if not _is_list(texts):
-        raise TokenizerError(f"the batch is of type {type(texts).__name__}; expected a list of texts or of pairs")
+        raise TextTypeError(f"the batch is of type {type(texts).__name__}; expected a list of texts or of pairs")
     if not forms.words and all(isinstance(text, str) for text in texts):
         return Texts(texts, None, True)
     samples = [_sample(f"text[{index}]", item, forms) for index, item in enumerate(texts)]
@@ -137,7 +138,7 @@ def _sample(name: str, item: Any, forms: Forms) -> tuple[Text, Text | None]:
         first, second = item
         return _text(name, first, forms), None if second is None else _text(name, second, forms)
     if _is_list(item) and not forms.words and not _are_ids(item):
-        raise TokenizerError(
+        raise TextTypeError(
             f"{name} is of type {type(item).__name__}; {forms.expected(several=True)}, or of (text, text) pairs; if "
             "texts are split into words, pass is_split_into_words=True"
         )
@@ -158,7 +159,7 @@ def _text(name: str, item: Any, forms: Forms) -> Text:
         return list(item) if forms.words else Tokens(item)
     if _is_list(item) and _are_ids(item):
         return TokenIds([int(index) for index in item])
-    raise TokenizerError(f"{name} {_describe(item, forms)}; {forms.expected(several=False)}")
+    raise TextTypeError(f"{name} {_describe(item, forms)}; {forms.expected(several=False)}")
 
 
 def _describe(item: Any, forms: Forms) -> str:

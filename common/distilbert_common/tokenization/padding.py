@@ -16,29 +16,33 @@ Encoded = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """One tokenized text or a batch, as a dictionary of columns; or a list of dictionaries, one per text."""
 
 
-def as_columns(encoded: Encoded) -> tuple[dict[str, Any], str | None]:
+def as_columns(encoded: Encoded, ids_name: str) -> tuple[dict[str, Any], str, str | None]:
     """Bring tokenized texts into one dictionary.
 
     Args:
         encoded: The tokenized texts.
+        ids_name: The name of the column of ids, where it is not `input_ids`.
 
     Returns:
-        The columns, ids and what belongs to them as lists, and the kind of tensor that `input_ids` was given as.
+        The columns, ids and what belongs to them as lists; the name of the column of ids, and the kind of tensor that
+        they were given as.
 
     Raises:
-        TokenizerError: There are no `input_ids`, or the texts do not have the same columns.
+        TokenizerError: There are no ids, or the texts do not have the same columns.
     """
     if isinstance(encoded, Mapping):
         columns = dict(encoded)
     else:
         _check_rows(encoded)
         columns = {name: [row[name] for row in encoded] for name in encoded[0]}
-    if "input_ids" not in columns:
+    if ids_name not in columns:
+        ids_name = "input_ids"
+    if ids_name not in columns:
         raise TokenizerError(f"pad needs input_ids; got {', '.join(columns) or 'nothing'}")
-    ids = columns["input_ids"]
+    ids = columns[ids_name]
     tensor_type = tensor_type_of(ids) or (tensor_type_of(ids[0]) if len(ids) else None)
-    padded = {name: as_lists(value) for name, value in columns.items() if _is_padded(name)}
-    return {**columns, **padded}, tensor_type
+    padded = {name: as_lists(value) for name, value in columns.items() if name in (ids_name, *FIXED_COLUMNS)}
+    return {**columns, **padded}, ids_name, tensor_type
 
 
 def _check_rows(rows: Any) -> None:
@@ -48,29 +52,27 @@ def _check_rows(rows: Any) -> None:
         raise TokenizerError("pad needs the same columns in every row")
 
 
-def _is_padded(name: str) -> bool:
-    return name == "input_ids" or name in FIXED_COLUMNS
-
-
-def pad_columns(columns: Mapping[str, Any], padding: Padding, pad_id: int, attention_mask: bool) -> dict[str, Any]:
+def pad_columns(
+    columns: Mapping[str, Any], padding: Padding, ids_fill: tuple[str, int], attention_mask: bool
+) -> dict[str, Any]:
     """Pad ids and what belongs to them; all other columns stay as they are.
 
     Args:
         columns: From `as_columns`.
         padding: How to pad.
-        pad_id: The id of [PAD].
+        ids_fill: The name of the column of ids, and the id of [PAD].
         attention_mask: Whether a mask is added if there is none.
 
     Returns:
         The padded columns; a single text stays a single text.
     """
-    ids = columns["input_ids"]
-    single = bool(ids) and isinstance(ids[0], int)
-    table = {name: [value] if single else value for name, value in columns.items() if _is_padded(name)}
+    ids_name, pad_id = ids_fill
+    fills = {ids_name: pad_id, **{name: column.padding for name, column in FIXED_COLUMNS.items()}}
+    single = bool(columns[ids_name]) and isinstance(columns[ids_name][0], int)
+    table = {name: [value] if single else value for name, value in columns.items() if name in fills}
     if attention_mask:
-        table.setdefault("attention_mask", [[1] * len(row) for row in table["input_ids"]])
-    width = padding.width([len(row) for row in table["input_ids"]])
-    fills = {"input_ids": pad_id, **{name: column.padding for name, column in FIXED_COLUMNS.items()}}
+        table.setdefault("attention_mask", [[1] * len(row) for row in table[ids_name]])
+    width = padding.width([len(row) for row in table[ids_name]])
     padded = {name: pad_lists(rows, width, fills[name], padding.side) for name, rows in table.items()}
     return {**columns, **{name: rows[0] if single else rows for name, rows in padded.items()}}
 
@@ -108,11 +110,11 @@ class TokenizerPadding(TokenizerDecoding):
         Raises:
             TokenizerError: The inputs have another form, or an option makes no sense.
         """
-        columns, tensor_type = as_columns(encoded_inputs)
+        columns, ids_name, tensor_type = as_columns(encoded_inputs, self.model_input_names[0])
         side = padding_side or self.padding_side
         how_to_pad = read_padding(padding, max_length, pad_to_multiple_of, side, self.model_max_length)
         mask = "attention_mask" in self.model_input_names if return_attention_mask is None else return_attention_mask
-        data = pad_columns(columns, how_to_pad, self._cls_sep_pad(specials=False)[2], mask)
+        data = pad_columns(columns, how_to_pad, (ids_name, self._cls_sep_pad(specials=False)[2]), mask)
         if return_tensors is not None:
             return BatchEncoding(data, tensor_type=return_tensors)
         return BatchEncoding({name: _like_input(name, value, tensor_type) for name, value in data.items()})
