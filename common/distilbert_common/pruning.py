@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def heads_left(config: DistilBertConfig, layer: int) -> list[int]:
     """Return the heads of one layer that have not been pruned, by their original numbers."""
-    pruned = config.pruned_heads.get(layer, [])
+    pruned = {head for key in (layer, layer - config.n_layers) for head in config.pruned_heads.get(key, [])}
     return [head for head in range(config.n_heads) if head not in pruned]
 
 

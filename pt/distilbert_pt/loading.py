@@ -149,9 +149,7 @@ def fill(
     for name, tensor in tensors.items():
         stored = checkpoint.weight(names[name]) if names[name] in loaded else None
         if stored is not None:
-            values = to_tensor(
-                stored.own() if own else stored.read(), dtype if tensor.is_floating_point() else tensor.dtype
-            )
+            values = to_tensor(stored.own() if own else stored.read(), dtype_of(model, name, tensor, dtype))
             put(model, groups.get(name, [name]), values)
     for module in model.modules():  # not to be initialized again where the model is a part of another
         module._is_hf_initialized = True
@@ -180,8 +178,24 @@ def start_fresh(model: DistilBertPreTrainedModel, names: set[str], dtype: torch.
         modules.add(model)
         tensor = model.get_parameter_or_buffer(name)
         if tensor.is_meta:
-            put(model, [name], torch.empty(tensor.shape, dtype=dtype))
+            put(model, [name], torch.empty(tensor.shape, dtype=dtype_of(model, name, tensor, dtype)))
     model.initialize_weights(modules)
+
+
+def dtype_of(model: DistilBertPreTrainedModel, name: str, tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
+    """Return the type of a weight: the model's, but for whole numbers and what its class says must be float32."""
+    if not tensor.is_floating_point():
+        return tensor.dtype
+    exact = set(model._keep_in_fp32_modules or ()) & set(name.split("."))
+    return torch.float32 if exact and dtype in (torch.float16, torch.bfloat16) else dtype
+
+
+def cast_others(model: DistilBertPreTrainedModel, dtype: torch.dtype) -> None:
+    """Give what no file has the type that it should have: buffers and parameters as the constructor left them."""
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        wanted = dtype_of(model, name, tensor, dtype)
+        if tensor.dtype != wanted:
+            tensor.data = tensor.data.to(wanted)
 
 
 def put(model: DistilBertPreTrainedModel, names: list[str], values: Tensor) -> None:

@@ -181,6 +181,11 @@ class ModuleUtils(nn.Module):
             if isinstance(module, ModuleUtils):
                 module.config.attn_implementation = name
 
+    @classmethod
+    def _can_set_attn_implementation(cls) -> bool:
+        """Whether `set_attn_implementation` works, in transformers' words."""
+        return True
+
     @property
     def is_gradient_checkpointing(self) -> bool:
         """Whether activations are computed again in the backward pass."""

@@ -19,7 +19,7 @@ from distilbert_pt.arrays import as_device, as_dtype
 from distilbert_pt.attention import check_implementation
 from distilbert_pt.fast.prepacked import prepack
 from distilbert_pt.initial import has_values, start
-from distilbert_pt.loading import build, constructor_arguments, fill, open_weights, read_config
+from distilbert_pt.loading import build, cast_others, constructor_arguments, fill, open_weights, read_config
 from distilbert_pt.module_utils import ModuleUtils
 from distilbert_pt.resizing import prune, resize_positions, resize_tokens, resized_bias
 from distilbert_pt.saving import call_save_function, fitting_config, weights_to_save
@@ -41,6 +41,7 @@ class DistilBertPreTrainedModel(ModuleUtils):
     _table_head: ClassVar[str | None] = None
     _no_split_modules: ClassVar[list[str]] = ["TransformerBlock"]
     _tied_weights_keys: ClassVar[Iterable[str] | None] = None
+    _keep_in_fp32_modules: ClassVar[Iterable[str] | None] = None
     _keys_to_ignore_on_save: ClassVar[Iterable[str] | None] = None
     _keys_to_ignore_on_load_missing: ClassVar[Iterable[str] | None] = None
     _keys_to_ignore_on_load_unexpected: ClassVar[Iterable[str] | None] = None
@@ -70,6 +71,8 @@ class DistilBertPreTrainedModel(ModuleUtils):
     def post_init(self) -> None:
         """Initialise what this class added, and tie; the last line of every constructor."""
         self.init_weights()
+        if getattr(self.config, "gradient_checkpointing", False):  # as configs said it before transformers 4.11
+            self.gradient_checkpointing_enable()
 
     def init_weights(self) -> None:
         """Give every module that has none yet its initial values, and tie."""
@@ -260,7 +263,8 @@ class DistilBertPreTrainedModel(ModuleUtils):
             model.load_report = fill(model, checkpoint, target, **options)
         model.config.dtype = str(target).removeprefix("torch.")
         model.tie_weights()
-        model.to(device=placed, dtype=target)
+        cast_others(model, target)
+        model.to(device=placed)
         if device_map is not None:
             model.hf_device_map = {"": placed}
         if model.load_report.message():

@@ -42,7 +42,7 @@ def resize_tokens(model: DistilBertPreTrainedModel, vocab_size: int, multiple: i
     check_size("pad_to_multiple_of", multiple)
     vocab_size = -(-vocab_size // multiple) * multiple
     model.config.updated(vocab_size=vocab_size)  # tells of a pad token outside before anything changes
-    model.config.vocab_size = vocab_size
+    model.config.vocab_size = model.vocab_size = vocab_size
     embeddings, projector = model.get_input_embeddings(), model.get_output_embeddings()
     embeddings.weight = resized(model, embeddings.weight, vocab_size, mean_resizing)
     embeddings.num_embeddings = vocab_size

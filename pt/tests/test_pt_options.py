@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -218,3 +219,44 @@ def test_a_new_model_from_a_config_alone() -> None:
     config = DistilBertConfig.from_pretrained(SOURCE)
     model = DistilBertModel._from_config(config, dtype=torch.bfloat16, attn_implementation="eager")
     assert (model.dtype, model.config.attn_implementation) == (torch.bfloat16, "eager")
+
+
+def test_what_a_class_keeps_in_float32(tmp_path: Path) -> None:
+    class Exact(DistilBertForSequenceClassification):
+        _keep_in_fp32_modules = ("classifier", "scale")
+
+        def __init__(self, config: DistilBertConfig) -> None:
+            super().__init__(config)
+            self.scale = nn.Linear(2, 2)
+            self.register_buffer("table", torch.ones(2))
+
+    Exact(DistilBertConfig.from_pretrained(SOURCE)).save_pretrained(tmp_path)
+    for path in (tmp_path, SOURCE):
+        with warnings.catch_warnings(record=True):
+            model = Exact.from_pretrained(path, dtype=torch.float16)
+        exact = {name for name, tensor in model.state_dict().items() if tensor.dtype == torch.float32}
+        assert exact == {"classifier.weight", "classifier.bias", "scale.weight", "scale.bias"}
+        assert model.table.dtype == torch.float16
+
+
+def test_checkpointing_that_an_old_config_asks_for() -> None:
+    config = DistilBertConfig.from_pretrained(SOURCE)
+    config.gradient_checkpointing = True
+    assert DistilBertForSequenceClassification(config).is_gradient_checkpointing
+    assert load(config=config).is_gradient_checkpointing
+    assert not load().is_gradient_checkpointing
+
+
+def test_one_folder_for_several_dialects(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(MICRO / "ForSequenceClassification" / "tf_h5", tmp_path / "model"))
+    model = load(folder)
+    with torch.no_grad():
+        model.classifier.bias.fill_(0.5)
+    model.save_pretrained(folder)
+    assert not (folder / "tf_model.h5").exists()
+    assert same(load(folder), model)
+    for options in ({"safe_serialization": False}, {"max_shard_size": 2000}, {}, {"max_shard_size": 3000}):
+        with torch.no_grad():
+            model.classifier.bias.add_(1)
+        model.save_pretrained(folder, **options)
+        assert same(load(folder), model)

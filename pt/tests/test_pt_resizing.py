@@ -127,6 +127,13 @@ def test_pruned_heads_are_as_if_masked(tmp_path: Path) -> None:
     assert again.config.pruned_heads == {0: [1], 1: [0]}
 
 
+def test_a_config_may_count_pruned_layers_from_the_end() -> None:
+    config = masked_lm().config
+    config.pruned_heads = {-1: [0]}
+    attention = DistilBertForMaskedLM(config).distilbert.transformer.layer[1].attention
+    assert attention.q_lin.weight.shape == (6, 12)
+
+
 @pytest.mark.parametrize(
     ("heads", "words"),
     [({5: [0]}, "no layer 5"), ({0: [2]}, "heads 0..1; asked to prune"), ({0: [0, 1]}, "leaves none in layer 0")],
