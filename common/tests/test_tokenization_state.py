@@ -205,3 +205,38 @@ def test_copies_are_equal_and_independent(cls: type, tmp_path: Path) -> None:
         other.pad_token = "!"
         assert (len(one), one.pad_token, other.image_token_id) == (354, "[PAD]", 353)
         assert json.dumps(other.init_kwargs)
+
+
+def test_the_steps_of_the_slow_class() -> None:
+    slow = DistilBertTokenizer(SMALL)
+    slow.add_tokens(["<ent>"])
+    words = slow.basic_tokenizer.tokenize("The Walking film, <ent>")
+    assert words == ["the", "walking", "film", ",", "<", "ent", ">"]
+    assert slow.wordpiece_tokenizer.tokenize(" ".join(words[:2]) + " \U0001f600") == ["the", "walk", "##ing", "[UNK]"]
+    assert slow.basic_tokenizer.do_lower_case is True
+
+
+def test_lower_casing_set_later(one: Any, tmp_path: Path) -> None:
+    one.add_tokens(["New"])
+    one.do_lower_case = False
+    one.save_pretrained(tmp_path)
+    for each in (one, type(one).from_pretrained(tmp_path)):
+        assert each.tokenize("The film New new") == ["[UNK]", "film", "New", *each.tokenize("new")]
+    one.do_lower_case = True
+    assert one.tokenize("The new") == ["the", "New"]
+    one.chat_template = "{{ x }}"
+    assert (one.chat_template, one.init_inputs, one.pretrained_vocab_files_map) == ("{{ x }}", (), {})
+
+
+@each_class
+def test_a_base_class_of_another_package_beside_ours(cls: type, tmp_path: Path) -> None:
+    class Base:
+        """Keeps special tokens in a place of its own, as the base class of transformers' tokenizers does."""
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            raise AssertionError(name)
+
+    both = type("Both", (cls, Base), {})(SMALL)
+    both.pad_token = "!"
+    assert isinstance(both, Base)
+    assert (both.pad_token_id, both.encode("the film")) == (5, [2, 129, 178, 3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -44,6 +45,8 @@ class TokenizerBase(TokenizerStorage):
     positional: ClassVar[tuple[str, ...]] = ()
     """The options that may be given by position, after the vocabulary."""
     vocab_files_names: ClassVar[dict[str, str]] = {"vocab_file": "vocab.txt"}
+    pretrained_vocab_files_map: ClassVar[dict[str, dict[str, str]]] = {}
+    init_inputs: ClassVar[tuple[Any, ...]] = ()
 
     def __init__(self, vocab_file: str | Path | TokenizerFiles | None = None, *inputs: Any, **options: Any) -> None:
         options = {**_by_name(self.positional, inputs), **options}
@@ -113,6 +116,23 @@ class TokenizerBase(TokenizerStorage):
     def do_lower_case(self) -> bool:
         """Whether text is lower-cased."""
         return self.settings.normalizer.lowercase
+
+    @do_lower_case.setter
+    def do_lower_case(self, value: bool) -> None:
+        settings = self.settings
+        settings.normalizer = replace(settings.normalizer, lowercase=bool(value))
+        settings.sources["do_lower_case"] = "set"
+        settings.vocabulary.normalize(settings.normalizer)
+        self._engine_changed(())
+
+    @property
+    def chat_template(self) -> Any:
+        """The `chat_template` of tokenizer_config.json, which is written back; nothing here reads it."""
+        return self.settings.extra_fields.get("chat_template")
+
+    @chat_template.setter
+    def chat_template(self, value: Any) -> None:
+        self.settings.extra_fields["chat_template"] = value
 
     def __repr__(self) -> str:
         settings, normalizer = self.settings, self.settings.normalizer

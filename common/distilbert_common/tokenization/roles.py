@@ -49,6 +49,10 @@ class TokenizerRoles:
     def __init__(self, settings: TokenizerSettings) -> None:
         self.settings = settings
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # As for any object, also in a class that derives from transformers' base beside this one.
+        object.__setattr__(self, name, value)
+
     def __getattr__(self, name: str) -> Any:
         special_tokens = self.__dict__["settings"].special_tokens if "settings" in self.__dict__ else {}
         if name in special_tokens:

@@ -15,6 +15,7 @@ from distilbert_common.tokenization.engine import library_token, new_engine
 from distilbert_common.tokenization.files import TokenizerFiles
 from distilbert_common.tokenization.inputs import check_unicode
 from distilbert_common.tokenization.never_split import cut_around_words
+from distilbert_common.tokenization.steps import BasicTokenizer, WordpieceTokenizer
 from distilbert_common.tokenization.tokenizer_json import TokenizerJson
 from distilbert_common.tokenization.vocab import AddedToken
 from distilbert_common.tokenization.wordpiece import WordPiece
@@ -34,6 +35,7 @@ class DistilBertTokenizer(TokenizerBase):
     """
 
     takes_tokens: ClassVar[bool] = True
+    slow_tokenizer_class: ClassVar[None] = None
     positional: ClassVar[tuple[str, ...]] = ("do_lower_case", "do_basic_tokenize", "never_split", *_COMMON)
     _engine: WordPiece
 
@@ -52,6 +54,18 @@ class DistilBertTokenizer(TokenizerBase):
             settings.max_word_chars,
             settings.splits_punctuation,
         )
+
+    @property
+    def basic_tokenizer(self) -> BasicTokenizer:
+        """The first step by itself: from a text to words."""
+        return BasicTokenizer(self.settings.normalizer, self._engine)
+
+    @property
+    def wordpiece_tokenizer(self) -> WordpieceTokenizer:
+        """The second step by itself: from words to pieces."""
+        settings = self.settings
+        unk_token = settings.special_tokens["unk_token"]
+        return WordpieceTokenizer(settings.vocabulary.pieces, unk_token, settings.max_word_chars, self._engine)
 
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
         """Join tokens with spaces, but for pieces that continue a word; spaces before punctuation stay."""

@@ -146,6 +146,15 @@ class Vocabulary:
         self.next_id = max(self.next_id, index + 1)
         self.add([token], normalizer)
 
+    def normalize(self, normalizer: Normalizer) -> None:
+        """Have the normalized tokens searched for as another normalizer gives them."""
+        tokens = self.added.values()
+        forms = {
+            token.content: normalizer(token.content).text if token.normalized else token.content for token in tokens
+        }
+        _check_findable(tokens, forms)
+        self.forms = forms
+
     def _misplaced(self, index: int, token: str) -> str | None:
         """Say in words what is wrong with an id for a token, or return None."""
         if self._ids.get(token, index) != index:

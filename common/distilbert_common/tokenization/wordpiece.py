@@ -150,6 +150,14 @@ class WordPiece:
             for piece in pieces
         )
 
+    def words(self, text: str) -> list[str]:
+        """Return the words of a text, normalized, as if no token had been added."""
+        return self._word.findall(self._normalizer(text).text)
+
+    def cut(self, word: str) -> list[int]:
+        """Return the ids of a word's pieces."""
+        return [index for index, _ in self._cut(word)]
+
     def _words(self, text: str, split_special_tokens: bool) -> Iterator[list[Piece]]:
         """Yield the pieces of each word, and of each added token, with their spans in the text."""
         for token, start, end in self._in_raw_text.split(text, split_special_tokens):
