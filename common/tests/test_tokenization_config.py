@@ -182,3 +182,40 @@ def test_a_class_that_nobody_knows_is_said_aloud(cls: type, folder: Path, caplog
     caplog.clear()
     cls.from_pretrained(folder, tokenizer_class="DistilBertTokenizer")
     assert not caplog.records
+
+
+@each_class
+def test_loading_options_have_no_effect(cls: type, folder: Path, recwarn: Any) -> None:
+    secret = "hf_" + "s" * 34
+    one = cls.from_pretrained(
+        pretrained_model_name_or_path=folder, use_fast=False, use_auth_token=secret, force_download=False, proxies=None,
+        cache_dir=None, revision="main", subfolder="", config=None, trust_remote_code=False, _commit_hash=None,
+    )  # fmt: skip
+    assert not recwarn.list
+    cls.from_pretrained(folder, trust_remote_code=True, api_key=secret)
+    assert "trust_remote_code" in str(recwarn.list[0].message)
+    assert one.name_or_path == str(folder)
+    one.save_pretrained(folder / "saved", is_main_process=True, safe_serialization=True, use_auth_token=secret)
+    said = "".join(str(warning.message) for warning in recwarn.list) + repr(one) + str(one.init_kwargs)
+    assert secret not in said + "".join(path.read_text(encoding="utf-8") for path in (folder / "saved").iterdir())
+    assert one.save_pretrained(folder / "none", is_main_process=False) == ()
+    assert not (folder / "none").exists()
+
+
+@each_class
+def test_absent_files_are_caught_as_programs_do(cls: type, tmp_path: Path) -> None:
+    for load in (
+        cls.from_pretrained,
+        lambda path: cls(path / "vocab.txt"),
+        lambda path: cls.from_pretrained(path / "no"),
+    ):
+        with pytest.raises(OSError, match=tmp_path.name):
+            load(tmp_path)
+
+
+@each_class
+@pytest.mark.parametrize("name", ["vocab.txt", "tokenizer.json", "tokenizer_config.json", "config.json"])
+def test_a_pointer_of_git_lfs_is_no_file(cls: type, name: str, folder: Path) -> None:
+    (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", encoding="utf-8")
+    with pytest.raises(TokenizerError, match=rf"{name} is only a pointer .* git lfs pull"):
+        cls.from_pretrained(folder)

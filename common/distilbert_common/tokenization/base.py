@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from distilbert_common.files import HUB_OPTIONS
+from distilbert_common.loading_options import split_options
 from distilbert_common.tokenization.files import TokenizerFiles
 from distilbert_common.tokenization.loading import read_settings
 from distilbert_common.tokenization.storage import TokenizerStorage
@@ -80,9 +80,9 @@ class TokenizerBase(TokenizerStorage):
             TokenizerError: The files are missing, damaged or of another model.
             CheckpointError: There is no such directory or hub id.
         """
-        hub_options = {name: options.pop(name) for name in HUB_OPTIONS if name in options}
+        hub_options, _, own_options = split_options(options, "tokenizer")
         files = TokenizerFiles.find(pretrained_model_name_or_path, **hub_options)
-        return cls(files, *inputs, **{"name_or_path": str(pretrained_model_name_or_path), **options})
+        return cls(files, *inputs, **{"name_or_path": str(pretrained_model_name_or_path), **own_options})
 
     def train_new_from_iterator(
         self,

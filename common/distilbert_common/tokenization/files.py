@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distilbert_common.errors import CheckpointError, TokenizerError
-from distilbert_common.files import read_json, resolve
+from distilbert_common.errors import CheckpointError, TokenizerError, TokenizerNotFoundError
+from distilbert_common.files import check_fetched, read_json, resolve
 
 FILE_NAMES = {
     "tokenizer": "tokenizer.json",
@@ -50,14 +50,14 @@ class TokenizerFiles:
             **hub_options: Passed to `resolve`.
 
         Raises:
-            TokenizerError: There is neither tokenizer.json nor vocab.txt.
+            TokenizerNotFoundError: There is neither tokenizer.json nor vocab.txt.
             CheckpointError: There is no such directory or id.
         """
         if Path(name_or_path).is_file():
             return cls.of_vocabulary(Path(name_or_path))
         found = {name: resolve(name_or_path, file, required=False, **hub_options) for name, file in FILE_NAMES.items()}
         if found["tokenizer"] is None and found["vocab"] is None:
-            raise TokenizerError(
+            raise TokenizerNotFoundError(
                 f"{name_or_path} has neither tokenizer.json nor vocab.txt; give the directory or hub id of a saved "
                 "DistilBERT tokenizer"
             )
@@ -75,11 +75,11 @@ class TokenizerFiles:
         """Return the files of a tokenizer that consists of one vocabulary file, tokenizer.json or vocab.txt.
 
         Raises:
-            TokenizerError: There is no such file.
+            TokenizerNotFoundError: There is no such file.
         """
         path = Path(path)
         if not path.is_file():
-            raise TokenizerError(f"there is no file {path}; expected a vocab.txt or tokenizer.json")
+            raise TokenizerNotFoundError(f"there is no file {path}; expected a vocab.txt or tokenizer.json")
         return cls(tokenizer=path) if path.suffix == ".json" else cls(vocab=path)
 
 
@@ -104,7 +104,10 @@ def read_vocab(path: Path) -> dict[str, int]:
         TokenizerError: The file is not UTF-8 text or holds no pieces.
     """
     try:
+        check_fetched(path)
         lines = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
+    except CheckpointError as error:
+        raise TokenizerError(str(error)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise TokenizerError(f"{path} cannot be read as a vocabulary: {error}") from error
     while lines[-2:] == ["", ""]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from distilbert_common.credentials import is_credential, without_credentials
 from distilbert_common.errors import TokenizerError
+from distilbert_common.loading_options import is_loading_option
 from distilbert_common.tokenization.normalizer import Normalizer
 from distilbert_common.tokenization.settings import MODEL_INPUT_NAMES, ROLES, TokenizerSettings
 from distilbert_common.tokenization.tokenizer_json import NORMALIZER_KEYS
@@ -30,17 +31,10 @@ UNTOUCHED = Normalizer(clean_text=False, handle_chinese_chars=False, strip_accen
 _OWN_FIELDS = frozenset({*OPTIONS, "added_tokens_decoder", "model_specific_special_tokens"})
 
 _NOT_CARRIED = frozenset({
-    "backend", "cache_dir", "device_map", "fast_tokenizer_files", "files_loaded", "force_download", "from_slow",
-    "init_inputs",
-    "is_local", "local_files_only", "merges_file", "proxies", "resume_download", "revision", "slow_tokenizer_class",
-    "special_tokens_map_file", "subfolder", "tokenizer_file", "trust_remote_code", "use_fast", "vocab_file", "verbose",
+    "backend", "fast_tokenizer_files", "files_loaded", "init_inputs", "is_local", "merges_file", "slow_tokenizer_class",
+    "special_tokens_map_file", "tokenizer_file", "verbose", "vocab_file",
 })  # fmt: skip
-"""Fields that say where and how a tokenizer was loaded: they hold paths of another machine, or nothing that lasts."""
-
-_CREDENTIAL = re.compile(
-    r"^token$|(auth|access|api|hub|hf|secret|user|private|session|refresh|bearer)_?(token|key)|password|secret"
-)
-"""Names of credentials, which are neither special tokens nor written to a file."""
+"""Fields that say, as loading options do, where a tokenizer came from: nothing that lasts."""
 
 
 def carried_fields(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,8 +46,8 @@ def carried_fields(config: Mapping[str, Any]) -> dict[str, Any]:
     dropped = _OWN_FIELDS | _NOT_CARRIED | set(named_tokens(config))
     return {
         name: value
-        for name, value in config.items()
-        if name not in dropped and not _CREDENTIAL.search(name) and not name.startswith("_")
+        for name, value in without_credentials(config).items()
+        if name not in dropped and not is_loading_option(name) and not name.startswith("_")
     }
 
 
@@ -76,7 +70,7 @@ def named_tokens(options: Mapping[str, Any]) -> dict[str, Any]:
     named = {
         name: value
         for name, value in options.items()
-        if name.endswith("_token") and name not in ROLES and _is_token(value) and not _CREDENTIAL.search(name)
+        if name.endswith("_token") and name not in ROLES and _is_token(value) and not is_credential(name, value)
     }
     for field in ("extra_special_tokens", "model_specific_special_tokens"):
         if isinstance(value := options.get(field), Mapping):

@@ -12,7 +12,6 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.models import Pooling, Transformer
 from transformers import (
     AutoTokenizer,
-    DataCollatorForTokenClassification,
     DataCollatorWithPadding,
     PreTrainedTokenizerBase,
     Trainer,
@@ -76,15 +75,6 @@ def test_transformers_opens_what_we_save(cls: type, blank_lines: str, options: d
     back = cls.from_pretrained(tmp_path / "back")
     assert [back(text)["input_ids"] for text in TEXTS] == [ours(text)["input_ids"] for text in TEXTS]
     assert set(back.all_special_ids) == set(ours.all_special_ids)
-
-
-@pytest.mark.parametrize("cls", [DistilBertTokenizer, DistilBertTokenizerFast])
-def test_collators(cls: type, folder: Path) -> None:
-    tokenizer = cls.from_pretrained(folder)
-    batch = DataCollatorWithPadding(tokenizer)([{"input_ids": [2, 129, 3]}, {"input_ids": [2, 3]}])
-    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]
-    rows = [{"input_ids": [2, 129, 3], "labels": [-100, 1, -100]}, {"input_ids": [2, 3], "labels": [-100, 0]}]
-    assert DataCollatorForTokenClassification(tokenizer)(rows)["labels"].tolist() == [[-100, 1, -100], [-100, 0, -100]]
 
 
 def test_trainer_pads_with_a_tokenizer_of_both_kinds(folder: Path) -> None:
