@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from distilbert_common.credentials import credential_names, without_credentials
+from distilbert_common.errors import CheckpointError
 from distilbert_common.files import read_json, replacing, write_text
 from distilbert_conversion.checkpoint import Checkpoint
 from distilbert_conversion.foreign import as_json
-from distilbert_conversion.keras_hub_files import preset_files, read_object, vocabulary_of
+from distilbert_conversion.keras_hub_files import preset_files, read_object, section, vocabulary_of
 
 COMPANIONS = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 """The files that go along as they are."""
@@ -22,11 +24,21 @@ def write_preset(checkpoint: Checkpoint, directory: Path, head: str, dtype: str 
     texts = checkpoint.reading.companions
     if texts is None:
         vocabulary = vocabulary_of(checkpoint.beside)
-        tokenizer = read_object(checkpoint.beside("tokenizer_config.json"))
+        tokenizer = {
+            **_normalizer_options(checkpoint.beside("tokenizer.json")),
+            **read_object(checkpoint.beside("tokenizer_config.json")),
+        }
     else:
         vocabulary, tokenizer = texts.get("vocab.txt"), json.loads(texts.get("tokenizer_config.json", "{}"))
     files = preset_files(checkpoint.config(), head, dtype or checkpoint.dtype, vocabulary, tokenizer)
     _write_texts(files, directory)
+
+
+def _normalizer_options(tokenizer_json: Path | None) -> dict[str, Any]:
+    """Return what tokenizer.json says of lower-casing and accents, for where tokenizer_config.json says nothing."""
+    normalizer = section(read_object(tokenizer_json), "normalizer")
+    names = {"do_lower_case": "lowercase", "strip_accents": "strip_accents"}
+    return {ours: normalizer[theirs] for ours, theirs in names.items() if theirs in normalizer}
 
 
 def write_companions(checkpoint: Checkpoint, directory: Path, head: str | None, dtype: str | None) -> None:
@@ -38,11 +50,40 @@ def write_companions(checkpoint: Checkpoint, directory: Path, head: str | None, 
         if source is not None:
             with replacing(directory / name) as temporary:
                 shutil.copyfile(source, temporary)
+    _take_out_credentials(directory / "tokenizer_config.json")
     foreign = checkpoint.reading.fields is not None
     if foreign:
         _rename_tokenizer(directory / "tokenizer_config.json")
     changes = _changes(checkpoint.fields, checkpoint.head if foreign and head is None else head, dtype)
-    write_text(directory / "config.json", as_json({**checkpoint.fields, **changes}))
+    fields = without_credentials(checkpoint.fields, skip=("id2label", "label2id"))
+    write_text(directory / "config.json", as_json({**fields, **changes}))
+
+
+def _take_out_credentials(path: Path) -> None:
+    """Write a JSON file anew without the access tokens that old versions of transformers left in it."""
+    try:
+        fields = read_json(path) if path.is_file() else {}
+    except CheckpointError:
+        return  # not for a conversion to judge: it goes along as it is
+    if credential_names(fields):
+        write_text(path, as_json(without_credentials(fields)))
+
+
+def lost_in_a_preset(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Return in words what of the tokenizer a KerasHub preset has no place for."""
+    config = read_object(checkpoint.beside("tokenizer_config.json"))
+    added = {str(token) for token in read_object(checkpoint.beside("added_tokens.json"))}
+    in_config = section(config, "added_tokens_decoder").values()
+    added |= {str(token.get("content")) for token in in_config if isinstance(token, Mapping)}
+    vocabulary = set((vocabulary_of(checkpoint.beside) or "").splitlines())
+    beyond = sorted(added - vocabulary) if vocabulary else []
+    declared = config.get("tokenizer_class") or "DistilBertTokenizer"
+    notes = []
+    if beyond:
+        notes.append(f"the added tokens {', '.join(beyond)} are left out: a preset holds the vocabulary only")
+    if str(declared).removesuffix("Fast") not in ("DistilBertTokenizer", "BertTokenizer"):
+        notes.append(f"the tokenizer is a {declared}; the preset's cuts texts as DistilBERT's does")
+    return tuple(notes)
 
 
 def _rename_tokenizer(path: Path) -> None:

@@ -20,7 +20,7 @@ from time import perf_counter
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint
-from distilbert_conversion.companions import COMPANIONS, write_companions, write_preset
+from distilbert_conversion.companions import COMPANIONS, lost_in_a_preset, write_companions, write_preset
 from distilbert_conversion.destination import appearing, check_target
 from distilbert_conversion.keras_hub import NOTES
 from distilbert_conversion.layers import choose_layers
@@ -187,10 +187,16 @@ def convert(
             seconds=perf_counter() - started,
             files=tuple(target / file.name for file in files),
             report=report,
-            notes=checkpoint.notes + (NOTES.get(head or checkpoint.head, ()) if dialect == "keras-hub" else ()),
+            notes=checkpoint.notes + (_preset_notes(checkpoint, head) if dialect == "keras-hub" else ()),
             verified=verify,
             rounding=rounded,
         )
+
+
+def _preset_notes(checkpoint: Checkpoint, head: str | None) -> tuple[str, ...]:
+    """Return in words what a KerasHub preset does not hold."""
+    lost = lost_in_a_preset(checkpoint) if checkpoint.reading.companions is None else ()
+    return NOTES.get(head or checkpoint.head, ()) + lost
 
 
 def _checked(

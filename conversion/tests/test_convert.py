@@ -50,6 +50,18 @@ def test_tokenizer_files_go_along_as_they_are(source: Path, tmp_path: Path) -> N
         assert (tmp_path / "out" / name).read_bytes() == (source / name).read_bytes()
 
 
+def test_credentials_stay_behind(source: Path, tmp_path: Path) -> None:
+    secret = "hf_" + "s" * 34
+    tokenizer = {"use_auth_token": secret, "do_lower_case": True, "extra_special_tokens": ["<a>"], "hub_token": "x" * 9}
+    (source / "tokenizer_config.json").write_text(json.dumps(tokenizer))
+    config = {**json.loads((MLM / "config.json").read_text()), "use_auth_token": secret}
+    (source / "config.json").write_text(json.dumps(config))
+    convert(source, tmp_path / "out", to="flax")
+    written = json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())
+    assert written == {"do_lower_case": True, "extra_special_tokens": ["<a>"]}
+    assert secret not in (tmp_path / "out" / "config.json").read_text()
+
+
 def config_after(source: Path, tmp_path: Path, **fields: object) -> dict[str, object]:
     config = {**json.loads((MLM / "config.json").read_text()), **fields}
     (source / "config.json").write_text(json.dumps(config))

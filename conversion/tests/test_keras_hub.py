@@ -107,6 +107,21 @@ def test_the_tokenizer_goes_along(tmp_path: Path) -> None:
     assert (settings["lowercase"], settings["strip_accents"]) == (False, False)
 
 
+def test_what_a_preset_does_not_hold_of_the_tokenizer_is_said(tmp_path: Path) -> None:
+    convert(PRESETS / "ForMaskedLM", tmp_path / "pt", to="pt")
+    tokenizer = DistilBertTokenizerFast.from_pretrained(tmp_path / "pt", do_lower_case=False)
+    tokenizer.add_tokens(["<ent>"])
+    tokenizer.save_pretrained(tmp_path / "pt")
+    path = tmp_path / "pt" / "tokenizer_config.json"
+    fields = {**json.loads(path.read_text()), "tokenizer_class": "BertJapaneseTokenizer"}
+    del fields["do_lower_case"]
+    path.write_text(json.dumps(fields))
+    message = convert(tmp_path / "pt", tmp_path / "preset", to="tf", format="keras-hub").message()
+    assert "the added tokens <ent> are left out: a preset holds the vocabulary only" in message
+    assert "the tokenizer is a BertJapaneseTokenizer; the preset's cuts texts as DistilBERT's does" in message
+    assert json.loads((tmp_path / "preset" / "tokenizer.json").read_text())["config"]["lowercase"] is False
+
+
 def test_a_vocabulary_of_tokenizer_json_only(tmp_path: Path) -> None:
     source = Path(shutil.copytree(MLM, tmp_path / "source"))
     vocabulary = {"[UNK]": 1, "[PAD]": 0, "c": 3, "b": 2}
