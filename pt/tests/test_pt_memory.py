@@ -1,0 +1,63 @@
+"""A model that is deleted is freed, at once: nothing holds it, its modules or its parameters."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import golden
+from distilbert_common import DistilBertConfig
+from distilbert_pt import DistilBertForSequenceClassification
+
+MOST = 5.0
+"""Megabytes by which a process may grow at each turn."""
+
+TALL = DistilBertConfig(n_layers=1, dim=448, n_heads=4, hidden_dim=448, num_labels=2)
+"""58 MB."""
+
+SOURCE = golden.GOLDEN / "micro" / "ForSequenceClassification" / "pt"
+IDS = torch.tensor([[1, 2, 3], [4, 5, 6]])
+
+
+@pytest.mark.parametrize("use", ["call", "training step", "saved and loaded"])
+def test_memory_does_not_grow(use: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(repository / "benchmarks")
+    import memory_pt
+    import model_memory
+
+    turn = partial(memory_pt.USES[use], TALL, tmp_path, model_memory.padded_batch())
+    assert model_memory.growth(turn, turns=3, warm=1) < MOST
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model: model(IDS),
+        lambda model: model(IDS, torch.tensor([[1, 1, 1], [1, 0, 0]])),
+        lambda model: model.train()(IDS, labels=torch.tensor([0, 1])).loss.backward(),
+        lambda model: model.prepack_weights()(IDS),
+        lambda model: model.resize_token_embeddings(44),
+        lambda model: model.gradient_checkpointing_enable(),
+        lambda model: model.enable_input_require_grads(),
+        lambda model: model.set_attn_implementation("eager"),
+    ],
+    ids=["call", "padded", "train", "prepacked", "resized", "checkpointing", "input gradients", "implementation"],
+)
+def test_a_deleted_model_is_freed_at_once(use: Callable[[Any], object]) -> None:
+    model = DistilBertForSequenceClassification.from_pretrained(SOURCE)
+    gc.collect()
+    gc.disable()
+    try:
+        use(model)
+        gone = weakref.ref(model), weakref.ref(model.distilbert.transformer.layer[0].ffn.lin1.weight)
+        del model
+        assert [reference() for reference in gone] == [None, None]
+    finally:
+        gc.enable()
