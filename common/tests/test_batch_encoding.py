@@ -41,7 +41,8 @@ def test_encodings(encoded: BatchEncoding) -> None:
     assert row.attention_mask == encoded["attention_mask"][1] == [1] * 11 + [0]
     assert row.special_tokens_mask == [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1]
     assert row.type_ids == [0] * 7 + [1] * 4 + [0]
-    assert len(encoded.encodings) == 2
+    assert len(encoded.encodings) == row.n_sequences == 2
+    assert row.words == row.word_ids
 
 
 def test_lookups(encoded: BatchEncoding) -> None:
@@ -49,6 +50,7 @@ def test_lookups(encoded: BatchEncoding) -> None:
     assert [encoded.token_to_word(1, index) for index in (0, 4, 8, -1)] == [None, 1, 1, None]
     assert encoded.token_to_chars(1, 3) == (6, 9)
     assert encoded.token_to_chars(1, 6) is None
+    assert [getattr(encoded, name)(1, 99) for name in LOOKUPS] == [None] * 3
     assert encoded.word_to_tokens(1, 1) == (2, 5)
     assert encoded.word_to_tokens(1, 1, sequence_index=1) == (8, 9)
     assert encoded.word_to_tokens(1, 9) is None

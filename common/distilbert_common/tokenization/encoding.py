@@ -49,17 +49,27 @@ class Encoding:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def n_sequences(self) -> int:
+        """1 for a single text, 2 for a pair."""
+        return 1 + (1 in self.sequence_ids or any(self.type_ids))
+
+    @property
+    def words(self) -> list[int | None]:
+        """The same as `word_ids`; an old name."""
+        return self.word_ids
+
     def token_to_sequence(self, token: int) -> int | None:
-        """Return the sequence that a token is from, or None."""
-        return self.sequence_ids[token]
+        """Return the sequence that a token is from, or None for special tokens, padding and what is beyond the end."""
+        return self.sequence_ids[token] if token < len(self) else None
 
     def token_to_word(self, token: int) -> int | None:
         """Return the number of the word that a token is part of, or None."""
-        return self.word_ids[token]
+        return self.word_ids[token] if token < len(self) else None
 
     def token_to_chars(self, token: int) -> CharSpan | None:
         """Return the characters that a token stands for, or None for special tokens and padding."""
-        return None if self.sequence_ids[token] is None else CharSpan(*self.offsets[token])
+        return None if self.token_to_sequence(token) is None else CharSpan(*self.offsets[token])
 
     def word_to_tokens(self, word: int, sequence: int = 0) -> TokenSpan | None:
         """Return the tokens of a word, or None if there are none."""
