@@ -100,6 +100,8 @@ class Checkpoint:
         """
         if is_known(name):
             return self.tensors.get(name)
+        if name in self.ignored:  # a user's own, by chance of a name that old files had for what is none
+            return self.stored.get(name)
         return self.extras.get(name if name in self.extras else self._extra_names.get(_key(name), name))
 
     @cached_property

@@ -210,6 +210,14 @@ def put(model: DistilBertPreTrainedModel, names: list[str], values: Tensor) -> N
         setattr(model.get_submodule(path), leaf, new)
 
 
+def tie_declared(model: DistilBertPreTrainedModel) -> None:
+    """Tie what a class declares as transformers 5 does: the name of each tied parameter, and of the one it is."""
+    if isinstance(model._tied_weights_keys, Mapping):
+        for name, source in model._tied_weights_keys.items():
+            path, _, leaf = name.rpartition(".")
+            setattr(model.get_submodule(path), leaf, model.get_parameter_or_buffer(source))
+
+
 def without_ignored(model: DistilBertPreTrainedModel, report: LoadReport) -> LoadReport:
     """Return the report without what the class says does not matter, in transformers' two lists of patterns."""
     absent, surplus = model._keys_to_ignore_on_load_missing or (), model._keys_to_ignore_on_load_unexpected or ()

@@ -19,7 +19,15 @@ from distilbert_pt.arrays import as_device, as_dtype
 from distilbert_pt.attention import check_implementation
 from distilbert_pt.fast.prepacked import prepack
 from distilbert_pt.initial import has_values, start
-from distilbert_pt.loading import build, cast_others, constructor_arguments, fill, open_weights, read_config
+from distilbert_pt.loading import (
+    build,
+    cast_others,
+    constructor_arguments,
+    fill,
+    open_weights,
+    read_config,
+    tie_declared,
+)
 from distilbert_pt.module_utils import ModuleUtils
 from distilbert_pt.resizing import prune, resize_positions, resize_tokens, resized_bias
 from distilbert_pt.saving import call_save_function, fitting_config, weights_to_save
@@ -111,6 +119,7 @@ class DistilBertPreTrainedModel(ModuleUtils):
         for module in self.modules():
             if isinstance(module, DistilBertPreTrainedModel) and module.config.tie_word_embeddings:
                 module._tie_projector()
+                tie_declared(module)
             if callable(getattr(module, "_tie_weights", None)):  # what transformers calls a user's own rule
                 module._tie_weights()
 

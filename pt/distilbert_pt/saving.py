@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import InputError
@@ -36,16 +37,21 @@ def weights_to_save(model: DistilBertPreTrainedModel, state_dict: Mapping[str, T
         InputError: A value is no tensor, or has no values here.
     """
     tensors = dict(model.state_dict()) if state_dict is None else unwrapped(state_dict)
-    for name in dropped(model, tensors):
-        del tensors[name]
-    unusable = [name for name, value in tensors.items() if not isinstance(value, Tensor) or value.is_meta]
+    unusable = [name for name, value in tensors.items() if not has_numbers(value)]
     if unusable:
         raise InputError(
             f"these entries of the state_dict have no values to write: {', '.join(sorted(unusable))}; "
             "pass state_dict= with tensors, such as the one that was loaded or that your training library gathers"
         )
+    for name in dropped(model, tensors):
+        del tensors[name]
     names = file_names(model, list(tensors))
     return {names[name]: to_array(tensor) for name, tensor in tensors.items()}
+
+
+def has_numbers(value: object) -> bool:
+    """Whether an entry of a state_dict can be written: not an object, nor a parameter that a first call would make."""
+    return isinstance(value, Tensor) and not is_lazy(value) and not value.is_meta
 
 
 def file_names(model: DistilBertPreTrainedModel, names: list[str]) -> dict[str, str]:
@@ -73,8 +79,6 @@ def dropped(model: DistilBertPreTrainedModel, tensors: Mapping[str, Tensor]) -> 
 
 def _place(tensor: Tensor) -> Any:
     """Return what tells a tensor's memory from another's."""
-    if not isinstance(tensor, Tensor) or tensor.is_meta:
-        return id(tensor)
     return tensor.device, tensor.data_ptr(), tensor.shape, tensor.stride()
 
 

@@ -16,6 +16,7 @@ from torch.nn.utils import parametrizations, prune
 
 import golden
 from distilbert_common.errors import CheckpointError, InputError
+from distilbert_conversion import convert
 from distilbert_pt import (
     DistilBertConfig,
     DistilBertForMaskedLM,
@@ -216,6 +217,25 @@ def test_tied_modules_stay_tied(tmp_path: Path) -> None:
     assert same(loaded(Declared, tmp_path), model)
 
 
+def test_ties_that_a_class_declares_as_for_transformers_5(tmp_path: Path) -> None:
+    class Declared(DistilBertPreTrainedModel):
+        _tied_weights_keys = {"decoder.weight": "distilbert.embeddings.word_embeddings.weight"}  # noqa: RUF012
+
+        def __init__(self, config: DistilBertConfig) -> None:
+            super().__init__(config)
+            self.distilbert = DistilBertModel(config)
+            self.decoder = nn.Linear(config.dim, config.vocab_size)
+            self.post_init()
+
+    model = Declared(DistilBertConfig.from_pretrained(BODY))
+    assert model.decoder.weight is model.get_input_embeddings().weight
+    model.save_pretrained(tmp_path)
+    assert "decoder.weight" not in load_file(tmp_path / "model.safetensors")
+    again = loaded(Declared, tmp_path)
+    assert same(again, model)
+    assert again.decoder.weight is again.get_input_embeddings().weight
+
+
 def test_a_projector_of_ones_own_is_tied_like_the_masked_lms(tmp_path: Path) -> None:
     class Own(DistilBertPreTrainedModel):
         def __init__(self, config: DistilBertConfig) -> None:
@@ -264,6 +284,15 @@ def test_a_config_of_ones_own(tmp_path: Path) -> None:
     again = loaded(Ranker, tmp_path)
     assert same(again, model)
     assert again.config.margin == 0.75
+
+
+@pytest.mark.parametrize(("to", "form"), [("flax", "msgpack"), ("tf", "h5"), ("tf", "keras"), ("pt", "bin")])
+@pytest.mark.parametrize("cls", [WithLayers, OwnHead])
+def test_through_other_dialects_and_back(cls: type[Any], to: str, form: str, tmp_path: Path) -> None:
+    model = randomized(cls(DistilBertConfig.from_pretrained(CLASSIFIER)))
+    model.save_pretrained(tmp_path / "pt")
+    convert(tmp_path / "pt", tmp_path / "other", to=to, format=form)
+    assert same(loaded(cls, tmp_path / "other"), model)
 
 
 class Encoder(DistilBertPreTrainedModel):
@@ -351,9 +380,21 @@ def test_what_cannot_be_saved_leaves_nothing_behind(tmp_path: Path) -> None:
 
     model = DistilBertForSequenceClassification.from_pretrained(CLASSIFIER)
     model.opaque = Opaque()
-    with pytest.raises(InputError, match=r"no values to write: opaque\._extra_state"):
+    model.lazy = nn.LazyLinear(3, bias=False)
+    with pytest.raises(InputError, match=r"no values to write: lazy\.weight, opaque\._extra_state"):
         model.save_pretrained(tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_buffer_named_like_one_that_old_files_had(tmp_path: Path) -> None:
+    class Positions(OwnHead):
+        def __init__(self, config: DistilBertConfig) -> None:
+            super().__init__(config)
+            self.register_buffer("position_ids", torch.arange(3))
+
+    model = randomized(Positions(DistilBertConfig.from_pretrained(BODY)))
+    model.save_pretrained(tmp_path)
+    assert same(loaded(Positions, tmp_path), model)
 
 
 def test_names_that_the_class_leaves_out(tmp_path: Path) -> None:
