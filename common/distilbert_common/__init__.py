@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from distilbert_common.config import ACTIVATIONS, DistilBertConfig
+from distilbert_common.config import DistilBertConfig
+from distilbert_common.config_fields import ACTIVATIONS
 from distilbert_common.errors import DistilBertError
 from distilbert_common.outputs import (
     OUTPUT_TYPES,

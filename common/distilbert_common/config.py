@@ -4,101 +4,33 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, Self
 
+from distilbert_common.config_fields import (
+    GENERAL_DEFAULTS,
+    LATENT_DEFAULTS,
+    MAX_IMPLIED_LABELS,
+    NOT_WRITTEN,
+    OWN_FIELDS,
+    RENAMED,
+    RULES,
+    int_keys,
+    is_int,
+    label_ids,
+    plain,
+    secrets_in,
+    storable,
+)
 from distilbert_common.errors import ConfigError
 from distilbert_common.files import read_json, resolve, write_text
-from distilbert_common.loading_options import split_options
+from distilbert_common.hub import check_push_options, push_folder
+from distilbert_common.loading_options import split_options, take_passed_on
 
-ACTIVATIONS: tuple[str, ...] = (
-    "gelu", "gelu_10", "gelu_accurate", "gelu_fast", "gelu_new", "gelu_python", "gelu_pytorch_tanh",
-    "laplace", "leaky_relu", "linear", "mish", "quick_gelu", "relu", "relu2", "relu6", "sigmoid", "silu",
-    "swish", "tanh",
-)  # fmt: skip
-"""Every activation of transformers' table without parameters of its own; all three families know each."""
-
-PROBLEM_TYPES = (None, "regression", "single_label_classification", "multi_label_classification")
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _is_list_of_ints(value: Any) -> bool:
-    return isinstance(value, (list, tuple, set)) and all(map(_is_int, value))
-
-
-Rule = tuple[str, Callable[[Any], bool]]
-_COUNT: Rule = ("a whole number of at least 1", lambda value: _is_int(value) and value >= 1)
-_RATE: Rule = ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
-_FLAG: Rule = ("true or false", lambda value: isinstance(value, bool))
-
-RULES: dict[str, Rule] = {
-    "vocab_size": _COUNT,
-    "max_position_embeddings": _COUNT,
-    "sinusoidal_pos_embds": _FLAG,
-    "n_layers": _COUNT,
-    "n_heads": _COUNT,
-    "dim": _COUNT,
-    "hidden_dim": _COUNT,
-    "dropout": _RATE,
-    "attention_dropout": _RATE,
-    "activation": (f"one of {', '.join(ACTIVATIONS)}", lambda value: value in ACTIVATIONS),
-    "initializer_range": ("a number of at least 0", lambda value: _is_number(value) and value >= 0),
-    "qa_dropout": _RATE,
-    "seq_classif_dropout": _RATE,
-    "pad_token_id": (
-        "null or a whole number of at least 0",
-        lambda value: value is None or (_is_int(value) and value >= 0),
-    ),
-    "tie_word_embeddings": _FLAG,
-    "output_attentions": _FLAG,
-    "output_hidden_states": _FLAG,
-    "return_dict": _FLAG,
-    "problem_type": (f"one of {', '.join(map(str, PROBLEM_TYPES))}", lambda value: value in PROBLEM_TYPES),
-    "pruned_heads": (
-        "an object of lists of heads by layer",
-        lambda value: isinstance(value, Mapping) and all(map(_is_list_of_ints, value.values())),
-    ),
-    "chunk_size_feed_forward": (
-        "a whole number of at least 0",
-        lambda value: _is_int(value) and value >= 0,
-    ),
-}
-"""The rule that each field keeps, in words and as a check."""
-
-_LATENT_DEFAULTS: dict[str, Any] = {
-    "architectures": None,
-    "chunk_size_feed_forward": 0,
-    "dtype": None,
-    "output_attentions": False,
-    "output_hidden_states": False,
-    "problem_type": None,
-    "pruned_heads": {},
-    "return_dict": True,
-    "tie_word_embeddings": True,
-}
-"""Fields that transformers writes to JSON only where they differ from these values."""
-
-_RENAMED = {
-    "hidden_size": "dim",
-    "num_attention_heads": "n_heads",
-    "num_hidden_layers": "n_layers",
-    "torch_dtype": "dtype",
-}
-_OWN_FIELDS = {"dim", "n_layers", "n_heads", "hidden_dim"}
-"""Fields that no other model's config has together: a user's subclass may have a type of its own."""
 _RESERVED = {"self", "_field_names"}
-MAX_IMPLIED_LABELS = 1_000_000
-"""The most labels that are named LABEL_0, LABEL_1, … by a number alone; more must be given by name."""
-
-_NOT_WRITTEN = {"attn_implementation", "name_or_path"}
 
 
 class DistilBertConfig:
@@ -137,7 +69,7 @@ class DistilBertConfig:
     n_heads: int
     n_layers: int
     pruned_heads: dict[int, list[int]]
-    attribute_map: ClassVar[dict[str, str]] = _RENAMED
+    attribute_map: ClassVar[dict[str, str]] = RENAMED
 
     def __init__(
         self,
@@ -159,24 +91,28 @@ class DistilBertConfig:
     ) -> None:
         fields = {k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")}
         self._field_names = tuple(fields)
-        given = {_RENAMED.get(key, key): value for key, value in kwargs.items() if key != "model_type"}
+        _warn_of_secrets(kwargs, "the config")
+        given = {RENAMED.get(key, key): value for key, value in storable(kwargs).items() if key != "model_type"}
         labels = {key: given.pop(key, None) for key in ("num_labels", "id2label", "label2id")}
-        for key, value in {**fields, **_LATENT_DEFAULTS, **given}.items():
+        for key, value in {**fields, **LATENT_DEFAULTS, **given}.items():
             setattr(self, key, value)
         self._set_labels(**labels)
         self.validate()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        name = _RENAMED.get(name, name)
+        name = RENAMED.get(name, name)
+        value = plain(name, value)
         if name in RULES and not RULES[name][1](value):
             raise ConfigError(f"config field {name!r} is {value!r}; it must be {RULES[name][0]}")
         if name == "pruned_heads":
-            value = {layer: sorted(heads) for layer, heads in _int_keys(name, value).items()}
+            value = {layer: sorted(heads) for layer, heads in int_keys(name, value).items()}
         object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
-        if name in _RENAMED:
-            return getattr(self, _RENAMED[name])
+        if name in RENAMED:
+            return getattr(self, RENAMED[name])
+        if name in GENERAL_DEFAULTS:
+            return copy.copy(GENERAL_DEFAULTS[name])
         raise AttributeError(f"{type(self).__name__!r} has no field {name!r}")
 
     def validate(self) -> None:
@@ -201,7 +137,7 @@ class DistilBertConfig:
 
     @num_labels.setter
     def num_labels(self, value: int) -> None:
-        if not _is_int(value) or not 1 <= value <= MAX_IMPLIED_LABELS:
+        if not is_int(value) or not 1 <= value <= MAX_IMPLIED_LABELS:
             rule = f"a whole number from 1 to {MAX_IMPLIED_LABELS:,}"
             raise ConfigError(f"config field 'num_labels' is {value!r}; it must be {rule}")
         if value != len(getattr(self, "id2label", ())):
@@ -215,14 +151,14 @@ class DistilBertConfig:
         label2id: Mapping[str, Any] | None,
     ) -> None:
         if label2id:
-            label2id = _label_ids(label2id)
+            label2id = label_ids(label2id)
         if id2label is None:
             implied = len(label2id) if label2id else 2
             self.num_labels = implied if num_labels is None else num_labels
             if label2id and len(label2id) == self.num_labels:
                 self.id2label = {i: label for label, i in label2id.items()}
         else:
-            self.id2label = _int_keys("id2label", id2label)
+            self.id2label = int_keys("id2label", id2label)
             if not all(isinstance(label, (str, int, float)) for label in self.id2label.values()):
                 raise ConfigError(f"config field 'id2label' is {id2label!r}; its labels must be text")
             if num_labels is not None and num_labels != len(id2label):
@@ -233,6 +169,24 @@ class DistilBertConfig:
         self.label2id = dict(label2id) if label2id else {label: i for i, label in self.id2label.items()}
 
     @property
+    def _attn_implementation(self) -> str | None:
+        """Transformers' second name for `attn_implementation`, which programs read."""
+        return self.attn_implementation
+
+    @_attn_implementation.setter
+    def _attn_implementation(self, value: str | None) -> None:
+        self.attn_implementation = value
+
+    @property
+    def _name_or_path(self) -> str:
+        """Transformers' second name for `name_or_path`, which programs read."""
+        return self.name_or_path
+
+    @_name_or_path.setter
+    def _name_or_path(self, value: str) -> None:
+        self.name_or_path = value
+
+    @property
     def use_return_dict(self) -> bool:
         """Whether models return `ModelOutput` (transformers' second name for `return_dict`)."""
         return bool(self.return_dict)
@@ -240,30 +194,37 @@ class DistilBertConfig:
     # Reading and writing.
 
     @classmethod
-    def from_dict(cls, config_dict: Mapping[str, Any], **overrides: Any) -> DistilBertConfig:
+    def from_dict(cls, config_dict: Mapping[str, Any], *, return_unused_kwargs: bool = False, **overrides: Any) -> Any:
         """Build a config from the parsed content of a `config.json`.
 
         Args:
-            config_dict: The JSON object; unknown keys are kept.
+            config_dict: The JSON object; unknown keys are kept, save loading options and secrets.
+            return_unused_kwargs: Whether keywords that are no fields of the config are returned beside it.
             **overrides: Fields that replace the object's.
+
+        Returns:
+            The config; with `return_unused_kwargs` also a dict.
 
         Raises:
             ConfigError: The object is another model's config, or a value breaks its rule.
         """
         model_type = config_dict.get("model_type", cls.model_type)
-        if model_type not in cls._model_types() and not _OWN_FIELDS.issubset(config_dict):
+        if model_type not in cls._model_types() and not OWN_FIELDS.issubset(config_dict):
             raise ConfigError(
                 f"the config's model_type is {model_type!r}; expected {cls.model_type!r}: another model's file"
             )
-        merged = {_RENAMED.get(key, key): value for key, value in config_dict.items()}
+        _warn_of_secrets(config_dict, "the file of the config")
+        merged = {RENAMED.get(key, key): value for key, value in storable(config_dict).items()}
         for key in merged:
             if _is_reserved(key):
                 raise ConfigError(f"the config has a field {key!r}, which cannot be one; remove it")
+        unused = _pop_unused(cls, merged, overrides) if return_unused_kwargs else {}
         if {"num_labels", "id2label", "label2id"} & set(overrides):
             kept = len(merged.get("id2label") or ()) == overrides.get("num_labels")
             merged = {k: v for k, v in merged.items() if kept or k not in ("num_labels", "id2label", "label2id")}
-        merged.update({_RENAMED.get(key, key): value for key, value in overrides.items()})
-        return cls(**merged)
+        merged.update({RENAMED.get(key, key): value for key, value in overrides.items()})
+        config = cls(**merged)
+        return (config, unused) if return_unused_kwargs else config
 
     @classmethod
     def _model_types(cls) -> set[str]:
@@ -277,42 +238,115 @@ class DistilBertConfig:
             TypeError: A name is not a config field.
             ConfigError: A value breaks its field's rule.
         """
-        known = {*self.to_dict(), *_RENAMED, *_NOT_WRITTEN, "num_labels"}
+        known = {*self.to_dict(), *RENAMED, *NOT_WRITTEN, "num_labels"}
         unknown = sorted(set(overrides) - known)
         if unknown:
             raise TypeError(f"unexpected keyword argument {unknown[0]!r}: neither an option nor a config field")
-        kept = {key: value for key, value in vars(self).items() if key in _NOT_WRITTEN}
-        return self.from_dict(self.to_dict(), **{**kept, **overrides})
+        kept = {key: value for key, value in vars(self).items() if key in NOT_WRITTEN}
+        config: DistilBertConfig = self.from_dict(self.to_dict(), **{**kept, **overrides})
+        return config
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> DistilBertConfig:
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> Any:
         """Read the config of a checkpoint.
 
         Args:
-            name_or_path: A directory with `config.json`, that file itself, or a hub id.
-            **kwargs: `cache_dir`, `revision`, `token`, `local_files_only`, `subfolder` for the hub;
-                every other keyword overrides a config field.
+            pretrained_model_name_or_path: A directory with `config.json`, that file itself, or a hub id.
+            **kwargs: `cache_dir`, `revision`, `token`, `local_files_only`, `subfolder`, `force_download` for the hub;
+                `return_unused_kwargs`, as `from_dict` takes it; every other keyword overrides a config field, save
+                the loading options of `LOADING_OPTIONS`.
+
+        Returns:
+            The config; with `return_unused_kwargs` also a dict of the keywords that are no fields.
 
         Raises:
             ConfigError: The file is not a DistilBERT config.
-            CheckpointError: There is no such file.
+            CheckpointNotFoundError: There is no such file.
+            UnreadableFileError: It is damaged.
         """
-        hub, _, fields = split_options(kwargs, "config")
-        path = resolve(name_or_path, "config.json", **hub)
+        returns_unused = bool(kwargs.pop("return_unused_kwargs", False))
+        passed_on = take_passed_on(kwargs, "config") if returns_unused else {}
+        config_dict, fields = cls.get_config_dict(pretrained_model_name_or_path, **kwargs)
+        result = cls.from_dict(config_dict, **fields, return_unused_kwargs=returns_unused)
+        config, unused = result if returns_unused else (result, {})
+        config.name_or_path = str(pretrained_model_name_or_path)
+        return (config, {**unused, **passed_on}) if returns_unused else config
+
+    @classmethod
+    def get_config_dict(
+        cls, pretrained_model_name_or_path: str | Path, **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the content of a `config.json`, without secrets, and the keywords that are no loading options.
+
+        Args:
+            pretrained_model_name_or_path: A directory with `config.json`, that file itself, or a hub id.
+            **kwargs: As `from_pretrained` takes them.
+        """
+        hub, handled, fields = split_options(kwargs, "config", stacklevel=4)
+        filename = handled.get("_configuration_file") or "config.json"
+        path = resolve(pretrained_model_name_or_path, filename, **hub)
         assert path is not None
-        config = cls.from_dict(read_json(path), **fields)
-        config.name_or_path = str(name_or_path)
+        content = read_json(path)
+        _warn_of_secrets(content, str(path))
+        return storable(content), fields
+
+    @classmethod
+    def from_json_file(cls, json_file: str | Path) -> Self:
+        """Read a config from a JSON file of any name."""
+        config: Self = cls.from_dict(read_json(Path(json_file)))
         return config
 
-    def save_pretrained(self, directory: str | Path) -> None:
-        """Write `config.json` into `directory`, which is made where it is missing."""
-        Path(directory).mkdir(parents=True, exist_ok=True)
-        write_text(Path(directory) / "config.json", self.to_json_string())
+    def update(self, config_dict: Mapping[str, Any]) -> None:
+        """Set fields.
+
+        Args:
+            config_dict: Values by field; loading options and secrets are left out.
+
+        Raises:
+            ConfigError: A value breaks its field's rule.
+        """
+        for name, value in storable(config_dict).items():
+            setattr(self, name, value)
+        self.validate()
+
+    def update_from_string(self, update_str: str) -> None:
+        """Set fields that exist from text such as "n_layers=3,dropout=0.2", as command lines have it.
+
+        Raises:
+            ConfigError: A field does not exist, or its value is of another type.
+        """
+        pairs = (pair.partition("=") for pair in update_str.split(","))
+        self.update({name.strip(): _parsed(self, name.strip(), text.strip()) for name, _, text in pairs})
+
+    def get_text_config(self, decoder: bool = False, encoder: bool = False) -> Self:
+        """Return the config itself: there is no other part that has one of its own."""
+        return self
+
+    def save_pretrained(self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any) -> None:
+        """Write `config.json`.
+
+        Args:
+            save_directory: Made where it is missing.
+            push_to_hub: Whether to upload the directory.
+            **kwargs: `repo_id`, else the directory's own name; `token` and the like, as in `push_folder`.
+        """
+        repo_id = kwargs.pop("repo_id", None) or Path(save_directory).name
+        check_push_options(kwargs)
+        Path(save_directory).mkdir(parents=True, exist_ok=True)
+        self.to_json_file(Path(save_directory) / "config.json")
+        if push_to_hub:
+            push_folder(save_directory, repo_id, **kwargs)
+
+    def push_to_hub(self, repo_id: str, **kwargs: Any) -> str:
+        """Upload `config.json` to the hub; `token` and the like as in `push_folder`."""
+        with TemporaryDirectory() as directory:
+            self.save_pretrained(directory)
+            return push_folder(directory, repo_id, **kwargs)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every field, known and kept, as JSON-ready values with `model_type`."""
-        fields = {k: v for k, v in vars(self).items() if not k.startswith("_") and k not in _NOT_WRITTEN}
-        return copy.deepcopy({**fields, "model_type": self.model_type})
+        """Return every field, known and kept, as JSON-ready values with `model_type`; never a secret."""
+        fields = {k: v for k, v in vars(self).items() if not k.startswith("_") and k not in NOT_WRITTEN}
+        return copy.deepcopy({**storable(fields), "model_type": self.model_type})
 
     def to_diff_dict(self) -> dict[str, Any]:
         """Return what transformers writes: the architecture, and the rest only where it is not the default."""
@@ -320,7 +354,7 @@ class DistilBertConfig:
         plain = {i: f"LABEL_{i}" for i in range(2)}
         if self.id2label == plain and self.label2id == {label: i for i, label in plain.items()}:
             del full["id2label"], full["label2id"]
-        return {k: v for k, v in full.items() if k not in _LATENT_DEFAULTS or v != _LATENT_DEFAULTS[k]}
+        return {k: v for k, v in full.items() if k not in LATENT_DEFAULTS or v != LATENT_DEFAULTS[k]}
 
     def to_json_string(self, use_diff: bool = True) -> str:
         """Return the text of a `config.json`, keys sorted.
@@ -330,6 +364,10 @@ class DistilBertConfig:
         """
         fields = self.to_diff_dict() if use_diff else self.to_dict()
         return json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+    def to_json_file(self, json_file_path: str | Path, use_diff: bool = True) -> None:
+        """Write the text of `to_json_string` to a file, all or nothing."""
+        write_text(Path(json_file_path), self.to_json_string(use_diff))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, DistilBertConfig) and self.to_dict() == other.to_dict()
@@ -347,17 +385,32 @@ def _is_reserved(name: str) -> bool:
     return name in _RESERVED or name.startswith("__") or fixed or callable(part)
 
 
-def _label_ids(label2id: Mapping[str, Any]) -> dict[str, int]:
-    """Return the ids of labels as whole numbers; some files have them as text."""
-    try:
-        return {label: int(i) for label, i in label2id.items()}
-    except (AttributeError, TypeError, ValueError, OverflowError) as error:
-        raise ConfigError(f"config field 'label2id' is {label2id!r}; its values must be whole numbers") from error
+def _pop_unused(cls: type[DistilBertConfig], fields: Mapping[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Take the keywords out that are no fields of a config made from `fields`, and return them."""
+    config = cls(**fields)
+    return {name: overrides.pop(name) for name in list(overrides) if not hasattr(config, name)}
 
 
-def _int_keys(field: str, mapping: Mapping[Any, Any]) -> dict[int, Any]:
-    """Return the mapping with the whole-number keys that JSON turned into text."""
+def _warn_of_secrets(fields: Mapping[str, Any], place: str) -> None:
+    """Tell of secrets by the names of their fields; their values are shown nowhere."""
+    if names := secrets_in(fields):
+        warnings.warn(
+            f"{place} has a secret under {', '.join(names)}, which is not kept; take it out, and revoke it if others "
+            "could read it",
+            stacklevel=4,
+        )
+
+
+def _parsed(config: DistilBertConfig, name: str, text: str) -> Any:
+    """Return text as a value of the type that a field has."""
+    if not hasattr(config, name):
+        raise ConfigError(f"the config has no field {name!r} to update")
+    present = getattr(config, name)
+    if isinstance(present, bool):
+        if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
+            raise ConfigError(f"config field {name!r} is {text!r}; it must be true or false")
+        return text.lower() in ("true", "1", "yes")
     try:
-        return {int(key): value for key, value in mapping.items()}
-    except (AttributeError, TypeError, ValueError, OverflowError) as error:
-        raise ConfigError(f"config field {field!r} is {mapping!r}; its keys must be whole numbers") from error
+        return type(present)(text) if isinstance(present, (int, float)) else text
+    except ValueError as error:
+        raise ConfigError(f"config field {name!r} is {text!r}; it must be a {type(present).__name__}") from error

@@ -183,6 +183,18 @@ def split_options(kwargs: Mapping[str, Any], caller: str, *, stacklevel: int = 3
     return SplitOptions(hub, handled, fields)
 
 
+def take_passed_on(kwargs: dict[str, Any], caller: str) -> dict[str, Any]:
+    """Take the loading options out that mean nothing to a caller, but may to whom it returns them, and return them."""
+    names = [name for name in kwargs if is_loading_option(name) and LOADING_OPTIONS[name].kind != "hub"]
+    others = [name for name in names if not name.startswith("_") and caller not in _acting(name)]
+    return {name: kwargs.pop(name) for name in others}
+
+
+def _acting(name: str) -> tuple[str, ...]:
+    option = LOADING_OPTIONS[name]
+    return option.callers if option.kind == "handled" else ()
+
+
 def is_loading_option(name: str) -> bool:
     """Whether a keyword is a loading option that can be no config field."""
     return name in LOADING_OPTIONS and LOADING_OPTIONS[name].kind != "field"

@@ -4,7 +4,9 @@ import copy
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import golden
@@ -186,3 +188,42 @@ def test_copies_are_equal_and_independent() -> None:
         assert twin != config
         assert config.id2label[0] == "LABEL_0"
     assert "extra" in repr(config)
+
+
+def test_what_programs_read_from_any_config() -> None:
+    config = DistilBertConfig()
+    assert (config.sep_token_id, config.bos_token_id, config.is_encoder_decoder, config._commit_hash) == (
+        None, None, False, None,
+    )  # fmt: skip
+    config._attn_implementation = "eager"
+    assert (config.attn_implementation, config._attn_implementation) == ("eager", "eager")
+    assert config.get_text_config() is config
+    config.sep_token_id = 102
+    assert json.loads(config.to_json_string())["sep_token_id"] == 102
+    assert "bos_token_id" not in config.to_dict()
+
+
+def test_files_of_any_name(tmp_path: Path) -> None:
+    config = DistilBertConfig(n_layers=2, my_field=3)
+    config.to_json_file(tmp_path / "some.json", use_diff=False)
+    assert DistilBertConfig.from_json_file(str(tmp_path / "some.json")) == config
+    content, unused = DistilBertConfig.get_config_dict(tmp_path / "some.json", revision="main", my_field=4)
+    assert (content["n_layers"], unused) == (2, {"my_field": 4})
+
+
+def test_update() -> None:
+    config = DistilBertConfig()
+    config.update({"hidden_size": 24, "n_heads": 2, "use_auth_token": True})
+    config.update_from_string("dropout=0.5,n_layers=1,sinusoidal_pos_embds=true,activation=relu")
+    assert (config.dim, config.dropout, config.n_layers) == (24, 0.5, 1)
+    assert (config.sinusoidal_pos_embds, config.activation, hasattr(config, "use_auth_token")) == (True, "relu", False)
+    for text in ("no_field=1", "n_layers=many", "sinusoidal_pos_embds=maybe"):
+        with pytest.raises(ConfigError):
+            config.update_from_string(text)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.dtype("float16"), "torch.float16", "float16"])
+def test_dtypes_are_written_by_name(dtype: Any) -> None:
+    config = DistilBertConfig(torch_dtype=dtype, num_labels=np.int64(3), dim=np.int32(24), n_heads=2)
+    fields = json.loads(config.to_json_string())
+    assert (fields["dtype"], fields["dim"], config.num_labels) == ("float16", 24, 3)

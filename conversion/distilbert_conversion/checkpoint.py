@@ -146,7 +146,7 @@ class Checkpoint:
             CheckpointError: There is none.
             ConfigError: It is another model's, or a value breaks its rule.
         """
-        config = DistilBertConfig.from_dict(self.fields)
+        config: DistilBertConfig = DistilBertConfig.from_dict(self.fields)
         config.name_or_path = str(self.config_path)
         return config
 

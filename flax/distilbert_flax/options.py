@@ -8,7 +8,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from distilbert_common import DistilBertConfig
-from distilbert_common.config import RULES
+from distilbert_common.config_fields import RULES
 
 
 class StaticConfig(DistilBertConfig):
