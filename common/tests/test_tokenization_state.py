@@ -102,6 +102,7 @@ def test_words_that_differ_by_case_or_accent(one: Any, tmp_path: Path) -> None:
         (AddedToken("<q>", normalized=True), True, AddedToken("<q>", normalized=True, special=True)),
         (AddedToken("<q>", special=True), False, AddedToken("<q>", normalized=False, special=True)),
         (tokenizers.AddedToken("<q>", lstrip=True), True, AddedToken("<q>", lstrip=True, special=True)),
+        (tokenizers.AddedToken("<q>", normalized=True), True, AddedToken("<q>", normalized=True, special=True)),
         (tokenizers.AddedToken("<q>", normalized=False), False, AddedToken("<q>", normalized=False)),
     ],
 )
@@ -240,3 +241,21 @@ def test_a_base_class_of_another_package_beside_ours(cls: type, tmp_path: Path) 
     both.pad_token = "!"
     assert isinstance(both, Base)
     assert (both.pad_token_id, both.encode("the film")) == (5, [2, 129, 178, 3])
+
+
+def test_what_decoding_skips(one: Any, tmp_path: Path) -> None:
+    one.pad_token = "film"
+    one.add_tokens(["[MASK]"])  # no longer special by itself, but its role is
+    ids = one.encode("the film [MASK] good")
+    assert one.decode(ids, skip_special_tokens=True) == ("the film good" if one.is_fast else "the good")
+    assert one.convert_ids_to_tokens(ids, skip_special_tokens=True) == ["the", "good"]
+    one.save_pretrained(tmp_path)
+    assert type(one).from_pretrained(tmp_path).added_tokens_decoder[4].special
+
+
+def test_a_token_that_is_listed_is_left_as_it_is(one: Any) -> None:
+    one.additional_special_tokens = ["film"]
+    added = one.add_special_tokens(
+        {"additional_special_tokens": ["film", "<a>"]}, replace_additional_special_tokens=False
+    )
+    assert (added, one.additional_special_tokens, "film" in one.get_added_vocab()) == (1, ["film", "<a>"], False)

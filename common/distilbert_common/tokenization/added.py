@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from distilbert_common.errors import TokenizerError
@@ -94,8 +95,9 @@ def build_vocabulary(
     """
     _check_ids(pieces)
     vocabulary = Vocabulary(pieces)
+    names = {token.content for token in [*special.by_role.values(), *special.additional]}
     for index, token in added.items():
-        vocabulary.place(index, token, normalizer)
+        vocabulary.place(index, replace(token, special=token.special or token.content in names), normalizer)
     roles = {
         role: token for role, token in special.by_role.items() if not _is_missing_mask(role, token, special, vocabulary)
     }

@@ -84,7 +84,11 @@ class TokenizerDecoding(TokenizerVocabulary):
         if cleans is None:
             cleans = self.settings.clean_up_tokenization_spaces
         ids = as_lists(token_ids)
-        tokens = self.convert_ids_to_tokens(ids if isinstance(ids, list) else [ids], skip_special_tokens)
+        ids = ids if isinstance(ids, list) else [ids]
+        tokens = self.convert_ids_to_tokens(ids)
+        if skip_special_tokens:
+            skipped = self._skipped_in_texts()
+            tokens = [token for index, token in zip(ids, tokens, strict=True) if index not in skipped]
         text = self._join(tokens, spaces_between_special_tokens)
         return clean_up(text) if cleans else text
 
@@ -127,5 +131,11 @@ class TokenizerDecoding(TokenizerVocabulary):
         return token
 
     def _skipped_ids(self) -> set[int]:
-        special = {index for index, token in self.added_tokens_decoder.items() if token.special}
-        return special.union(self.all_special_ids)
+        return self._special_added_ids().union(self.all_special_ids)
+
+    def _skipped_in_texts(self) -> set[int]:
+        """Return the ids that `decode` skips."""
+        return self._skipped_ids()
+
+    def _special_added_ids(self) -> set[int]:
+        return {index for index, token in self.added_tokens_decoder.items() if token.special}

@@ -188,17 +188,18 @@ class TokenizerRoles:
         Returns:
             How many were not among the added tokens yet, or were with other flags.
         """
+        earlier = [] if replace_additional_special_tokens else self.settings.additional_special_tokens
+        tokens = {name: _as_tokens(value) for name, value in special_tokens_dict.items()}
+        for name in tokens.keys() & _LISTS:
+            tokens[name] = [token for token in tokens[name] if str(token) not in earlier]
         roles = {role: token for role, token in special_tokens_dict.items() if role not in _LISTS}
-        additional = [token for name in _LISTS for token in _as_tokens(special_tokens_dict.get(name))]
         for role in roles:
             self._check_role(role)
-        in_order = [token for tokens in special_tokens_dict.values() for token in _as_tokens(tokens)]
-        added = self.add_tokens(in_order, special_tokens=True)
+        added = self.add_tokens([token for each in tokens.values() for token in each], special_tokens=True)
         for role, token in roles.items():
             self.set_special_token(role, AddedToken.of(token).content)
-        if additional:
-            earlier = [] if replace_additional_special_tokens else self.settings.additional_special_tokens
-            names = [AddedToken.of(token).content for token in additional]
+        names = [AddedToken.of(token).content for name in _LISTS for token in tokens.get(name, ())]
+        if names:
             self.settings.additional_special_tokens = list(dict.fromkeys([*earlier, *names]))
         return added
 

@@ -121,6 +121,12 @@ class DistilBertTokenizerFast(TokenizerBase):
         decoder: tokenizers.decoders.Decoder = self._engine.decoder
         return decoder
 
+    def _skipped_in_texts(self) -> set[int]:
+        """Return the ids of special added tokens; a piece that was only given a role stays, as in transformers."""
+        added = self.settings.vocabulary.added
+        with_role = {self.settings.vocabulary[token] for token in self.all_special_tokens if token in added}
+        return self._special_added_ids() | with_role
+
     def _engine_changed(self, new: Sequence[AddedToken]) -> None:
         """Build the library's tokenizer anew, or only add tokens to it."""
         if new and not self.settings.vocabulary.shadowed:

@@ -67,9 +67,22 @@ class AddedToken:
         if not isinstance(content, str):
             raise TokenizerError(f"a token is a string or an AddedToken; got {token!r}")
         flags = {name: bool(values[name]) for name in FLAGS if values.get(name) is not None}
-        if not is_mapping and flags.get("normalized", False) is not flags.get("special", False):
-            flags.pop("normalized", None)  # objects of the library say nothing of how it came about
+        if not is_mapping and _follows_special(token):
+            flags.pop("normalized", None)
         return cls(content, **flags)
+
+
+def _follows_special(token: Any) -> bool:
+    """Whether `normalized` of the library's token was left open: then it changes with `special`, which is put back."""
+    special, normalized = getattr(token, "special", None), getattr(token, "normalized", None)
+    try:
+        token.special = not special
+        return bool(token.normalized != normalized)
+    except AttributeError:
+        return False
+    finally:
+        if getattr(token, "special", None) != special:
+            token.special = special
 
 
 FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
