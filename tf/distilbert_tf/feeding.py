@@ -95,7 +95,7 @@ def weights_by_output(outputs: Outputs, sample_weight: Any, y: Any) -> Any:
     names = outputs.names if y is None else tuple(y)
     if not isinstance(sample_weight, Mapping) and not np.ndim(sample_weight[0]):
         return OrderedDict.fromkeys(names, as_array(sample_weight, "sample_weight"))
-    weights = outputs.values(sample_weight, "sample_weight", names)
+    weights = outputs.values(sample_weight, "sample_weight")
     ones = np.ones(len(next(iter(weights.values()))), "float32")
     return OrderedDict((name, as_array(weights.get(name, ones), "sample_weight")) for name in names)
 

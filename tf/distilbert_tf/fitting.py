@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections import OrderedDict
 from collections.abc import Mapping
 from types import GeneratorType
 from typing import Any, ClassVar
@@ -17,7 +18,14 @@ import keras
 from distilbert_common.errors import InputError
 from distilbert_tf.feeding import as_arrays, token_weights
 from distilbert_tf.per_output import Outputs
-from distilbert_tf.streams import FedDataset, from_generator, is_tf_dataset, weighted_by_class
+from distilbert_tf.streams import (
+    FedDataset,
+    from_generator,
+    from_loader,
+    is_tf_dataset,
+    is_torch_loader,
+    weighted_by_class,
+)
 
 TOKEN_HEADS = ("ForMaskedLM", "ForTokenClassification")
 """The heads whose labels are one for each token."""
@@ -29,13 +37,20 @@ class Fitting:
     """The calls of `keras.Model` that take data; arguments and results as there."""
 
     head: ClassVar[str]
+    loss: Any
     logit_names: ClassVar[tuple[str, ...]] = ("logits",)
     label_names: ClassVar[tuple[str, ...]] = ("labels",)
 
     @property
     def outputs_with_labels(self) -> Outputs:
         """The outputs that a loss takes, and their labels."""
-        return Outputs(self.logit_names, self.label_names, token_labels=self.head in TOKEN_HEADS)
+        token_labels = self.head in TOKEN_HEADS
+        return Outputs(self.logit_names, self.label_names, self.outputs_with_loss, token_labels=token_labels)
+
+    @property
+    def outputs_with_loss(self) -> tuple[str, ...]:
+        """The outputs that the loss takes."""
+        return tuple(self.loss) if isinstance(self.loss, OrderedDict) else self.logit_names
 
     @functools.wraps(keras.Model.fit)
     def fit(self, *args: Any, **kwargs: Any) -> Any:
@@ -98,6 +113,8 @@ class Fitting:
         """Return inputs, labels and weights as Keras takes them; a stream of batches is fed batch by batch."""
         if isinstance(x, GeneratorType):
             return from_generator(self.outputs_with_labels, x), y, sample_weight
+        if is_torch_loader(x):
+            return from_loader(self.outputs_with_labels, x), y, sample_weight
         if isinstance(x, keras.utils.PyDataset):
             return FedDataset(self.outputs_with_labels, x), y, sample_weight
         if x is not None and not isinstance(x, (Mapping, list, tuple)) and not hasattr(x, "shape"):

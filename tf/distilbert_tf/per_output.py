@@ -25,11 +25,18 @@ class Outputs:
     Args:
         names: The names of the outputs, such as "start_logits".
         label_names: The names of the arguments with their labels, such as "start_positions"; none for the bare model.
+        with_loss: The names of those that the loss takes; all when None.
         token_labels: Whether labels are one for each token.
     """
 
-    def __init__(self, names: Sequence[str], label_names: Sequence[str], token_labels: bool = False) -> None:
-        self.names, self.token_labels = tuple(names), token_labels
+    def __init__(
+        self,
+        names: Sequence[str],
+        label_names: Sequence[str],
+        with_loss: Sequence[str] | None = None,
+        token_labels: bool = False,
+    ) -> None:
+        self.names, self.with_loss, self.token_labels = tuple(names), tuple(with_loss or names), token_labels
         self.aliases = {**dict(zip(label_names, names, strict=False)), **{name: name for name in names}}
 
     def renamed(self, values: Mapping[str, Any], what: str) -> PerOutput:
@@ -99,14 +106,13 @@ class Outputs:
             raise InputError(f"{what} has {len(values)} entries; expected one for each of {', '.join(self.names)}")
         return OrderedDict(zip(self.names, values, strict=True))
 
-    def values(self, values: Any, what: str, names: Sequence[str] | None = None) -> PerOutput:
-        """Return labels, logits or weights by output name, of a mapping, a list, or what the only output takes.
+    def values(self, values: Any, what: str) -> PerOutput:
+        """Return labels, logits or weights by output name.
 
         Args:
-            values: A mapping by output or label name; one value for each output, in order; or the value of the only
-                output.
+            values: A mapping by output or label name; a list with one value for each output, or for each that the loss
+                takes; or the value of the only output.
             what: What the values are, for a message.
-            names: The outputs that a shorter list may be for; all when None.
         """
         if isinstance(values, Mapping):
             return self.renamed(values, what)
@@ -114,8 +120,8 @@ class Outputs:
             alone = isinstance(values, (list, tuple)) and len(values) == 1
             return OrderedDict([(self.names[0], values[0] if alone else values)])
         values = values if isinstance(values, (list, tuple)) else (values,)
-        if names is not None and len(values) == len(names):
-            return OrderedDict(zip(names, values, strict=True))
+        if len(values) == len(self.with_loss):
+            return OrderedDict(zip(self.with_loss, values, strict=True))
         return self.listed(values, what)
 
 

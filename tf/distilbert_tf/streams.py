@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -28,10 +29,32 @@ def from_generator(outputs: Outputs, generator: Iterator[Any]) -> Any:
     start = next(batches, None)
     if start is None or keras.backend.backend() != "tensorflow":
         return batches if start is None else (batch for batch in chain([start], batches))
+    return from_batches(lambda: chain([start], batches), start)
+
+
+def from_loader(outputs: Outputs, loader: Any) -> Any:
+    """Return what Keras takes for a `torch.utils.data.DataLoader`; with TensorFlow a `tf.data.Dataset`."""
+    if keras.backend.backend() != "tensorflow":
+        return loader
+
+    def batches() -> Iterator[Any]:
+        return (as_batch(outputs, batch) for batch in loader)
+
+    return from_batches(batches, next(batches()))
+
+
+def from_batches(batches: Callable[[], Iterator[Any]], first: Any) -> Any:
+    """Return a `tf.data.Dataset` of batches of any size that look like the first."""
     import tensorflow as tf
 
-    specs = tf.nest.map_structure(lambda value: open_spec(tf.convert_to_tensor(value)), start)
-    return tf.data.Dataset.from_generator(lambda: chain([start], batches), output_signature=specs)
+    specs = tf.nest.map_structure(lambda value: open_spec(tf.convert_to_tensor(value)), first)
+    return tf.data.Dataset.from_generator(batches, output_signature=specs)
+
+
+def is_torch_loader(x: Any) -> bool:
+    """Whether data is a `torch.utils.data.DataLoader`."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.utils.data.DataLoader)
 
 
 def open_spec(tensor: Any) -> Any:

@@ -170,16 +170,13 @@ class TaskTraining(Fitting):
     def labels_by_output(self, inputs: Mapping[str, Any], y: Any) -> PerOutput:
         """Return the labels that there are, by output: from y, or from the inputs where y is None."""
         labels = {name: inputs[name] for name in self.label_names if name in inputs} if y is None else y
-        labels = self.outputs_with_labels.values(labels, "labels", self.outputs_with_loss)
+        labels = self.outputs_with_labels.values(labels, "labels")
+        if self._compile_metrics is None:  # Keras takes labels of those outputs that something is computed of
+            labels = {name: value for name, value in labels.items() if name in self.outputs_with_loss}
         ids = inputs.get("input_ids")
         return OrderedDict(
             (name, dense_labels(value, ids) if is_ragged(value) else value) for name, value in labels.items()
         )
-
-    @property
-    def outputs_with_loss(self) -> tuple[str, ...]:
-        """The outputs that the loss takes."""
-        return tuple(self.loss) if isinstance(self.loss, OrderedDict) else self.logit_names
 
     def needed_labels(self, inputs: Mapping[str, Any], y: Any) -> PerOutput:
         """Return the labels by output.
@@ -214,7 +211,7 @@ class TaskTraining(Fitting):
             return None
         if not isinstance(sample_weight, (Mapping, list, tuple)):
             return OrderedDict.fromkeys(labels, sample_weight)
-        weights = self.outputs_with_labels.values(sample_weight, "sample_weight", tuple(labels))
+        weights = self.outputs_with_labels.values(sample_weight, "sample_weight")
         return OrderedDict((name, weights.get(name)) for name in labels)
 
     def unwrapped(self, values: PerOutput | None) -> Any:
