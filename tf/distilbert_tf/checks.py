@@ -51,7 +51,8 @@ def check_labels(labels: Tensor, classes: int | None, ignored: int) -> None:
     values = concrete(labels)
     if values is None or classes is None:
         return
-    wrong = values[(values != ignored) & ((values < 0) | (values >= classes))]
+    outside = (values < 0) | (values >= classes) | (values != np.floor(values))
+    wrong = values[(values != ignored) & outside]
     if wrong.size:
         raise InputError(f"labels hold {wrong[0]}; expected 0..{classes - 1}, or {ignored} for what does not count")
 

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import keras
 
 from distilbert_common.errors import InputError
+from distilbert_tf.datasets import Columns, batched, rows_of
 from distilbert_tf.feeding import as_arrays, token_weights
 from distilbert_tf.per_output import Outputs
 from distilbert_tf.streams import (
@@ -126,3 +127,43 @@ class Fitting:
         if is_tf_dataset(x):
             return weighted_by_class(x, class_weight), None
         return x, token_weights(y, class_weight)
+
+    def prepare_tf_dataset(
+        self,
+        dataset: Any,
+        batch_size: int = 8,
+        shuffle: bool = True,
+        tokenizer: Any = None,
+        collate_fn: Any = None,
+        collate_fn_args: Mapping[str, Any] | None = None,
+        drop_remainder: bool | None = None,
+        prefetch: bool = True,
+    ) -> Any:
+        """Return a `tf.data.Dataset` of batches for `fit`, with the columns that the model takes.
+
+        Args:
+            dataset: A `datasets.Dataset`, a list of rows by column name, or a mapping of columns.
+            batch_size: How many rows a batch has.
+            shuffle: Whether rows come in another random order in each epoch.
+            tokenizer: What pads the rows of a batch to one length; not used beside `collate_fn`.
+            collate_fn: Turns a list of rows into a batch; see `distilbert_common.collators`.
+            collate_fn_args: Further arguments of `collate_fn`.
+            drop_remainder: Whether a last, smaller batch is left out; as `shuffle` when None.
+            prefetch: Whether batches are made ahead.
+
+        Returns:
+            Batches of inputs, or of inputs and labels where rows have labels.
+
+        Raises:
+            InputError: The data set has another form, or rows of different lengths and nothing that pads them.
+        """
+        from distilbert_common.collators import DataCollatorWithPadding, DefaultDataCollator
+
+        collator = DefaultDataCollator() if tokenizer is None else DataCollatorWithPadding(tokenizer)
+        collate = functools.partial(collate_fn or collator, **(collate_fn_args or {}))
+        inputs = set(inspect.signature(self.call).parameters) - set(self.label_names)
+        columns = Columns(tuple(inputs), self.label_names)
+        rows = rows_of(dataset, inputs | set(self.label_names) | {"label", "label_ids"})
+        drop = shuffle if drop_remainder is None else drop_remainder
+        batches = batched(rows, collate, columns, batch_size, shuffle, drop)
+        return batches.prefetch(-1) if prefetch else batches

@@ -53,8 +53,11 @@ def cross_entropies(logits: Tensor, labels: Tensor, ignored: int = IGNORED) -> L
     check_labels(labels, logits.shape[-1], ignored)
     *axes, classes = ops.shape(logits)
     logits = ops.cast(ops.reshape(logits, (-1, classes)), "float32")  # (rows, classes)
-    labels = ops.cast(ops.reshape(labels, (-1,)), "int32")  # (rows,)
+    given = ops.reshape(labels, (-1,))  # (rows,)
+    labels = ops.cast(given, "int32")  # (rows,)
     known = ops.logical_and(labels >= 0, labels < classes)  # (rows,)
+    if keras.backend.is_float_dtype(given.dtype):
+        known = ops.logical_and(known, ops.equal(ops.cast(labels, given.dtype), given))  # no class between classes
     each = ops.sparse_categorical_crossentropy(ops.where(known, labels, 0), logits, from_logits=True)  # (rows,)
     each, counted = ops.where(known, each, float("nan")), ops.not_equal(labels, ignored)
     return Losses(ops.reshape(each, axes), ops.reshape(counted, axes))  # (...)
@@ -112,13 +115,14 @@ def sequence_classification_losses(
 ) -> Losses:
     """Return each loss that `sequence_classification_loss` is the mean of.
 
-    One label means regression, integer labels (batch,) a single label, anything else several labels: transformers'
-    rule, except that the config is not changed, and that integer labels (batch, num_labels) count as several labels.
+    One label means regression, labels (batch,) a single label, labels (batch, num_labels) several: transformers' rule,
+    except that the config is not changed, and that dtypes do not matter.
     """
+    if config.num_labels > 1 and len(labels.shape) == len(logits.shape) and labels.shape[-1] == 1:
+        labels = ops.squeeze(labels, axis=-1)  # (batch,): a column of class ids, as tables and Keras have them
     problem = config.problem_type
     if problem is None:
-        floating = keras.backend.is_float_dtype(labels.dtype) and not isinstance(labels, keras.KerasTensor)
-        single = not floating and len(labels.shape) < len(logits.shape)
+        single = len(labels.shape) < len(logits.shape)
         problem = "single_label_classification" if single else "multi_label_classification"
         problem = "regression" if config.num_labels == 1 else problem
     return LOSSES[problem](logits, labels, real)

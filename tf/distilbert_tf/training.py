@@ -52,6 +52,8 @@ class TaskTraining(Fitting):
             steps_per_execution: As in Keras; None is 1.
             **options: `jit_compile` and `auto_scale_loss`, as in Keras.
         """
+        if loss_weights is not None and not is_numbers(loss_weights):  # Keras 2 has the metrics here
+            loss_weights, metrics = metrics, loss_weights
         outputs = self.outputs_with_labels
         losses = None if self.is_own_loss(loss) else outputs.losses(loss)
         self.loss = self._compile_loss = self._compile_metrics = None  # Keras keeps those of an earlier call
@@ -65,6 +67,12 @@ class TaskTraining(Fitting):
             steps_per_execution=steps_per_execution or 1,
             **options,
         )
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as a saved model was, from what `get_compile_config` returned."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
 
     def is_own_loss(self, loss: Any) -> bool:
         """Whether a loss is a method of this model, as programs of transformers 4.x name its own loss."""
@@ -217,3 +225,10 @@ class TaskTraining(Fitting):
     def unwrapped(self, values: PerOutput | None) -> Any:
         """Return the only value of a model with one output, or those of all."""
         return values[self.logit_names[0]] if values is not None and len(self.logit_names) == 1 else values
+
+
+def is_numbers(values: Any) -> bool:
+    """Whether loss weights are numbers: one, or one for each output."""
+    if isinstance(values, Mapping):
+        values = list(values.values())
+    return all(isinstance(value, (int, float)) for value in (values if isinstance(values, (list, tuple)) else [values]))
