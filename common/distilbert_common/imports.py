@@ -12,6 +12,18 @@ _TOKENIZATION = "distilbert_common.tokenization"
 TOKENIZERS = dict.fromkeys(("DistilBertTokenizer", "DistilBertTokenizerFast"), _TOKENIZATION)
 """The names that every family has too: tokenizers need a library of their own, and a model needs no tokenizer."""
 
+COLLATORS = dict.fromkeys(
+    (
+        "DataCollatorForLanguageModeling",
+        "DataCollatorForMultipleChoice",
+        "DataCollatorForTokenClassification",
+        "DataCollatorWithPadding",
+        "DefaultDataCollator",
+    ),
+    "distilbert_common.collators",
+)
+"""The names of the collators, which transformers has for PyTorch and NumPy only since its version 5."""
+
 TOKENIZATION = TOKENIZERS | dict.fromkeys(("AddedToken", "BatchEncoding", "tokenization"), _TOKENIZATION)
 """The names of this package that come with them."""
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from distilbert_common import OUTPUT_TYPES, DistilBertConfig
 from distilbert_common.frameworks import require
-from distilbert_common.imports import TOKENIZERS, deferred
+from distilbert_common.imports import COLLATORS, TOKENIZERS, deferred
 
 require("tf")
 
@@ -22,13 +22,25 @@ from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
 
 if TYPE_CHECKING:
     from distilbert_common import DistilBertTokenizer, DistilBertTokenizerFast
+    from distilbert_common.collators import (
+        DataCollatorForLanguageModeling,
+        DataCollatorForMultipleChoice,
+        DataCollatorForTokenClassification,
+        DataCollatorWithPadding,
+        DefaultDataCollator,
+    )
 else:
-    __getattr__, __dir__ = deferred(__name__, TOKENIZERS)
+    __getattr__, __dir__ = deferred(__name__, TOKENIZERS | COLLATORS)
 
 for output_type in OUTPUT_TYPES:
     register_output(output_type)
 
 __all__ = [
+    "DataCollatorForLanguageModeling",
+    "DataCollatorForMultipleChoice",
+    "DataCollatorForTokenClassification",
+    "DataCollatorWithPadding",
+    "DefaultDataCollator",
     "DistilBertConfig",
     "DistilBertTokenizer",
     "DistilBertTokenizerFast",
