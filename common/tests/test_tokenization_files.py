@@ -201,6 +201,11 @@ def test_a_vocabulary_without_mask(cls: type, vocab_only: Path) -> None:
     ("file", "content", "message"),
     [
         ("vocab.txt", b"a\nb\n", r"the vocabulary has no \[UNK\]"),
+        (
+            "tokenizer_config.json",
+            b'{"unk_token": null, "cls_token": 5}',
+            "a token is a string or an AddedToken; got 5",
+        ),
         ("vocab.txt", b"", "holds no pieces"),
         ("vocab.txt", b"\xff\xfe", "cannot be read as a vocabulary"),
         ("tokenizer.json", b"{", "cannot be read as JSON"),

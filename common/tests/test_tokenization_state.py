@@ -14,6 +14,7 @@ from tokenizer_cases import CLASSES, SMALL
 
 from distilbert_common.errors import TokenizerError
 from distilbert_common.tokenization import AddedToken, DistilBertTokenizer, DistilBertTokenizerFast
+from distilbert_common.tokenization.vocab import FLAGS
 
 each_class = pytest.mark.parametrize("cls", CLASSES)
 
@@ -55,8 +56,12 @@ def test_taking_a_role_away(one: Any, tmp_path: Path) -> None:
         one(["a", "a b"], padding=True)
     one.save_pretrained(tmp_path)
     assert type(one).from_pretrained(tmp_path).special_tokens_map == one.special_tokens_map
-    with pytest.raises(TokenizerError, match="unk_token must be a piece"):
-        one.unk_token = None
+    one.unk_token = None
+    one.save_pretrained(tmp_path)
+    for each in (one, type(one).from_pretrained(tmp_path)):
+        assert (each.unk_token, each.unk_token_id, each.tokenize("\U0001f600 the")) == (None, None, ["[UNK]", "the"])
+    one.unk_token_id = 178
+    assert one.tokenize("\U0001f600 the") == ["film", "the"]
 
 
 @each_class
@@ -110,6 +115,10 @@ def test_flags_of_added_tokens(one: Any, token: Any, special: bool, expected: Ad
     assert one.add_tokens([token], special_tokens=special) == 1
     assert one.added_tokens_decoder[353] == expected
     assert str(expected) == "<q>"
+    theirs = tokenizers.AddedToken("<q>", **{name: getattr(expected, name) for name in FLAGS})
+    assert one.added_tokens_decoder[353] == theirs
+    assert expected != tokenizers.AddedToken("<q>", single_word=True)
+    assert len({expected, one.added_tokens_decoder[353]}) == 1
 
 
 @each_class

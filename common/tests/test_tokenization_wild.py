@@ -146,3 +146,11 @@ def test_from_memory(cls: type) -> None:
     one = cls(tokenizer_object=library)
     assert one.encode("the film") == library.encode("the film").ids == [2, 129, 178, 3]
     assert cls(vocab=library.get_vocab()).encode("the film") == [2, 129, 178, 3]
+
+
+@each_class
+def test_no_piece_for_unknown_words(cls: type, tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_bytes(LINES.replace(b"[UNK]", b"<unk>"))
+    assert cls.from_pretrained(tmp_path, unk_token="<unk>").tokenize("\U0001f600 the") == ["<unk>", "the"]
+    with pytest.raises(TokenizerError, match=r"unk_token is null and the vocabulary has no \[UNK\]; pass unk_token="):
+        cls.from_pretrained(tmp_path, unk_token=None)

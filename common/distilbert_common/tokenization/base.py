@@ -29,13 +29,14 @@ class TokenizerBase(TokenizerStorage):
     Args:
         vocab_file: A vocab.txt or tokenizer.json, or several files found by `TokenizerFiles.find`.
         *inputs: More options in the order of transformers' class of this name; see `positional`.
-        **options: tokenizer_file (a tokenizer.json), tokenizer_object (a `tokenizers.Tokenizer`) or vocab (ids by
-            piece) in place of `vocab_file`; do_lower_case, strip_accents, tokenize_chinese_chars, clean_text,
-            do_basic_tokenize, never_split, unk_token, sep_token, pad_token, cls_token, mask_token, bos_token,
-            eos_token, additional_special_tokens, extra_special_tokens, model_max_length, padding_side, truncation_side,
-            clean_up_tokenization_spaces, split_special_tokens, model_input_names. What is not given comes from the
-            files; where these do not say whether text is lower-cased, it is if no piece of the vocabulary holds a
-            capital. `repr` tells what was chosen and why.
+        tokenizer_file: A tokenizer.json; it comes first.
+        **options: tokenizer_object (a `tokenizers.Tokenizer`) or vocab (ids by piece) in place of a file;
+            do_lower_case, strip_accents, tokenize_chinese_chars, clean_text, do_basic_tokenize, never_split, unk_token,
+            sep_token, pad_token, cls_token, mask_token, bos_token, eos_token, additional_special_tokens,
+            extra_special_tokens, model_max_length, padding_side, truncation_side, clean_up_tokenization_spaces,
+            split_special_tokens, model_input_names. What is not given comes from the files; where these do not say
+            whether text is lower-cased, it is if no piece of the vocabulary holds a capital. `repr` tells what was
+            chosen and why.
 
     Raises:
         TokenizerError: A file is missing, damaged or of another model, or an option makes no sense.
@@ -48,8 +49,14 @@ class TokenizerBase(TokenizerStorage):
     pretrained_vocab_files_map: ClassVar[dict[str, dict[str, str]]] = {}
     init_inputs: ClassVar[tuple[Any, ...]] = ()
 
-    def __init__(self, vocab_file: str | Path | TokenizerFiles | None = None, *inputs: Any, **options: Any) -> None:
-        options = {**_by_name(self.positional, inputs), **options}
+    def __init__(
+        self,
+        vocab_file: str | Path | TokenizerFiles | None = None,
+        *inputs: Any,
+        tokenizer_file: str | Path | None = None,
+        **options: Any,
+    ) -> None:
+        options = {"tokenizer_file": tokenizer_file, **_by_name(self.positional, inputs), **options}
         file, library_tokenizer, vocab = (options.pop(name, None) for name in _VOCABULARIES)
         if unknown := unknown_options(options):
             raise TypeError(f"{type(self).__name__} has no option {', '.join(unknown)}; it has {', '.join(OPTIONS)}")

@@ -21,7 +21,7 @@ def new_engine(settings: TokenizerSettings) -> tokenizers.Tokenizer:
     normalizer, vocabulary = settings.normalizer, settings.vocabulary
     model = tokenizers.models.WordPiece(
         without_gaps(vocabulary.pieces, vocabulary.n_pieces),
-        unk_token=settings.special_tokens["unk_token"],
+        unk_token=settings.unk_piece,
         max_input_chars_per_word=settings.max_word_chars,
         continuing_subword_prefix=settings.prefix,
     )

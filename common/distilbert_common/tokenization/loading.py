@@ -112,6 +112,7 @@ def read_settings(
         split_special_tokens=bool(layers.get("split_special_tokens", False)),
         model_input_names=names_of("model_input_names", layers.get("model_input_names", MODEL_INPUT_NAMES)),
         never_split=tuple(names_of("never_split", layers.get("never_split", ()))),
+        unk_piece=_unk_piece(roles, file),
         name_or_path=str(layers.options("keyword").get("name_or_path") or ""),
         extra_fields=carried_fields({**config, **layers.options("keyword")}),
         sources={"do_lower_case": case_source, "model_max_length": length_source},
@@ -151,6 +152,14 @@ def _special_tokens(layers: Layers) -> SpecialTokens:
         name: token for options in (*reversed(in_files), keywords) for name, token in named_tokens(options).items()
     }
     return read_special_tokens(layers.find, named, listed)
+
+
+def _unk_piece(roles: Mapping[str, str], file: TokenizerJson) -> str:
+    """Return the piece for unknown words, which there must be though no token has that role."""
+    piece = roles.get("unk_token") or str(file.options.get("unk_token", ROLES["unk_token"]))
+    if piece not in file.pieces:
+        raise TokenizerError(f"unk_token is null and the vocabulary has no {piece}; pass unk_token= to name a piece")
+    return piece
 
 
 def _parts(layers: Layers, file: TokenizerJson) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def _joined(parts: Sequence[_Segment], between: Any, is_split_into_words: bool, 
     for start, content, is_word in parts:
         if is_word:
             name = content.lower() if settings.normalizer.lowercase else content
-            index = pieces.get(name, pieces[settings.special_tokens["unk_token"]])
+            index = pieces.get(name, pieces[settings.unk_piece])
             part: Any = Pieces([index], [(0, len(content))], [0])
         else:
             part = next(between)

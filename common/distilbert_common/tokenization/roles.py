@@ -72,7 +72,7 @@ class TokenizerRoles:
             TokenizerError: There is no such role, or `unk_token` would not be a piece of the vocabulary.
         """
         self._check_role(role)
-        if role == "unk_token" and token not in self.settings.vocabulary.pieces:
+        if role == "unk_token" and token is not None and token not in self.settings.vocabulary.pieces:
             raise TokenizerError(
                 f"unk_token must be a piece of the vocabulary, as it stands for words that no piece is in; {token!r} "
                 "is not one"
@@ -81,6 +81,8 @@ class TokenizerRoles:
             self.settings.special_tokens.pop(role, None)
         else:
             self.settings.special_tokens = _in_order({**self.settings.special_tokens, role: token})
+        if role == "unk_token":
+            self.settings.unk_piece = token or self.settings.unk_piece
         if role in ("unk_token", "cls_token", "sep_token"):
             self._engine_changed(())
 

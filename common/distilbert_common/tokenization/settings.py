@@ -43,7 +43,8 @@ class TokenizerSettings:
         split_special_tokens: Whether special tokens in a text are cut like the rest of it.
         model_input_names: The columns that a call returns unless told otherwise.
         prefix: What marks a piece that continues a word.
-        max_word_chars: A longer word becomes the unknown token.
+        max_word_chars: A longer word becomes the unknown piece.
+        unk_piece: The piece that stands for words that no pieces make up, also where no token has that role.
         splits_punctuation: Whether words are split at punctuation, or at white space only.
         never_split: Words between white space that are one token each, whatever is in them.
         adds_special_tokens: Whether texts get [CLS] and [SEP] around them.
@@ -65,6 +66,7 @@ class TokenizerSettings:
     model_input_names: list[str] = field(default_factory=lambda: list(MODEL_INPUT_NAMES))
     prefix: str = "##"
     max_word_chars: int = 100
+    unk_piece: str = "[UNK]"
     splits_punctuation: bool = True
     never_split: tuple[str, ...] = ()
     adds_special_tokens: bool = True

@@ -178,7 +178,7 @@ def render(settings: TokenizerSettings) -> dict[str, Any]:
         "decoder": {"type": "WordPiece", "prefix": settings.prefix, "cleanup": settings.decoder_cleanup},
         "model": {
             "type": PARTS["model"][0],
-            "unk_token": settings.special_tokens["unk_token"],
+            "unk_token": settings.unk_piece,
             "continuing_subword_prefix": settings.prefix,
             "max_input_chars_per_word": settings.max_word_chars,
             "vocab": without_gaps(settings.vocabulary.pieces, settings.vocabulary.n_pieces),

@@ -45,7 +45,7 @@ class DistilBertTokenizer(TokenizerBase):
             self._engine.refresh()
             return
         settings = self.settings
-        unk_token = settings.special_tokens["unk_token"]
+        unk_token = settings.unk_piece
         self._engine = WordPiece(
             settings.vocabulary,
             settings.normalizer,
@@ -64,7 +64,7 @@ class DistilBertTokenizer(TokenizerBase):
     def wordpiece_tokenizer(self) -> WordpieceTokenizer:
         """The second step by itself: from words to pieces."""
         settings = self.settings
-        unk_token = settings.special_tokens["unk_token"]
+        unk_token = settings.unk_piece
         return WordpieceTokenizer(settings.vocabulary.pieces, unk_token, settings.max_word_chars, self._engine)
 
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:

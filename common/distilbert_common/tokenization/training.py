@@ -61,7 +61,7 @@ def train(
         trainer_options: Those of `tokenizers.trainers.WordPieceTrainer`.
     """
     like = new_engine(settings)
-    engine = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token=renaming(settings.special_tokens["unk_token"])))
+    engine = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token=renaming(settings.unk_piece)))
     engine.normalizer, engine.pre_tokenizer, engine.decoder = like.normalizer, like.pre_tokenizer, like.decoder
     trainer = tokenizers.trainers.WordPieceTrainer(
         vocab_size=vocab_size,

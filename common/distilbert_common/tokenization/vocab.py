@@ -10,7 +10,7 @@ from distilbert_common.errors import TokenizerError
 from distilbert_common.tokenization.normalizer import Normalizer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AddedToken:
     """A token that is found in the text before anything else is done to it.
 
@@ -39,6 +39,13 @@ class AddedToken:
 
     def __str__(self) -> str:
         return self.content
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether content and flags are the same, also of a token of the library."""
+        return all(getattr(self, name) == getattr(other, name, None) for name in ("content", *FLAGS))
+
+    def __hash__(self) -> int:
+        return hash(tuple(getattr(self, name) for name in ("content", *FLAGS)))
 
     def as_special(self) -> AddedToken:
         """Return the token as a special one; `normalized` changes with it where it was left open."""
