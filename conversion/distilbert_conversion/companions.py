@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from distilbert_common.config_fields import storable
 from distilbert_common.credentials import credential_names, without_credentials
 from distilbert_common.errors import CheckpointError
 from distilbert_common.files import read_json, replacing, write_text
@@ -55,8 +56,7 @@ def write_companions(checkpoint: Checkpoint, directory: Path, head: str | None, 
     if foreign:
         _rename_tokenizer(directory / "tokenizer_config.json")
     changes = _changes(checkpoint.fields, checkpoint.head if foreign and head is None else head, dtype)
-    fields = without_credentials(checkpoint.fields, skip=("id2label", "label2id"))
-    write_text(directory / "config.json", as_json({**fields, **changes}))
+    write_text(directory / "config.json", as_json({**storable(checkpoint.fields), **changes}))
 
 
 def _take_out_credentials(path: Path) -> None:

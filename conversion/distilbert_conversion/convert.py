@@ -19,6 +19,7 @@ from time import perf_counter
 
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError
+from distilbert_common.files import check_fetched
 from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint
 from distilbert_conversion.companions import COMPANIONS, lost_in_a_preset, write_companions, write_preset
 from distilbert_conversion.destination import appearing, check_target
@@ -151,7 +152,10 @@ def convert(
     with open_checkpoint(src, fold_token_type=fold_token_type) as opened:
         sources = [opened.path, *opened.files]
         check_target(target, sources, overwrite=overwrite)
-        check_links(path for name in (*COMPANIONS, "config.json") if (path := opened.beside(name)) is not None)
+        texts = [path for name in (*COMPANIONS, "config.json") if (path := opened.beside(name)) is not None]
+        check_links(texts)
+        for path in texts:
+            check_fetched(path)
         checkpoint = opened if layers is None else choose_layers(opened, layers)
         config = checkpoint.config()
         shapes = expected(config, head) if head else own_inventory(checkpoint, config)

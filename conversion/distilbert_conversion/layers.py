@@ -6,13 +6,14 @@ authors' code takes 0, 2, 4, 7, 9, 11.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion.checkpoint import Checkpoint
+from distilbert_conversion.dialects import DIALECTS
 from distilbert_conversion.lazy import LazyTensor
-from distilbert_conversion.table import layer_of
+from distilbert_conversion.table import in_layer, layer_of
 
 
 def choose_layers(checkpoint: Checkpoint, layers: Sequence[int]) -> Checkpoint:
@@ -30,18 +31,21 @@ def choose_layers(checkpoint: Checkpoint, layers: Sequence[int]) -> Checkpoint:
         raise CheckpointError(
             f"the layers are {list(layers)}; expected numbers from 0 to {config.n_layers - 1}, as in {checkpoint.path}"
         )
-    tensors: dict[str, LazyTensor] = {}
-    for name, tensor in checkpoint.tensors.items():
-        layer = layer_of(name)
-        if layer is None:
-            tensors[name] = tensor
-            continue
-        places = [place for place, chosen in enumerate(layers) if chosen == layer]
-        tensors.update({name.replace(f".{layer}.", f".{place}.", 1): tensor for place in places})
     pruned = {place: config.pruned_heads[layer] for place, layer in enumerate(layers) if layer in config.pruned_heads}
     student = copy(checkpoint)
-    student.tensors = tensors
+    student.tensors = _renumbered(checkpoint.tensors, layers, "canonical")
+    student.extras = _renumbered(checkpoint.extras, layers, DIALECTS[checkpoint.dialect].column)
     changed = {"n_layers": len(layers)} | ({"pruned_heads": pruned} if config.pruned_heads else {})
     student.fields = {key: value for key, value in checkpoint.fields.items() if key != "num_hidden_layers"} | changed
     student.notes = (*checkpoint.notes, f"layers {', '.join(map(str, layers))}")
     return student
+
+
+def _renumbered(tensors: Mapping[str, LazyTensor], layers: Sequence[int], column: str) -> dict[str, LazyTensor]:
+    """Return tensors by the names that they have in a model with some of the layers; others stay as they are."""
+    renumbered: dict[str, LazyTensor] = {}
+    for name, tensor in tensors.items():
+        layer = layer_of(name, column)
+        numbers = [None] if layer is None else [number for number, chosen in enumerate(layers) if chosen == layer]
+        renumbered.update({name if number is None else in_layer(name, number, column): tensor for number in numbers})
+    return renumbered

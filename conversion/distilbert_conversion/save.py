@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,8 @@ from distilbert_conversion.sharding import index, parse_size, split
 from distilbert_conversion.superseded import remove_superseded
 from distilbert_conversion.table import PREFIX, TIED, is_backbone, is_known, is_transposed
 from distilbert_conversion.table import expected as table_shapes
+
+_MAX_NAME = 255  # bytes that the usual file systems allow
 
 
 def save_checkpoint(
@@ -68,6 +70,7 @@ def save_checkpoint(
         raise UnsupportedFormatError("a KerasHub preset cannot be divided; use format safetensors, or no shard size")
     chosen = _chosen(tensors, inventory(tensors, config, head, expected), head, dtype)
     stored = {kind.full_name(bare, head): _layout(bare, tensor, kind) for bare, tensor in chosen.items()}
+    _check_names(stored, kind)
     if materialize_tied:
         stored = _materialized(stored, kind, config, head)
     if kind.head_filename:
@@ -126,6 +129,33 @@ def _chosen(
         model = "what this model has" if head is None else f"a DistilBert{head} of this config"
         raise CheckpointError(f"these weights are not {model}: {'; '.join(sorted(faults))}")
     return {name: cast_float(tensor, dtype) for name, tensor in chosen.items()}
+
+
+def _check_names(names: Iterable[str], dialect: Dialect) -> None:
+    """Check that a format which stores weights as a tree can hold their names side by side."""
+    names = set(names)
+    if dialect.container in ("safetensors", "torch"):
+        return
+    for name in sorted(names):
+        if "\0" in name or not _is_path(name.split("/"), dialect.container == "orbax"):
+            raise UnsupportedFormatError(
+                f"{dialect.filename} cannot hold the name {name!r}; rename it or use safetensors"
+            )
+        parents = {name[:end] for end, char in enumerate(name) if char == "/"}
+        if clash := sorted(names & parents):
+            raise UnsupportedFormatError(
+                f"{dialect.filename} cannot hold {clash[0]!r} beside {name!r}; rename one of them or use safetensors"
+            )
+
+
+def _is_path(parts: list[str], as_folder: bool) -> bool:
+    """Whether the parts of a name can be those of a path; as the name of a folder it has to stay where it is put."""
+    if as_folder:
+        joined = ".".join(parts)
+        return (
+            all(part and part[0] != "." for part in parts) and "\\" not in joined and len(joined.encode()) <= _MAX_NAME
+        )
+    return all(part not in ("", ".", "..") for part in parts)
 
 
 def _layout(bare: str, tensor: LazyTensor, dialect: Dialect) -> LazyTensor:

@@ -217,10 +217,16 @@ def block_start(name: str, column: str) -> int | None:
     return None if match is None or not name.endswith(module, 0, match.start()) else match.start() - len(module)
 
 
-def layer_of(bare: str) -> int | None:
-    """Return the layer of a bare canonical name, or None where it belongs to none."""
-    match = _PATTERNS["canonical"].search(bare)
-    return None if match is None else int(match[1])
+def layer_of(name: str, column: str = "canonical") -> int | None:
+    """Return the layer of a name in a column, prefixed or not, or None where it belongs to none."""
+    match = _PATTERNS[column].search(name)
+    return None if match is None or block_start(name, column) is None else int(match[1] or 0)
+
+
+def in_layer(name: str, layer: int, column: str = "canonical") -> str:
+    """Return the name of the same weight in another layer."""
+    spelling = BLOCK[column].format(i=layer, _i=f"_{layer}" if layer else "")
+    return _PATTERNS[column].sub(lambda _: spelling, name, count=1)
 
 
 def weight_row(bare: str, head: str) -> Weight:

@@ -88,7 +88,7 @@ def _name(file: h5py.File, place: str) -> str:
     first, _, rest = place.partition("/")
     if _has_list(file, "layer_names"):
         return rest if _has_list(file[first], "weight_names") else place  # a shard has no groups of layers
-    if first == "layers":
+    if first == "layers" and "/vars/" in place:
         module, _, parameter = place.rpartition("/vars/")
         return f"{file[module]['vars'].attrs.get('name', module)}/vars/{parameter}"
     return place
