@@ -137,7 +137,7 @@ PLACES: dict[str, Callable[[Path], Any]] = {
 
 SEEN = {
     "inspect": {"tensor name", "MessagePack key", "HDF5 name"},
-    "convert": set(PLACES) - {"metadata", "architectures", "field", "type of a tensor", "HDF5 type"},
+    "convert": set(PLACES) - {"metadata", "architectures", "model type", "field", "type of a tensor", "HDF5 type"},
 }
 """Places whose text the commands show, besides those that both refuse."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +28,7 @@ from distilbert_common.errors import ConfigError
 from distilbert_common.files import read_json, resolve, write_text
 from distilbert_common.hub import check_push_options, push_folder
 from distilbert_common.loading_options import split_options, take_passed_on
+from distilbert_common.user_warnings import warn_user
 
 _RESERVED = {"self", "_field_names"}
 
@@ -282,7 +282,7 @@ class DistilBertConfig:
             pretrained_model_name_or_path: A directory with `config.json`, that file itself, or a hub id.
             **kwargs: As `from_pretrained` takes them.
         """
-        hub, handled, fields = split_options(kwargs, "config", stacklevel=4)
+        hub, handled, fields = split_options(kwargs, "config")
         filename = handled.get("_configuration_file") or "config.json"
         path = resolve(pretrained_model_name_or_path, filename, **hub)
         assert path is not None
@@ -394,10 +394,9 @@ def _pop_unused(cls: type[DistilBertConfig], fields: Mapping[str, Any], override
 def _warn_of_secrets(fields: Mapping[str, Any], place: str) -> None:
     """Tell of secrets by the names of their fields; their values are shown nowhere."""
     if names := secrets_in(fields):
-        warnings.warn(
+        warn_user(
             f"{place} has a secret under {', '.join(names)}, which is not kept; take it out, and revoke it if others "
-            "could read it",
-            stacklevel=4,
+            "could read it"
         )
 
 

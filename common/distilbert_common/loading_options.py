@@ -6,13 +6,13 @@ effect. None of them ever becomes a config field.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from distilbert_common.credentials import is_credential
 from distilbert_common.errors import InputError
+from distilbert_common.user_warnings import warn_user
 
 MODELS = ("pt", "tf", "flax")
 CALLERS = (*MODELS, "config", "tokenizer")
@@ -139,7 +139,7 @@ class SplitOptions(NamedTuple):
     fields: dict[str, Any]
 
 
-def split_options(kwargs: Mapping[str, Any], caller: str, *, stacklevel: int = 3) -> SplitOptions:
+def split_options(kwargs: Mapping[str, Any], caller: str) -> SplitOptions:
     """Sort the keywords of a `from_pretrained`; what has no effect is named in one warning, values are never shown.
 
     In a model's `from_pretrained`, after the keywords of its own signature::
@@ -151,7 +151,6 @@ def split_options(kwargs: Mapping[str, Any], caller: str, *, stacklevel: int = 3
     Args:
         kwargs: The keywords that are not in the caller's own signature.
         caller: One of `CALLERS`.
-        stacklevel: Whose line the warning names: 3 for the caller's caller.
 
     Returns:
         Three dicts; for a model whose signature has all that it acts on, `handled` holds `variant` and
@@ -178,7 +177,7 @@ def split_options(kwargs: Mapping[str, Any], caller: str, *, stacklevel: int = 3
                 raise InputError(f"from_pretrained cannot honor {name}: {option.note}")
             ignored.append(f"{name} ({option.note})" if option.note else name)
     if ignored:
-        warnings.warn(f"from_pretrained: no effect has {', '.join(ignored)}", stacklevel=stacklevel)
+        warn_user(f"from_pretrained: no effect has {', '.join(ignored)}")
     _rename_token(hub)
     return SplitOptions(hub, handled, fields)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distilbert_common.errors import DistilBertError
+from distilbert_common.user_warnings import warn_user
 from distilbert_conversion.lazy import DTYPES, LazyTensor, equal
 
 if TYPE_CHECKING:
@@ -33,10 +33,9 @@ def warn_of_rivals(checkpoint: Checkpoint, candidates: Iterable[str], opened: Ca
         except (DistilBertError, OSError):
             continue  # it cannot be read in place of this one
         if differing is not None:
-            warnings.warn(
+            warn_user(
                 f"{folder} holds two different models: {checkpoint.path.name} is read, and {name} differs from it in "
-                f"{differing}; remove the one that is out of date, or give the path of the file that you want",
-                stacklevel=4,
+                f"{differing}; remove the one that is out of date, or give the path of the file that you want"
             )
 
 

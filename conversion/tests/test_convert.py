@@ -56,7 +56,9 @@ def test_credentials_stay_behind(source: Path, tmp_path: Path) -> None:
     (source / "tokenizer_config.json").write_text(json.dumps(tokenizer))
     config = {**json.loads((MLM / "config.json").read_text()), "use_auth_token": secret}
     (source / "config.json").write_text(json.dumps(config))
-    convert(source, tmp_path / "out", to="flax")
+    with pytest.warns(UserWarning, match=r"has a secret under use_auth_token") as said:
+        convert(source, tmp_path / "out", to="flax")
+    assert (said[0].filename, secret in str(said[0].message)) == (__file__, False)
     written = json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())
     assert written == {"do_lower_case": True, "extra_special_tokens": ["<a>"]}
     assert secret not in (tmp_path / "out" / "config.json").read_text()
