@@ -149,6 +149,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.layer = nn.ModuleList(TransformerBlock(config, layer) for layer in range(config.n_layers))
         self.gradient_checkpointing = False
+        self._checkpoint_every = 1
         self._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
 
     def forward(
@@ -170,9 +171,9 @@ class Transformer(nn.Module):
         """
         hidden_states: list[Tensor] = [x]
         attentions: list[Tensor | None] = []
-        for block, block_head_mask in zip(self.layer, head_mask, strict=True):
+        for layer, (block, block_head_mask) in enumerate(zip(self.layer, head_mask, strict=True)):
             arguments = (x, mask, block_head_mask, output_attentions)
-            if self.gradient_checkpointing and self.training:
+            if self.gradient_checkpointing and self.training and layer % self._checkpoint_every == 0:
                 x, probabilities = self._gradient_checkpointing_func(block, *arguments)
             else:
                 x, probabilities = block(*arguments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -20,6 +20,12 @@ DUMMY_IDS = ((7, 6, 0, 0, 1), (1, 2, 3, 0, 0), (0, 0, 0, 4, 5))
 """The input of `dummy_inputs`, as in transformers."""
 
 
+def offloaded_checkpoint(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Do as `torch.utils.checkpoint.checkpoint`, with what it keeps in the memory of the CPU."""
+    with torch.autograd.graph.save_on_cpu(pin_memory=torch.cuda.is_available()):
+        return checkpoint(function, *arguments, **options)
+
+
 class ModuleUtils(nn.Module):
     """The methods and facts of a model that need nothing of DistilBERT's inside but its config."""
 
@@ -27,6 +33,7 @@ class ModuleUtils(nn.Module):
     main_input_name: ClassVar[str] = "input_ids"
     framework: ClassVar[str] = "pt"
     supports_gradient_checkpointing: ClassVar[bool] = True
+    input_modalities: ClassVar[str] = "text"
     is_parallelizable: ClassVar[bool] = False
     is_loaded_in_8bit: ClassVar[bool] = False
     is_loaded_in_4bit: ClassVar[bool] = False
@@ -187,28 +194,55 @@ class ModuleUtils(nn.Module):
         return True
 
     @property
+    def is_activation_checkpointing(self) -> bool:
+        """The newer name of `is_gradient_checkpointing` in transformers 5."""
+        return self.is_gradient_checkpointing
+
+    @property
     def is_gradient_checkpointing(self) -> bool:
         """Whether activations are computed again in the backward pass."""
         return any(getattr(module, "gradient_checkpointing", False) is True for module in self.modules())
 
-    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: Mapping[str, Any] | None = None) -> None:
+    def gradient_checkpointing_enable(
+        self,
+        gradient_checkpointing_kwargs: Mapping[str, Any] | None = None,
+        every_n_layers: int = 1,
+        offload: bool = False,
+    ) -> None:
         """Keep only each block's input for the backward pass and compute the rest again: the same gradients.
 
         Args:
             gradient_checkpointing_kwargs: Arguments of `torch.utils.checkpoint.checkpoint`; `use_reentrant` is False
                 unless it says otherwise.
+            every_n_layers: Only the first of so many blocks is computed again, the others keep their activations.
+            offload: Whether the blocks' inputs wait for the backward pass in the memory of the CPU.
         """
         options = {"use_reentrant": False, **(gradient_checkpointing_kwargs or {})}
+        function = functools.partial(offloaded_checkpoint if offload else checkpoint, **options)
         for module in self.modules():
             if hasattr(module, "gradient_checkpointing"):  # the word for "this module can": users' own may, too
                 module.gradient_checkpointing = True
-                module._gradient_checkpointing_func = functools.partial(checkpoint, **options)
+                module._checkpoint_every = every_n_layers
+                module._gradient_checkpointing_func = function
+
+    def activation_checkpointing_enable(
+        self,
+        activation_checkpointing_kwargs: Mapping[str, Any] | None = None,
+        every_n_layers: int = 1,
+        offload: bool = False,
+    ) -> None:
+        """Do as `gradient_checkpointing_enable`, by its newer name in transformers 5."""
+        self.gradient_checkpointing_enable(activation_checkpointing_kwargs, every_n_layers, offload)
 
     def gradient_checkpointing_disable(self) -> None:
         """Keep all activations for the backward pass again."""
         for module in self.modules():
             if hasattr(module, "gradient_checkpointing"):
                 module.gradient_checkpointing = False
+
+    def activation_checkpointing_disable(self) -> None:
+        """Do as `gradient_checkpointing_disable`, by its newer name."""
+        self.gradient_checkpointing_disable()
 
     def enable_input_require_grads(self) -> None:
         """Let gradients begin at the word embeddings' output, as adapters on a frozen model need with checkpointing."""

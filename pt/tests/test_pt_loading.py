@@ -169,3 +169,11 @@ def test_weights_are_in_memory_once_or_not_at_all_and_no_compiler_is_imported(tm
         assert float(grown) < copies * size + 0.2 * size
         assert float(highest) < peak * size + 0.2 * size
         assert compilers == ["False", "False"]
+
+
+def test_the_bias_of_a_new_tied_projector_starts_at_zero() -> None:
+    rubbish = [torch.full((40,), float("nan")) for _ in range(1000)]
+    del rubbish  # what fresh memory is likely to hold
+    model = DistilBertForMaskedLM.from_pretrained(golden.GOLDEN / "micro" / "Model" / "pt")
+    assert not model.vocab_projector.bias.any()
+    assert not model.vocab_transform.bias.any()
