@@ -109,7 +109,7 @@ GENERAL_DEFAULTS: dict[str, Any] = {
     "is_composition": False,
     "is_decoder": False,
     "is_encoder_decoder": False,
-    "keys_to_ignore_at_inference": (),
+    "keys_to_ignore_at_inference": [],
     "prefix": None,
     "sep_token_id": None,
     "sub_configs": {},
