@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from accelerate.utils import send_to_device
+from torch.utils.data import default_collate
 
 from distilbert_common import DistilBertConfig, DistilBertTokenizer, DistilBertTokenizerFast
 from distilbert_pt import DistilBertForMaskedLM, DistilBertForTokenClassification
@@ -103,6 +105,13 @@ def test_a_fingerprint_does_not_change_with_use(ours: Any) -> None:
     before = datasets.fingerprint.Hasher.hash(ours)
     ours(TEXTS)
     assert datasets.fingerprint.Hasher.hash(ours) == before
+
+
+def test_moving_and_collating_gives_a_batch_of_the_same_kind(ours: Any) -> None:
+    batch = ours(TEXTS, padding=True, return_tensors="pt")
+    for other in (send_to_device(batch, "cpu", skip_keys=["attention_mask"]), default_collate([batch, batch])):
+        assert type(other) is type(batch)
+        assert other.word_ids(1) == batch.word_ids(1)
 
 
 @pytest.mark.parametrize("strategy", ["none", "simple", "first"])
