@@ -169,9 +169,9 @@ class DistilBertConfig:
         self.label2id = dict(label2id) if label2id else {label: i for i, label in self.id2label.items()}
 
     @property
-    def _attn_implementation(self) -> str | None:
-        """Transformers' second name for `attn_implementation`, which programs read."""
-        return self.attn_implementation
+    def _attn_implementation(self) -> str:
+        """Transformers' second name for `attn_implementation`, which programs read: the default where there is none."""
+        return self.attn_implementation or "sdpa"
 
     @_attn_implementation.setter
     def _attn_implementation(self, value: str | None) -> None:

@@ -16,6 +16,10 @@ class InputError(DistilBertError, ValueError):
     """A model or tokenizer input cannot be used: too long, outside the vocabulary, of the wrong shape."""
 
 
+class DeviceError(InputError, RuntimeError):
+    """A device that was asked for is not there, or cannot hold the values of a model."""
+
+
 class TokenizerError(DistilBertError, ValueError):
     """Tokenizer files are missing or damaged, or a tokenizer option makes no sense."""
 

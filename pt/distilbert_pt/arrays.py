@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from distilbert_common import ModelOutput
-from distilbert_common.errors import InputError
+from distilbert_common.errors import DeviceError, InputError
 
 PLACED_BY_LIBRARY = ("auto", "balanced", "balanced_low_0", "sequential")
 """The words with which transformers leaves the choice of a device to a library."""
@@ -79,7 +79,7 @@ def as_device(device: torch.device | str | int | Mapping[str, Any] | None) -> to
             a mapping whose values are one device, as `{"": 0}`.
 
     Raises:
-        InputError: There is no such device, several were named, or it holds no values.
+        DeviceError: There is no such device, several were named, or it holds no values.
     """
     named = set(device.values()) if isinstance(device, Mapping) else {device}
     name = next(iter(named)) if len(named) == 1 else device
@@ -89,9 +89,9 @@ def as_device(device: torch.device | str | int | Mapping[str, Any] | None) -> to
         place = torch.get_default_device() if name is None else torch.device(name)
         torch.empty(0, device=place)
     except (RuntimeError, TypeError, AssertionError) as error:
-        raise InputError(f"device is {device!r}; expected one device such as 'cpu', 'cuda' or 'cuda:1'") from error
+        raise DeviceError(f"device is {device!r}; expected one device such as 'cpu', 'cuda' or 'cuda:1'") from error
     if place.type == "meta":
-        raise InputError("device 'meta' holds no values; load on another, or make a model there from a config alone")
+        raise DeviceError("device 'meta' holds no values; load on another, or make a model there from a config alone")
     return place
 
 

@@ -45,6 +45,7 @@ def test_facts_of_the_class() -> None:
     assert (model.framework, model.main_input_name, model.base_model_prefix) == ("pt", "input_ids", "distilbert")
     assert (model.num_labels, model.name_or_path) == (5, str(MICRO / "ForSequenceClassification" / "pt"))
     assert model.config_class is DistilBertConfig
+    assert model.config._attn_implementation == "sdpa"
     assert model.supports_gradient_checkpointing
     assert not model.can_generate()
     assert not model.is_loaded_in_8bit

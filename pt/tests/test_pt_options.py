@@ -159,6 +159,8 @@ def test_errors_are_those_that_programs_catch(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError) as caught:
         load(num_labels=2)
     assert isinstance(caught.value, CheckpointError)
+    with pytest.raises(RuntimeError, match="device is 'cuda:99'"):
+        load(device="cuda:99")
 
 
 def test_loading_info_by_transformers_names() -> None:
