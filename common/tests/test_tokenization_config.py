@@ -87,6 +87,12 @@ def test_tokens_with_a_name_of_their_own(cls: type, config: dict[str, Any], fold
 
 
 @each_class
+def test_a_role_among_the_named_tokens(cls: type) -> None:
+    one = cls(SMALL, extra_special_tokens={"pad_token": "<pad>", "image_token": "<image>"})
+    assert (one.pad_token_id, one.image_token_id) == (353, 354)
+
+
+@each_class
 def test_flags_in_the_special_tokens_map_of_old_versions(cls: type, folder: Path) -> None:
     mask = {"content": "[MASK]", "lstrip": True, "normalized": False, "rstrip": False, "single_word": False}
     in_map = {"mask_token": mask, "cls_token": "the", "bos_token": None}
@@ -124,7 +130,7 @@ def test_files_of_an_earlier_tokenizer_are_gone(cls: type, tmp_path: Path) -> No
 
 
 @each_class
-def test_fields_without_a_meaning_are_written_back(cls: type, folder: Path) -> None:
+def test_fields_without_a_meaning_are_written_back(cls: type, folder: Path, caplog: Any) -> None:
     kept = {
         "chat_template": "{{ x }}",
         "processor_class": "P",
@@ -140,6 +146,7 @@ def test_fields_without_a_meaning_are_written_back(cls: type, folder: Path) -> N
     write_files(folder, {"tokenizer_config.json": {**kept, **lost, "max_len": 77}})
     one = cls.from_pretrained(folder)
     assert one.model_max_length == 77
+    assert "tokenizer_config.json has a secret under hub_token, use_auth_token, which is not kept" in caplog.text
     one.save_pretrained(folder / "saved")
     saved = json.loads((folder / "saved" / "tokenizer_config.json").read_text(encoding="utf-8"))
     assert kept.items() <= saved.items()

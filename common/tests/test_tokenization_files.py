@@ -215,7 +215,7 @@ def test_a_vocabulary_without_mask(cls: type, vocab_only: Path) -> None:
         ("tokenizer_config.json", b'{"do_lower_case": "yes"}', "do_lower_case is 'yes'; expected true or false"),
         ("tokenizer_config.json", b'{"padding_side": "up"}', "padding_side is 'up'"),
         ("tokenizer_config.json", b'{"never_split": "a b"}', "never_split is 'a b'; expected a list of strings"),
-        ("tokenizer_config.json", b'{"unk_token": "<unk>"}', "the vocabulary has no <unk>; if its unk_token"),
+        ("tokenizer_config.json", b'{"unk_token": "<unk>"}', "the vocabulary has no <unk>; If its unk_token"),
         ("tokenizer_config.json", b'{"cls_token": 5}', "a token is a string or an AddedToken; got 5"),
         ("tokenizer_config.json", b'{"added_tokens_decoder": {"x": "<a>"}}', "added tokens.*damaged"),
         ("added_tokens.json", b'{"<a>": 3000000}', "'<a>' has id 3000000, but the vocabulary ends at 352"),

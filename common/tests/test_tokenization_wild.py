@@ -154,3 +154,10 @@ def test_no_piece_for_unknown_words(cls: type, tmp_path: Path) -> None:
     assert cls.from_pretrained(tmp_path, unk_token="<unk>").tokenize("\U0001f600 the") == ["<unk>", "the"]
     with pytest.raises(TokenizerError, match=r"unk_token is null and the vocabulary has no \[UNK\]; pass unk_token="):
         cls.from_pretrained(tmp_path, unk_token=None)
+
+
+@each_class
+def test_white_space_in_a_vocabulary(cls: type, tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_bytes(LINES.replace(b"[PAD]", b"[PAD] "))
+    with pytest.raises(TokenizerError, match=r"has no \[PAD\]; it has '\[PAD\] ': take the white space away"):
+        cls.from_pretrained(tmp_path)

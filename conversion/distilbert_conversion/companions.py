@@ -51,7 +51,7 @@ def write_companions(checkpoint: Checkpoint, directory: Path, head: str | None, 
         if source is not None:
             with replacing(directory / name) as temporary:
                 shutil.copyfile(source, temporary)
-    _take_out_credentials(directory / "tokenizer_config.json")
+    _make_fit_to_write(directory / "tokenizer_config.json")
     foreign = checkpoint.reading.fields is not None
     if foreign:
         _rename_tokenizer(directory / "tokenizer_config.json")
@@ -59,13 +59,22 @@ def write_companions(checkpoint: Checkpoint, directory: Path, head: str | None, 
     write_text(directory / "config.json", as_json({**storable(checkpoint.fields), **changes}))
 
 
-def _take_out_credentials(path: Path) -> None:
-    """Write a JSON file anew without the access tokens that old versions of transformers left in it."""
+def _make_fit_to_write(path: Path) -> None:
+    """Write a tokenizer_config.json anew where it holds what must not, or cannot, go along as it is.
+
+    Old versions of transformers left access tokens in it. Version 5 lists special tokens in a field that 4 takes for
+    a mapping, and fails on; both know the list by its earlier name.
+    """
     try:
         fields = read_json(path) if path.is_file() else {}
     except CheckpointError:
         return  # not for a conversion to judge: it goes along as it is
-    if credential_names(fields):
+    listed = fields.get("extra_special_tokens")
+    if isinstance(listed, list):
+        tokens = [*(fields.get("additional_special_tokens") or ()), *listed]
+        fields = {**fields, "additional_special_tokens": tokens}
+        del fields["extra_special_tokens"]
+    if isinstance(listed, list) or credential_names(fields):
         write_text(path, as_json(without_credentials(fields)))
 
 

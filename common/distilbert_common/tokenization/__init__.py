@@ -4,8 +4,8 @@ A text becomes pieces in `wordpiece` (readable) or in the `tokenizers` library (
 added tokens over pairs, truncation and padding to files, is shared, so that the two can only agree.
 """
 
+from distilbert_common.tokenization.added_token import AddedToken
 from distilbert_common.tokenization.batch_encoding import BatchEncoding
 from distilbert_common.tokenization.tokenizers import DistilBertTokenizer, DistilBertTokenizerFast
-from distilbert_common.tokenization.vocab import AddedToken
 
 __all__ = ["AddedToken", "BatchEncoding", "DistilBertTokenizer", "DistilBertTokenizerFast"]

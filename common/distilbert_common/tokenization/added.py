@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from distilbert_common.errors import TokenizerError
+from distilbert_common.tokenization.added_token import AddedToken
 from distilbert_common.tokenization.normalizer import Normalizer
 from distilbert_common.tokenization.settings import ROLES
-from distilbert_common.tokenization.vocab import AddedToken, Vocabulary
+from distilbert_common.tokenization.vocab import Vocabulary
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ def read_special_tokens(
     values = {role: ROLES[role] if source is None else source[0] for role, source in sources.items()}
     by_role = {role: AddedToken.of(token, special=True) for role, token in {**values, **named}.items() if token}
     listed = {str(token): token for token in (AddedToken.of(each, special=True) for each in additional)}
-    return SpecialTokens(by_role, list(listed.values()), {role for role, source in sources.items() if source is None})
+    assumed = {role for role, source in sources.items() if source is None and role not in named}
+    return SpecialTokens(by_role, list(listed.values()), assumed)
 
 
 def collect_added(
@@ -131,7 +133,10 @@ def _check_special(roles: Mapping[str, AddedToken], special: SpecialTokens, voca
             role != "unk_token" and vocabulary.token_id(token.content) is not None
         )
         if not is_there and (role == "unk_token" or role in special.assumed):
+            alike = next((piece for piece in vocabulary.pieces if piece.strip() == token.content), None)
             raise TokenizerError(
-                f"the vocabulary has no {token}; if its {role} has another name, pass {role}=, if it was trained "
-                "without special tokens, train it with them, otherwise this is not the vocabulary of a DistilBERT"
+                f"the vocabulary has no {token}; "
+                + (f"it has {alike!r}: take the white space away. " if alike else "")
+                + f"If its {role} has another name, pass {role}=, if it was trained without special tokens, train it "
+                "with them, otherwise this is not the vocabulary of a DistilBERT"
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from distilbert_common.tokenization.vocab import AddedToken
+from distilbert_common.tokenization.added_token import AddedToken
 
 if TYPE_CHECKING:
     from distilbert_common.tokenization.roles import TokenizerRoles

@@ -7,9 +7,10 @@ from typing import Any
 
 import tokenizers
 
+from distilbert_common.tokenization.added_token import FLAGS, AddedToken
 from distilbert_common.tokenization.settings import TokenizerSettings
 from distilbert_common.tokenization.tokenizer_json import post_processor
-from distilbert_common.tokenization.vocab import FLAGS, AddedToken, Vocabulary, without_gaps
+from distilbert_common.tokenization.vocab import Vocabulary, without_gaps
 
 
 def new_engine(settings: TokenizerSettings) -> tokenizers.Tokenizer:

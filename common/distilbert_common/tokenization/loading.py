@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from distilbert_common.credentials import credential_names
 from distilbert_common.errors import TokenizerError
 from distilbert_common.tokenization.added import (
     SpecialTokens,
@@ -16,6 +17,7 @@ from distilbert_common.tokenization.added import (
     read_special_tokens,
 )
 from distilbert_common.tokenization.files import TokenizerFiles, read_object, read_vocab
+from distilbert_common.tokenization.layers import Layers
 from distilbert_common.tokenization.normalizer import Normalizer
 from distilbert_common.tokenization.options import SIDES, choose
 from distilbert_common.tokenization.other_tokenizers import check_same_pieces
@@ -36,36 +38,6 @@ _NO_LIMIT = 1_000_000
 
 _BRACKETED = re.compile(r"\[.*\]|<.*>")
 """The form of special tokens, which say nothing about the case of a vocabulary."""
-
-_NULL_COUNTS = frozenset({"strip_accents", *ROLES})
-"""Options of which null is a value, and does not mean that nothing is said."""
-
-
-class Layers:
-    """Sources of options, the ones that decide first.
-
-    Args:
-        layers: Name and options of each source.
-    """
-
-    def __init__(self, layers: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-        self._layers = layers
-
-    def find(self, name: str) -> tuple[Any, str] | None:
-        """Return the value of an option and the name of its source, or None; null counts for a few only."""
-        for source, options in self._layers:
-            if name in options and (options[name] is not None or name in _NULL_COUNTS):
-                return options[name], source
-        return None
-
-    def get(self, name: str, default: Any) -> Any:
-        """Return the value of an option, or the default."""
-        located = self.find(name)
-        return default if located is None else located[0]
-
-    def options(self, source: str) -> Mapping[str, Any]:
-        """Return the options of a source, empty if it has none."""
-        return dict(self._layers).get(source, {})
 
 
 def read_settings(
@@ -90,6 +62,7 @@ def read_settings(
     """
     config, model_config = read_object(files.tokenizer_config), read_object(files.config)
     check_same_pieces(keywords, config, model_config, files.where)
+    _warn_of_secrets(config)
     file = _read_vocabulary(files) if vocabulary is None else vocabulary
     layers = _layers(files, keywords, config, file, defaults)
     _warn_of_disagreement(config, file)
@@ -170,6 +143,15 @@ def _parts(layers: Layers, file: TokenizerJson) -> dict[str, Any]:
     if layers.get("do_basic_tokenize", True) is False:
         parts["splits_punctuation"] = False
     return parts
+
+
+def _warn_of_secrets(config: Mapping[str, Any]) -> None:
+    """Tell of secrets by the names of their fields."""
+    if names := [name for name in credential_names(config) if config[name] not in (None, False, True, "")]:
+        _LOGGER.warning(
+            "tokenizer_config.json has a secret under %s, which is not kept; take it out, and revoke it if others "
+            "could read it", ", ".join(names),
+        )  # fmt: skip
 
 
 def _warn_of_disagreement(config: Mapping[str, Any], file: TokenizerJson) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
+from distilbert_common.tokenization.added_token import AddedToken
 from distilbert_common.tokenization.attributes import Setting, SpecialToken, SpecialTokenId
 from distilbert_common.tokenization.settings import ROLES, TokenizerSettings
-from distilbert_common.tokenization.vocab import AddedToken
 
 _LISTS = ("additional_special_tokens", "extra_special_tokens")
 """What the special tokens without a role are called, in transformers 4 and 5."""

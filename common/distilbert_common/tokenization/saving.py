@@ -8,11 +8,11 @@ from typing import Any
 
 from distilbert_common.errors import TokenizerError
 from distilbert_common.files import write_text
+from distilbert_common.tokenization.added_token import FLAGS
 from distilbert_common.tokenization.files import FILE_NAMES
 from distilbert_common.tokenization.settings import ROLES, TokenizerSettings
 from distilbert_common.tokenization.tokenizer_config import options_of, special_tokens_map
 from distilbert_common.tokenization.tokenizer_json import render
-from distilbert_common.tokenization.vocab import FLAGS
 
 
 def write_files(

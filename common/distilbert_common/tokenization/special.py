@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
+from distilbert_common.tokenization.added_token import AddedToken
 from distilbert_common.tokenization.roles import TokenizerRoles
 from distilbert_common.tokenization.settings import ROLES
-from distilbert_common.tokenization.vocab import AddedToken
 
 
 class TokenizerVocabulary(TokenizerRoles):

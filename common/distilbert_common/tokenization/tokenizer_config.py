@@ -78,7 +78,7 @@ def named_tokens(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in named:
         if not (name.isidentifier() and not name.startswith("_")):
             raise TokenizerError(f"a special token is named {name!r}; expected a name such as 'image_token'")
-    return {name: value for name, value in named.items() if name not in ROLES}
+    return named
 
 
 def listed_tokens(options: Mapping[str, Any]) -> list[Any]:

@@ -9,8 +9,9 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from distilbert_common.errors import TokenizerError
+from distilbert_common.tokenization.added_token import FLAGS, AddedToken
 from distilbert_common.tokenization.settings import TokenizerSettings
-from distilbert_common.tokenization.vocab import FLAGS, AddedToken, filler, without_gaps
+from distilbert_common.tokenization.vocab import filler, without_gaps
 
 _LOGGER = logging.getLogger(__name__)
 

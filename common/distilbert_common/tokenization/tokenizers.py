@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import tokenizers
 
+from distilbert_common.tokenization.added_token import AddedToken
 from distilbert_common.tokenization.base import TokenizerBase
 from distilbert_common.tokenization.columns import TextPieces
 from distilbert_common.tokenization.engine import library_token, new_engine
@@ -17,7 +18,6 @@ from distilbert_common.tokenization.inputs import check_unicode
 from distilbert_common.tokenization.never_split import cut_around_words
 from distilbert_common.tokenization.steps import BasicTokenizer, WordpieceTokenizer
 from distilbert_common.tokenization.tokenizer_json import TokenizerJson
-from distilbert_common.tokenization.vocab import AddedToken
 from distilbert_common.tokenization.wordpiece import WordPiece
 
 _COMMON = (

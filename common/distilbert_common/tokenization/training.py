@@ -7,11 +7,11 @@ from typing import Any
 
 import tokenizers
 
+from distilbert_common.tokenization.added_token import AddedToken
 from distilbert_common.tokenization.engine import library_token, new_engine, template_processing
 from distilbert_common.tokenization.settings import TokenizerSettings
 from distilbert_common.tokenization.tokenizer_config import options_of
 from distilbert_common.tokenization.tokenizer_json import template
-from distilbert_common.tokenization.vocab import AddedToken
 
 
 class Renaming:

@@ -12,9 +12,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from distilbert_common.tokenization.added_token import AddedToken
 from distilbert_common.tokenization.normalizer import Normalizer, Span
 from distilbert_common.tokenization.unicode import PUNCTUATION, WHITESPACE, CharRanges
-from distilbert_common.tokenization.vocab import AddedToken, Vocabulary
+from distilbert_common.tokenization.vocab import Vocabulary
 
 _WORD = re.compile(f"[{PUNCTUATION.pattern}]|[^{PUNCTUATION.pattern}{WHITESPACE.pattern}]+")
 _SPACED = re.compile(f"[^{WHITESPACE.pattern}]+")
