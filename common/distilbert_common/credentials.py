@@ -78,3 +78,8 @@ def redacted(text: str, *secrets: Any) -> str:
         if isinstance(secret, str) and secret.strip():
             text = text.replace(secret, REDACTED).replace(secret.strip(), REDACTED)
     return _USER_IN_ADDRESS.sub(REDACTED, _TOKEN.sub(REDACTED, text))
+
+
+def harmless(error: Exception, *secrets: Any) -> Exception | None:
+    """Return an error to raise another one from, or None where its own message shows a secret."""
+    return error if redacted(str(error), *secrets) == str(error) else None

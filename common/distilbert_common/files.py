@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from distilbert_common.credentials import redacted
+from distilbert_common.credentials import harmless, redacted
 from distilbert_common.errors import CheckpointNotFoundError, HubError, UnreadableFileError
 
 HUB_OPTIONS = ("cache_dir", "revision", "token", "local_files_only", "subfolder", "force_download")
@@ -82,26 +82,35 @@ def _from_hub(
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, HFValidationError, LocalEntryNotFoundError
 
+    shown = redacted(repr(repo_id))
     try:
         return Path(hf_hub_download(repo_id, filename, subfolder=subfolder, **options))
     except HFValidationError as error:
         raise CheckpointNotFoundError(
-            f"{repo_id!r} is neither a directory nor a hub id; give a path that exists or an id like 'user/model'"
-        ) from error
+            f"{shown} is neither a directory nor a hub id; give a path that exists or an id like 'user/model'"
+        ) from harmless(error)
     except LocalEntryNotFoundError as error:
-        if not required and _is_cached(repo_id, options):
+        cached = _is_cached(repo_id, options)
+        if not required and cached:
             return None
+        advice = (
+            "the cache has only other files of it: check the network"
+            if cached
+            else "check the path or id and the network"
+        )
         raise CheckpointNotFoundError(
-            f"{repo_id!r} is not a directory here, and {filename} of that hub id is not in the cache and cannot be "
-            "fetched; check the path or id and the network"
-        ) from error
+            f"{shown} is not a directory here, and {filename} of that hub id is not in the cache and cannot be "
+            f"fetched; {advice}"
+        ) from harmless(error, options["token"])
     except EntryNotFoundError as error:
         if not required:
             return None
-        raise CheckpointNotFoundError(f"the hub repository {repo_id!r} has no {filename}") from error
-    except OSError as error:  # no such repository, no access, no network
+        raise CheckpointNotFoundError(f"the hub repository {shown} has no {filename}") from harmless(error)
+    except (OSError, ValueError) as error:  # no such repository, no access, no network, a token that is none
         reason = redacted(str(error), options["token"])
-        raise HubError(f"cannot fetch {filename} of the hub repository {repo_id!r}: {reason}") from error
+        raise HubError(f"cannot fetch {filename} of the hub repository {shown}: {reason}") from harmless(
+            error, options["token"]
+        )
 
 
 def _is_cached(repo_id: str, options: dict[str, Any]) -> bool:

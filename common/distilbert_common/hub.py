@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from distilbert_common.credentials import redacted
+from distilbert_common.credentials import harmless, redacted
 from distilbert_common.errors import HubError
 
-PUSH_OPTIONS = ("token", "private", "commit_message")
+PUSH_OPTIONS = ("token", "use_auth_token", "private", "commit_message", "commit_description", "create_pr", "revision")
 """The keywords of `push_folder` that `save_pretrained` passes on."""
 
 
@@ -31,8 +32,10 @@ def push_folder(
     repo_id: str,
     *,
     token: str | bool | None = None,
+    use_auth_token: str | bool | None = None,
     private: bool | None = None,
-    commit_message: str = "Upload model",
+    commit_message: str | None = None,
+    **commit: Any,
 ) -> str:
     """Upload a folder to a model repository, which is made where it is missing.
 
@@ -40,22 +43,28 @@ def push_folder(
         folder: What `save_pretrained` wrote.
         repo_id: Such as "user/model".
         token: Access token; the one of `hf auth login` when None.
+        use_auth_token: The older name of `token`.
         private: Whether a new repository is private.
-        commit_message: The message of the commit.
+        commit_message: The message of the commit; "Upload model" when None.
+        **commit: `commit_description`, `create_pr`, `revision` of `HfApi.upload_folder`.
 
     Returns:
         The address of the commit.
 
     Raises:
         HubError: The hub cannot be reached, or refuses.
+        TypeError: A keyword is none of these.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HFValidationError
 
+    check_push_options(commit)
+    token = use_auth_token if token is None else token
+    commit["commit_message"] = commit_message or "Upload model"
     api = HfApi(token=token)
     try:
         api.create_repo(repo_id, repo_type="model", private=private, exist_ok=True)
-        return str(api.upload_folder(repo_id=repo_id, folder_path=str(folder), commit_message=commit_message))
-    except (OSError, HFValidationError) as error:
+        return str(api.upload_folder(repo_id=repo_id, folder_path=str(folder), **commit))
+    except (OSError, ValueError) as error:  # no access, no network, no id, a token that is none
         reason = redacted(str(error), token)
-        raise HubError(f"cannot upload {folder} to the hub repository {repo_id!r}: {reason}") from error
+        place = redacted(repr(repo_id))
+        raise HubError(f"cannot upload {folder} to the hub repository {place}: {reason}") from harmless(error, token)

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from distilbert_common.errors import CheckpointError
+import golden
+from distilbert_common import DistilBertConfig, DistilBertTokenizer, DistilBertTokenizerFast
+from distilbert_common.errors import CheckpointError, CheckpointNotFoundError
 from distilbert_common.files import replacing, resolve, write_text
+from distilbert_conversion import open_checkpoint
+
+MODEL = golden.GOLDEN / "micro" / "Model" / "pt"
 
 
 @pytest.fixture
@@ -41,6 +47,33 @@ def test_a_hub_id_comes_from_the_cache(hub_cache: Path) -> None:
     assert resolve("someone/model", "absent.txt", cache_dir=hub_cache, required=False) is None
     with pytest.raises(CheckpointError, match=r"absent\.txt of that hub id is not in the cache"):
         resolve("someone/model", "absent.txt", cache_dir=hub_cache)
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "sub/vocab.txt", "README.md"])
+def test_a_cache_with_any_file_of_a_repository_knows_it(name: str, tmp_path: Path, hub_cache: Path) -> None:
+    snapshot = hub_cache / "models--someone--model" / "snapshots" / ("a" * 40)
+    shutil.rmtree(snapshot)
+    (snapshot / name).parent.mkdir(parents=True)
+    (snapshot / name).write_text("x")
+    assert resolve("someone/model", "absent.txt", cache_dir=hub_cache, required=False) is None
+    with pytest.raises(CheckpointNotFoundError, match="the cache has only other files of it"):
+        resolve("someone/model", "absent.txt", cache_dir=hub_cache)
+    (snapshot / name).unlink()
+    with pytest.raises(CheckpointNotFoundError, match="check the path or id"):
+        resolve("someone/model", "absent.txt", cache_dir=hub_cache, required=False)
+
+
+def test_tokenizer_and_model_of_a_cache_with_little_in_it(hub_cache: Path) -> None:
+    snapshot = hub_cache / "models--someone--model" / "snapshots" / ("a" * 40)
+    shutil.rmtree(snapshot)
+    shutil.copytree(MODEL, snapshot / "sub")
+    vocabulary = "[PAD] [UNK] [CLS] [SEP] [MASK] a b".replace(" ", "\n")
+    (snapshot / "vocab.txt").write_text(vocabulary)
+    assert DistilBertTokenizerFast.from_pretrained("someone/model", cache_dir=hub_cache).vocab_size == 7
+    assert DistilBertTokenizer.from_pretrained("someone/model", cache_dir=hub_cache).vocab_size == 7
+    assert DistilBertConfig.from_pretrained("someone/model", cache_dir=hub_cache, subfolder="sub").dim == 12
+    with open_checkpoint("someone/model", cache_dir=hub_cache, subfolder="sub") as checkpoint:
+        assert checkpoint.head == "Model"
 
 
 def test_a_name_that_is_nothing(hub_cache: Path) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
 import pytest
 
-from distilbert_common.errors import CheckpointError
+from distilbert_common.errors import CheckpointError, HubError
+from distilbert_common.files import resolve
 from distilbert_common.hub import push_folder
 
 
@@ -43,3 +45,31 @@ def test_a_refusal_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr(huggingface_hub, "HfApi", FakeApi)
     with pytest.raises(CheckpointError, match="repository 'not/mine': 403 Forbidden"):
         push_folder(tmp_path, "not/mine")
+
+
+def test_no_token_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    secret = "my-secret\n"
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(f"401 for Bearer {secret} at https://me:password@hub/x")
+
+    monkeypatch.setattr(FakeApi, "create_repo", refuse)
+    monkeypatch.setattr(huggingface_hub, "HfApi", FakeApi)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", refuse)
+    asked = [
+        lambda: push_folder(tmp_path, "user/model", use_auth_token=secret),
+        lambda: resolve("user/model", "config.json", token=secret),
+        lambda: resolve("https://me:password@hub/user/model", "config.json", token=secret),
+    ]
+    for ask in asked:
+        with pytest.raises(OSError, match="hub repository") as raised:
+            ask()
+        shown = "".join(traceback.format_exception(raised.value))
+        assert "my-secret" not in str(raised.value)
+        assert "Bearer my-secret" not in shown
+        assert "me:password@hub" not in str(raised.value)
+
+
+def test_a_download_that_cannot_be_forced(tmp_path: Path) -> None:
+    with pytest.raises(HubError, match="cannot fetch"):
+        resolve("user/model", "config.json", force_download=True, cache_dir=tmp_path)
