@@ -49,14 +49,10 @@ def with_dense_gradient(table: Tensor) -> Tensor:
     """Return a table whose gradient is dense, as in PyTorch and JAX.
 
     TensorFlow's gradient of a lookup holds the rows looked up only, and Keras' optimisers then leave the momentum of
-    all other rows as it is: the same optimiser would train differently from the other frameworks.
+    all other rows as it is: the same optimiser would train differently from the other frameworks. The gradient of a
+    reshape is dense.
     """
-    if keras.backend.backend() != "tensorflow":
-        return table
-    import tensorflow as tf
-
-    values = tf.convert_to_tensor(table)  # of a variable, of which TensorFlow would ask more than this gradient
-    return tf.custom_gradient(lambda x: (tf.identity(x), tf.convert_to_tensor))(values)
+    return keras.ops.reshape(table, table.shape) if keras.backend.backend() == "tensorflow" else table
 
 
 def register_output(output_type: type[ModelOutput]) -> None:

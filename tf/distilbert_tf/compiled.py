@@ -1,25 +1,28 @@
 """Compiled calls: on TensorFlow, a call made outside a graph runs a graph that is traced once for all sizes.
 
-A graph is kept for each set of arguments, their dtypes and ranks, whatever their sizes: as many as there are ways of
-calling, and no more. What the model is made of is looked over at each call; where it has changed, all is traced anew.
-On Keras' other backends calls run as they are; `predict`, `fit` and `evaluate` compile there.
+A graph takes the variables with the inputs. It is kept for each structure of a model, set of arguments, their dtypes
+and ranks, whatever the sizes: models of one structure share it, and it holds none of them. Of all graphs the
+`MAX_PROGRAMS` last used are kept. What a model is made of is looked over at each call. On Keras' other backends calls
+run as they are; `predict`, `fit` and `evaluate` compile there.
 """
 
 from __future__ import annotations
 
-import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from itertools import chain
 from operator import is_
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 from keras.src.backend.common import global_state  # there is no public way to ask who is calling
 
 from distilbert_common.unpadding import Packing
 from distilbert_tf.calling import FLAGS
 from distilbert_tf.checks import is_concrete
 from distilbert_tf.segments import count_segments
+from distilbert_tf.structure import all_variables, structure, walk
 from distilbert_tf.unpadding import without_padding
 
 if TYPE_CHECKING:
@@ -27,9 +30,42 @@ if TYPE_CHECKING:
 
 Arguments = dict[str, Any]
 
+MAX_PROGRAMS = 32
+"""How many graphs are kept for all models together; a model with layers of its own has as many for itself."""
+
 
 class Programs:
-    """The graphs of one model, and what the model was when they were traced.
+    """Graphs by what they were traced for; the one that was not used for longest makes room.
+
+    Args:
+        size: How many are kept.
+    """
+
+    def __init__(self, size: int = MAX_PROGRAMS) -> None:
+        self.size = size
+        self.graphs: OrderedDict[Hashable, Any] = OrderedDict()
+        self.lock = Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return the graph of a key, made where there is none."""
+        with self.lock:
+            if key in self.graphs:
+                self.graphs.move_to_end(key)
+                return self.graphs[key]
+        graph = make()  # which may take seconds, and may call models
+        with self.lock:
+            self.graphs[key] = graph
+            if len(self.graphs) > self.size:
+                self.graphs.popitem(last=False)
+        return graph
+
+
+SHARED = Programs()
+"""The graphs of all models that are made of this package's and Keras' layers."""
+
+
+class Snapshot:
+    """What a model was when it was last looked over, and where its graphs are.
 
     Attributes:
         parts: The attributes of every layer that is no model, as they are.
@@ -37,23 +73,31 @@ class Programs:
         models: The models among the layers, with the attributes that they had.
         blocks: The layers of the stack.
         config: The config's fields as they were.
-        graphs: A graph for each way of calling.
+        variables: Keras' variables, in the order of `all_variables`.
+        values_of_variables: TensorFlow's variables in them.
+        structure: What models that share graphs have in common.
+        programs: The graphs.
     """
 
     def __init__(self, model: TFDistilBertPreTrainedModel) -> None:
-        self.graphs: dict[Any, Any] = {}
+        self.programs = SHARED
         self.look_at(model)
 
     def look_at(self, model: TFDistilBertPreTrainedModel) -> None:
         """Remember what the model is."""
-        layers = tuple(model._flatten_layers())
+        layers = [layer for _, layer in walk(model)]
         self.parts = tuple(vars(layer) for layer in layers if not isinstance(layer, keras.Model))
         self.values = tuple(chain.from_iterable(part.values() for part in self.parts))
         self.models = tuple((layer, attributes(layer)) for layer in layers if isinstance(layer, keras.Model))
         self.blocks = tuple(model.base_model.transformer.layer)
         self.config = dict(vars(model.config))
+        self.variables = all_variables(model)
+        self.values_of_variables = [variable.value for variable in self.variables]
+        self.structure = structure(model)
+        if self.structure is None and self.programs is SHARED:
+            self.programs = Programs()
 
-    def hold(self, model: TFDistilBertPreTrainedModel) -> bool:
+    def holds(self, model: TFDistilBertPreTrainedModel) -> bool:
         """Whether the model still is what it was: the same attributes in each layer, the same config."""
         if vars(model.config) != self.config or tuple(model.base_model.transformer.layer) != self.blocks:
             return False
@@ -77,8 +121,11 @@ def attributes(model: keras.Model) -> dict[str, Any]:
 
 
 def compiles(model: TFDistilBertPreTrainedModel, arguments: Arguments) -> bool:
-    """Whether a call can be compiled: on TensorFlow, with values, outside graphs and other layers' calls."""
-    if keras.backend.backend() != "tensorflow":
+    """Whether a call can be compiled: on TensorFlow, with values, outside graphs and other layers' calls.
+
+    A class with a `call` of its own runs as it is written.
+    """
+    if keras.backend.backend() != "tensorflow" or type(model).call.__module__ not in OWN:
         return False
     import tensorflow as tf
 
@@ -88,6 +135,10 @@ def compiles(model: TFDistilBertPreTrainedModel, arguments: Arguments) -> bool:
     if model.run_eagerly or not tensors.keys().isdisjoint(FLAGS):
         return False
     return all(map(is_concrete, tensors.values())) and is_outermost(model)
+
+
+OWN = ("distilbert_tf.modeling", "distilbert_tf.heads")
+"""Where the calls are written that may be compiled."""
 
 
 def is_outermost(model: TFDistilBertPreTrainedModel) -> bool:
@@ -111,27 +162,29 @@ def call(model: TFDistilBertPreTrainedModel, arguments: Arguments, unpad: bool) 
     if "segment_ids" in given and "labels" not in given and model.head == "ForSequenceClassification":
         flags["num_segments"] = count_segments(given["segment_ids"], None, flags.get("num_segments"))
     tensors = {name: as_tensors(value) for name, value in given.items() if name not in FLAGS}
-    programs = programs_of(model)
     specs = {name: open_spec(name, value) for name, value in sorted(tensors.items())}
-    key = (tuple(sorted(flags.items())), tuple(specs.items()))
+    snapshot = snapshot_of(model)
+    if not all(isinstance(variable, tf.Variable) for variable in snapshot.values_of_variables):
+        return keras.Model.__call__(model, **arguments)  # a layer has no weights yet: this call makes them
+    key = (snapshot.structure, tuple(sorted(flags.items())), tuple(specs.items()))
+
+    def make() -> Any:
+        graph = trace(model, flags, specs, snapshot)
+        snapshot.look_at(model)  # the first call of a layer leaves its mark on it
+        return graph
+
     try:
-        if key not in programs.graphs:
-            programs.graphs[key] = trace(model, flags, specs)
-            programs.look_at(model)  # the first call of a layer leaves its mark on it
-        output = programs.graphs[key](tensors)
+        return snapshot.programs.get(key, make)(tensors, snapshot.values_of_variables)
     except (ValueError, TypeError, tf.errors.OpError):  # a graph's error names no sizes; the plain call's does
         return keras.Model.__call__(model, **arguments)
-    if not model.label_names or not set(model.label_names) <= given.keys() or np.isfinite(first(output)):
-        return output
-    return keras.Model.__call__(model, **arguments)  # a label that is no class is refused here
 
 
-def programs_of(model: TFDistilBertPreTrainedModel) -> Programs:
-    """Return the graphs of a model, none where it has changed."""
-    programs: Programs | None = vars(model).get("_programs")
-    if programs is None or not programs.hold(model):
-        programs = vars(model)["_programs"] = Programs(model)  # past Keras, which would track and store it
-    return programs
+def snapshot_of(model: TFDistilBertPreTrainedModel) -> Snapshot:
+    """Return what the model is: as remembered, or looked over again where it has changed."""
+    snapshot: Snapshot | None = vars(model).get("_snapshot")
+    if snapshot is None or not snapshot.holds(model):
+        snapshot = vars(model)["_snapshot"] = Snapshot(model)  # past Keras, which would track and store it
+    return snapshot
 
 
 def as_tensors(value: Any) -> Any:
@@ -151,19 +204,23 @@ def open_spec(name: str, value: Any) -> Any:
     return tf.TensorSpec([*shape[:-1], value.shape[-1]] if name == "inputs_embeds" else shape, value.dtype)
 
 
-def trace(model: TFDistilBertPreTrainedModel, flags: Arguments, specs: Arguments) -> Any:
-    """Return the graph of one way of calling."""
+def trace(model: TFDistilBertPreTrainedModel, flags: Arguments, specs: Arguments, snapshot: Snapshot) -> Any:
+    """Return the graph of one way of calling: a function of the inputs and of TensorFlow's variables."""
     import tensorflow as tf
 
-    caller = weakref.ref(model)  # the model keeps the graph: not the other way round
+    source = [(model, snapshot.variables)]  # the graph's function may hold neither
 
-    @tf.function(input_signature=[specs], autograph=False)
-    def run(tensors: Arguments) -> Any:
-        return keras.Model.__call__(caller(), **tensors, **flags)
+    @tf.function(autograph=False)
+    def run(tensors: Arguments, variables: list[Any]) -> Any:
+        ((model, names),) = source
+        with keras.StatelessScope(list(zip(names, variables, strict=True))) as scope:
+            before = [scope.get_current_value(name) for name in names]
+            output = keras.Model.__call__(model, **tensors, **flags)
+        for name, variable, value in zip(names, variables, before, strict=True):
+            if (after := scope.get_current_value(name)) is not value:  # the state of a dropout
+                variable.assign(after)
+        return output
 
-    return run.get_concrete_function()
-
-
-def first(output: Any) -> Any:
-    """Return the loss of an output with one."""
-    return (output[0] if isinstance(output, tuple) else output.loss).numpy()
+    graph = run.get_concrete_function(specs, snapshot.values_of_variables)
+    source.clear()
+    return graph

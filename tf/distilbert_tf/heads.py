@@ -22,6 +22,7 @@ from distilbert_common.checks import check_choices, check_no_segments, check_ret
 from distilbert_tf import losses
 from distilbert_tf.activations import ACTIVATIONS
 from distilbert_tf.arrays import Tensor
+from distilbert_tf.checks import check_labels
 from distilbert_tf.layers import Projector, serialisable
 from distilbert_tf.losses import Losses
 from distilbert_tf.masked_lm_loss import masked_lm_loss
@@ -48,6 +49,10 @@ class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
         self.vocab_layer_norm = self.norm("vocab_layer_norm")
         self.vocab_projector = Projector(self.config, **self.options("vocab_projector"))
         self.post_init()
+
+    def classes_of(self, labels: Tensor) -> int | None:
+        """Return how many classes labels may name, or None where they are no classes."""
+        return self.config.vocab_size
 
     def task_losses(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
         """Return the losses of logits and labels."""
@@ -110,6 +115,11 @@ class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
         self.classifier = self.linear("classifier", config.num_labels)
         self.dropout = self.drop("dropout", config.seq_classif_dropout)
         self.post_init()
+
+    def classes_of(self, labels: Tensor) -> int | None:
+        """Return how many classes labels may name, or None where they are no classes."""
+        single = losses.problem_type(self.config, labels, logits_axes=2) == "single_label_classification"
+        return getattr(self.classifier, "units", None) if single else None
 
     def task_losses(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
         """Return the losses of logits and labels."""
@@ -183,6 +193,8 @@ class TFDistilBertForMultipleChoice(TFDistilBertPreTrainedModel):
         super().check(input_ids=input_ids, inputs_embeds=inputs_embeds, **arguments)
         shape, axes = (inputs_embeds.shape, 4) if input_ids is None else (input_ids.shape, 3)
         check_choices(tuple(0 if size is None else size for size in shape), axes)
+        if arguments.get("labels") is not None:
+            check_labels(arguments["labels"], shape[1], losses.IGNORED)
 
     def task_losses(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
         """Return the losses of logits and labels."""
@@ -245,6 +257,10 @@ class TFDistilBertForTokenClassification(TFDistilBertPreTrainedModel):
         self.dropout = self.drop("dropout", config.dropout)
         self.classifier = self.linear("classifier", config.num_labels)
         self.post_init()
+
+    def classes_of(self, labels: Tensor) -> int | None:
+        """Return how many classes labels may name, or None where they are no classes."""
+        return getattr(self.classifier, "units", None)
 
     def task_losses(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
         """Return the losses of logits and labels."""

@@ -120,12 +120,16 @@ def sequence_classification_losses(
     """
     if config.num_labels > 1 and len(labels.shape) == len(logits.shape) and labels.shape[-1] == 1:
         labels = ops.squeeze(labels, axis=-1)  # (batch,): a column of class ids, as tables and Keras have them
-    problem = config.problem_type
-    if problem is None:
-        single = len(labels.shape) < len(logits.shape)
-        problem = "single_label_classification" if single else "multi_label_classification"
-        problem = "regression" if config.num_labels == 1 else problem
+    problem = problem_type(config, labels, len(logits.shape))
     return LOSSES[problem](logits, labels, real)
+
+
+def problem_type(config: DistilBertConfig, labels: Tensor, logits_axes: int) -> str:
+    """Return the config's problem type, or the one that labels and `num_labels` imply."""
+    if config.problem_type is not None or config.num_labels == 1:
+        return config.problem_type or "regression"
+    single = len(labels.shape) < logits_axes or labels.shape[-1] == 1
+    return "single_label_classification" if single else "multi_label_classification"
 
 
 def question_answering_loss(

@@ -46,36 +46,43 @@ def _total(x: Tensor, table: Tensor, bias: Tensor, labels: Tensor, count: Tensor
     """Return the sum of the cross-entropies of the first `count` positions."""
     import tensorflow as tf
 
-    @tf.custom_gradient
-    def total(x: tf.Tensor, table: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        def step(start: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            part = tf.slice(x, (start, 0), (CHUNK, x.shape[1]))  # (chunk, dim)
-            loss, d_logits = _chunk(part, tf.slice(labels, (start,), (CHUNK,)), table, bias)
-            low = tf.cast(d_logits, x.dtype)  # (chunk, vocab)
-            places = start + tf.range(CHUNK)[:, None]
-            return (
-                start + CHUNK,
-                sums[0] + loss,
-                tf.tensor_scatter_nd_update(sums[1], places, tf.matmul(low, table)),
-                sums[2] + tf.cast(tf.matmul(low, part, transpose_a=True), tf.float32),
-                sums[3] + tf.reduce_sum(d_logits, axis=0),
-            )
+    loss, *gradients = _loop(tf.stop_gradient(x), tf.stop_gradient(table), tf.stop_gradient(bias), labels, count)
+    # A sum whose gradients are those, and whose value is taken off again.
+    products = (_inner_product(tf.stop_gradient(d), of) for d, of in zip(gradients, (x, table, bias), strict=True))
+    linear = tf.add_n(list(products))
+    return loss + (linear - tf.stop_gradient(linear))
 
-        begin = (
-            tf.constant(0), tf.constant(0.0), tf.zeros_like(x),
-            tf.zeros(tf.shape(table), tf.float32), tf.zeros(tf.shape(bias), tf.float32),
-        )  # fmt: skip
-        _, loss, d_x, d_table, d_bias = tf.while_loop(lambda start, *_: start < count, step, begin)
 
-        def gradients(d_total: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            return tuple(
-                tf.cast(d * tf.cast(d_total, d.dtype), of.dtype)
-                for d, of in ((d_x, x), (d_table, table), (d_bias, bias))
-            )
+def _inner_product(a: Any, b: Any) -> Any:
+    """Return the sum of the products of two tensors of one shape, in float32."""
+    import tensorflow as tf
 
-        return loss, gradients
+    a, b = (tf.cast(tf.reshape(each, (-1,)), tf.float32) for each in (a, b))  # (size,) each
+    return tf.tensordot(a, b, 1)
 
-    return total(x, table, bias)
+
+def _loop(x: Any, table: Any, bias: Any, labels: Any, count: Any) -> tuple[Any, ...]:
+    """Return the sum of the cross-entropies, and its gradients for x, table and bias."""
+    import tensorflow as tf
+
+    def step(start: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        part = tf.slice(x, (start, 0), (CHUNK, x.shape[1]))  # (chunk, dim)
+        loss, d_logits = _chunk(part, tf.slice(labels, (start,), (CHUNK,)), table, bias)
+        low = tf.cast(d_logits, x.dtype)  # (chunk, vocab)
+        places = start + tf.range(CHUNK)[:, None]
+        return (
+            start + CHUNK,
+            sums[0] + loss,
+            tf.tensor_scatter_nd_update(sums[1], places, tf.matmul(low, table)),
+            sums[2] + tf.cast(tf.matmul(low, part, transpose_a=True), tf.float32),
+            sums[3] + tf.reduce_sum(d_logits, axis=0),
+        )
+
+    begin = (
+        tf.constant(0), tf.constant(0.0), tf.zeros_like(x),
+        tf.zeros(tf.shape(table), tf.float32), tf.zeros(tf.shape(bias), tf.float32),
+    )  # fmt: skip
+    return tuple(tf.while_loop(lambda start, *_: start < count, step, begin)[1:])
 
 
 def _chunk(x: Any, labels: Any, table: Any, bias: Any) -> tuple[Any, Any]:

@@ -6,9 +6,9 @@ Layer names are those of transformers, so that the weights of one fit the other.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import keras
 from keras import ops
 
 from distilbert_common import BaseModelOutput, DistilBertConfig
@@ -17,7 +17,7 @@ from distilbert_common.unpadding import Packing
 from distilbert_tf.activations import ACTIVATIONS
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.attention import eager_attention, expand_mask, sdpa_attention
-from distilbert_tf.checkpointing import checkpoint
+from distilbert_tf.checkpointing import checkpoint, recompute
 from distilbert_tf.layers import ConfiguredLayer, serialisable
 from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
 from distilbert_tf.segments import segment_mask, segment_positions
@@ -145,7 +145,7 @@ class FFN(ConfiguredLayer):
         """(batch, seq, dim) -> (batch, seq, dim)."""
         activation = self.activation
         if training:  # cheap to compute again for the backward pass, large to keep
-            activation = keras.remat(activation)
+            activation = partial(recompute, activation)
         return self.dropout(self.lin2(self.lin1(x, then=activation)))
 
 

@@ -19,12 +19,14 @@ from distilbert_common.files import HUB_OPTIONS
 from distilbert_common.hub import check_push_options, push_folder
 from distilbert_tf.arrays import as_policy, to_array
 from distilbert_tf.calling import bind
-from distilbert_tf.checks import check_inputs
+from distilbert_tf.checks import check_inputs, check_labels
 from distilbert_tf.compiled import call as compiled_call
 from distilbert_tf.compiled import compiles
 from distilbert_tf.export import export_saved_model, ids_and_mask
 from distilbert_tf.layers import Configured
 from distilbert_tf.loading import Stored, defer, finish
+from distilbert_tf.losses import IGNORED
+from distilbert_tf.optimizers import leave_out_reduction
 from distilbert_tf.resizing import prune, resize_positions, resize_tokens
 from distilbert_tf.training import TaskTraining
 
@@ -103,12 +105,24 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
         token_type_ids: Any = None,
         attention_mask: Any = None,
         segment_ids: Any = None,
+        labels: Any = None,
         **_: Any,
     ) -> None:
         """Check one call before any compute; see `check_inputs`."""
         check_one_input(input_ids, inputs_embeds)
         check_one_mask(attention_mask, segment_ids)
         check_inputs(self.config, input_ids, inputs_embeds, position_ids, token_type_ids)
+        if labels is not None and segment_ids is None:
+            check_labels(labels, self.classes_of(labels), IGNORED)
+
+    def classes_of(self, labels: Any) -> int | None:
+        """Return how many classes labels may name, or None where they are no classes."""
+        return None
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Prepare for `fit` and `evaluate`, as in Keras; what it traces is freed with the model."""
+        super().compile(*args, **kwargs)
+        leave_out_reduction(self.optimizer)
 
     def stateless_call(
         self,
@@ -131,8 +145,13 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
     # Initialisation.
 
     def post_init(self) -> None:
-        """Create all weights, with their initial values; the last line of every constructor."""
-        self.build()
+        """Create all weights, with their initial values; the last line of every constructor.
+
+        Not by `build` itself, which Keras would let lock the model: a subclass adds layers after this. Nor within the
+        model's name, another one for each model, of which TensorFlow keeps a trace for each variable.
+        """
+        TFDistilBertPreTrainedModel.build(self)
+        self.built = True
 
     def build(self, input_shape: Any = None) -> None:
         """Create the weights of the parts that have none; the constructor calls it."""

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,12 +11,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import ops
 
 import golden
 from distilbert_cli.tolerances import MATRIX
 from distilbert_common.errors import InputError
 from distilbert_tf import TFDistilBertForMaskedLM, TFDistilBertForSequenceClassification, TFDistilBertModel, compiled
-from distilbert_tf.compiled import trace
+from distilbert_tf.compiled import Programs, trace
+from distilbert_tf.resizing import replace_layer
 from packing_cases import padded, save_model, token_lists
 
 MICRO = golden.GOLDEN / "micro"
@@ -27,8 +31,13 @@ def load(**fields) -> TFDistilBertForMaskedLM:
 
 def graphs(model: keras.Model) -> int:
     """Return how many graphs a model has traced."""
-    programs = vars(model).get("_programs")
-    return 0 if programs is None else len(programs.graphs)
+    snapshot = vars(model).get("_snapshot")
+    return 0 if snapshot is None else sum(key[0] == snapshot.structure for key in snapshot.programs.graphs)
+
+
+@pytest.fixture(autouse=True)
+def no_graphs() -> None:
+    compiled.SHARED.graphs.clear()
 
 
 def close(one: tf.Tensor, other: tf.Tensor) -> bool:
@@ -158,16 +167,78 @@ def test_calls_within_a_graph_or_another_layer_go_into_that() -> None:
     assert graphs(model) == before
 
 
-def test_a_model_and_its_graphs_are_forgotten_together() -> None:
-    import gc
-    import weakref
-
-    model = load()
+def trained(model: TFDistilBertForMaskedLM) -> None:
+    model.compile("adam")
+    model.fit({"input_ids": IDS, "labels": IDS}, verbose=0)
     model(IDS)
-    kept = weakref.ref(model.vocab_transform)
+
+
+def stepped(model: TFDistilBertForMaskedLM) -> None:
+    with tf.GradientTape() as tape:
+        loss = model(IDS, labels=IDS, training=True).loss
+    tape.gradient(loss, model.trainable_weights)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model: model(IDS),
+        lambda model: model(IDS, jit=False),
+        lambda model: model.predict(IDS, verbose=0),
+        lambda model: model.resize_token_embeddings(44)(IDS),
+        stepped,
+        trained,
+    ],
+)
+def test_nothing_keeps_a_model_that_was_used(
+    use: Callable[[TFDistilBertForMaskedLM], object], checkpointing: bool
+) -> None:
+    """Its weights are what takes memory: TensorFlow's table of gradients must hold no graph that has seen them."""
+    model, gradients = load(), len(ops.gradient_registry.list())
+    if checkpointing:
+        model.gradient_checkpointing_enable()
+    use(model)
+    references = [weakref.ref(model), *(weakref.ref(layer) for layer in model.layers)]
+    handles = [weakref.ref(variable.value) for variable in model.weights]
     del model
     gc.collect()
-    assert kept() is None
+    assert not [reference for reference in [*references, *handles] if reference() is not None]
+    assert len(ops.gradient_registry.list()) - gradients <= 1, "the one gradient of all recomputed functions"
+
+
+def test_models_of_one_structure_share_their_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    traced = []
+    monkeypatch.setattr(compiled, "trace", lambda *args: (traced.append(args), trace(*args))[1])
+    one, other = load(), load()
+    other.vocab_projector.bias.assign_add(np.arange(40))
+    assert close(one(IDS).logits + np.arange(40, dtype=np.float32), other(IDS).logits)
+    stepped(one)
+    stepped(other)
+    assert len(traced) == 2
+    pruned = load()
+    pruned.prune_heads({0: [0]})
+    assert close(pruned(IDS).logits, pruned(IDS, jit=False).logits)
+    assert len(traced) == 3
+
+
+def test_a_layer_put_in_anothers_place_is_told_from_the_first() -> None:
+    """Its variables come last in Keras' order, and the graph takes them by the attributes that hold the layers."""
+    model, other = load(), load()
+    before = model(IDS).logits
+    attention = other.distilbert.transformer.layer[0].attention
+    query = attention.linear("q_lin", 12)
+    query.build((None, None, 12))
+    query.set_weights(attention.q_lin.get_weights())
+    replace_layer(attention, "q_lin", query)
+    assert close(other(IDS).logits, before)
+
+
+def test_no_more_than_so_many_graphs_are_kept() -> None:
+    programs = Programs(2)
+    assert [programs.get(key, lambda key=key: key.upper()) for key in "abaca"] == list("ABACA")
+    assert list(programs.graphs) == ["c", "a"]
+    assert compiled.SHARED.size == compiled.MAX_PROGRAMS
 
 
 def test_graphs_are_not_stored(tmp_path: Path) -> None:
