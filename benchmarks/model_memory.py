@@ -30,7 +30,7 @@ import numpy as np
 
 from distilbert_common import DistilBertConfig
 
-FRAMEWORKS = {"pt": "memory_pt", "flax": "memory_flax"}
+FRAMEWORKS = {"pt": "memory_pt", "tf": "memory_tf", "flax": "memory_flax"}
 """The module of each framework: its `USES` is a dict of functions of (config, folder, batch), each one turn."""
 
 CONFIG = DistilBertConfig(n_layers=8, dim=256, n_heads=4, hidden_dim=1024, num_labels=2)

@@ -24,6 +24,11 @@ def to_array(variable: keras.Variable) -> np.ndarray:
     return array.astype(ml_dtypes.bfloat16) if variable.dtype == "bfloat16" else array
 
 
+def lowest(dtype: Any) -> float:
+    """Return the lowest finite value of a floating dtype."""
+    return float(ml_dtypes.finfo(keras.backend.standardize_dtype(dtype)).min)
+
+
 def as_policy(dtype: Any, default: str) -> keras.DTypePolicy:
     """Return the dtype policy of a name such as "float16" or "mixed_bfloat16", a dtype or a policy.
 

@@ -7,10 +7,33 @@ from pathlib import Path
 
 import keras
 
+from distilbert_common.errors import InputError
 from distilbert_tf.arrays import Tensor
 
 ENDPOINTS = {"serve": "int32", "serve_int64": "int64"}
 """The signatures of a SavedModel, and the dtype of the ids and masks that each takes."""
+
+
+UNUSABLE = {
+    "onnx": "Keras writes an ONNX file of these models that ONNX Runtime refuses",
+    "openvino": "Keras writes OpenVINO files from its OpenVINO backend only",
+    "torch": "Keras writes PyTorch files from its PyTorch backend only",
+}
+"""Formats of `keras.Model.export` that give nothing that works, and why."""
+
+FORMATS = ("tf_saved_model", "litert")
+"""Those that do."""
+
+
+def check_format(format: str) -> None:
+    """Require a format that can be written.
+
+    Raises:
+        InputError: It cannot, or is none.
+    """
+    if format not in FORMATS:
+        reason = f"{UNUSABLE[format]}; " if format in UNUSABLE else ""
+        raise InputError(f"format is {format!r}; {reason}expected one of {', '.join(FORMATS)}")
 
 
 def ids_and_mask(axes: int, dtype: str) -> dict[str, keras.InputSpec]:

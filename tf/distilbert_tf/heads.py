@@ -21,14 +21,16 @@ from distilbert_common import (
 from distilbert_common.checks import check_choices, check_no_segments, check_return_logits, check_two_labels
 from distilbert_tf import losses
 from distilbert_tf.activations import ACTIVATIONS
-from distilbert_tf.arrays import Tensor
+from distilbert_tf.arrays import Tensor, lowest
 from distilbert_tf.checks import check_labels
 from distilbert_tf.layers import Projector, serialisable
+from distilbert_tf.linear import linear, normalize, table_of
 from distilbert_tf.losses import Losses
 from distilbert_tf.masked_lm_loss import masked_lm_loss
 from distilbert_tf.modeling import TFDistilBertMainLayer
 from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
 from distilbert_tf.segments import belongs, count_segments, first_tokens
+from distilbert_tf.unpadding import filled_at_padding
 
 
 @serialisable
@@ -64,16 +66,16 @@ class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
         attention_mask: Tensor | None = None,
         head_mask: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        labels: Tensor | None = None,
+        training: bool | None = None,
         *,
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
         return_logits: bool | None = None,
-        training: bool | None = None,
     ) -> MaskedLMOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
         encoded = self.distilbert(
@@ -87,10 +89,13 @@ class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
             segment_ids=segment_ids,
             training=training,
         )
-        x = self.vocab_layer_norm(self.activation(self.vocab_transform(encoded.last_hidden_state)))  # (batch, seq, dim)
-        table = ops.convert_to_tensor(self.get_input_embeddings().embeddings)  # (vocab, dim)
+        x = normalize(
+            self.vocab_layer_norm, self.activation(linear(self.vocab_transform, encoded.last_hidden_state))
+        )  # (batch, seq, dim)
+        table = table_of(self.get_input_embeddings())  # (vocab, dim)
         if check_return_logits(return_logits, labels):
             logits = self.vocab_projector(x, table)  # (batch, seq, vocab)
+            logits = filled_at_padding(logits, attention_mask, segment_ids, 0.0)
             loss = None if labels is None else self.task_loss(logits, labels)
         else:
             logits, loss = None, masked_lm_loss(x, *self.vocab_projector.matrix(table), labels)
@@ -132,16 +137,16 @@ class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
         attention_mask: Tensor | None = None,
         head_mask: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        labels: Tensor | None = None,
+        training: bool | None = None,
         *,
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
         num_segments: int | None = None,
-        training: bool | None = None,
     ) -> SequenceClassifierOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
         encoded = self.distilbert(
@@ -161,8 +166,8 @@ class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
             segment_ids = ops.convert_to_tensor(segment_ids)
             num_segments = count_segments(segment_ids, labels, num_segments)
             first = first_tokens(encoded.last_hidden_state, segment_ids, num_segments)  # (batch, num_segments, dim)
-        x = self.dropout(ops.relu(self.pre_classifier(first)), training=training)  # (batch, …, dim)
-        logits = self.classifier(x)  # (batch, …, num_labels)
+        x = self.dropout(ops.relu(linear(self.pre_classifier, first)), training=training)  # (batch, …, dim)
+        logits = linear(self.classifier, x)  # (batch, …, num_labels)
         loss = None if labels is None else self.task_loss(logits, labels, segment_ids=segment_ids)
         output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self.result(output, return_dict)
@@ -206,15 +211,15 @@ class TFDistilBertForMultipleChoice(TFDistilBertPreTrainedModel):
         attention_mask: Tensor | None = None,
         head_mask: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        labels: Tensor | None = None,
+        training: bool | None = None,
         *,
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
-        training: bool | None = None,
     ) -> MultipleChoiceModelOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
         choices = ops.shape(inputs_embeds if input_ids is None else input_ids)[1]
@@ -234,8 +239,8 @@ class TFDistilBertForMultipleChoice(TFDistilBertPreTrainedModel):
             training=training,
         )
         first = encoded.last_hidden_state[:, 0]  # (batch * choices, dim)
-        x = self.dropout(ops.relu(self.pre_classifier(first)), training=training)  # (batch * choices, dim)
-        scores = self.classifier(x)  # (batch * choices, 1)
+        x = self.dropout(ops.relu(linear(self.pre_classifier, first)), training=training)  # (batch * choices, dim)
+        scores = linear(self.classifier, x)  # (batch * choices, 1)
         logits = ops.reshape(scores, (-1, choices))  # (batch, choices)
         loss = None if labels is None else self.task_loss(logits, labels)
         output = MultipleChoiceModelOutput(loss, logits, encoded.hidden_states, encoded.attentions)
@@ -272,15 +277,15 @@ class TFDistilBertForTokenClassification(TFDistilBertPreTrainedModel):
         attention_mask: Tensor | None = None,
         head_mask: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        labels: Tensor | None = None,
+        training: bool | None = None,
         *,
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
-        training: bool | None = None,
     ) -> TokenClassifierOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
         encoded = self.distilbert(
@@ -294,7 +299,9 @@ class TFDistilBertForTokenClassification(TFDistilBertPreTrainedModel):
             segment_ids=segment_ids,
             training=training,
         )
-        logits = self.classifier(self.dropout(encoded.last_hidden_state, training=training))  # (batch, seq, num_labels)
+        x = self.dropout(encoded.last_hidden_state, training=training)  # (batch, seq, dim)
+        logits = linear(self.classifier, x)  # (batch, seq, num_labels)
+        logits = filled_at_padding(logits, attention_mask, segment_ids, 0.0)
         loss = None if labels is None else self.task_loss(logits, labels)
         output = TokenClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self.result(output, return_dict)
@@ -338,16 +345,16 @@ class TFDistilBertForQuestionAnswering(TFDistilBertPreTrainedModel):
         attention_mask: Tensor | None = None,
         head_mask: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
-        start_positions: Tensor | None = None,
-        end_positions: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        start_positions: Tensor | None = None,
+        end_positions: Tensor | None = None,
+        training: bool | None = None,
         *,
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
-        training: bool | None = None,
     ) -> QuestionAnsweringModelOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where positions are given; see the class and `TFDistilBertModel.call`."""
         encoded = self.distilbert(
@@ -361,7 +368,9 @@ class TFDistilBertForQuestionAnswering(TFDistilBertPreTrainedModel):
             segment_ids=segment_ids,
             training=training,
         )
-        logits = self.qa_outputs(self.dropout(encoded.last_hidden_state, training=training))  # (batch, seq, 2)
+        x = self.dropout(encoded.last_hidden_state, training=training)  # (batch, seq, dim)
+        logits = linear(self.qa_outputs, x)  # (batch, seq, 2)
+        logits = filled_at_padding(logits, attention_mask, segment_ids, lowest(logits.dtype))
         start_logits, end_logits = logits[..., 0], logits[..., 1]  # (batch, seq) each
         loss = None
         if start_positions is not None and end_positions is not None:

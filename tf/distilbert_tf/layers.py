@@ -9,9 +9,7 @@ from keras import ops
 
 from distilbert_common import DistilBertConfig
 from distilbert_common.initial import initial_kind, sinusoidal_table
-from distilbert_tf.arrays import Tensor, with_dense_gradient
-from distilbert_tf.checks import is_concrete
-from distilbert_tf.linear import Linear
+from distilbert_tf.arrays import Tensor
 
 LAYER_NORM_EPS = 1e-12
 
@@ -63,51 +61,21 @@ def initializer(name: str, config: DistilBertConfig) -> keras.initializers.Initi
     return Normal(config.initializer_range, config.pad_token_id if kind == "word_table" else None)
 
 
-@serialisable
-class Embed(keras.layers.Embedding):
-    """A table of which rows are looked up by id.
-
-    Gradients pass by the pad row, as in PyTorch. An id outside the table, which only traced code can bring this far,
-    gives NaN, or TensorFlow's own error: it cannot be refused there, and another row's values would pass unseen.
-    """
-
-    def __init__(self, input_dim: int, output_dim: int, padding_idx: int | None = None, **kwargs: Any) -> None:
-        super().__init__(input_dim, output_dim, **kwargs)
-        self.padding_idx = padding_idx
-
-    def call(self, inputs: Tensor) -> Tensor:
-        """(batch, seq) -> (batch, seq, dim)."""
-        if not keras.backend.is_int_dtype(inputs.dtype):  # as Keras' own: it builds models with float ids at times
-            inputs = ops.cast(inputs, "int32")
-        table = with_dense_gradient(ops.convert_to_tensor(self.embeddings))  # (rows, dim)
-        found = ops.cast(ops.take(table, inputs, axis=0), self.compute_dtype)  # (batch, seq, dim)
-        if not is_concrete(inputs):
-            inside = ops.logical_and(inputs >= 0, inputs < self.input_dim)  # (batch, seq)
-            found = ops.where(ops.expand_dims(inside, -1), found, ops.cast(float("nan"), found.dtype))
-        if self.padding_idx is not None:
-            pad = ops.equal(inputs, self.padding_idx)  # (batch, seq)
-            found = ops.where(ops.expand_dims(pad, -1), ops.stop_gradient(found), found)
-        return found
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "padding_idx": self.padding_idx}
-
-
-@serialisable
-class LayerNorm(keras.layers.LayerNormalization):
-    """LayerNorm in float32 as the formula reads: (x - mean) / sqrt(variance + epsilon) * gamma + beta.
-
-    Keras multiplies x and the mean out, which costs digits where the mean is large against the deviation.
-    """
-
-    def call(self, inputs: Tensor) -> Tensor:
-        """(..., dim) -> (..., dim)."""
-        x = ops.cast(inputs, "float32")
-        x = x - ops.mean(x, axis=-1, keepdims=True)
-        variance = ops.mean(ops.square(x), axis=-1, keepdims=True)
-        gamma, beta = ops.cast(self.gamma, "float32"), ops.cast(self.beta, "float32")
-        return ops.cast(x * ops.rsqrt(variance + self.epsilon) * gamma + beta, self.compute_dtype)
+def set_layer(owner: keras.layers.Layer, name: str, new: keras.layers.Layer) -> None:
+    """Let `owner` hold a layer as `name`, in the place of what it held there."""
+    tracker = vars(owner).get("_tracker")
+    locked = tracker is not None and tracker.locked
+    if locked:
+        tracker.unlock()  # Keras locks layers once they are built, but has no other way to add or replace a part
+    try:
+        old = vars(owner).get(name)
+        if isinstance(old, keras.layers.Layer) and old is not new:
+            delattr(owner, name)
+            tracker.untrack(old)
+        keras.layers.Layer.__setattr__(owner, name, new)
+    finally:
+        if locked:
+            tracker.lock()
 
 
 class Configured:
@@ -117,6 +85,13 @@ class Configured:
     """
 
     config: DistilBertConfig
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; a layer takes the place of the one before it, also once Keras has locked this one."""
+        if isinstance(value, keras.layers.Layer):
+            set_layer(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, as values for JSON."""
@@ -129,19 +104,19 @@ class Configured:
         arguments = dict(config)
         return cls(DistilBertConfig.from_dict(arguments.pop("config")), **arguments)  # type: ignore[call-arg]
 
-    def embed(self, name: str, rows: int, **options: Any) -> Embed:
+    def embed(self, name: str, rows: int) -> keras.layers.Embedding:
         """A table of `rows` rows of `dim`."""
         values = initializer(f"{name}.weight", self.config)
-        return Embed(rows, self.config.dim, embeddings_initializer=values, **self.options(name), **options)
+        return keras.layers.Embedding(rows, self.config.dim, embeddings_initializer=values, **self.options(name))
 
-    def linear(self, name: str, out_features: int) -> Linear:
+    def linear(self, name: str, out_features: int) -> keras.layers.Dense:
         """A matrix product and a bias."""
         values = initializer(f"{name}.weight", self.config)
-        return Linear(out_features, kernel_initializer=values, **self.options(name))
+        return keras.layers.Dense(out_features, kernel_initializer=values, **self.options(name))
 
-    def norm(self, name: str) -> LayerNorm:
+    def norm(self, name: str) -> keras.layers.LayerNormalization:
         """A LayerNorm."""
-        return LayerNorm(epsilon=LAYER_NORM_EPS, **self.options(name))
+        return keras.layers.LayerNormalization(epsilon=LAYER_NORM_EPS, **self.options(name))
 
     def drop(self, name: str, rate: float, **options: Any) -> keras.layers.Dropout:
         """A dropout, which acts in training."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from distilbert_common import DistilBertConfig
 from distilbert_common.errors import CheckpointError
 from distilbert_tf.arrays import Tensor
+from distilbert_tf.inventory import is_turned, shapes
 
 if TYPE_CHECKING:
-    from distilbert_conversion import LazyTensor
+    from distilbert_conversion import Checkpoint, LazyTensor, LoadReport
 
 
 class Stored:
@@ -48,6 +53,90 @@ class Stored:
             fill(copied := np.empty(array.shape, array.dtype), array)
             array = copied
         return ops.convert_to_tensor(array, dtype)
+
+
+def fill(
+    cls: type[Any],
+    checkpoint: Checkpoint,
+    config: DistilBertConfig,
+    args: Iterable[Any],
+    arguments: Mapping[str, Any],
+    policy: keras.DTypePolicy,
+    *,
+    ignore_mismatched_sizes: bool,
+) -> tuple[Any, LoadReport]:
+    """Make a model with the values of a checkpoint.
+
+    Args:
+        cls: The model's class.
+        checkpoint: An open checkpoint.
+        config: The sizes.
+        args: Arguments of the constructor after the config.
+        arguments: Keywords of the constructor.
+        policy: The dtype policy.
+        ignore_mismatched_sizes: Whether weights of another shape are left at their initial values.
+
+    Returns:
+        The model, and what became of each weight.
+
+    Raises:
+        CheckpointError: Weights are missing or misshapen, or a tensor could not be read.
+    """
+    from distilbert_conversion.report import check, compare
+
+    own = cls.__init__.__module__.partition(".")[0] != __package__  # a user's constructor may compute with values
+    if not own:
+        report = compare(checkpoint, config, cls.head)
+        check(checkpoint, report, ignore_mismatched_sizes=ignore_mismatched_sizes)
+    with nullcontext() if own else keras.StatelessScope():  # where variables are made without values until its end
+        model = build(cls, config, args, arguments, policy)
+        variables = dict(model.named_variables())
+        if own:
+            report = compare(checkpoint, config, cls.head, expected=shapes(model))
+            check(checkpoint, report, ignore_mismatched_sizes=ignore_mismatched_sizes)
+        stored = {name: Stored(checkpoint.weight(name), is_turned(name)) for name in report.loaded}
+        if not own:
+            defer(variables, stored)
+    finish(variables, stored)
+    return model, report
+
+
+def build(
+    cls: type[Any], config: DistilBertConfig, args: Iterable[Any], arguments: Mapping[str, Any], dtype: Any
+) -> Any:
+    """Construct a model with a dtype policy, which the constructor need not take."""
+    parameters = inspect.signature(cls.__init__).parameters
+    if "dtype" in parameters or any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return cls(config, *args, **arguments, dtype=dtype)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(before if dtype is None else keras.dtype_policies.get(dtype))
+    try:
+        return cls(config, *args, **{name: value for name, value in arguments.items() if name in parameters})
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+KERAS_ARGUMENTS = ("name", "trainable")
+"""What every constructor takes beside the config and the dtype."""
+
+
+def constructor_arguments(cls: type[Any], names: Iterable[str]) -> list[str]:
+    """Return which keywords of `from_pretrained` are the constructor's and no config fields."""
+    own = {*inspect.signature(cls.__init__).parameters, *KERAS_ARGUMENTS} - {"self", "config", "dtype"}
+    fields = vars(cls.config_class())
+    return [name for name in names if name in own and name not in fields]
+
+
+def read_config(
+    config_class: type[DistilBertConfig],
+    config: DistilBertConfig | str | Path | None,
+    checkpoint: Checkpoint,
+    hub: Mapping[str, Any],
+) -> DistilBertConfig:
+    """Return the config that a caller gives, or that is where the caller says, or the checkpoint's."""
+    if isinstance(config, DistilBertConfig):
+        return config
+    return checkpoint.config() if config is None else config_class.from_pretrained(config, **hub)
 
 
 def defer(variables: Mapping[str, keras.Variable], stored: Mapping[str, Stored]) -> None:

@@ -19,9 +19,10 @@ from distilbert_tf.arrays import Tensor
 from distilbert_tf.attention import eager_attention, expand_mask, sdpa_attention
 from distilbert_tf.checkpointing import checkpoint, recompute
 from distilbert_tf.layers import ConfiguredLayer, serialisable
+from distilbert_tf.linear import linear, look_up, normalize
 from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
 from distilbert_tf.segments import segment_mask, segment_positions
-from distilbert_tf.unpadding import put_back, take
+from distilbert_tf.unpadding import filled_at_padding, put_back, take
 
 
 @serialisable
@@ -30,7 +31,7 @@ class Embeddings(ConfiguredLayer):
 
     def __init__(self, config: DistilBertConfig, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
-        self.word_embeddings = self.embed("word_embeddings", config.vocab_size, padding_idx=config.pad_token_id)
+        self.word_embeddings = self.embed("word_embeddings", config.vocab_size)
         self.position_embeddings = self.embed("position_embeddings", config.max_position_embeddings)
         self.position_embeddings.trainable = not config.sinusoidal_pos_embds
         self.LayerNorm = self.norm("LayerNorm")
@@ -56,11 +57,15 @@ class Embeddings(ConfiguredLayer):
         Returns:
             (batch, seq, dim).
         """
-        words = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds  # (batch, seq, dim)
+        words = self.embed_words(input_ids) if inputs_embeds is None else inputs_embeds  # (batch, seq, dim)
         if position_ids is None:
             position_ids = ops.expand_dims(ops.arange(ops.shape(words)[1]), 0)  # (1, seq)
         words = ops.cast(words, self.compute_dtype)
-        return self.dropout(self.LayerNorm(words + self.position_embeddings(position_ids)))
+        return self.dropout(normalize(self.LayerNorm, words + look_up(self.position_embeddings, position_ids)))
+
+    def embed_words(self, input_ids: Tensor) -> Tensor:
+        """(batch, seq) -> (batch, seq, dim)."""
+        return look_up(self.word_embeddings, input_ids, self.config.pad_token_id)
 
 
 @serialisable
@@ -113,7 +118,7 @@ class MultiHeadSelfAttention(ConfiguredLayer):
         Returns:
             (batch, seq, dim), and the probabilities (batch, heads, seq, seq) or None.
         """
-        query, key, value = (self.split_heads(lin(x)) for lin in (self.q_lin, self.k_lin, self.v_lin))
+        query, key, value = (self.split_heads(linear(lin, x)) for lin in (self.q_lin, self.k_lin, self.v_lin))
         dropout = self.dropout if training and self.dropout.rate > 0 else None
         probabilities = None
         if output_attentions or head_mask is not None or self.config.attn_implementation == "eager":
@@ -122,7 +127,7 @@ class MultiHeadSelfAttention(ConfiguredLayer):
             context = sdpa_attention(query, key, value, attention_mask, dropout)
         context = ops.transpose(context, (0, 2, 1, 3))  # (batch, seq, heads, head_dim)
         context = ops.reshape(context, (*ops.shape(x)[:2], query.shape[1] * self.head_dim))  # (batch, seq, heads * …)
-        return self.out_lin(context), probabilities if output_attentions else None
+        return linear(self.out_lin, context), probabilities if output_attentions else None
 
 
 @serialisable
@@ -146,7 +151,7 @@ class FFN(ConfiguredLayer):
         activation = self.activation
         if training:  # cheap to compute again for the backward pass, large to keep
             activation = partial(recompute, activation)
-        return self.dropout(self.lin2(self.lin1(x, then=activation)))
+        return self.dropout(linear(self.lin2, linear(self.lin1, x, then=activation)))
 
 
 @serialisable
@@ -180,8 +185,8 @@ class TransformerBlock(ConfiguredLayer):
         context, probabilities = self.attention(
             x, attention_mask=attention_mask, head_mask=head_mask, output_attentions=output_attentions
         )
-        x = self.sa_layer_norm(context + x)  # (batch, seq, dim)
-        return self.output_layer_norm(self.ffn(x) + x), probabilities
+        x = normalize(self.sa_layer_norm, context + x)  # (batch, seq, dim)
+        return normalize(self.output_layer_norm, self.ffn(x) + x), probabilities
 
 
 @serialisable
@@ -262,11 +267,12 @@ class TFDistilBertMainLayer(ConfiguredLayer):
         inputs_embeds: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
         *,
         position_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
-    ) -> BaseModelOutput:
-        """Encode a batch; arguments as `TFDistilBertModel.call`."""
+    ) -> BaseModelOutput | tuple[Tensor, ...]:
+        """Encode a batch; arguments as `TFDistilBertModel.call`, but that a `ModelOutput` is the default."""
         packing = attention_mask if isinstance(attention_mask, Packing) else None
         if packing is not None:
             position_ids = ops.arange(ops.shape(input_ids)[1])[None] if position_ids is None else position_ids
@@ -287,11 +293,10 @@ class TFDistilBertMainLayer(ConfiguredLayer):
             ),
         )
         if packing is not None:
-            return each_state(encoded, lambda x: put_back(packing, x))
-        if segment_ids is None:
-            return encoded
-        real = ops.expand_dims(ops.not_equal(segment_ids, 0), -1)  # (batch, seq, 1)
-        return each_state(encoded, lambda x: ops.where(real, x, ops.zeros_like(x)))
+            encoded = each_state(encoded, lambda x: put_back(packing, x))
+        elif segment_ids is not None:
+            encoded = each_state(encoded, lambda x: filled_at_padding(x, None, segment_ids, 0.0))
+        return encoded.to_tuple() if return_dict is False else encoded
 
     def split_head_mask(self, head_mask: Tensor | None) -> list[Tensor | None]:
         """(heads,) or (n_layers, heads) -> n_layers of (1, heads left, 1, 1)."""
@@ -326,11 +331,11 @@ class TFDistilBertModel(TFDistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        training: bool | None = None,
         *,
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
-        training: bool | None = None,
     ) -> BaseModelOutput | tuple[Tensor, ...]:
         """Encode a batch.
 
@@ -344,11 +349,11 @@ class TFDistilBertModel(TFDistilBertPreTrainedModel):
             output_attentions: Whether to return the probabilities; the config's choice when None.
             output_hidden_states: Whether to return all hidden states; the config's choice when None.
             return_dict: Whether to return a `ModelOutput` instead of a tuple; the config's choice when None.
+            training: Whether dropout acts; False when None.
             position_ids: (batch, seq) or (1, seq) integers; 0, 1, 2, … when None.
             token_type_ids: Accepted and ignored, with a warning where non-zero.
             segment_ids: (batch, seq) integers instead of a mask, for rows that hold several sequences: tokens attend
                 to those with their own number, positions start anew in each sequence, 0 is padding.
-            training: Whether dropout acts; False when None.
 
         Returns:
             last_hidden_state (batch, seq, dim), then hidden_states and attentions where asked for.

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import keras
-import numpy as np
 
 from distilbert_common import DistilBertConfig, ModelOutput
 from distilbert_common.checks import check_one_input, check_one_mask
 from distilbert_common.errors import ConfigError, InputError
-from distilbert_common.files import HUB_OPTIONS
 from distilbert_common.hub import check_push_options, push_folder
+from distilbert_common.loading_options import split_options
+from distilbert_tf.adapting import change_layers, changed_layers, enable_lora
 from distilbert_tf.arrays import as_policy, to_array
 from distilbert_tf.calling import bind
 from distilbert_tf.checks import check_inputs, check_labels
 from distilbert_tf.compiled import call as compiled_call
 from distilbert_tf.compiled import compiles
-from distilbert_tf.export import export_saved_model, ids_and_mask
-from distilbert_tf.layers import Configured
-from distilbert_tf.loading import Stored, defer, finish
+from distilbert_tf.export import check_format, export_saved_model, ids_and_mask
+from distilbert_tf.inventory import arrays_to_save, named_weights
+from distilbert_tf.layers import Configured, ConfiguredLayer
+from distilbert_tf.loading import build, constructor_arguments, fill, read_config
 from distilbert_tf.losses import IGNORED
+from distilbert_tf.model_utils import ModelUtils
 from distilbert_tf.optimizers import leave_out_reduction
 from distilbert_tf.resizing import prune, resize_positions, resize_tokens
+from distilbert_tf.structure import walk
 from distilbert_tf.training import TaskTraining
 
 if TYPE_CHECKING:  # the converter is imported where names or files are needed: the classes alone need none of it
@@ -38,26 +40,26 @@ ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
 DIALECTS = {"h5": "tf-h5", "safetensors": "tf-safetensors", "keras": "keras"}
 """The formats of `save_pretrained`."""
 
-VARIABLES = {"weight": ("kernel", "embeddings", "gamma"), "bias": ("bias", "beta")}
-"""The attributes of Keras layers that hold what PyTorch calls weight and bias."""
 
-
-class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
+class TFDistilBertPreTrainedModel(Configured, ModelUtils, TaskTraining, keras.Model):
     """What all DistilBERT models share.
+
+    A model of your own is a subclass: a `TFDistilBertMainLayer` as the attribute that `base_model_prefix` names, any
+    other layers, and a `call`. All of it is saved and loaded, each weight under its own name.
 
     Args:
         config: The sizes; the model keeps a copy.
+        *inputs: Of no effect, as in transformers.
         **kwargs: Keras' `name`, `trainable`, and `dtype`: a dtype or a policy such as "mixed_float16".
     """
 
     config_class: ClassVar[type[DistilBertConfig]] = DistilBertConfig
     base_model_prefix: ClassVar[str] = "distilbert"
-    main_input_name: ClassVar[str] = "input_ids"
-    head: ClassVar[str]
+    head: ClassVar[str | None] = None
     input_axes: ClassVar[int] = 2
     load_report: LoadReport | None = None
 
-    def __init__(self, config: DistilBertConfig, **kwargs: Any) -> None:
+    def __init__(self, config: DistilBertConfig, *inputs: Any, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         if not isinstance(config, DistilBertConfig):
             raise TypeError(f"config is a {type(config).__name__}; expected a DistilBertConfig")
@@ -70,16 +72,13 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
 
     @property
     def base_model(self) -> keras.layers.Layer:
-        """The bare model inside."""
-        return getattr(self, self.base_model_prefix)
+        """The bare model inside: the attribute of that name, or else the first one in any layer."""
+        named = vars(self).get(self.base_model_prefix)
+        return named or next(layer for _, layer in walk(self) if hasattr(layer, "transformer"))
 
     def __dir__(self) -> list[str]:
         # Keras stores a part under the first of its names here: not these, which come before the part's own
         return [name for name in super().__dir__() if name not in ("base_model", "layers")]
-
-    def num_parameters(self, only_trainable: bool = False) -> int:
-        """Count parameters; a tied one counts once."""
-        return sum(prod(v.shape) for v in self.weights if v.trainable or not only_trainable)
 
     def __call__(self, *args: Any, jit: bool = True, unpad: bool = True, **kwargs: Any) -> Any:
         """Check the arguments and call the model; on TensorFlow as a graph.
@@ -147,36 +146,82 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
     def post_init(self) -> None:
         """Create all weights, with their initial values; the last line of every constructor.
 
-        Not by `build` itself, which Keras would let lock the model: a subclass adds layers after this. Nor within the
+        Not by `build`, which Keras would let lock the model: a subclass adds layers after this. Nor within the
         model's name, another one for each model, of which TensorFlow keeps a trace for each variable.
         """
-        TFDistilBertPreTrainedModel.build(self)
-        self.built = True
-
-    def build(self, input_shape: Any = None) -> None:
-        """Create the weights of the parts that have none; the constructor calls it."""
         for part in self.layers:
             if not part.built:
                 part.build((None, None, self.config.dim))
+        self.built = True
+
+    def build(self, input_shape: Any = None) -> None:
+        """Create the weights of the DistilBERT inside; layers of a subclass make theirs when they are first called."""
+        for part in self.layers:
+            if isinstance(part, ConfiguredLayer) and not part.built:
+                part.build(None)
+
+    def build_all(self) -> None:
+        """Create the weights of all layers, also of those that a subclass added: by a call without values."""
+        TFDistilBertPreTrainedModel.build(self)
+        if all(layer.built for _, layer in walk(self) if layer is not self):
+            return
+        parameters = self.call_signature_names()
+        inputs = ids_and_mask(self.input_axes, "int32")
+        super().__call__(
+            **{
+                name: keras.KerasTensor(spec.shape, spec.dtype, name=name)
+                for name, spec in inputs.items()
+                if name in parameters
+            }
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, as values for JSON, and what Keras has done to layers since."""
+        changes = changed_layers(self)
+        return {**super().get_config(), **({"changed_layers": changes} if changes else {})}
+
+    @classmethod
+    def from_config(cls, config: Any, custom_objects: Any = None, **kwargs: Any) -> Self:
+        """Build a new model from what `get_config` returned, or from a DistilBertConfig or its fields."""
+        if isinstance(config, DistilBertConfig):
+            return cls(config, **kwargs)
+        if "config" not in config:
+            return cls(cls.config_class.from_dict(config), **kwargs)
+        arguments = {**config, **kwargs}
+        fields, changes = arguments.pop("config"), arguments.pop("changed_layers", {})
+        model = build(cls, cls.config_class.from_dict(fields), (), arguments, arguments.pop("dtype", None))
+        model.build_all()  # Keras fills the weights that there are
+        change_layers(model, changes)
+        return model
+
+    @classmethod
+    def _from_config(cls, config: DistilBertConfig, **kwargs: Any) -> Self:
+        """Build a new model, under the name that transformers' auto classes call."""
+        return cls.from_config(config, **kwargs)
+
+    def enable_lora(
+        self, rank: int, target_layer_names: Iterable[str] = ("q_lin", "v_lin"), lora_alpha: float | None = None
+    ) -> None:
+        """Train low-rank changes of some layers, and nothing else; `save_pretrained` merges them in.
+
+        Args:
+            rank: The rank of each change.
+            target_layer_names: The names of the layers, which are dense layers or embeddings.
+            lora_alpha: The change is scaled by lora_alpha / rank; `rank` when None.
+
+        Raises:
+            InputError: There are no such layers.
+        """
+        enable_lora(self, rank, target_layer_names, lora_alpha)
 
     def named_variables(self) -> Iterator[tuple[str, keras.Variable]]:
-        """Yield every stored weight with its bare canonical name: PyTorch's, without the prefix of the backbone."""
-        from distilbert_conversion import expected, weight_row
-
-        for name in expected(self.config, self.head):
-            *path, leaf = name.split(".")
-            part = self.base_model if weight_row(name, self.head).backbone else self
-            for step in path:
-                part = part[int(step)] if step.isdecimal() else getattr(part, step)
-            yield name, next(getattr(part, variable) for variable in VARIABLES[leaf] if hasattr(part, variable))
+        """Yield every stored weight with its name: PyTorch's, without the prefix of the backbone, or its own."""
+        self.build_all()
+        return ((name, variable) for name, _, variable in named_weights(self))
 
     def get_input_embeddings(self) -> keras.layers.Embedding:
         """Return the word embeddings."""
         return self.base_model.embeddings.word_embeddings
-
-    def get_output_embeddings(self) -> keras.layers.Layer | None:
-        """Return the masked-LM projector, or None for a model without one."""
-        return getattr(self, "vocab_projector", None)
 
     def set_input_embeddings(self, embeddings: keras.layers.Embedding) -> None:
         """Replace the word embeddings by the values of another layer; the projector and its bias follow."""
@@ -237,56 +282,50 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
     @classmethod
     def from_pretrained(
         cls,
-        name_or_path: str | Path,
-        *,
-        config: DistilBertConfig | None = None,
+        pretrained_model_name_or_path: str | Path,
+        *model_args: Any,
+        config: DistilBertConfig | str | Path | None = None,
         dtype: Any = None,
         torch_dtype: Any = None,
         output_loading_info: bool = False,
         ignore_mismatched_sizes: bool = False,
-        from_pt: bool = False,
-        from_flax: bool = False,
-        from_tf: bool = False,
         **kwargs: Any,
     ) -> Self | tuple[Self, LoadReport]:
         """Load a checkpoint of any dialect: PyTorch, TensorFlow or Flax names, safetensors, bin, h5 or msgpack.
 
         Args:
-            name_or_path: A directory, a weights file, or a hub id.
-            config: The config to use instead of the checkpoint's.
+            pretrained_model_name_or_path: A directory, a weights file, or a hub id.
+            *model_args: Passed on to the constructor, after the config.
+            config: The config to use instead of the checkpoint's, or where it is.
             dtype: The dtype of the variables, or a policy such as "mixed_bfloat16"; the checkpoint's own dtype when
                 None or "auto", with Keras' global policy where that has variables of this dtype.
             torch_dtype: Another name of `dtype`.
             output_loading_info: Whether to return the LoadReport beside the model.
             ignore_mismatched_sizes: Whether weights of another shape are left at their initial values.
-            from_pt: Not needed: the dialect is found out.
-            from_flax: Not needed: the dialect is found out.
-            from_tf: Not needed: the dialect is found out.
-            **kwargs: `cache_dir`, `revision`, `token`, `local_files_only`, `subfolder` for the hub;
-                `attn_implementation`; any config field, which replaces the checkpoint's.
+            **kwargs: `cache_dir`, `revision`, `token`, `local_files_only`, `subfolder` for the hub; `variant`,
+                `use_safetensors`; `attn_implementation`; any config field, which replaces the checkpoint's; Keras'
+                `name` and `trainable`, and what else the constructor takes. Other options of transformers are
+                accepted, with a warning where they would have an effect there.
 
         Returns:
             The model, with its `load_report`.
 
         Raises:
-            CheckpointError: There is no checkpoint, or it is damaged, or a backbone weight is missing or misshapen.
-            TypeError: A keyword is neither an option nor a config field.
+            CheckpointNotFoundError: There is no checkpoint.
+            CheckpointError: It is damaged, or a backbone weight is missing or misshapen.
+            TypeError: A keyword is neither an option nor a config field nor the constructor's.
         """
         from distilbert_conversion import open_checkpoint
-        from distilbert_conversion.report import check, compare
-        from distilbert_conversion.table import is_transposed
 
-        hub = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
-        with open_checkpoint(name_or_path, **hub) as checkpoint:
-            config = (config or checkpoint.config()).updated(**kwargs)
-            report = compare(checkpoint, config, cls.head)
-            check(checkpoint, report, ignore_mismatched_sizes=ignore_mismatched_sizes)
-            stored = {name: Stored(checkpoint.tensors[name], is_transposed(name)) for name in report.loaded}
-            with keras.StatelessScope():  # where variables are made without values: they get them at its end
-                model = cls(config, dtype=as_policy(dtype or torch_dtype, checkpoint.dtype))
-                variables = dict(model.named_variables())
-                defer(variables, stored)
-            finish(variables, stored)
+        hub, handled, fields = split_options(kwargs, "tf")
+        arguments = {name: fields.pop(name) for name in constructor_arguments(cls, fields)}
+        with open_checkpoint(pretrained_model_name_or_path, **hub, **handled) as checkpoint:
+            config = read_config(cls.config_class, config, checkpoint, hub).updated(**fields)
+            config.name_or_path = str(pretrained_model_name_or_path)
+            policy = as_policy(dtype or torch_dtype, checkpoint.dtype)
+            model, report = fill(
+                cls, checkpoint, config, model_args, arguments, policy, ignore_mismatched_sizes=ignore_mismatched_sizes
+            )
         model.load_report = report
         if report.message():
             warnings.warn(report.message(), stacklevel=2)
@@ -295,11 +334,18 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
     def save_pretrained(
         self,
         save_directory: str | Path,
-        *,
-        max_shard_size: int | str | None = "5GB",
-        safe_serialization: bool = False,
-        format: str | None = None,
+        saved_model: bool = False,
+        version: int = 1,
         push_to_hub: bool = False,
+        signatures: Any = None,
+        max_shard_size: int | str | None = "5GB",
+        create_pr: bool = False,
+        safe_serialization: bool = False,
+        token: str | bool | None = None,
+        *,
+        format: str | None = None,
+        is_main_process: bool = True,
+        variant: str | None = None,
         repo_id: str | None = None,
         **hub: Any,
     ) -> None:
@@ -307,15 +353,23 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
 
         Args:
             save_directory: Made where it is missing.
-            max_shard_size: Largest size of one file, in bytes or as "2GB".
-            safe_serialization: Whether to write safetensors, or else `tf_model.h5`.
-            format: "h5", "safetensors", or "keras" for the `model.weights.h5` of Keras' own `load_weights`.
+            saved_model: Whether to write a SavedModel beside them, as `export` does: "saved_model/1".
+            version: The name of that folder.
             push_to_hub: Whether to upload the directory.
+            signatures: Not taken: the SavedModel has those of `export`.
+            max_shard_size: Largest size of one file, in bytes or as "2GB".
+            create_pr: Not taken: the directory is uploaded to the main branch.
+            safe_serialization: Whether to write safetensors, or else `tf_model.h5`.
+            token: Access token for the hub.
+            format: "h5", "safetensors", or "keras" for the `model.weights.h5` of Keras' own `load_weights`.
+            is_main_process: Whether anything is written: of several processes that hold the model, one writes.
+            variant: Goes into the file names, as "fp16" in `model.fp16.safetensors`.
             repo_id: The repository to upload to; the directory's own name when None.
-            **hub: `token`, `private`, `commit_message`.
+            **hub: `private`, `commit_message`.
 
         Raises:
             TypeError: A keyword is none of these.
+            InputError: The format is unknown, layers are quantised, or signatures or a pull request are asked for.
         """
         from distilbert_conversion import save_checkpoint
 
@@ -323,15 +377,30 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
         format = format or ("safetensors" if safe_serialization else "h5")
         if format not in DIALECTS:
             raise InputError(f"format is {format!r}; expected one of {', '.join(DIALECTS)}")
-        arrays = {name: in_layout(name, to_array(v)) for name, v in self.named_variables()}
+        if signatures is not None or create_pr:
+            unknown = "create_pr" if create_pr else "signatures"
+            raise InputError(f"{unknown} is not taken; leave it out, and use export() or huggingface_hub for it")
+        if not is_main_process:
+            return
+        self.build_all()
+        arrays = arrays_to_save(self)
         architecture = type(self).__name__.removeprefix("TF")
         config = self.config.updated(architectures=[architecture], dtype=self.variable_dtype)
-        config.save_pretrained(save_directory)
         save_checkpoint(
-            save_directory, arrays, config, self.head, dialect=DIALECTS[format], max_shard_size=max_shard_size
+            save_directory,
+            arrays,
+            config,
+            self.head,
+            dialect=DIALECTS[format],
+            max_shard_size=max_shard_size,
+            expected={name: array.shape for name, array in arrays.items()},
+            variant=variant,
         )
+        config.save_pretrained(save_directory)
+        if saved_model:
+            self.export(Path(save_directory) / "saved_model" / str(version), verbose=False)
         if push_to_hub:
-            push_folder(save_directory, repo_id or Path(save_directory).name, **hub)
+            push_folder(save_directory, repo_id or Path(save_directory).name, **{"token": token, **hub})
 
     def push_to_hub(self, repo_id: str, **hub: Any) -> str:
         """Upload config and weights to the hub; `token`, `private` and `commit_message` as in `push_folder`."""
@@ -352,20 +421,17 @@ class TFDistilBertPreTrainedModel(Configured, TaskTraining, keras.Model):
         Args:
             filepath: The directory, for other formats the file, to write.
             format: "tf_saved_model", with the signatures `serve` (which is also `serving_default`) for int32 ids and
-                `serve_int64`; or another format of `keras.Model.export`: "litert", "onnx".
+                `serve_int64`; or "litert".
             verbose: Whether Keras prints what it writes; its own choice when None.
             input_signature: Other inputs, as `keras.Model.export` takes them.
             **kwargs: Further options of `keras.Model.export`.
+
+        Raises:
+            InputError: The format is unknown, or Keras would write a file in it that does not work.
         """
+        check_format(format)
         if format == "tf_saved_model" and input_signature is None:
             export_saved_model(self, self.input_axes, filepath, verbose)
             return
         signature = [ids_and_mask(self.input_axes, "int32")] if input_signature is None else input_signature
         super().export(filepath, format, verbose, signature, **kwargs)
-
-
-def in_layout(name: str, array: np.ndarray) -> np.ndarray:
-    """Turn a weight from PyTorch's layout into Keras', or back."""
-    from distilbert_conversion.table import is_transposed
-
-    return array.T if is_transposed(name) else array

@@ -24,15 +24,8 @@ if TYPE_CHECKING:
 
 def replace_layer(owner: keras.layers.Layer, name: str, new: keras.layers.Layer) -> None:
     """Put a built layer in the place of the one that `owner` holds as `name`; whether it is trained stays as it was."""
-    old = getattr(owner, name)
-    new.trainable = old.trainable
-    owner._tracker.unlock()  # Keras locks layers once they are built, but has no other way to replace a part
-    try:
-        delattr(owner, name)
-        owner._tracker.untrack(old)
-        setattr(owner, name, new)
-    finally:
-        owner._tracker.lock()
+    new.trainable = getattr(owner, name).trainable
+    setattr(owner, name, new)
 
 
 def forget_compiled(model: TFDistilBertPreTrainedModel) -> None:
@@ -87,7 +80,7 @@ def resize_tokens(model: TFDistilBertPreTrainedModel, vocab_size: int, multiple:
     table = resized(
         model, "word_embeddings.weight", to_array(owner.word_embeddings.embeddings), vocab_size, mean_resizing
     )
-    new = owner.embed("word_embeddings", vocab_size, padding_idx=model.config.pad_token_id)
+    new = owner.embed("word_embeddings", vocab_size)
     owner.build_parts(new)
     new.embeddings.assign(table)
     replace_layer(owner, "word_embeddings", new)

@@ -34,6 +34,19 @@ def put_back(at: Packing, x: Tensor) -> Tensor:
     return ops.where(ops.expand_dims(at.back >= 0, -1), found, ops.zeros_like(found))
 
 
+def filled_at_padding(
+    x: Tensor, attention_mask: Tensor | Packing | None, segment_ids: Tensor | None, fill: float
+) -> Tensor:
+    """(batch, seq, …) -> the same with `fill` at the padding that layers did not see; where they did, x stays."""
+    if isinstance(attention_mask, Packing):
+        real = attention_mask.back >= 0  # (batch, seq)
+    elif segment_ids is not None:
+        real = ops.not_equal(segment_ids, 0)  # (batch, seq)
+    else:
+        return x
+    return ops.where(ops.expand_dims(real, -1), x, ops.cast(fill, x.dtype))
+
+
 def without_padding(arguments: Arrays, head: str, config: DistilBertConfig) -> Arrays:
     """Put a packing in the place of the mask where that pays and nothing that is asked for depends on padding.
 

@@ -1,0 +1,83 @@
+"""What a model holds, as the converter calls it: known weights by their canonical names, all others by their own.
+
+A model may be any tree of layers with a DistilBERT in it: one of the six, one with layers added or replaced, or one
+with a head of the user's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from distilbert_common.errors import InputError
+from distilbert_tf.arrays import to_array
+from distilbert_tf.structure import own_variables, walk
+
+if TYPE_CHECKING:
+    from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
+
+LEAVES = {"kernel": "weight", "embeddings": "weight", "gamma": "weight", "bias": "bias", "beta": "bias"}
+"""What PyTorch calls the variables of Keras' layers."""
+
+NOT_STORED = ("seed_generator_state", "lora_kernel_a", "lora_kernel_b", "lora_embeddings_a", "lora_embeddings_b")
+"""Variables that are no weights of their own: states of dropouts, and what is stored merged into a kernel."""
+
+
+def backbone_prefix(model: TFDistilBertPreTrainedModel) -> str:
+    """Return what stands before the backbone's names, as "distilbert."."""
+    backbone = model.base_model
+    return next((f"{path}." for path, layer in walk(model) if layer is backbone), "")
+
+
+def named_weights(model: TFDistilBertPreTrainedModel) -> Iterator[tuple[str, keras.layers.Layer, keras.Variable]]:
+    """Yield each weight with the converter's name and the layer that has it: known ones in the weight table's order."""
+    from distilbert_conversion import expected
+    from distilbert_conversion.table import is_known
+
+    prefix, named = backbone_prefix(model), {}
+    for path, layer in walk(model):
+        for variable in own_variables(layer):
+            if variable.name in NOT_STORED:
+                continue
+            known = f"{path}.{LEAVES.get(variable.name, variable.name)}".removeprefix(prefix)
+            named[known if is_known(known) else f"{path}.{variable.name}"] = layer, variable
+    table = [name for name in expected(model.config, model.head or "Model") if name in named]
+    for name in [*table, *sorted(named.keys() - set(table))]:
+        yield name, *named[name]
+
+
+def shapes(model: TFDistilBertPreTrainedModel) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each weight by its name, of known ones as in PyTorch."""
+    return {
+        name: tuple(reversed(variable.shape)) if is_turned(name) else tuple(variable.shape)
+        for name, _, variable in named_weights(model)
+    }
+
+
+def arrays_to_save(model: TFDistilBertPreTrainedModel) -> dict[str, np.ndarray]:
+    """Return the values of each weight by its name, of known ones as in PyTorch; LoRA's are merged in.
+
+    Raises:
+        InputError: A layer is quantised.
+    """
+    arrays = {}
+    for name, layer, variable in named_weights(model):
+        if layer.dtype_policy.quantization_mode is not None:
+            raise InputError(
+                f"{layer.path} is quantised, which no format of save_pretrained can hold; "
+                "use model.save('model.keras'), or save_pretrained before quantize"
+            )
+        merged = getattr(layer, "lora_enabled", False) and variable.name in ("kernel", "embeddings")
+        array = keras.ops.convert_to_numpy(getattr(layer, variable.name)) if merged else to_array(variable)
+        arrays[name] = array.T if is_turned(name) else array
+    return arrays
+
+
+def is_turned(name: str) -> bool:
+    """Whether Keras has a known weight transposed."""
+    from distilbert_conversion.table import is_known, is_transposed
+
+    return is_known(name) and is_transposed(name)

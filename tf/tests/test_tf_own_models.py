@@ -1,0 +1,120 @@
+"""Models of one's own on the body here: layers added, replaced, or a head of one's own."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from tf_models import MICRO, array, difference
+
+from distilbert_common.errors import CheckpointError
+from distilbert_tf import (
+    DistilBertConfig,
+    TFDistilBertForSequenceClassification,
+    TFDistilBertMainLayer,
+    TFDistilBertPreTrainedModel,
+)
+
+SOURCE = MICRO / "ForSequenceClassification" / "pt"
+IDS = np.arange(1, 8)[None]
+
+
+class WithExtraLayer(TFDistilBertForSequenceClassification):
+    """One of the six with a layer more; its constructor takes the config alone."""
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__(config)
+        self.extra = keras.layers.Dense(3)
+
+    def call(self, input_ids: Any = None, attention_mask: Any = None, training: bool = False) -> Any:
+        return self.extra(super().call(input_ids, attention_mask, training=training, return_dict=True).logits)
+
+
+class WithOwnHead(TFDistilBertPreTrainedModel):
+    """The documented way to build a head."""
+
+    def __init__(self, config: DistilBertConfig, *inputs: Any, **kwargs: Any) -> None:
+        super().__init__(config, *inputs, **kwargs)
+        self.distilbert = TFDistilBertMainLayer(config, name="distilbert")
+        self.top = [keras.layers.Dense(5, activation="relu"), keras.layers.Dense(4)]
+
+    def call(self, input_ids: Any = None, attention_mask: Any = None, training: bool = False) -> Any:
+        x = self.distilbert(input_ids, attention_mask=attention_mask, training=training)[0][:, 0]
+        return self.top[1](self.top[0](x))
+
+
+OWN = {
+    WithExtraLayer: ("extra.bias", "extra.kernel"),
+    WithOwnHead: ("top.0.bias", "top.0.kernel", "top.1.bias", "top.1.kernel"),
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"safe_serialization": True}, {"format": "keras"}], ids=str)
+@pytest.mark.parametrize("kind", OWN)
+def test_all_layers_are_saved_loaded_and_reported(kind: Any, options: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=f"{OWN[kind][0]}, {OWN[kind][1]}"):
+        model = kind.from_pretrained(SOURCE)
+    assert model.load_report.new_extras == OWN[kind]
+    expected = model(IDS)
+    model.save_pretrained(tmp_path, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = kind.from_pretrained(tmp_path)
+    assert again.load_report.extras == OWN[kind]
+    assert difference(again(IDS), expected) == 0
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_keras_saves_loads_and_trains_them(kind: Any, tmp_path: Path) -> None:
+    model = kind(TFDistilBertForSequenceClassification.from_pretrained(SOURCE).config)
+    model.compile("sgd", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    before = model.predict(IDS, verbose=0)
+    model.fit(IDS, np.array([1]), verbose=0)
+    expected = model(IDS)
+    assert difference(expected, before) > 0
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras", custom_objects={kind.__name__: kind})
+    assert difference(again(IDS), expected) == 0
+
+
+def test_a_replaced_classifier(tmp_path: Path) -> None:
+    model = TFDistilBertForSequenceClassification.from_pretrained(SOURCE)
+    model(IDS)
+    model.classifier = keras.Sequential([keras.layers.Dense(6, activation="relu"), keras.layers.Dense(4)])
+    assert model(IDS).logits.shape == (1, 4)
+    assert difference(model(IDS).logits, model(IDS, jit=False).logits) < 1e-6
+    assert model.num_parameters() == sum(array(v).size for _, v in model.named_variables()), "the first one is gone"
+    model.save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match=r"4 unexpected: classifier\.0\.bias"):
+        TFDistilBertForSequenceClassification.from_pretrained(tmp_path)
+
+
+def test_a_classifier_of_another_size(tmp_path: Path) -> None:
+    model = TFDistilBertForSequenceClassification.from_pretrained(SOURCE)
+    model.classifier = keras.layers.Dense(7)
+    assert np.isfinite(array(model(IDS, labels=np.array([6])).loss)), "its classes are those of the layer"
+    model.save_pretrained(tmp_path)
+    again = TFDistilBertForSequenceClassification.from_pretrained(tmp_path, num_labels=7)
+    assert difference(again(IDS).logits, model(IDS).logits) == 0
+
+
+def test_a_layer_of_a_block_is_replaced_and_called() -> None:
+    model = TFDistilBertForSequenceClassification.from_pretrained(SOURCE)
+    model(IDS)
+
+    class Doubled(keras.layers.Dense):
+        def call(self, inputs: Any) -> Any:
+            return 2 * super().call(inputs)
+
+    ffn = model.distilbert.transformer.layer[0].ffn
+    doubled = Doubled(ffn.lin1.units)
+    doubled.build((None, None, 12))
+    doubled.set_weights(ffn.lin1.get_weights())
+    before = model(IDS).logits
+    ffn.lin1 = doubled
+    assert difference(model(IDS).logits, before) > 1e-4
+    assert difference(model(IDS).logits, model(IDS, jit=False).logits) < 1e-6

@@ -1,0 +1,74 @@
+"""Tools of Keras that look for Keras' own layers: quantising, LoRA, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from tf_models import array, difference, load
+
+import golden
+from distilbert_common.errors import InputError
+
+IDS = np.arange(1, 8)[None]
+LAYERS = (keras.layers.Dense, keras.layers.Embedding, keras.layers.LayerNormalization)
+
+
+@pytest.mark.parametrize("head", golden.HEADS)
+def test_layers_are_keras_own(head: str) -> None:
+    model, _ = load(head)
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, LAYERS)]
+    assert {type(layer) for layer in layers} == set(LAYERS)
+    assert len(layers) >= 2 * (6 + 2) + 3
+
+
+@pytest.mark.parametrize(("mode", "tolerance"), [("int8", 0.02), ("int4", 0.3)])
+@pytest.mark.parametrize("head", ["ForMaskedLM", "ForSequenceClassification"])
+def test_quantize(head: str, mode: str, tolerance: float, tmp_path: Path) -> None:
+    model, _ = load(head)
+    before = model(IDS).logits
+    model.quantize(mode)
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, LAYERS[:2])]
+    assert {layer.dtype_policy.quantization_mode for layer in layers} == {mode}
+    logits = model(IDS).logits
+    assert 0 < difference(logits, before) < tolerance * np.abs(array(before)).max()
+    assert difference(logits, model(IDS, jit=False).logits) < 2e-6
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert difference(again(IDS).logits, logits) == 0
+    with pytest.raises(InputError, match=r"is quantised.*use model.save"):
+        model.save_pretrained(tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
+
+
+def test_lora_trains_its_own_weights_and_is_merged_on_saving(tmp_path: Path) -> None:
+    model, _ = load("ForSequenceClassification", dropout=0.0, attention_dropout=0.0, seq_classif_dropout=0.0)
+    before, frozen = model(IDS).logits, array(model.classifier.kernel)
+    model.enable_lora(2, ("q_lin", "v_lin"))
+    assert {v.name for v in model.trainable_variables} == {"lora_kernel_a", "lora_kernel_b"}
+    assert len(model.trainable_variables) == 8
+    assert difference(model(IDS).logits, before) < 1e-6
+    model.compile(keras.optimizers.Adam(0.05))
+    model.fit({"input_ids": IDS, "labels": np.array([1])}, epochs=3, verbose=0)
+    logits = model(IDS).logits
+    assert difference(logits, before) > 1e-3
+    assert difference(model.classifier.kernel, frozen) == 0
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert again.distilbert.transformer.layer[0].attention.q_lin.lora_rank == 2
+    assert difference(again(IDS).logits, logits) < 1e-6
+    model.save_pretrained(tmp_path / "merged")
+    merged = type(model).from_pretrained(tmp_path / "merged")
+    assert merged.load_report.ok
+    assert difference(merged(IDS).logits, logits) < 1e-6
+    with pytest.raises(InputError, match="no layer is called query"):
+        model.enable_lora(2, ["query"])
+
+
+@pytest.mark.parametrize("format", ["onnx", "openvino", "torch", "zip"])
+def test_formats_that_would_give_no_usable_file_are_refused(format: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"format is '{format}'.*expected one of tf_saved_model, litert"):
+        load("Model")[0].export(tmp_path / "model", format=format)
+    assert not (tmp_path / "model").exists()
