@@ -157,6 +157,8 @@ def test_views_of_the_state(one: Any, tmp_path: Path) -> None:
     assert (one.pad_token_type_id, one.name_or_path, one.vocab_files_names["vocab_file"]) == (0, "here", "vocab.txt")
     assert {"do_lower_case": True, "model_max_length": 512, "pad_token": "[PAD]"}.items() <= one.init_kwargs.items()
     assert "additional_special_tokens" in one.SPECIAL_TOKENS_ATTRIBUTES
+    assert type(one).SPECIAL_TOKENS_ATTRIBUTES[:2] == ["bos_token", "eos_token"]
+    assert type(one)(SMALL, verbose=True).verbose is not one.verbose
     (path,) = one.save_vocabulary(tmp_path, filename_prefix="my")
     assert Path(path).name == "my-vocab.txt"
     assert Path(path).read_bytes() == SMALL.read_bytes()

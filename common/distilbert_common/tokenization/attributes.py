@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from distilbert_common.tokenization.added_token import AddedToken
+from distilbert_common.tokenization.settings import ROLES
 
 if TYPE_CHECKING:
     from distilbert_common.tokenization.roles import TokenizerRoles
@@ -26,6 +27,14 @@ class SpecialToken:
 
     def __set__(self, tokenizer: TokenizerRoles, token: Any) -> None:
         tokenizer.set_special_token(self._role, None if token is None else AddedToken.of(token).content)
+
+
+class SpecialTokenNames:
+    """The names of the attributes that are special tokens: of a class those of all, of a tokenizer its own too."""
+
+    def __get__(self, tokenizer: TokenizerRoles | None, owner: type | None = None) -> list[str]:
+        own = () if tokenizer is None else tokenizer.settings.special_tokens
+        return list(dict.fromkeys([*ROLES, "additional_special_tokens", *own]))
 
 
 class SpecialTokenId:

@@ -58,11 +58,14 @@ class TokenizerBase(TokenizerStorage):
     ) -> None:
         options = {"tokenizer_file": tokenizer_file, **_by_name(self.positional, inputs), **options}
         file, library_tokenizer, vocab = (options.pop(name, None) for name in _VOCABULARIES)
+        verbose = bool(options.pop("verbose", False))
         if unknown := unknown_options(options):
             raise TypeError(f"{type(self).__name__} has no option {', '.join(unknown)}; it has {', '.join(OPTIONS)}")
         files = TokenizerFiles.of(file if file is not None else vocab_file)
         vocabulary = from_memory(library_tokenizer, vocab)
         super().__init__(read_settings(files, options, self._defaults(files, vocabulary), vocabulary))
+        self.verbose = verbose
+        """What was given; without effect, but transformers has it."""
         self._engine_changed(())
 
     def _defaults(self, files: TokenizerFiles, vocabulary: TokenizerJson | None) -> Mapping[str, Any]:

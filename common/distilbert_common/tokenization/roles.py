@@ -7,7 +7,7 @@ from typing import Any
 
 from distilbert_common.errors import TokenizerError
 from distilbert_common.tokenization.added_token import AddedToken
-from distilbert_common.tokenization.attributes import Setting, SpecialToken, SpecialTokenId
+from distilbert_common.tokenization.attributes import Setting, SpecialToken, SpecialTokenId, SpecialTokenNames
 from distilbert_common.tokenization.settings import ROLES, TokenizerSettings
 
 _LISTS = ("additional_special_tokens", "extra_special_tokens")
@@ -26,6 +26,7 @@ class TokenizerRoles:
 
     bos_token = SpecialToken()
     eos_token = SpecialToken()
+    SPECIAL_TOKENS_ATTRIBUTES = SpecialTokenNames()
     unk_token = SpecialToken()
     sep_token = SpecialToken()
     pad_token = SpecialToken()
@@ -96,11 +97,6 @@ class TokenizerRoles:
         if token is None:
             raise TokenizerError(f"{index!r} is not an id of this vocabulary, 0 to {len(self.settings.vocabulary) - 1}")
         return token
-
-    @property
-    def SPECIAL_TOKENS_ATTRIBUTES(self) -> list[str]:  # noqa: N802 (transformers' name)
-        """The names of the attributes that are special tokens."""
-        return list(dict.fromkeys([*ROLES, _LISTS[0], *self.settings.special_tokens]))
 
     @property
     def special_tokens_map(self) -> dict[str, str | list[str]]:
