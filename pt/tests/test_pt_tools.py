@@ -6,12 +6,14 @@ import copy
 import io
 from collections import Counter
 from collections.abc import Callable
+from inspect import Parameter, signature
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
 
+import distilbert_pt
 from distilbert_pt import DistilBertConfig, DistilBertForMaskedLM, DistilBertForSequenceClassification, DistilBertModel
 
 CONFIG = DistilBertConfig(
@@ -197,3 +199,17 @@ def test_wrapped_for_several_processes(mesh: torch.distributed.device_mesh.Devic
         output = parallel.train()(IDS, MASK, labels=LABELS)
         output.loss.backward()
         assert torch.allclose(output.logits, logits(model()), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in distilbert_pt.__all__ if name.startswith("DistilBertFor")])
+def test_every_argument_has_a_name_and_a_place(name: str) -> None:
+    """Trainer passes more where there are `**kwargs`; the older ONNX exporter passes all defaults by position."""
+    kinds = {parameter.kind for parameter in signature(getattr(distilbert_pt, name).forward).parameters.values()}
+    assert kinds == {Parameter.POSITIONAL_OR_KEYWORD}
+
+
+def test_all_arguments_by_position() -> None:
+    plain = model()
+    names = list(signature(plain.forward).parameters)
+    values = [{"input_ids": IDS, "attention_mask": MASK}.get(name) for name in names]
+    assert torch.equal(plain(*values).logits, logits(plain))
