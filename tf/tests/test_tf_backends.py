@@ -33,6 +33,15 @@ model.compile(keras.optimizers.SGD(0.0))
 quiet = model.evaluate(inputs, verbose=0)
 assert abs(model.fit(inputs, verbose=0).history["loss"][0] - quiet) > 1e-5, "dropout acts in fit"
 assert model.evaluate(inputs, verbose=0) == quiet
+
+labels = inputs.pop("labels")
+each = array(model.hf_compute_loss(labels, model(inputs).logits))
+weights = np.linspace(0, 2, len(labels))
+weighted = model.evaluate(inputs, labels, sample_weight=weights, verbose=0)
+assert abs(weighted - (each * weights).mean()) < 1e-4
+assert abs(model.evaluate(((inputs, labels) for _ in range(2)), verbose=0) - each.mean()) < 1e-4
+model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+assert abs(model.evaluate({**inputs, "labels": labels}, verbose=0)[0] - each.mean()) < 1e-4
 assert "tensorflow" not in sys.modules
 print("done")
 """

@@ -76,6 +76,16 @@ def test_problem_types(config: dict, labels: np.ndarray, expected: Loss) -> None
     assert config.to_dict() == before, "the inferred problem type is not written back"
 
 
+@pytest.mark.parametrize("labels", [np.array([0.0, 2.0]), np.array([[0], [2]])], ids=["float", "a column"])
+def test_class_ids_of_any_dtype_or_in_a_column(labels: np.ndarray) -> None:
+    config, x = DistilBertConfig(num_labels=3), logits(2, 3)
+    loss = losses.sequence_classification_loss(x, labels, config)
+    assert float(loss) == pytest.approx(cross_entropy(x, np.array([0, 2])), rel=1e-6)
+    with pytest.raises(InputError, match=r"labels hold 0\.5"):
+        losses.sequence_classification_loss(x, labels + 0.5, config)
+    assert np.isnan(tf.function(losses.cross_entropy)(x, tf.constant([0.5, 1.0]))), "traced code cannot refuse it"
+
+
 def test_question_answering_ignores_positions_outside() -> None:
     start, end = logits(4, 6), logits(4, 6) * 2
     starts, ends = np.array([0, 6, -1, 5]), np.array([[3], [2], [99], [0]])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -157,3 +158,62 @@ def test_masked_lm_training_computes_logits_where_a_metric_takes_them(metrics: l
     before = found["loss"]
     assert model.train_on_batch(inputs, return_dict=True)["loss"] == pytest.approx(before, rel=0.2)
     assert model.test_on_batch(inputs, return_dict=True)["loss"] < before
+
+
+def test_accumulated_gradients_are_those_of_a_larger_batch() -> None:
+    _, inputs = load("ForSequenceClassification")
+    models = []
+    for batch_size, steps in ((1, 2), (2, None)):
+        model, _ = load("ForSequenceClassification", **RATES)
+        model.compile(keras.optimizers.SGD(0.5, gradient_accumulation_steps=steps), run_eagerly=True)
+        model.fit(inputs, batch_size=batch_size, shuffle=False, verbose=0)
+        models.append(model)
+    assert max(difference(a, b) for a, b in zip(*(model.weights for model in models), strict=True)) < 1e-6
+
+
+def test_compiling_anew_forgets_the_loss_and_the_metrics() -> None:
+    model, inputs = load("ForSequenceClassification")
+    model.compile(loss=keras.losses.CategoricalHinge(), metrics=["accuracy"], run_eagerly=True)
+    model.compile(run_eagerly=True)
+    assert model.test_on_batch(inputs) == pytest.approx(float(model(inputs).loss), rel=1e-6)
+
+
+def test_callbacks_save_and_restore(tmp_path: Path) -> None:
+    model, inputs = load("ForQuestionAnswering", **RATES)
+    sparse = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    inputs |= {name: np.clip(inputs[name], 0, 6) for name in model.label_names}
+    loss, weights = {"start_logits": sparse, "end_logits": sparse}, {"end_logits": 0.5}
+    model.compile("adam", loss=loss, loss_weights=weights, metrics=["accuracy"], run_eagerly=True)
+    callbacks = [
+        keras.callbacks.ModelCheckpoint(tmp_path / "best.weights.h5", save_weights_only=True),
+        keras.callbacks.ModelCheckpoint(tmp_path / "last.keras"),
+        keras.callbacks.EarlyStopping("loss", patience=3),
+    ]
+    model.fit(inputs, epochs=2, validation_data=inputs, callbacks=callbacks, verbose=0)
+    expected = model.evaluate(inputs, verbose=0, return_dict=True)
+    assert expected["loss"] == pytest.approx(expected["start_logits_loss"] + expected["end_logits_loss"] / 2, rel=1e-6)
+    again = keras.models.load_model(tmp_path / "last.keras")
+    assert again.evaluate(inputs, verbose=0, return_dict=True) == pytest.approx(expected, rel=1e-6)
+    model.load_weights(tmp_path / "best.weights.h5")
+    assert model.evaluate(inputs, verbose=0, return_dict=True) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_subclass_has_its_own_loss_or_its_own_output() -> None:
+    class Unsupervised(CLASSES["ForSequenceClassification"]):  # type: ignore[name-defined]
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):  # type: ignore[no-untyped-def]
+            return tf.reduce_mean(y_pred.logits**2)
+
+    class Plain(CLASSES["ForSequenceClassification"]):  # type: ignore[name-defined]
+        def call(self, input_ids=None, attention_mask=None, training=None):  # type: ignore[no-untyped-def]
+            return super().call(input_ids, attention_mask, training=training).logits
+
+    _, inputs = load("ForSequenceClassification")
+    model = Unsupervised(small())
+    model.compile("sgd", run_eagerly=True)
+    expected = (array(model(unlabelled(inputs)).logits) ** 2).mean()
+    assert model.test_on_batch(unlabelled(inputs)) == pytest.approx(expected, rel=1e-5)
+    plain, labels = Plain(small(num_labels=5)), inputs["labels"]
+    plain.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
+    logits = array(plain(unlabelled(inputs)))
+    expected = float(keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits))
+    assert plain.test_on_batch(unlabelled(inputs), labels) == pytest.approx(expected, rel=1e-5)
