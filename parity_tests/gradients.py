@@ -54,7 +54,7 @@ def flax_gradients(model: Any, inputs: Arrays, **flags: Any) -> Arrays:
     bare_name = DIALECTS["flax-msgpack"].bare_name
     gradients = jax.grad(lambda params: model(**inputs, **flags, params=params).loss)(model.params)
     flat = flatten_dict(gradients, sep="/")
-    return _canonical({bare_name(path): np.asarray(g) for path, g in flat.items()}, model.head)
+    return _canonical({bare_name(path): np.asarray(g) for path, g in flat.items()}, model._table_head)
 
 
 def _canonical(gradients: Arrays, head: str) -> Arrays:

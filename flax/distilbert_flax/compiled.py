@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, Any]
 
+NOT_CONCRETE = (jax.core.Tracer, jax.ShapeDtypeStruct)
+"""Values of a call that is being traced, and of a model without parameters."""
+
 
 @lru_cache
 def _names(model_class: type[FunctionalModule]) -> tuple[str, ...]:
@@ -58,7 +61,7 @@ def call(
         unpad: Whether padding may be left out.
     """
     inputs = _by_name(model, args, kwargs)
-    if inputs is None or (params is None and model.is_empty):
+    if inputs is None:
         return model.bound(params, dropout_rng, train).forward(*args, **kwargs)  # which raises
     structure = structure_of(model)
     values = (
@@ -66,8 +69,8 @@ def call(
     )
     arrays = {name: value for name, value in inputs.items() if hasattr(value, "shape")}
     flags = {name: value for name, value in inputs.items() if name not in arrays}
-    traced = any(isinstance(x, jax.core.Tracer) for x in (*values, *jax.tree.leaves(inputs), dropout_rng))
-    if traced or structure.description is None or not all(isinstance(flag, Hashable) for flag in flags.values()):
+    plain = any(isinstance(x, NOT_CONCRETE) for x in (*values, *jax.tree.leaves(inputs), dropout_rng))
+    if plain or structure.description is None or not all(isinstance(flag, Hashable) for flag in flags.values()):
         return model.bound(params, dropout_rng, train).forward(**inputs)
     check_values(model.config, *(arrays.get(name) for name in ("input_ids", "position_ids", "token_type_ids")))
     names = _names(type(model))
@@ -86,7 +89,7 @@ def call(
         for variable, value in zip(structure.changing, changed, strict=True):
             variable.set_value(value)
     if fitted is not arrays:
-        cut(output, model.head, arrays["input_ids"].shape)
+        cut(output, model._table_head, arrays["input_ids"].shape)
     return output if as_output or not isinstance(output, ModelOutput) else output.to_tuple()
 
 
@@ -103,5 +106,5 @@ def _fitted(model: FunctionalModule, structure: Structure, arrays: Arrays, flags
     """Return a call's arrays without padding or rounded up to a bucket; the same dict where neither may be."""
     if not (model.padding_is_unseen and structure.per_token):
         return arrays
-    packed = without_padding(arrays, flags, model.head, model.config) if unpad else arrays
+    packed = without_padding(arrays, flags, model._table_head, model.config) if unpad else arrays
     return to_bucket(arrays, model.config.max_position_embeddings) if packed is arrays else packed

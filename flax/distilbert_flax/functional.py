@@ -16,13 +16,12 @@ from jax.typing import DTypeLike
 from distilbert_common.errors import InputError
 from distilbert_flax.arrays import as_array
 from distilbert_flax.compiled import call
-from distilbert_flax.layers import Frozen
 
 if TYPE_CHECKING:
     from distilbert_common import DistilBertConfig
 
-WEIGHTS = (nnx.Param, Frozen)
-"""The kinds of variable that are stored."""
+STORED = nnx.Not((nnx.RngState, nnx.Intermediate, nnx.Cache, nnx.Perturbation))
+"""The variables that are stored: all but those of random streams and what layers leave for a moment."""
 
 Params = Mapping[str, Any]
 """Weights as a nested mapping, in the names of `flax_model.msgpack`."""
@@ -37,7 +36,7 @@ class FunctionalModule(nnx.Module):
     """
 
     config: DistilBertConfig
-    head: ClassVar[str]
+    _table_head: ClassVar[str | None] = None
     padding_is_unseen: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -119,7 +118,7 @@ class FunctionalModule(nnx.Module):
             raise InputError("dropout is active in a call with params; give dropout_rng, e.g. jax.random.key(0)")
         return model
 
-    def flat_variables(self, kind: Any = WEIGHTS) -> dict[str, nnx.Variable[Array]]:
+    def flat_variables(self, kind: Any = STORED) -> dict[str, nnx.Variable[Array]]:
         """Return the stored variables by their path in `flax_model.msgpack`, parts joined by "/"."""
         found = nnx.to_flat_state(nnx.state(self, kind))
         return {"/".join(map(str, path)): variable for path, variable in found}
@@ -127,7 +126,7 @@ class FunctionalModule(nnx.Module):
     @property
     def is_empty(self) -> bool:
         """Whether the model holds shapes in the place of parameters."""
-        return is_shape(self.get_input_embeddings().embedding)
+        return any(map(is_shape, self.flat_variables().values()))
 
     @property
     def params(self) -> dict[str, Any]:
@@ -155,11 +154,11 @@ class FunctionalModule(nnx.Module):
 
     @property
     def trainable_mask(self) -> dict[str, Any]:
-        """False for a frozen position table, True for all else, nested as `params`.
+        """True for what is trained: not for a frozen position table, nor for statistics; nested as `params`.
 
         Frozen parameters have no gradient, yet weight decay would change them: `optax.adamw(rate, mask=this)`.
         """
-        return unflatten_dict({p: not isinstance(v, Frozen) for p, v in self.flat_variables().items()}, sep="/")
+        return unflatten_dict({p: isinstance(v, nnx.Param) for p, v in self.flat_variables().items()}, sep="/")
 
     def flat_params(
         self, params: Params, variables: Mapping[str, nnx.Variable[Array]], *, complete: bool = True

@@ -55,7 +55,7 @@ class FlaxDistilBertForMaskedLM(FlaxDistilBertPreTrainedModel):
     alone, the same one, and projects labelled positions only, some at a time: less work and far less memory.
     """
 
-    head = "ForMaskedLM"
+    _table_head = "ForMaskedLM"
     padding_is_unseen = True
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
@@ -95,7 +95,7 @@ class FlaxDistilBertForMaskedLM(FlaxDistilBertPreTrainedModel):
         else:
             x, labels = labelled_first(x, labels)  # (tokens, dim), (tokens,)
             logits, loss = None, masked_lm_loss(x, *self.vocab_projector.weights(table), labels)
-        return self.output(MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions), return_dict)
+        return self._as_output(MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions), return_dict)
 
     def check_labels(self, output: MaskedLMOutput, inputs: Mapping[str, Array]) -> None:
         """Refuse labels that are no words; see `FunctionalModule.check_labels`."""
@@ -111,7 +111,7 @@ class FlaxDistilBertForSequenceClassification(FlaxDistilBertPreTrainedModel):
     num_segments, num_labels) and labels have that axis too.
     """
 
-    head = "ForSequenceClassification"
+    _table_head = "ForSequenceClassification"
     padding_is_unseen = True
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
@@ -150,7 +150,7 @@ class FlaxDistilBertForSequenceClassification(FlaxDistilBertPreTrainedModel):
         logits = self.classifier(self.dropout(jax.nn.relu(self.pre_classifier(first))))  # (batch, …, num_labels)
         loss = None if labels is None else losses.sequence_classification_loss(logits, labels, self.config, real)
         output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
-        return self.output(output, return_dict)
+        return self._as_output(output, return_dict)
 
     def check_labels(self, output: SequenceClassifierOutput, inputs: Mapping[str, Array]) -> None:
         """Refuse labels that are no classes, where they have to be; see `FunctionalModule.check_labels`."""
@@ -167,7 +167,7 @@ class FlaxDistilBertForMultipleChoice(FlaxDistilBertPreTrainedModel):
     `labels` (batch,): the index of the right choice.
     """
 
-    head = "ForMultipleChoice"
+    _table_head = "ForMultipleChoice"
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
         make = self.begin(config, **options)
@@ -212,7 +212,7 @@ class FlaxDistilBertForMultipleChoice(FlaxDistilBertPreTrainedModel):
         logits = scores.reshape(-1, choices)  # (batch, choices)
         loss = None if labels is None else losses.cross_entropy(logits, labels)
         output = MultipleChoiceModelOutput(loss, logits, encoded.hidden_states, encoded.attentions)
-        return self.output(output, return_dict)
+        return self._as_output(output, return_dict)
 
     def check_labels(self, output: MultipleChoiceModelOutput, inputs: Mapping[str, Array]) -> None:
         """Refuse labels that are no choices; see `FunctionalModule.check_labels`."""
@@ -225,7 +225,7 @@ class FlaxDistilBertForTokenClassification(FlaxDistilBertPreTrainedModel):
     `labels` (batch, seq): class ids, -100 where nothing counts.
     """
 
-    head = "ForTokenClassification"
+    _table_head = "ForTokenClassification"
     padding_is_unseen = True
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
@@ -255,7 +255,7 @@ class FlaxDistilBertForTokenClassification(FlaxDistilBertPreTrainedModel):
         logits = filled_at_padding(logits, attention_mask, more.get("segment_ids"), 0)
         loss = None if labels is None else losses.cross_entropy(logits, labels)
         output = TokenClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
-        return self.output(output, return_dict)
+        return self._as_output(output, return_dict)
 
     def check_labels(self, output: TokenClassifierOutput, inputs: Mapping[str, Array]) -> None:
         """Refuse labels that are no classes; see `FunctionalModule.check_labels`."""
@@ -269,7 +269,7 @@ class FlaxDistilBertForQuestionAnswering(FlaxDistilBertPreTrainedModel):
     `segment_ids` they are (batch, num_segments), counted from the first token of each segment.
     """
 
-    head = "ForQuestionAnswering"
+    _table_head = "ForQuestionAnswering"
     padding_is_unseen = True
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
@@ -308,4 +308,4 @@ class FlaxDistilBertForQuestionAnswering(FlaxDistilBertPreTrainedModel):
         elif with_loss:
             loss = losses.packed_question_answering_loss(*task, segment_ids)
         output = QuestionAnsweringModelOutput(loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions)
-        return self.output(output, return_dict)
+        return self._as_output(output, return_dict)

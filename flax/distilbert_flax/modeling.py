@@ -181,7 +181,7 @@ class Transformer(nnx.Module):
 class FlaxDistilBertModel(FlaxDistilBertPreTrainedModel):
     """The bare model: ids in, hidden states out."""
 
-    head = "Model"
+    _table_head = "Model"
     padding_is_unseen = True
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
@@ -249,12 +249,12 @@ class FlaxDistilBertModel(FlaxDistilBertPreTrainedModel):
             encoded = each_state(encoded, lambda x: put_back(packing, x))
         elif segment_ids is not None:
             encoded = each_state(encoded, lambda x: jnp.where((segment_ids != 0)[:, :, None], x, 0))
-        return self.output(encoded, return_dict)
+        return self._as_output(encoded, return_dict)
 
     def split_head_mask(self, head_mask: Array | None) -> list[Array | None]:
         """(heads,) or (n_layers, heads) -> n_layers of (1, heads left, 1, 1)."""
         if head_mask is None:
-            return [None] * self.config.n_layers
+            return [None] * len(self.transformer.layer)
         shape = (self.config.n_layers, self.config.n_heads)
         factors = jnp.broadcast_to(jnp.asarray(head_mask, self.dtype), shape)  # (n_layers, heads)
         left = [np.array(heads_left(self.config, layer)) for layer in range(self.config.n_layers)]

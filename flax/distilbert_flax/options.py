@@ -28,6 +28,7 @@ class StaticConfig(DistilBertConfig):
 class Options(TypedDict, total=False):
     """The options of every model's constructor; see `FlaxDistilBertPreTrainedModel`."""
 
+    input_shape: tuple[int, ...]
     seed: int
     dtype: DTypeLike
     param_dtype: DTypeLike

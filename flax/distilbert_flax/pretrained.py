@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
 
 from distilbert_common import DistilBertConfig, ModelOutput
-from distilbert_common.errors import ConfigError
-from distilbert_common.files import HUB_OPTIONS
+from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.hub import check_push_options, push_folder
 from distilbert_common.initial import initial_kind, sinusoidal_table
-from distilbert_flax.arrays import as_dtype, to_jax
-from distilbert_flax.functional import WEIGHTS, FunctionalModule, Params, is_shape, shape_of
+from distilbert_common.loading_options import split_options
+from distilbert_flax.arrays import as_dtype
+from distilbert_flax.functional import Params, shape_of
+from distilbert_flax.inventory import arrays_of, build, fill, fitting_config, load, own_arguments
 from distilbert_flax.layers import Layers
+from distilbert_flax.module_utils import ModuleUtils
 from distilbert_flax.options import StaticConfig
 from distilbert_flax.resizing import prune, resize_positions, resize_tokens
 
@@ -32,15 +33,32 @@ if TYPE_CHECKING:  # the converter is imported where names or files are needed: 
 ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
 
 
-class FlaxDistilBertPreTrainedModel(FunctionalModule):
+class FlaxDistilBertPreTrainedModel(ModuleUtils):
     """What all DistilBERT models share.
 
     A model is an NNX module: `nnx.split`, `nnx.jit`, `nnx.grad`, `nnx.Optimizer`, `train()` and `eval()` work on it.
     It also keeps the calling convention of transformers' Flax models: `model(ids, mask, params=p, dropout_rng=key,
     train=True)` is a pure function of `p`, a nested dict in the names of `flax_model.msgpack`.
 
+    A model with a head of your own is a subclass, whose constructor begins and ends as these do, and whose `forward`
+    calls `self.distilbert.forward`; layers of NNX and layers that `make` makes may be mixed::
+
+        class Tagger(FlaxDistilBertPreTrainedModel):
+            def __init__(self, config, **options):
+                make = self.begin(config, **options)
+                self.distilbert = FlaxDistilBertModel(self.config, **make.inner())
+                self.tags = make.linear(config.dim, 9)
+                self.post_init(make)
+
+            def forward(self, input_ids=None, attention_mask=None, **more):
+                return self.tags(self.distilbert.forward(input_ids, attention_mask, **more).last_hidden_state)
+
+    Its own weights, as those of layers added to one of the six models or replaced in it, are saved and loaded under
+    their paths.
+
     Args:
         config: The sizes; the model keeps a copy.
+        input_shape: Plays no part; transformers' callers give it.
         seed: The seed of initial values and dropout, where `rngs` is not given.
         dtype: What the layers compute in; the parameters keep their own dtype.
         param_dtype: The dtype of the parameters.
@@ -50,14 +68,13 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
 
     config_class: ClassVar[type[DistilBertConfig]] = DistilBertConfig
     base_model_prefix: ClassVar[str] = "distilbert"
-    main_input_name: ClassVar[str] = "input_ids"
-    head: ClassVar[str]
     load_report: LoadReport | None = None
 
     def begin(
         self,
         config: DistilBertConfig,
         *,
+        input_shape: tuple[int, ...] = (1, 1),
         seed: int = 0,
         dtype: DTypeLike = "float32",
         param_dtype: DTypeLike = "float32",
@@ -75,7 +92,7 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
         if not isinstance(config, StaticConfig):
             kept = {"attn_implementation": implementation, "name_or_path": config.name_or_path}
             config = StaticConfig.from_dict(config.to_dict(), **kept)
-        self.config = config
+        self.config, self.seed, self.input_shape = config, seed, tuple(input_shape)
         self.dtype = as_dtype(dtype, "float32")
         return Layers(self.dtype, as_dtype(param_dtype, "float32"), rngs or nnx.Rngs(seed), _do_init)
 
@@ -84,12 +101,7 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
         """The bare model inside, or the model itself."""
         return getattr(self, self.base_model_prefix, self)
 
-    def num_parameters(self, only_trainable: bool = False) -> int:
-        """Count parameters; a tied one counts once."""
-        variables = self.flat_variables(nnx.Param if only_trainable else WEIGHTS)
-        return sum(shape_of(variable).size for variable in variables.values())
-
-    def output(self, output: ModelOutput, return_dict: bool | None) -> Any:
+    def _as_output(self, output: ModelOutput, return_dict: bool | None) -> Any:
         """Return the output as it is, or as a tuple where the call or the config asks for one."""
         return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
 
@@ -98,17 +110,11 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
     def post_init(self, make: Layers) -> None:
         """Give all parameters their initial values, where wanted; the last line of every constructor."""
         if make.fill:
-            self.fill(make.rngs.params())
-
-    def fill(self, key: Array) -> None:
-        """Give the parameters that have no values yet their initial ones."""
-        for place, (name, variable) in enumerate(self.named_variables().items()):
-            if is_shape(variable):
-                variable.set_value(self.initial_value(name, shape_of(variable), jax.random.fold_in(key, place)))
+            fill(self, make.rngs.params())
 
     def initial_value(self, name: str, like: jax.ShapeDtypeStruct, key: Array) -> Array:
-        """Return the initial value of one parameter, by `initial_kind`."""
-        kind = initial_kind(name, self.config)
+        """Return the initial value of one parameter, by `initial_kind`; names are the converter's."""
+        kind = "ones" if name.endswith("/scale") else initial_kind(name.replace("/", "."), self.config)
         if kind in ("zeros", "ones"):
             return jnp.full(like.shape, float(kind == "ones"), like.dtype)
         if kind == "sinusoidal":
@@ -133,15 +139,8 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
         given = {} if params is None else self.flat_params(params, variables, complete=False)
         for path, variable in variables.items():
             variable.set_value(given.get(path, shape_of(variable)))
-        model.fill(rng)
+        fill(model, rng)
         return model.params
-
-    def named_variables(self) -> dict[str, nnx.Variable[Array]]:
-        """Return the stored variables by bare canonical name: PyTorch's, without the prefix of the backbone."""
-        from distilbert_conversion import DIALECTS, expected
-
-        variables, path_of = self.flat_variables(), DIALECTS["flax-msgpack"].full_name
-        return {name: variables[path_of(name, self.head)] for name in expected(self.config, self.head)}
 
     def get_input_embeddings(self) -> nnx.Embed:
         """Return the word embeddings."""
@@ -193,23 +192,15 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
         """
         prune(self, heads_to_prune)
 
-    def gradient_checkpointing_enable(self) -> None:
-        """Keep only each block's input for the backward pass and compute the rest again: the same gradients."""
-        self.base_model.transformer.gradient_checkpointing = True
-
-    def gradient_checkpointing_disable(self) -> None:
-        """Keep all activations for the backward pass again."""
-        self.base_model.transformer.gradient_checkpointing = False
-
     # Loading and saving.
 
     @classmethod
     def from_pretrained(
         cls,
-        name_or_path: str | Path,
-        *,
-        config: DistilBertConfig | None = None,
+        pretrained_model_name_or_path: str | Path | None,
         dtype: DTypeLike | None = None,
+        *model_args: Any,
+        config: DistilBertConfig | str | Path | None = None,
         param_dtype: DTypeLike | None = None,
         torch_dtype: DTypeLike | None = None,
         seed: int = 0,
@@ -217,17 +208,15 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
         _do_init: bool = True,
         output_loading_info: bool = False,
         ignore_mismatched_sizes: bool = False,
-        from_pt: bool = False,
-        from_tf: bool = False,
-        from_flax: bool = False,
         **kwargs: Any,
     ) -> Any:
         """Load a checkpoint of any dialect: PyTorch, TensorFlow or Flax names, safetensors, bin, h5 or msgpack.
 
         Args:
-            name_or_path: A directory, a weights file, or a hub id.
-            config: The config to use instead of the checkpoint's.
+            pretrained_model_name_or_path: A directory, a weights file, or a hub id.
             dtype: What the layers compute in, float32 when None, as in transformers' Flax models.
+            *model_args: Passed on to the constructor, after the config.
+            config: The config to use instead of the checkpoint's, or where it is.
             param_dtype: The dtype of the parameters; the checkpoint's own when None or "auto".
             torch_dtype: The name of `param_dtype` in PyTorch.
             seed: The seed of a new head and of dropout, where `rngs` is not given.
@@ -235,40 +224,48 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
             _do_init: Whether the model holds the parameters; else they are returned beside it.
             output_loading_info: Whether to return the LoadReport beside the model.
             ignore_mismatched_sizes: Whether weights of another shape are left at their initial values.
-            from_pt: Not needed: the dialect is found out.
-            from_tf: Not needed: the dialect is found out.
-            from_flax: Not needed: the dialect is found out.
-            **kwargs: `cache_dir`, `revision`, `token`, `local_files_only`, `subfolder` for the hub;
-                `attn_implementation`; any config field, which replaces the checkpoint's.
+            **kwargs: `cache_dir`, `revision`, `token`, `local_files_only`, `subfolder` for the hub; `variant`,
+                `use_safetensors`; `attn_implementation`; any config field, which replaces the checkpoint's; whatever
+                else the constructor names. Other options of transformers are accepted, with a warning where they would
+                have an effect there.
 
         Returns:
             The model in eval mode, with its `load_report`; the parameters where `_do_init` is False; the report
             where it was asked for.
 
         Raises:
-            CheckpointError: There is no checkpoint, or it is damaged, or a backbone weight is missing or misshapen.
-            TypeError: A keyword is neither an option nor a config field.
+            CheckpointNotFoundError: There is no checkpoint.
+            CheckpointError: It is damaged, or a backbone weight is missing or misshapen.
+            TypeError: A keyword is neither an option nor a config field nor the constructor's.
         """
-        from distilbert_conversion import load_weights, open_checkpoint
+        from distilbert_conversion import open_checkpoint
 
-        hub = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
-        with open_checkpoint(name_or_path, **hub) as checkpoint:
-            config = (config or checkpoint.config()).updated(**kwargs)
+        if pretrained_model_name_or_path is None:
+            raise InputError("pretrained_model_name_or_path is None; give a directory, a weights file or a hub id")
+        hub, handled, fields = split_options(kwargs, "flax")
+        options = {name: handled.pop(name) for name in ("input_shape",) if name in handled}
+        with open_checkpoint(pretrained_model_name_or_path, **hub, **handled) as checkpoint:
+            if isinstance(config, (str, Path)):
+                config = cls.config_class.from_pretrained(config, **hub)
+            config = config or checkpoint.config()
+            options |= {name: fields.pop(name) for name in own_arguments(cls, fields, config)}
             rngs, target = rngs or nnx.Rngs(seed), as_dtype(param_dtype or torch_dtype, checkpoint.dtype)
-            model = cls(config, dtype=dtype or "float32", param_dtype=target, rngs=rngs, _do_init=False)
-            variables = model.named_variables()
-
-            def assign(name: str, array: np.ndarray) -> None:
-                variables[name].set_value(to_jax(in_layout(name, array), target))
-
-            report = load_weights(checkpoint, config, cls.head, assign, ignore_mismatched_sizes=ignore_mismatched_sizes)
-        model.fill(rngs.params())  # a new head, or a weight of another shape
+            options |= {"dtype": dtype or "float32", "param_dtype": target, "rngs": rngs, "seed": seed}
+            model = build(cls, config.updated(**fields), model_args, {**options, "_do_init": False})
+            report = load(model, checkpoint, target, ignore_mismatched_sizes)
+        fill(model, rngs.params())  # a new head, or a weight of another shape
+        model.eval()
         model.load_report = report
         model.config.dtype = str(target)
         if report.message():
             warnings.warn(report.message(), stacklevel=2)
         result = (model,) if _do_init else model.without_params()
         return (*result, report) if output_loading_info else result if len(result) > 1 else model
+
+    @classmethod
+    def _from_config(cls, config: DistilBertConfig, **kwargs: Any) -> Self:
+        """Return a new model, as `FlaxAutoModel.from_config` makes it; keywords are the constructor's."""
+        return cls(config, **kwargs)
 
     def without_params(self) -> tuple[Self, dict[str, Any]]:
         """Return a model that holds no parameters, and the parameters."""
@@ -281,38 +278,61 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
         self,
         save_directory: str | Path,
         params: Params | None = None,
-        *,
-        max_shard_size: int | str | None = "5GB",
-        safe_serialization: bool = False,
         push_to_hub: bool = False,
+        max_shard_size: int | str | None = "5GB",
+        token: str | bool | None = None,
+        safe_serialization: bool = False,
+        *,
+        is_main_process: bool = True,
+        state_dict: Params | None = None,
+        save_function: Any = None,
+        variant: str | None = None,
         repo_id: str | None = None,
         **hub: Any,
     ) -> None:
-        """Write config and weights, as files that transformers opens.
+        """Write weights and config, as files that transformers opens.
 
         Args:
             save_directory: Made where it is missing.
             params: The parameters to write instead of the model's own.
-            max_shard_size: Largest size of one file, in bytes or as "2GB".
-            safe_serialization: Whether to write safetensors, or else `flax_model.msgpack`.
             push_to_hub: Whether to upload the directory.
+            max_shard_size: Largest size of one file, in bytes or as "2GB".
+            token: Access token for the hub.
+            safe_serialization: Whether to write safetensors, or else `flax_model.msgpack`.
+            is_main_process: Whether anything is written: of several processes that hold the model, one writes.
+            state_dict: Another name of `params`.
+            save_function: Of no effect, with a warning: it writes PyTorch's files.
+            variant: Goes into the file names, as "fp16" in `flax_model.fp16.msgpack`.
             repo_id: The repository to upload to; the directory's own name when None.
-            **hub: `token`, `private`, `commit_message`.
+            **hub: `private`, `commit_message`.
 
         Raises:
             TypeError: A keyword is none of these.
+            CheckpointError: The weights do not fit the config; nothing is written.
         """
         from distilbert_conversion import save_checkpoint
 
+        hub = {"token": token, **hub}
+        if (older := hub.pop("use_auth_token", None)) is not None:
+            hub["token"] = older
         check_push_options(hub)
-        model = self.bound(params, None, None)
-        stored = {name: np.asarray(variable.get_raw_value()) for name, variable in model.named_variables().items()}
-        arrays = {name: in_layout(name, array) for name, array in stored.items()}
-        dialect = "flax-safetensors" if safe_serialization else "flax-msgpack"
-        dtype = str(arrays["embeddings.word_embeddings.weight"].dtype)
-        config = self.config.updated(architectures=[type(self).__name__.removeprefix("Flax")], dtype=dtype)
+        if not is_main_process:
+            return
+        if save_function is not None:
+            warnings.warn("save_function has no effect: it writes PyTorch's files, and none is written", stacklevel=2)
+        model = self.bound(state_dict if params is None else params, None, None)
+        arrays, config = arrays_of(model), fitting_config(model)
+        save_checkpoint(
+            save_directory,
+            arrays,
+            config,
+            self._table_head,
+            dialect="flax-safetensors" if safe_serialization else "flax-msgpack",
+            max_shard_size=max_shard_size,
+            expected={name: array.shape for name, array in arrays.items()},
+            variant=variant,
+        )
         config.save_pretrained(save_directory)
-        save_checkpoint(save_directory, arrays, config, self.head, dialect=dialect, max_shard_size=max_shard_size)
         if push_to_hub:
             push_folder(save_directory, repo_id or Path(save_directory).name, **hub)
 
@@ -321,10 +341,3 @@ class FlaxDistilBertPreTrainedModel(FunctionalModule):
         with TemporaryDirectory() as directory:
             self.save_pretrained(directory, params)
             return push_folder(directory, repo_id, **hub)
-
-
-def in_layout(name: str, array: np.ndarray) -> np.ndarray:
-    """Turn a weight from PyTorch's layout into Flax's, or back."""
-    from distilbert_conversion.table import is_transposed
-
-    return array.T if is_transposed(name) else array

@@ -46,7 +46,7 @@ class Description:
         config = copy.deepcopy(model.config)
         config.architectures = config.dtype = None  # which differ once a model was saved, and play no part in a call
         twin = nnx.clone(model, variables=False)
-        twin.load_report = None
+        twin.load_report, twin.seed, twin.input_shape = None, 0, (1, 1)  # nor do these
         for _, module in nnx.iter_modules(twin):
             if getattr(module, "config", None) is model.config:
                 module.config = config
