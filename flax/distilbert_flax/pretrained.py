@@ -312,9 +312,9 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
         """
         from distilbert_conversion import save_checkpoint
 
-        hub = {"token": token, **hub}
-        if (older := hub.pop("use_auth_token", None)) is not None:
-            hub["token"] = older
+        older = hub.pop("use_auth_token", None)
+        if (token or older) is not None:
+            hub["token"] = token or older
         check_push_options(hub)
         if not is_main_process:
             return

@@ -151,8 +151,8 @@ def test_another_number_of_labels() -> None:
 def test_unknown_keywords_and_missing_checkpoints(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="'num_label'"):
         FlaxDistilBertModel.from_pretrained(MICRO / "Model" / "pt", num_label=3)
-    with pytest.raises(TypeError, match="input_shape"):
-        FlaxDistilBertModel(DistilBertConfig(), input_shape=(1, 1))
+    with pytest.raises(TypeError, match="shape_of_input"):
+        FlaxDistilBertModel(DistilBertConfig(), shape_of_input=(1, 1))
     with pytest.raises(CheckpointError, match="has no weights; expected"):
         FlaxDistilBertModel.from_pretrained(tmp_path)
 
