@@ -62,7 +62,7 @@ def call(
     """
     inputs = _by_name(model, args, kwargs)
     if inputs is None:
-        return model.bound(params, dropout_rng, train).forward(*args, **kwargs)  # which raises
+        return model._bound(params, dropout_rng, train).forward(*args, **kwargs)  # which raises
     structure = structure_of(model)
     values = (
         structure.values() if params is None else structure.with_params(model.flat_params(params, structure.stored))
@@ -71,7 +71,7 @@ def call(
     flags = {name: value for name, value in inputs.items() if name not in arrays}
     plain = any(isinstance(x, NOT_CONCRETE) for x in (*values, *jax.tree.leaves(inputs), dropout_rng))
     if plain or structure.description is None or not all(isinstance(flag, Hashable) for flag in flags.values()):
-        return model.bound(params, dropout_rng, train).forward(**inputs)
+        return model._bound(params, dropout_rng, train).forward(**inputs)
     check_values(model.config, *(arrays.get(name) for name in ("input_ids", "position_ids", "token_type_ids")))
     names = _names(type(model))
     if "segment_ids" in arrays and "num_segments" in names:

@@ -74,7 +74,7 @@ class FunctionalModule(nnx.Module):
         args, kwargs = tuple(map(as_array, args)), {name: as_array(value) for name, value in kwargs.items()}
         if jit:
             return call(self, args, kwargs, params, dropout_rng, train, unpad)
-        return self.bound(params, dropout_rng, train).forward(*args, **kwargs)
+        return self._bound(params, dropout_rng, train).forward(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute; each head has its own."""
@@ -91,7 +91,7 @@ class FunctionalModule(nnx.Module):
             InputError: A label is neither a class nor ignored.
         """
 
-    def bound(
+    def _bound(
         self, params: Params | None, dropout_rng: Array | None, train: bool | None, *, pure: bool = False
     ) -> Self:
         """Return the model with other parameters, dropout key or mode; the model itself stays as it is.

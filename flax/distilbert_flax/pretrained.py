@@ -320,7 +320,7 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
             return
         if save_function is not None:
             warnings.warn("save_function has no effect: it writes PyTorch's files, and none is written", stacklevel=2)
-        model = self.bound(state_dict if params is None else params, None, None)
+        model = self._bound(state_dict if params is None else params, None, None)
         arrays, config = arrays_of(model), fitting_config(model)
         save_checkpoint(
             save_directory,

@@ -66,7 +66,7 @@ def program(description: Description, flags: Flags, train: bool | None, pure: bo
         model = nnx.merge(description.graphdef, jax.tree.unflatten(description.treedef, values))
         if not (is_training(model) if train is None else train):  # nor is a gradient taken: no trace is around this one
             model.base_model.tokens_at_once = tokens_at_once()
-        output = model.bound(None, dropout_rng, train, pure=pure).forward(**arrays, **dict(flags))
+        output = model._bound(None, dropout_rng, train, pure=pure).forward(**arrays, **dict(flags))
         return output, jax.tree.leaves(nnx.state(model, CHANGING))
 
     return Program(run)

@@ -140,7 +140,7 @@ def test_dropout_follows_the_key(model: Model, make_key: Callable[[int], jax.Arr
 
 def test_each_dropout_has_its_own_mask() -> None:
     model = FlaxDistilBertModel(DistilBertConfig(**SIZES))
-    dropouts = [m for _, m in nnx.iter_modules(model.bound(None, KEY, True)) if isinstance(m, nnx.Dropout)]
+    dropouts = [m for _, m in nnx.iter_modules(model._bound(None, KEY, True)) if isinstance(m, nnx.Dropout)]
     assert len(dropouts) == 3
     masks = [dropout(jnp.ones(200)) for dropout in dropouts]
     assert len({np.asarray(mask).tobytes() for mask in masks}) == len(masks)
