@@ -10,8 +10,7 @@ from pathlib import Path
 import tensorflow as tf
 from tf_models import TASKS, small
 
-from distilbert_tf import replicas
-from distilbert_tf.layers import Embed
+from distilbert_tf import TFDistilBertModel, replicas
 
 
 def test_two_replicas_do_what_one_does(repository: Path) -> None:
@@ -30,7 +29,6 @@ def test_outside_a_replica_a_mean_is_a_mean() -> None:
 
 
 def test_the_embedding_takes_ids_of_any_dtype_as_keras_own_does() -> None:
-    table = Embed(small().vocab_size, 3)
-    table.build()
+    table = TFDistilBertModel(small()).get_input_embeddings()
     ids = tf.constant([[1.0, 2.0]])
     assert tf.reduce_all(table(ids) == table(tf.cast(ids, "int32")))
