@@ -7,6 +7,7 @@ runs, so that `distilbert convert` imports no framework.
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib.metadata import PackageNotFoundError, version
 from io import TextIOWrapper
 from typing import Annotated, Any
@@ -27,7 +28,9 @@ class _Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                return super().invoke(ctx)
         except DistilBertError as error:
             message = str(error)
         except BrokenPipeError:
@@ -38,6 +41,11 @@ class _Commands(TyperGroup):
             raise typer.Exit(130) from None
         typer.echo(f"distilbert: {printable(message)}", err=True)
         raise typer.Exit(2)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Say a warning in one sentence, without the line of code that led to it."""
+    typer.echo(f"distilbert: warning: {printable(str(message))}", err=True)
 
 
 app = typer.Typer(

@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 from checkpoints import MICRO, MLM, assert_same, read_all, safetensors_bytes
 from distilbert_cli.main import app
-from distilbert_conversion import open_checkpoint
+from distilbert_conversion import open_checkpoint, save_checkpoint
 
 COMMAND = [sys.executable, "-c", "from distilbert_cli.main import main; main()"]
 HOSTILE = "evil\x1b[31m\x07\r\n[bold red]:boom:[/bold red]\u202e\udc80"
@@ -244,3 +244,18 @@ class TestProcess:
         assert "━" in shown
         assert "━" not in done.stdout
         assert_same(read_all(tmp_path / "out"), read_all(MLM))
+
+
+def test_two_models_in_one_folder_are_told_of(tmp_path: Path) -> None:
+    shutil.copytree(MLM, tmp_path / "source")
+    tensors = {name: array + np.float32(1) for name, array in read_all(MLM).items()}
+    (tmp_path / "source" / "pytorch_model.bin").write_bytes(b"nothing that can be read")
+    assert run("inspect", tmp_path / "source").stderr == ""
+    other = open_checkpoint(MLM)
+    save_checkpoint(tmp_path / "other", tensors, other.config(), other.head, dialect="pt-bin")
+    shutil.copy(tmp_path / "other" / "pytorch_model.bin", tmp_path / "source")
+    result = run("inspect", tmp_path / "source")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("distilbert: warning: ")
+    assert "holds two different models: model.safetensors is read, and pytorch_model.bin" in result.stderr
+    assert result.stderr.count("\n") == 1
