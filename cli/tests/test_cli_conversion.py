@@ -246,6 +246,7 @@ class TestProcess:
         assert_same(read_all(tmp_path / "out"), read_all(MLM))
 
 
+@pytest.mark.filterwarnings("always:.*two different models")
 def test_two_models_in_one_folder_are_told_of(tmp_path: Path) -> None:
     shutil.copytree(MLM, tmp_path / "source")
     tensors = {name: array + np.float32(1) for name, array in read_all(MLM).items()}
