@@ -253,8 +253,9 @@ class DistilBertConfig:
         Args:
             pretrained_model_name_or_path: A directory with `config.json`, that file itself, or a hub id.
             **kwargs: `cache_dir`, `revision`, `token`, `local_files_only`, `subfolder`, `force_download` for the hub;
-                `return_unused_kwargs`, as `from_dict` takes it; every other keyword overrides a config field, save
-                the loading options of `LOADING_OPTIONS`.
+                `return_unused_kwargs`, as `from_dict` takes it; the loading options of `LOADING_OPTIONS`; fields of
+                the config, which replace the file's. As in transformers, another keyword becomes no field: a warning
+                names it.
 
         Returns:
             The config; with `return_unused_kwargs` also a dict of the keywords that are no fields.
@@ -267,9 +268,10 @@ class DistilBertConfig:
         returns_unused = bool(kwargs.pop("return_unused_kwargs", False))
         passed_on = take_passed_on(kwargs, "config") if returns_unused else {}
         config_dict, fields = cls.get_config_dict(pretrained_model_name_or_path, **kwargs)
-        result = cls.from_dict(config_dict, **fields, return_unused_kwargs=returns_unused)
-        config, unused = result if returns_unused else (result, {})
+        config, unused = cls.from_dict(config_dict, **fields, return_unused_kwargs=True)
         config.name_or_path = str(pretrained_model_name_or_path)
+        if unused and not returns_unused:
+            warn_user(f"from_pretrained: no effect has {', '.join(unused)}, which is no field; set it on the config")
         return (config, {**unused, **passed_on}) if returns_unused else config
 
     @classmethod

@@ -147,3 +147,12 @@ def test_unused_keywords_are_returned() -> None:
     config, unused = returned(dropout=0.3, hidden_size=12, foo=1, output_loading_info=True, cache_dir=None)
     assert (config.dropout, config.dim) == (0.3, 12)
     assert unused == {"foo": 1, "output_loading_info": True}
+
+
+def test_a_keyword_that_is_no_field_becomes_none(tmp_path: Path) -> None:
+    """As in transformers, where the constructor alone takes fields of one's own."""
+    DistilBertConfig(my_field=1).save_pretrained(tmp_path)
+    with pytest.warns(UserWarning, match="no effect has hub_pass_phrase"):
+        config = DistilBertConfig.from_pretrained(tmp_path, hub_pass_phrase="abc", my_field=2, dim=48)
+    assert (config.my_field, config.dim) == (2, 48)
+    assert "hub_pass_phrase" not in config.to_dict()
