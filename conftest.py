@@ -1,6 +1,6 @@
 """What holds for every test: no network, the CPU, quiet frameworks, and no test that is skipped.
 
-What a machine may lack is no fault: `@pytest.mark.requires("onednn")` leaves a test out where `machine.CAPABILITIES`
+What a machine may lack is no fault: `@pytest.mark.requires("procfs")` leaves a test out where `machine.CAPABILITIES`
 says that it is absent, and the summary says why. A skip is another thing, such as a missing framework, and fails.
 """
 

@@ -7,14 +7,7 @@ from functools import cache
 from pathlib import Path
 
 
-def _has_onednn() -> bool:
-    from distilbert_pt.fast import onednn
-
-    return onednn.ONEDNN
-
-
 CAPABILITIES: dict[str, tuple[Callable[[], bool], str]] = {
-    "onednn": (_has_onednn, "PyTorch multiplies by oneDNN only on an x86 processor with AVX-512"),
     "procfs": (Path("/proc/self/status").exists, "memory is read from Linux' /proc"),
 }
 """By the name that a test gives to `@pytest.mark.requires`: whether it is there, and what its absence means."""
