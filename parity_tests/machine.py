@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-
 CAPABILITIES: dict[str, tuple[Callable[[], bool], str]] = {
     "procfs": (Path("/proc/self/status").exists, "memory is read from Linux' /proc"),
 }
