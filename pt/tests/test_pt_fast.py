@@ -61,7 +61,9 @@ def test_rows_that_do_not_lie_together(lin: nn.Linear) -> None:
     assert close(linear(lin, x), lin(x))
 
 
-@pytest.mark.parametrize("activation", [F.gelu, torch.tanh, nn.GELU(), nn.GELU("tanh")], ids=str)
+@pytest.mark.parametrize(
+    "activation", [F.gelu, torch.tanh, nn.GELU(), nn.GELU("tanh")], ids=["gelu", "tanh", "GELU", "GELU by tanh"]
+)
 @pytest.mark.parametrize("grad", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
 def test_feed_forward(
@@ -72,7 +74,7 @@ def test_feed_forward(
         assert close(feed_forward(lin, activation, lin2, x), lin2(activation(lin(x))))
 
 
-@pytest.mark.parametrize("activation", [F.gelu, torch.tanh])
+@pytest.mark.parametrize("activation", [F.gelu, torch.tanh], ids=["gelu", "tanh"])
 def test_gradients_of_both_orders(
     lin: nn.Linear, lin2: nn.Linear, activation: Callable[[torch.Tensor], torch.Tensor]
 ) -> None:
