@@ -26,7 +26,7 @@ from distilbert_common.config_fields import (
 )
 from distilbert_common.errors import ConfigError
 from distilbert_common.files import read_json, resolve, write_text
-from distilbert_common.hub import check_push_options, push_folder
+from distilbert_common.hub import check_push_options, push_folder, take_saving_options
 from distilbert_common.loading_options import split_options, take_passed_on
 from distilbert_common.user_warnings import warn_user
 
@@ -188,8 +188,8 @@ class DistilBertConfig:
 
     @property
     def use_return_dict(self) -> bool:
-        """Whether models return `ModelOutput` (transformers' second name for `return_dict`)."""
-        return bool(self.return_dict)
+        """Whether models return `ModelOutput`: as `return_dict` says, and never for TorchScript, which takes tuples."""
+        return bool(self.return_dict and not self.torchscript)
 
     # Reading and writing.
 
@@ -238,7 +238,7 @@ class DistilBertConfig:
             TypeError: A name is not a config field.
             ConfigError: A value breaks its field's rule.
         """
-        known = {*self.to_dict(), *RENAMED, *NOT_WRITTEN, "num_labels"}
+        known = {*self.to_dict(), *RENAMED, *NOT_WRITTEN, *GENERAL_DEFAULTS, "num_labels"}
         unknown = sorted(set(overrides) - known)
         if unknown:
             raise TypeError(f"unexpected keyword argument {unknown[0]!r}: neither an option nor a config field")
@@ -337,10 +337,11 @@ class DistilBertConfig:
         Path(save_directory).mkdir(parents=True, exist_ok=True)
         self.to_json_file(Path(save_directory) / "config.json")
         if push_to_hub:
-            push_folder(save_directory, repo_id, **kwargs)
+            push_folder(save_directory, repo_id, patterns=["config.json"], **kwargs)
 
     def push_to_hub(self, repo_id: str, **kwargs: Any) -> str:
         """Upload `config.json` to the hub; `token` and the like as in `push_folder`."""
+        take_saving_options(kwargs)
         with TemporaryDirectory() as directory:
             self.save_pretrained(directory)
             return push_folder(directory, repo_id, **kwargs)

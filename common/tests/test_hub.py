@@ -7,9 +7,12 @@ from typing import Any
 import huggingface_hub
 import pytest
 
+from distilbert_common import DistilBertConfig, DistilBertTokenizer
 from distilbert_common.errors import CheckpointError, HubError
 from distilbert_common.files import resolve
 from distilbert_common.hub import push_folder
+
+VOCAB = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4}
 
 
 class FakeApi:
@@ -39,6 +42,26 @@ def test_a_repository_is_made_and_the_folder_uploaded(monkeypatch: pytest.Monkey
         ("create", ("user/model", {"repo_type": "model", "private": True, "exist_ok": True})),
         ("upload", {"repo_id": "user/model", "folder_path": str(tmp_path), "commit_message": "First"}),
     ]
+
+
+def test_what_lies_beside_the_saved_files_is_not_uploaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(huggingface_hub, "HfApi", FakeApi)
+    (tmp_path / ".env").write_text("HF_TOKEN=secret")
+    DistilBertConfig().save_pretrained(tmp_path, push_to_hub=True, repo_id="user/model")
+    assert dict(FakeApi.calls)["upload"]["allow_patterns"] == ["config.json"]
+    saved = DistilBertTokenizer(vocab=VOCAB).save_pretrained(tmp_path, push_to_hub=True, repo_id="user/model")
+    assert dict(FakeApi.calls)["upload"]["allow_patterns"] == [Path(path).name for path in saved]
+
+
+def test_the_keywords_of_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub, "HfApi", FakeApi)
+    for one in (DistilBertConfig(), DistilBertTokenizer(vocab=VOCAB)):
+        one.push_to_hub("user/model", use_temp_dir=True, max_shard_size="1GB", safe_serialization=True, create_pr=True)
+        assert dict(FakeApi.calls)["upload"]["create_pr"] is True
+        with pytest.warns(UserWarning, match="tags have no effect"):
+            one.push_to_hub("user/model", tags=["sentiment"])
+        with pytest.raises(TypeError, match=r"unexpected keyword argument 'privat'; for the hub it takes token"):
+            one.push_to_hub("user/model", privat=True)
 
 
 def test_a_refusal_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -210,6 +210,18 @@ def test_loading_options_have_no_effect(cls: type, folder: Path, recwarn: Any) -
 
 
 @each_class
+def test_options_of_a_call_are_taken_and_have_no_effect(cls: type, folder: Path) -> None:
+    options = {
+        "padding": True, "truncation": True, "max_length": 5, "return_tensors": "pt", "return_token_type_ids": True,
+        "return_attention_mask": True, "add_special_tokens": False, "is_split_into_words": True, "stride": 2,
+    }  # fmt: skip
+    one, plain = cls.from_pretrained(folder, **options), cls.from_pretrained(folder)
+    assert one(["a b", "a"]) == plain(["a b", "a"])
+    with pytest.raises(TypeError, match="has no option lowercase"):
+        cls.from_pretrained(folder, lowercase=True)
+
+
+@each_class
 def test_absent_files_are_caught_as_programs_do(cls: type, tmp_path: Path) -> None:
     for load in (
         cls.from_pretrained,

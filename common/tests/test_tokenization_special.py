@@ -155,6 +155,8 @@ def test_conversion(one: Any) -> None:
     assert one.convert_ids_to_tokens(ids) == ["the", "[SEP]", "##ing"]
     assert one.convert_ids_to_tokens(np.array(ids), skip_special_tokens=True) == ["the", "##ing"]
     assert one.convert_ids_to_tokens(3) == "[SEP]"
+    assert one.convert_ids_to_tokens(range(2, 4)) == one.convert_ids_to_tokens(iter([2, 3])) == ["[CLS]", "[SEP]"]
+    assert one.decode(dict.fromkeys([2, 3]).keys()) == one.decode(range(2, 4)) == "[CLS] [SEP]"
     joined = "walking, the dog" if one.is_fast else "walking , the dog"
     assert one.convert_tokens_to_string(["walk", "##ing", ",", "the", "dog"]) == joined
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distilbert_common.errors import CheckpointError, ConfigError
+from distilbert_common.errors import CheckpointError, CheckpointNotFoundError, ConfigError
 from distilbert_common.files import read_json
 from distilbert_conversion.foreign import Reading
 from distilbert_conversion.lazy import Array, LazyTensor, equal
@@ -156,7 +156,7 @@ def read_as_distilbert(
     if fold_token_type is None:
         raise CheckpointError(f"{path} is a BERT; make a DistilBERT of it with: distilbert convert SRC DST --to pt")
     if config is None:
-        raise CheckpointError(f"{path} has no config.json beside it; a model's sizes are read from there")
+        raise CheckpointNotFoundError(f"{path} has no config.json beside it; a model's sizes are read from there")
     fields = read_json(config)
     parsed = {name: Name.parse(name) for name in stored}
     unwanted = _unwanted({parts.module for parts in parsed.values()}, str(fields.get("architectures")))

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from distilbert_common.config import DistilBertConfig
-from distilbert_common.errors import CheckpointError
+from distilbert_common.errors import CheckpointError, CheckpointNotFoundError
 from distilbert_common.files import read_json, resolve
 from distilbert_conversion import bert, formats, keras_hub
 from distilbert_conversion.dialects import DIALECTS, container_of, detect, is_ignored
@@ -128,12 +128,12 @@ class Checkpoint:
         """The content of the config.
 
         Raises:
-            CheckpointError: There is none.
+            CheckpointNotFoundError: There is none.
         """
         if self.reading.fields is not None:
             return self.reading.fields
         if self.config_path is None:
-            raise CheckpointError(
+            raise CheckpointNotFoundError(
                 f"{self.path} has no config.json beside it, where a model's sizes are read from; put the model's "
                 "there, or give from_pretrained a config"
             )
@@ -143,7 +143,7 @@ class Checkpoint:
         """Return the config.
 
         Raises:
-            CheckpointError: There is none.
+            CheckpointNotFoundError: There is none.
             ConfigError: It is another model's, or a value breaks its rule.
         """
         config: DistilBertConfig = DistilBertConfig.from_dict(self.fields)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from checkpoints import MICRO, MLM, assert_same, read_all, safetensors_bytes
-from distilbert_common.errors import CheckpointError, ConfigError
+from distilbert_common.errors import CheckpointError, CheckpointNotFoundError, ConfigError
 from distilbert_conversion import convert, open_checkpoint
 
 
@@ -37,7 +37,7 @@ class TestBadSource:
 
     def test_no_config(self, source: Path) -> None:
         (source / "config.json").unlink()
-        self.refused(source, r"no config\.json beside it")
+        self.refused(source, r"no config\.json beside it", CheckpointNotFoundError)
 
     @pytest.mark.parametrize("content", ["", "{", "[]", '{"dim": "twelve"}', '{"model_type": "bert"}', "\0"])
     def test_bad_config(self, source: Path, content: str) -> None:

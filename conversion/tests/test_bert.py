@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from checkpoints import assert_same, read_all, safetensors_bytes
-from distilbert_common.errors import CheckpointError, ConfigError
+from distilbert_common.errors import CheckpointError, CheckpointNotFoundError, ConfigError
 from distilbert_conversion import convert, open_checkpoint
 from distilbert_conversion.bert import MODULES, is_bert
 from golden import GOLDEN
@@ -253,7 +253,7 @@ def test_it_is_not_opened_unasked() -> None:
 
 def test_no_config(tmp_path: Path) -> None:
     shutil.copy(BERT / "pt" / "model.safetensors", tmp_path)
-    with pytest.raises(CheckpointError, match=r"has no config\.json beside it"):
+    with pytest.raises(CheckpointNotFoundError, match=r"has no config\.json beside it"):
         convert(tmp_path, tmp_path / "out", to="pt")
 
 

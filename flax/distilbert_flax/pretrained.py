@@ -16,7 +16,7 @@ from jax.typing import DTypeLike
 
 from distilbert_common import DistilBertConfig, ModelOutput
 from distilbert_common.errors import ConfigError, InputError
-from distilbert_common.hub import check_push_options, push_folder
+from distilbert_common.hub import check_push_options, push_folder, take_saving_options
 from distilbert_common.initial import initial_kind, sinusoidal_table
 from distilbert_common.loading_options import split_options
 from distilbert_flax.arrays import as_dtype
@@ -295,7 +295,7 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
         Args:
             save_directory: Made where it is missing.
             params: The parameters to write instead of the model's own.
-            push_to_hub: Whether to upload the directory.
+            push_to_hub: Whether to upload what is written.
             max_shard_size: Largest size of one file, in bytes or as "2GB".
             token: Access token for the hub.
             safe_serialization: Whether to write safetensors, or else `flax_model.msgpack`.
@@ -322,7 +322,7 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
             warnings.warn("save_function has no effect: it writes PyTorch's files, and none is written", stacklevel=2)
         model = self._bound(state_dict if params is None else params, None, None)
         arrays, config = arrays_of(model), fitting_config(model)
-        save_checkpoint(
+        files = save_checkpoint(
             save_directory,
             arrays,
             config,
@@ -334,10 +334,12 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
         )
         config.save_pretrained(save_directory)
         if push_to_hub:
+            hub["patterns"] = ["config.json", *(file.name for file in files)]
             push_folder(save_directory, repo_id or Path(save_directory).name, **hub)
 
     def push_to_hub(self, repo_id: str, params: Params | None = None, **hub: Any) -> str:
         """Upload config and weights, `params` or the model's own; `token` and the like as in `push_folder`."""
+        saving = take_saving_options(hub)
         with TemporaryDirectory() as directory:
-            self.save_pretrained(directory, params)
+            self.save_pretrained(directory, params, **saving)
             return push_folder(directory, repo_id, **hub)

@@ -197,9 +197,15 @@ def test_pushing_uploads_what_saving_writes(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr("distilbert_flax.pretrained.push_folder", push)
     model, params = FlaxDistilBertModel.from_pretrained(MICRO / "Model" / "pt", _do_init=False)
     model.save_pretrained(tmp_path / "mine", params, push_to_hub=True, private=True)
-    assert model.push_to_hub("user/model", params, token="t") == "address"
+    assert (
+        model.push_to_hub("user/model", params, token="t", max_shard_size="1GB", variant=None, use_temp_dir=True)
+        == "address"
+    )
     files = ["config.json", "flax_model.msgpack"]
-    assert pushed == {"mine": (files, {"private": True}), "user/model": (files, {"token": "t"})}
+    assert pushed == {
+        "mine": (files, {"private": True, "patterns": files}),
+        "user/model": (files, {"token": "t", "use_temp_dir": True}),
+    }
 
 
 def test_the_tokenizers_come_with_the_models() -> None:

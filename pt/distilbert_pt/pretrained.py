@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from distilbert_common import DistilBertConfig, ModelOutput
 from distilbert_common.errors import InputError
-from distilbert_common.hub import check_push_options, push_folder
+from distilbert_common.hub import check_push_options, push_folder, take_saving_options
 from distilbert_common.loading_options import split_options
 from distilbert_pt.arrays import as_device, as_dtype
 from distilbert_pt.attention import check_implementation
@@ -72,7 +72,7 @@ class DistilBertPreTrainedModel(ModuleUtils):
 
     def _as_output(self, output: ModelOutput, return_dict: bool | None) -> Any:
         """Return the output as it is, or as a tuple where the call or the config asks for one."""
-        return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
+        return output if (self.config.use_return_dict if return_dict is None else return_dict) else output.to_tuple()
 
     # Initialisation.
 
@@ -317,7 +317,7 @@ class DistilBertPreTrainedModel(ModuleUtils):
             state_dict: The weights to write instead of the model's own.
             save_function: Writes a file of `torch.save` in a way of its own; called as `torch.save` is, where
                 `safe_serialization` is False.
-            push_to_hub: Whether to upload the directory.
+            push_to_hub: Whether to upload what is written.
             max_shard_size: Largest size of one file, in bytes or as "2GB".
             safe_serialization: Whether to write safetensors, or else `pytorch_model.bin`.
             variant: Goes into the file names, as "fp16" in `model.fp16.safetensors`.
@@ -351,10 +351,12 @@ class DistilBertPreTrainedModel(ModuleUtils):
         if save_function not in (None, torch.save):
             call_save_function(files, save_function)
         if push_to_hub:
+            hub["patterns"] = ["config.json", *(file.name for file in files)]
             push_folder(save_directory, repo_id or Path(save_directory).name, **{"token": token, **hub})
 
     def push_to_hub(self, repo_id: str, **hub: Any) -> str:
         """Upload config and weights to the hub; `token`, `private` and `commit_message` as in `push_folder`."""
+        saving = take_saving_options(hub)
         with TemporaryDirectory() as directory:
-            self.save_pretrained(directory)
+            self.save_pretrained(directory, **saving)
             return push_folder(directory, repo_id, **hub)

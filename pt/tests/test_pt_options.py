@@ -217,6 +217,18 @@ def test_positions_of_the_arguments_of_saving(tmp_path: Path) -> None:
     assert listing(tmp_path) == FILES
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_fields_of_any_config_of_transformers() -> None:
+    ids = torch.tensor([[1, 2, 3]])
+    model = load(torchscript=True, finetuning_task="mrpc")
+    assert model.config.finetuning_task == "mrpc"
+    assert isinstance(model(ids), tuple)
+    assert model(ids, return_dict=True).logits.equal(load()(ids).logits)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", torch.jit.TracerWarning)  # nothing of the program depends on values
+        assert torch.jit.trace(model, ids)(ids)[0].equal(model(ids)[0])
+
+
 def test_a_new_model_from_a_config_alone() -> None:
     config = DistilBertConfig.from_pretrained(SOURCE)
     model = DistilBertModel._from_config(config, dtype=torch.bfloat16, attn_implementation="eager")

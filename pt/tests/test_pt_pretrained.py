@@ -132,9 +132,14 @@ def test_pushing_uploads_what_saving_writes(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr("distilbert_pt.pretrained.push_folder", push)
     model = DistilBertModel.from_pretrained(MICRO / "Model" / "pt")
     model.save_pretrained(tmp_path / "mine", push_to_hub=True, private=True)
-    assert model.push_to_hub("user/model", token="t") == "address"
+    assert (
+        model.push_to_hub("user/model", token="t", max_shard_size="1GB", variant=None, use_temp_dir=True) == "address"
+    )
     files = ["config.json", "model.safetensors"]
-    assert pushed == {"mine": (files, {"token": None, "private": True}), "user/model": (files, {"token": "t"})}
+    assert pushed == {
+        "mine": (files, {"token": None, "private": True, "patterns": files}),
+        "user/model": (files, {"token": "t", "use_temp_dir": True}),
+    }
 
 
 @pytest.mark.filterwarnings("ignore:attn_implementation")

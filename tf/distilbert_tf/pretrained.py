@@ -13,7 +13,7 @@ import keras
 from distilbert_common import DistilBertConfig, ModelOutput
 from distilbert_common.checks import check_one_input, check_one_mask
 from distilbert_common.errors import ConfigError, InputError
-from distilbert_common.hub import check_push_options, push_folder
+from distilbert_common.hub import check_push_options, push_folder, take_saving_options
 from distilbert_common.loading_options import split_options
 from distilbert_tf.adapting import change_layers, changed_layers, enable_lora
 from distilbert_tf.arrays import as_policy, to_array
@@ -355,7 +355,7 @@ class TFDistilBertPreTrainedModel(Configured, ModelUtils, TaskTraining, keras.Mo
             save_directory: Made where it is missing.
             saved_model: Whether to write a SavedModel beside them, as `export` does: "saved_model/1".
             version: The name of that folder.
-            push_to_hub: Whether to upload the directory.
+            push_to_hub: Whether to upload what is written.
             signatures: Not taken: the SavedModel has those of `export`.
             max_shard_size: Largest size of one file, in bytes or as "2GB".
             create_pr: Not taken: the directory is uploaded to the main branch.
@@ -386,7 +386,7 @@ class TFDistilBertPreTrainedModel(Configured, ModelUtils, TaskTraining, keras.Mo
         arrays = arrays_to_save(self)
         architecture = type(self).__name__.removeprefix("TF")
         config = self.config.updated(architectures=[architecture], dtype=self.variable_dtype)
-        save_checkpoint(
+        files = save_checkpoint(
             save_directory,
             arrays,
             config,
@@ -400,12 +400,18 @@ class TFDistilBertPreTrainedModel(Configured, ModelUtils, TaskTraining, keras.Mo
         if saved_model:
             self.export(Path(save_directory) / "saved_model" / str(version), verbose=False)
         if push_to_hub:
+            hub["patterns"] = [
+                "config.json",
+                *(file.name for file in files),
+                *(["saved_model/*"] if saved_model else []),
+            ]
             push_folder(save_directory, repo_id or Path(save_directory).name, **{"token": token, **hub})
 
     def push_to_hub(self, repo_id: str, **hub: Any) -> str:
         """Upload config and weights to the hub; `token`, `private` and `commit_message` as in `push_folder`."""
+        saving = take_saving_options(hub)
         with TemporaryDirectory() as directory:
-            self.save_pretrained(directory)
+            self.save_pretrained(directory, **saving)
             return push_folder(directory, repo_id, **hub)
 
     def export(

@@ -30,7 +30,7 @@ class TokenizerDecoding(TokenizerVocabulary):
         """Return the token of an id, or a list for several.
 
         Args:
-            ids: An id, or a list, array or tensor of them with one axis.
+            ids: An id, or any iterable, array or tensor of them with one axis.
             skip_special_tokens: Leave special tokens out of the list.
 
         Raises:
@@ -70,7 +70,7 @@ class TokenizerDecoding(TokenizerVocabulary):
         """Turn ids back into a text.
 
         Args:
-            token_ids: An id, or a list, array or tensor of them with one axis.
+            token_ids: An id, or any iterable, array or tensor of them with one axis.
             skip_special_tokens: Leave special tokens out.
             clean_up_tokenization_spaces: Take out the spaces before punctuation and around apostrophes; None means
                 what the tokenizer was made with.

@@ -33,7 +33,7 @@ class TokenizerStorage(TokenizerCall):
             save_directory: Where to; made if it does not exist.
             legacy_format: True leaves out tokenizer.json, False vocab.txt and added_tokens.json; None writes all.
             filename_prefix: What the names of the files begin with, before a hyphen.
-            push_to_hub: Whether to upload the folder too.
+            push_to_hub: Whether to upload these files too.
             **hub_options: repo_id (the folder's name if not given), token, private and commit_message. Keywords of a
                 model's `save_pretrained` are accepted; where `is_main_process` is False nothing is written.
 
@@ -50,7 +50,7 @@ class TokenizerStorage(TokenizerCall):
             return ()
         paths = write_files(self.settings, save_directory, legacy_format, filename_prefix)
         if push_to_hub:
-            push_folder(save_directory, repo_id, **hub_options)
+            push_folder(save_directory, repo_id, patterns=[Path(path).name for path in paths], **hub_options)
         return paths
 
     def save_vocabulary(self, save_directory: str | Path, filename_prefix: str | None = None) -> tuple[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -96,7 +96,7 @@ def as_lists(ids: Any) -> Any:
         ids = ids.numpy()
     if hasattr(ids, "tolist"):
         return ids.tolist()
-    if isinstance(ids, (list, tuple)):
+    if isinstance(ids, Iterable) and not isinstance(ids, (str, bytes, Mapping)):
         return [as_lists(item) for item in ids]
     return ids
 

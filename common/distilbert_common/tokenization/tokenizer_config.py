@@ -20,10 +20,15 @@ OPTIONS = (
 """The options of a tokenizer: keywords, and fields of the file."""
 
 CARRIED_OPTIONS = (
-    "add_prefix_space", "chat_template", "max_length", "pad_to_multiple_of", "pad_token_type_id", "processor_class",
-    "stride", "truncation_strategy", "wordpieces_prefix",
+    "add_prefix_space", "add_special_tokens", "chat_template", "is_split_into_words", "max_length",
+    "pad_to_multiple_of", "pad_token_type_id", "padding", "processor_class", "return_attention_mask",
+    "return_offsets_mapping", "return_tensors", "return_token_type_ids", "stride", "truncation", "truncation_strategy",
+    "wordpieces_prefix",
 )  # fmt: skip
-"""Keywords of transformers' tokenizers that do nothing to texts there either; they are written into the file."""
+"""Keywords of transformers' tokenizers that do nothing to texts there either; they are written into the file.
+
+Programs give those of a call to `from_pretrained` too, which there takes any keyword.
+"""
 
 UNTOUCHED = Normalizer(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
 """What `do_basic_tokenize=False` does to a text."""

@@ -80,13 +80,13 @@ def takes_onednn(x: Tensor, weight: Tensor) -> bool:
     return (
         ONEDNN
         and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()  # where sizes are tensors, which warn when they are compared
         and type(x) in (Tensor, nn.Parameter)
         and type(weight) in (Tensor, nn.Parameter)
         and x.numel() > 0
         and x.dtype == weight.dtype
         and x.dtype in DTYPES
         and x.device.type == weight.device.type == "cpu"
-        and not torch.jit.is_tracing()
         and not torch.is_autocast_enabled("cpu")
         and not torch._C._len_torch_dispatch_stack()  # as of a counter of FLOPs, which knows PyTorch's operators only
         and torch._C._functorch.maybe_current_level() is None
