@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import ItemsView, Mapping
 from dataclasses import dataclass, fields
@@ -48,6 +49,15 @@ class ModelOutput(OrderedDict[str, Any]):
         raise TypeError(f"a field of {type(self).__name__} cannot be deleted; build a new one without it")
 
     pop = setdefault = update = popitem = __delitem__  # type: ignore[assignment]
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """The class that `isinstance` goes by: also transformers' own of this name, where transformers is imported.
+
+        Its pipelines and Trainer ask whether an output is one of theirs, and take any other mapping apart.
+        """
+        theirs = getattr(sys.modules.get("transformers.modeling_outputs"), type(self).__name__, None)
+        return theirs if isinstance(theirs, type) else type(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import pickle
 
 import numpy as np
@@ -71,3 +72,13 @@ def test_copies_and_pickles(rebuild) -> None:
     assert list(twin) == ["logits", "attentions"]
     assert np.array_equal(twin.logits, output.logits)
     assert twin.loss is None
+
+
+def test_transformers_takes_them_for_its_own_where_it_is_imported() -> None:
+    output = BaseModelOutput(last_hidden_state=1)
+    assert isinstance(output, BaseModelOutput)
+    modeling_outputs = importlib.import_module("transformers.modeling_outputs")
+    assert isinstance(output, modeling_outputs.BaseModelOutput)
+    assert not isinstance(output, modeling_outputs.MaskedLMOutput)
+    assert type(copy.copy(output)) is type(pickle.loads(pickle.dumps(output))) is BaseModelOutput
+    assert output == BaseModelOutput(last_hidden_state=1)
