@@ -83,6 +83,10 @@ class TestConvert:
         for arguments in (("convert",), ("convert", "a", "b"), ("convrt",), ("inspect", "a", "--jsn")):
             assert run(*arguments).exit_code == 2
 
+    @pytest.mark.parametrize("name", ["~nobody-of-that-name/model", "no/such/model"])
+    def test_a_name_of_nothing(self, name: str, tmp_path: Path) -> None:
+        refused(run("convert", name, tmp_path / "out", "--to", "pt"), "is neither a directory nor a hub id")
+
     def test_no_such_source(self, tmp_path: Path) -> None:
         refused(run("convert", tmp_path / "absent", tmp_path / "out", "--to", "pt"), "absent' is neither a directory")
 

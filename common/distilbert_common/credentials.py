@@ -10,8 +10,9 @@ REDACTED = "<redacted>"
 """What stands in a text in the place of a secret."""
 
 _NAME = re.compile(
-    r"(use_)?auth(entication|orization)?(_token|_key)?s?|token|(.*_)?(password|passwd|passphrase|credentials?|secrets?)"
-    r"|(.*_)?(api|access|auth|bearer|client|github|gitlab|hf|hub|hugging_?face|jwt|private|refresh|secret|session|wandb)"
+    r"(use_)?auth(entication|orization)?(_token|_key)?s?|token|(.*_)?(password|passwd|pwd|passphrase|credentials?|secrets?)"
+    r"|(.*_)?(api|access|auth|bearer|client|github|gitlab|hf|hub|hugging_?face|jwt|openai|private|refresh|secret|session"
+    r"|wandb)"
     r"(_hub|_api|_access|_auth)*_?(tokens?|keys?|secrets?)(_value)?"
 )
 _TOKEN = re.compile(r"(?<![A-Za-z0-9_])(hf_|api_org_)[A-Za-z0-9]{16,}")
@@ -26,10 +27,10 @@ def is_credential(name: str, value: Any = "") -> bool:
 
     Args:
         name: As "token", "use_auth_token", "api_key", "hubToken", "HF_TOKEN"; not "pad_token" and its kin.
-        value: An access token of the hub is a secret under any name.
+        value: An access token of the hub, and a user in an address, are secrets under any name.
     """
     plain = _CAMEL.sub("_", str(name)).lower().replace("-", "_")
-    return _NAME.fullmatch(plain) is not None or (isinstance(value, str) and _TOKEN.search(value) is not None)
+    return _NAME.fullmatch(plain) is not None or (isinstance(value, str) and redacted(value) != value)
 
 
 def without_credentials(fields: Mapping[str, Any], *, skip: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import re
@@ -18,8 +19,24 @@ HUB_OPTIONS = ("cache_dir", "revision", "token", "local_files_only", "subfolder"
 """The keywords that every `from_pretrained` hands to `resolve`."""
 
 _MAX_DEPTH = 64
-_LFS = b"version https://git-lfs"
+_PAGE = "a page of HTML or XML, such as a server's error; download the file itself, by its direct link"
+_FAILED_DOWNLOADS: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (re.compile(rb"version https://git-lfs"), "only a pointer to a file kept by Git LFS; fetch it with: git lfs pull"),
+    (re.compile(rb"<(!doctype|html|\?xml|error)", re.IGNORECASE), _PAGE),
+    (
+        re.compile(rb'\{\s*"error"\s*:\s*["{]'),
+        "a server's error as JSON; download the file itself, with a token if it is private",
+    ),
+    (re.compile(rb"\x1f\x8b"), "compressed by gzip; unpack it with: gunzip"),
+)
+"""How what is saved in the place of a file begins, what it is, and what to do."""
+_START = 64
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # which may be one of a pair
+
+
+def local_path(path: str | Path) -> Path:
+    """Return a path with the home directory in the place of "~"; that of a user who is not known stays as it is."""
+    return Path(os.path.expanduser(path))
 
 
 def resolve(
@@ -51,16 +68,21 @@ def resolve(
         The path of the file, or None.
 
     Raises:
-        CheckpointNotFoundError: The file is required and not there, or the name is neither a directory nor a hub id.
+        CheckpointNotFoundError: The file is required and not there, it is a link to what is not there, or the name is
+            neither a directory nor a hub id.
         HubError: The hub refuses or cannot be reached.
     """
-    local = Path(name_or_path).expanduser()
+    local = local_path(name_or_path)
     if local.is_file():
         return local
     if local.is_dir():
         path = local / (subfolder or "") / filename
         if path.is_file():
             return path
+        if path.is_symlink():
+            raise CheckpointNotFoundError(
+                f"{path} is a link to {os.readlink(path)}, where no file is; put the file there, or remove the link"
+            )
         if required:
             raise CheckpointNotFoundError(
                 f"{local} has no {filename}; expected the directory of a saved model or tokenizer"
@@ -128,20 +150,28 @@ def _is_cached(repo_id: str, options: dict[str, Any]) -> bool:
 
 
 def check_fetched(path: Path) -> None:
-    """Require that a file is not a pointer in the place of one that Git LFS keeps.
+    """Require that a text file is not what a failed download leaves in its place, as a pointer or a page.
 
     Raises:
-        UnreadableFileError: It is one, or it cannot be read.
+        UnreadableFileError: It is one of these, or it cannot be read.
     """
     try:
         with path.open("rb") as file:
-            start = file.read(len(_LFS))
+            content = failed_download(file.read(_START))
     except OSError as error:
         raise UnreadableFileError(f"{path} cannot be read: {error.strerror}") from error
-    if start == _LFS:
-        raise UnreadableFileError(
-            f"{path} is only a pointer to a file kept by Git LFS; fetch the file itself with: git lfs pull"
-        )
+    if content is not None:
+        raise UnreadableFileError(f"{path} is {content}")
+
+
+def failed_download(start: bytes) -> str | None:
+    """Return what a file is that a failed download left, and what to do; None for all others.
+
+    Args:
+        start: Its first 64 bytes, or all where it is shorter.
+    """
+    start = start.removeprefix(codecs.BOM_UTF8).lstrip()
+    return next((content for beginning, content in _FAILED_DOWNLOADS if beginning.match(start)), None)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -149,7 +179,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises:
         UnreadableFileError: The file is not JSON text, not an object, nested without end, holds half a character, or
-            is a pointer to a file kept by Git LFS.
+            is what a failed download leaves.
     """
     check_fetched(path)
     try:
@@ -158,7 +188,7 @@ def read_json(path: Path) -> dict[str, Any]:
         if _HALF_CHARACTER.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except (OSError, ValueError, RecursionError) as error:
-        raise UnreadableFileError(f"{path} cannot be read as JSON: {error}") from error
+        raise UnreadableFileError(f"{path} cannot be read as JSON: {error}; correct it, or get it again") from error
     if not isinstance(value, dict):
         raise UnreadableFileError(f"{path} holds a JSON {type(value).__name__}; expected an object")
     if _depth(value) > _MAX_DEPTH:

@@ -74,6 +74,10 @@ def test_tokenizer_and_model_of_a_cache_with_little_in_it(hub_cache: Path) -> No
     assert DistilBertConfig.from_pretrained("someone/model", cache_dir=hub_cache, subfolder="sub").dim == 12
     with open_checkpoint("someone/model", cache_dir=hub_cache, subfolder="sub") as checkpoint:
         assert checkpoint.head == "Model"
+    with pytest.raises(
+        CheckpointNotFoundError, match=r"has no weights.*the network cannot be reached and its cache has"
+    ):
+        open_checkpoint("someone/model", cache_dir=hub_cache)
 
 
 def test_a_name_that_is_nothing(hub_cache: Path) -> None:

@@ -68,7 +68,19 @@ class TestConfig:
         assert not hasattr(DistilBertConfig(**{name: "x"}), name) or name == "_commit_hash"
 
     @pytest.mark.parametrize(
-        "name", ["token", "use_auth_token", "hub_token", "api_key", "HF_TOKEN", "wandb_api_key", "password", "my_field"]
+        "name",
+        [
+            "token",
+            "use_auth_token",
+            "hub_token",
+            "api_key",
+            "HF_TOKEN",
+            "wandb_api_key",
+            "password",
+            "PWD",
+            "openai_key",
+            "my_field",
+        ],
     )
     @pytest.mark.filterwarnings("ignore:.*(secret|no effect)")
     def test_no_secret_is_written_or_shown(self, name: str, tmp_path: Path) -> None:
@@ -101,6 +113,7 @@ def test_no_secrets(name: str) -> None:
 
 
 def test_redaction() -> None:
+    assert is_credential("_name_or_path", "https://me:pw@hub/x")
     text = f"401 for https://me:pw@hub/x with Bearer {SECRET} and b'my-own-token\\n'"
     assert redacted(text, "my-own-token\n") == (
         "401 for https://<redacted>@hub/x with Bearer <redacted> and b'<redacted>\\n'"

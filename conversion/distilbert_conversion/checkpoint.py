@@ -12,7 +12,7 @@ from typing import Any
 
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError, CheckpointNotFoundError
-from distilbert_common.files import read_json, resolve
+from distilbert_common.files import local_path, read_json, resolve
 from distilbert_conversion import bert, formats, keras_hub
 from distilbert_conversion.dialects import DIALECTS, container_of, detect, is_ignored
 from distilbert_conversion.foreign import Reading
@@ -227,7 +227,7 @@ def open_checkpoint(
     }
     path = find_weights(name_or_path, hub, variant, use_safetensors)
     checkpoint = _opened(path, name_or_path, hub, fold_token_type, wrapper)
-    if Path(name_or_path).expanduser().is_dir():
+    if local_path(name_or_path).is_dir():
         others = candidates(variant, use_safetensors)
         beside = {**hub, "subfolder": None}
         warn_of_rivals(checkpoint, others, lambda other: _opened(other, other, beside, fold_token_type, wrapper))

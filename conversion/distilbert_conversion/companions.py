@@ -10,14 +10,25 @@ from typing import Any
 
 from distilbert_common.config_fields import storable
 from distilbert_common.credentials import credential_names, without_credentials
-from distilbert_common.errors import CheckpointError
-from distilbert_common.files import read_json, replacing, write_text
+from distilbert_common.errors import UnreadableFileError
+from distilbert_common.files import check_fetched, read_json, replacing, write_text
 from distilbert_conversion.checkpoint import Checkpoint
 from distilbert_conversion.foreign import as_json
 from distilbert_conversion.keras_hub_files import preset_files, read_object, section, vocabulary_of
 
 COMPANIONS = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 """The files that go along as they are."""
+
+
+def check_text(path: Path) -> None:
+    """Require that a file which goes along was fetched whole; what is in it is not for a conversion to judge.
+
+    Raises:
+        UnreadableFileError: It is empty, or what a failed download leaves.
+    """
+    check_fetched(path)
+    if not path.stat().st_size:
+        raise UnreadableFileError(f"{path} is empty; get it again, or remove it")
 
 
 def write_preset(checkpoint: Checkpoint, directory: Path, head: str, dtype: str | None) -> None:
@@ -51,7 +62,8 @@ def write_companions(checkpoint: Checkpoint, directory: Path, head: str | None, 
         if source is not None:
             with replacing(directory / name) as temporary:
                 shutil.copyfile(source, temporary)
-    _make_fit_to_write(directory / "tokenizer_config.json")
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        _make_fit_to_write(directory / name)
     foreign = checkpoint.reading.fields is not None
     if foreign:
         _rename_tokenizer(directory / "tokenizer_config.json")
@@ -60,15 +72,15 @@ def write_companions(checkpoint: Checkpoint, directory: Path, head: str | None, 
 
 
 def _make_fit_to_write(path: Path) -> None:
-    """Write a tokenizer_config.json anew where it holds what must not, or cannot, go along as it is.
+    """Write a file about special tokens anew where it holds what must not, or cannot, go along as it is.
 
     Old versions of transformers left access tokens in it. Version 5 lists special tokens in a field that 4 takes for
     a mapping, and fails on; both know the list by its earlier name.
     """
     try:
         fields = read_json(path) if path.is_file() else {}
-    except CheckpointError:
-        return  # not for a conversion to judge: it goes along as it is
+    except UnreadableFileError:
+        return  # it goes along as it is
     listed = fields.get("extra_special_tokens")
     if isinstance(listed, list):
         tokens = [*(fields.get("additional_special_tokens") or ()), *listed]

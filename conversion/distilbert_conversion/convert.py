@@ -19,9 +19,9 @@ from time import perf_counter
 
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError
-from distilbert_common.files import check_fetched
+from distilbert_common.files import local_path
 from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint
-from distilbert_conversion.companions import COMPANIONS, lost_in_a_preset, write_companions, write_preset
+from distilbert_conversion.companions import COMPANIONS, check_text, lost_in_a_preset, write_companions, write_preset
 from distilbert_conversion.destination import appearing, check_target
 from distilbert_conversion.keras_hub import NOTES
 from distilbert_conversion.layers import choose_layers
@@ -148,14 +148,14 @@ def convert(
     dialect = dialect_of(to, format)
     if head is not None and head not in HEADS:
         raise CheckpointError(f"the head is {head!r}; expected one of {', '.join(HEADS)}")
-    target = Path(dst).expanduser()
+    target = local_path(dst)
     with open_checkpoint(src, fold_token_type=fold_token_type) as opened:
         sources = [opened.path, *opened.files]
         check_target(target, sources, overwrite=overwrite)
         texts = [path for name in (*COMPANIONS, "config.json") if (path := opened.beside(name)) is not None]
         check_links(texts)
         for path in texts:
-            check_fetched(path)
+            check_text(path)
         checkpoint = opened if layers is None else choose_layers(opened, layers)
         config = checkpoint.config()
         shapes = expected(config, head) if head else own_inventory(checkpoint, config)

@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from distilbert_common.files import failed_download
+
 CONTENTS: tuple[tuple[bytes, str, str], ...] = (
     # begins with               is                                     do
-    (b"version https://git-lfs", "only a pointer to a file kept by Git LFS", "fetch it with: git lfs pull"),
-    (b"<", "a page of HTML or XML, such as a server's error", "download the file itself, by its direct link"),
-    (b'{"error', "a server's error as JSON", "download the file itself, with a token if it is private"),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file", "give it a name that ends in .h5"),
     (
         b"PK\x03\x04",
         "a zip archive, as torch.save writes",
         "unpack it, or give it a name that ends in .bin if it is one",
     ),
-    (b"\x1f\x8b", "compressed by gzip", "unpack it with: gunzip"),
     (b"BZh", "compressed by bzip2", "unpack it with: bunzip2"),
     (b"\xfd7zXZ\0", "compressed by xz", "unpack it with: unxz"),
     (b"\x28\xb5\x2f\xfd", "compressed by zstd", "unpack it with: unzstd"),
@@ -71,9 +69,10 @@ def wrong_content(path: Path, container: str) -> str | None:
         return None
     if container != "safetensors" and start[8:9] == b"{" and start[4:8] == b"\0\0\0\0":
         return "{} is {}; {}".format(path, *SAFETENSORS)
-    text = start.lstrip()
+    if (content := failed_download(start)) is not None:
+        return f"{path} is {content}"
     for magic, what, advice in CONTENTS:
-        if start.startswith(magic) or (magic[:1] in b"<{" and text.startswith(magic)):
+        if start.startswith(magic):
             return f"{path} is {what}; {advice}"
     return None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distilbert_common.errors import CheckpointError, CheckpointNotFoundError
-from distilbert_common.files import resolve
+from distilbert_common.files import local_path, resolve
 from distilbert_conversion.diagnosis import advice_on_folder
 from distilbert_conversion.dialects import CONTAINERS, DIALECTS, with_variant
 from distilbert_conversion.sharding import read_index
@@ -25,7 +25,7 @@ GOOGLE = "bert_model.ckpt.index"
 
 def source_of(name_or_path: str | Path, path: Path) -> str | Path:
     """Return where a checkpoint's other files are: beside a file that was named, else where it was found."""
-    return path.parent if Path(name_or_path).expanduser().is_file() else name_or_path
+    return path.parent if local_path(name_or_path).is_file() else name_or_path
 
 
 def candidates(variant: str | None = None, use_safetensors: bool | None = None) -> list[str]:
@@ -46,12 +46,13 @@ def find_weights(
         path = resolve(name_or_path, candidate, required=False, **hub)
         if path is not None:
             return path
-    folder = Path(name_or_path).expanduser() / (hub.get("subfolder") or "")
-    advice = f": {advice_on_folder(folder, CANDIDATES, CONTAINERS)}" if folder.is_dir() else ""
+    folder = local_path(name_or_path) / (hub.get("subfolder") or "")
+    unreached = "they are not on the hub, or the network cannot be reached and its cache has only other files"
+    advice = advice_on_folder(folder, CANDIDATES, CONTAINERS) if folder.is_dir() else unreached
     asked = "" if variant is None else f" of the variant {variant!r}"
     asked += "" if use_safetensors is None else f" that use_safetensors={use_safetensors} allows"
     raise CheckpointNotFoundError(
-        f"{name_or_path} has no weights{asked}; expected {', '.join(_WHOLE)}, or an index of shards{advice}"
+        f"{name_or_path} has no weights{asked}; expected {', '.join(_WHOLE)}, or an index of shards: {advice}"
     )
 
 

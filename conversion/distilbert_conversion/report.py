@@ -188,7 +188,10 @@ def _advice(report: LoadReport) -> str:
     if "vocab_projector.weight" in report.missing:
         return "; set tie_word_embeddings=true if the embeddings serve as the projector"
     if not report.missing and not any(is_backbone(name) for name, *_ in report.mismatched):
-        return "; give num_labels as many labels as the checkpoint has, or ignore_mismatched_sizes=True for a new head"
+        return (
+            "; let num_labels, or id2label, have as many labels as the checkpoint, in config.json or from_pretrained; "
+            "for a new head pass ignore_mismatched_sizes=True to from_pretrained"
+        )
     return ""
 
 

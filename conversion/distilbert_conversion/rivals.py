@@ -40,8 +40,12 @@ def warn_of_rivals(checkpoint: Checkpoint, candidates: Iterable[str], opened: Ca
 
 
 def _first_difference(one: Checkpoint, other: Checkpoint) -> str | None:
-    """Return the first weight that two checkpoints do not share, small ones first; None where they are the same."""
-    names = (one.tensors.keys() | other.tensors.keys()) - one.tied - other.tied
+    """Return the first weight that two checkpoints do not share, small ones first; None where they are the same.
+
+    A user's own weights count too, as those of a new head on a frozen body may be all that a training has changed.
+    """
+    names = (one.tensors.keys() | other.tensors.keys()) - _only_repeated(one, other) - _only_repeated(other, one)
+    names |= one.extras.keys() | {name for name in other.extras if one.weight(name) is None}
     sizes = {name: max(w.size for c in (one, other) if (w := c.weight(name)) is not None) for name in names}
     for name in sorted(sizes, key=lambda name: (sizes[name], name)):
         left, right = one.weight(name), other.weight(name)
@@ -50,7 +54,15 @@ def _first_difference(one: Checkpoint, other: Checkpoint) -> str | None:
     return None
 
 
+def _only_repeated(one: Checkpoint, other: Checkpoint) -> set[str]:
+    """Return the tied weights of a checkpoint that the other leaves out, or has tied too."""
+    return {name for name in one.tied if name not in other.tensors or name in other.tied}
+
+
 def _same(left: LazyTensor, right: LazyTensor) -> bool:
     """Whether two tensors have the same values, in the narrower type of the two."""
-    narrow = min(left.dtype, right.dtype, key=lambda dtype: (dtype.itemsize, list(DTYPES.values()).index(dtype)))
+    types = list(DTYPES.values())
+    if left.dtype not in types or right.dtype not in types:  # a counter or a mask of a user's own
+        return equal(left, right)
+    narrow = min(left.dtype, right.dtype, key=lambda dtype: (dtype.itemsize, types.index(dtype)))
     return equal(left.cast(narrow), right.cast(narrow))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -211,12 +212,45 @@ def test_names_that_are_no_paths(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["vocab.txt", "tokenizer.json", "tokenizer_config.json", "config.json"])
-def test_pointers_of_git_lfs_are_not_carried_over(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n", "only a pointer .* git lfs pull"),
+        ("\n<!DOCTYPE html>\n<html>404</html>\n", "a page of HTML .* download the file itself"),
+        ('{"error": "Repository not found"}', "a server's error"),
+        ("", "empty; get it again, or remove it"),
+    ],
+)
+def test_what_a_failed_download_leaves_is_not_carried_over(
+    name: str, content: str, message: str, tmp_path: Path
+) -> None:
     source = saved("bare", tmp_path / "source")
-    (source / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n")
-    with pytest.raises(OSError, match=rf"{name} is only a pointer .* git lfs pull"):
+    (source / name).write_text(content)
+    with pytest.raises(OSError, match=rf"{name} is {message}"):
         convert(source, tmp_path / "out", to="tf")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "config.json", "model.safetensors"])
+def test_a_link_to_nothing_is_not_passed_over(name: str, tmp_path: Path) -> None:
+    source = saved("bare", tmp_path / "source")
+    (source / name).unlink(missing_ok=True)
+    (source / name).symlink_to(tmp_path / "blob")
+    with pytest.raises(OSError, match=rf"{name} is a link to .*blob, where no file is"):
+        convert(source, tmp_path / "out", to="tf")
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "special_tokens_map.json", "config.json"])
+def test_secrets_are_not_carried_over(name: str, tmp_path: Path) -> None:
+    source = saved("bare", tmp_path / "source")
+    path = source / name
+    fields = json.loads(path.read_text()) if path.is_file() else {"unk_token": "[UNK]"}
+    secrets = {"use_auth_token": "s3cret", "pwd": "s3cret", "source": "https://me:s3cret@host/model"}
+    path.write_text(json.dumps({**fields, **secrets}))
+    with warnings.catch_warnings(action="ignore"):
+        convert(source, tmp_path / "out", to="tf")
+    assert json.loads((tmp_path / "out" / name).read_text()).items() >= fields.items()
+    assert "s3cret" not in (tmp_path / "out" / name).read_text()
 
 
 def test_loading_options_in_a_config_are_not_carried_over(tmp_path: Path) -> None:

@@ -73,6 +73,24 @@ def test_a_crash_before_the_removal(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert_same(read_all(tmp_path), NEW)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("gate.weight", np.float32(1)), ("gate.steps", np.int64(7)), ("vocab_projector.weight", None)]
+)
+@pytest.mark.parametrize(("first", "second"), [("pt-safetensors", "pt-bin"), ("flax-orbax", "tf-h5")])
+def test_one_weight_differs(first: str, second: str, name: str, value: np.generic | None, tmp_path: Path) -> None:
+    """A user's own, as of a new head on a frozen body; the projector, tied in one of the two only."""
+    config = CONFIG.updated(tie_word_embeddings=False)
+    weights = {**OLD, "vocab_projector.weight": OLD["embeddings.word_embeddings.weight"]}
+    other = {**weights, name: weights["vocab_projector.weight"] + np.float32(1) if value is None else np.full(3, value)}
+    models = [{**weights, name: np.zeros_like(other[name])} if value is not None else weights, other]
+    for folder, dialect, tensors in zip(("a", "b"), (first, second), models, strict=True):
+        save_checkpoint(tmp_path / folder, tensors, config, "ForMaskedLM", dialect=dialect)
+    shutil.copytree(tmp_path / "b", tmp_path / "a", dirs_exist_ok=True)
+    config.save_pretrained(tmp_path / "a")
+    with pytest.warns(UserWarning, match=f"two different models: .* differs from it in {name}"):
+        open_checkpoint(tmp_path / "a")
+
+
 def test_files_of_one_model_are_no_rivals(tmp_path: Path) -> None:
     golden = MLM.parent
     names = {"pt": "model.safetensors", "tf_h5": "tf_model.h5", "flax_msgpack": "flax_model.msgpack"}

@@ -44,7 +44,10 @@ def read(path: Path) -> dict[str, LazyTensor]:
     tensors: dict[str, LazyTensor] = {}
     for name, leaf in _flat(tree):
         if not isinstance(leaf, LazyTensor):
-            raise CheckpointError(f"{path}: {name!r} is a {type(leaf).__name__}; expected an array")
+            raise CheckpointError(
+                f"{path}: {name!r} is a {type(leaf).__name__}; expected an array: "
+                "save the model's parameters alone, without the state of a training"
+            )
         if name in tensors:
             raise CheckpointError(f"{path} has {name!r} twice: as one name with a stroke, and as one map in another")
         tensors[name] = leaf
