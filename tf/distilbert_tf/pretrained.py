@@ -74,6 +74,8 @@ class TFDistilBertPreTrainedModel(Configured, ModelUtils, TaskTraining, keras.Mo
     def base_model(self) -> keras.layers.Layer:
         """The bare model inside: the attribute of that name, or else the first one in any layer."""
         named = vars(self).get(self.base_model_prefix)
+        if isinstance(named, TFDistilBertPreTrainedModel):  # a whole model as the body of another
+            return named.base_model
         return named or next(layer for _, layer in walk(self) if hasattr(layer, "transformer"))
 
     def __dir__(self) -> list[str]:

@@ -16,6 +16,7 @@ from distilbert_tf import (
     DistilBertConfig,
     TFDistilBertForSequenceClassification,
     TFDistilBertMainLayer,
+    TFDistilBertModel,
     TFDistilBertPreTrainedModel,
 )
 
@@ -47,9 +48,22 @@ class WithOwnHead(TFDistilBertPreTrainedModel):
         return self.top[1](self.top[0](x))
 
 
+class OnBareModel(TFDistilBertPreTrainedModel):
+    """A head on one of the six, where most programs take that instead of the layer inside."""
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__(config)
+        self.distilbert = TFDistilBertModel(config)
+        self.top = keras.layers.Dense(4)
+
+    def call(self, input_ids: Any = None, attention_mask: Any = None, training: bool = False) -> Any:
+        return self.top(self.distilbert(input_ids, attention_mask, training=training).last_hidden_state[:, 0])
+
+
 OWN = {
     WithExtraLayer: ("extra.bias", "extra.kernel"),
     WithOwnHead: ("top.0.bias", "top.0.kernel", "top.1.bias", "top.1.kernel"),
+    OnBareModel: ("top.bias", "top.kernel"),
 }
 
 
