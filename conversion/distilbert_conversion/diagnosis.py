@@ -38,6 +38,7 @@ SAFETENSORS = "a safetensors file", "give it a name that ends in .safetensors"
 
 FILES: tuple[tuple[str, str], ...] = (
     # beside no weights           advice
+    ("*-00001-of-*", "its index of shards is missing: fetch that too, or save the model again"),
     ("adapter_model.*", "it is a PEFT adapter: load its base model, merge_and_unload() it and save the result"),
     ("adapter_config.json", "it is a PEFT adapter: load its base model, merge_and_unload() it and save the result"),
     (

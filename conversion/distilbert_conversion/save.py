@@ -190,6 +190,8 @@ def _write(
             )
         if index_place is not None:
             index_place.write_text(_index_text(stored, weight_map, dialect), encoding="utf-8")
+            if any(file.exists() for file in files):  # a kill between the renames must not leave old and new mixed
+                (directory / dialect.index(variant)).unlink(missing_ok=True)
     return files if index_place is None else [*files, directory / dialect.index(variant)]
 
 

@@ -91,6 +91,26 @@ def test_one_weight_differs(first: str, second: str, name: str, value: np.generi
         open_checkpoint(tmp_path / "a")
 
 
+@pytest.mark.parametrize("dialect", ["pt-safetensors", "flax-msgpack"])
+def test_a_crash_between_shards_of_the_same_names_mixes_nothing(
+    dialect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, OLD, dialect, 4000)
+    renamed: list[Path] = []
+
+    def stop_at_the_second(path: Path, target: Path) -> Path:
+        if renamed:
+            raise InterruptedError
+        renamed.append(target)
+        return path.rename(target)
+
+    monkeypatch.setattr(Path, "replace", stop_at_the_second)
+    with pytest.raises(InterruptedError):
+        save_checkpoint(tmp_path, NEW, CONFIG, "ForMaskedLM", dialect=dialect, max_shard_size=4000)
+    with pytest.raises(FileNotFoundError, match=r"index of shards is missing: .* save the model again"):
+        open_checkpoint(tmp_path)
+
+
 def test_files_of_one_model_are_no_rivals(tmp_path: Path) -> None:
     golden = MLM.parent
     names = {"pt": "model.safetensors", "tf_h5": "tf_model.h5", "flax_msgpack": "flax_model.msgpack"}
