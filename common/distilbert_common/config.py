@@ -92,9 +92,9 @@ class DistilBertConfig:
         fields = {k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")}
         self._field_names = tuple(fields)
         _warn_of_secrets(kwargs, "the config")
-        given = {RENAMED.get(key, key): value for key, value in storable(kwargs).items() if key != "model_type"}
-        labels = {key: given.pop(key, None) for key in ("num_labels", "id2label", "label2id")}
-        for key, value in {**fields, **LATENT_DEFAULTS, **given}.items():
+        values = {RENAMED.get(key, key): value for key, value in storable(kwargs).items() if key != "model_type"}
+        labels = {key: values.pop(key, None) for key in ("num_labels", "id2label", "label2id")}
+        for key, value in {**fields, **LATENT_DEFAULTS, **values}.items():
             setattr(self, key, value)
         self._set_labels(**labels)
         self.validate()
@@ -220,8 +220,8 @@ class DistilBertConfig:
                 raise ConfigError(f"the config has a field {key!r}, which cannot be one; remove it")
         unused = _pop_unused(cls, merged, overrides) if return_unused_kwargs else {}
         if {"num_labels", "id2label", "label2id"} & set(overrides):
-            kept = len(merged.get("id2label") or ()) == overrides.get("num_labels")
-            merged = {k: v for k, v in merged.items() if kept or k not in ("num_labels", "id2label", "label2id")}
+            fitting = len(merged.get("id2label") or ()) == overrides.get("num_labels")
+            merged = {k: v for k, v in merged.items() if fitting or k not in ("num_labels", "id2label", "label2id")}
         merged.update({RENAMED.get(key, key): value for key, value in overrides.items()})
         config = cls(**merged)
         return (config, unused) if return_unused_kwargs else config
@@ -242,8 +242,8 @@ class DistilBertConfig:
         unknown = sorted(set(overrides) - known)
         if unknown:
             raise TypeError(f"unexpected keyword argument {unknown[0]!r}: neither an option nor a config field")
-        kept = {key: value for key, value in vars(self).items() if key in NOT_WRITTEN}
-        config: DistilBertConfig = self.from_dict(self.to_dict(), **{**kept, **overrides})
+        unwritten = {key: value for key, value in vars(self).items() if key in NOT_WRITTEN}
+        config: DistilBertConfig = self.from_dict(self.to_dict(), **{**unwritten, **overrides})
         return config
 
     @classmethod

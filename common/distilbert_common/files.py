@@ -18,6 +18,9 @@ from distilbert_common.errors import CheckpointNotFoundError, HubError, Unreadab
 HUB_OPTIONS = ("cache_dir", "revision", "token", "local_files_only", "subfolder", "force_download")
 """The keywords that every `from_pretrained` hands to `resolve`."""
 
+NOT_REACHED = "they are not on the hub, or the network cannot be reached and its cache has only other files"
+"""What is said of files of a hub id of which `resolve` finds none."""
+
 _MAX_DEPTH = 64
 _PAGE = "a page of HTML or XML, such as a server's error; download the file itself, by its direct link"
 _FAILED_DOWNLOADS: tuple[tuple[re.Pattern[bytes], str], ...] = (

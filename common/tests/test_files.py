@@ -7,7 +7,7 @@ import pytest
 
 import golden
 from distilbert_common import DistilBertConfig, DistilBertTokenizer, DistilBertTokenizerFast
-from distilbert_common.errors import CheckpointError, CheckpointNotFoundError
+from distilbert_common.errors import CheckpointError, CheckpointNotFoundError, TokenizerNotFoundError
 from distilbert_common.files import replacing, resolve, write_text
 from distilbert_conversion import open_checkpoint
 
@@ -71,6 +71,8 @@ def test_tokenizer_and_model_of_a_cache_with_little_in_it(hub_cache: Path) -> No
     (snapshot / "vocab.txt").write_text(vocabulary)
     assert DistilBertTokenizerFast.from_pretrained("someone/model", cache_dir=hub_cache).vocab_size == 7
     assert DistilBertTokenizer.from_pretrained("someone/model", cache_dir=hub_cache).vocab_size == 7
+    with pytest.raises(TokenizerNotFoundError, match=r"neither tokenizer\.json nor vocab.*network cannot be reached"):
+        DistilBertTokenizer.from_pretrained("someone/model", cache_dir=hub_cache, subfolder="sub")
     assert DistilBertConfig.from_pretrained("someone/model", cache_dir=hub_cache, subfolder="sub").dim == 12
     with open_checkpoint("someone/model", cache_dir=hub_cache, subfolder="sub") as checkpoint:
         assert checkpoint.head == "Model"

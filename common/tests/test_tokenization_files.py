@@ -273,6 +273,13 @@ def test_a_decoder_that_keeps_spaces(cls: type, tmp_path: Path) -> None:
 
 
 @each_class
+def test_a_vocabulary_at_home(cls: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "vocab.txt").write_text("[PAD] [UNK] [CLS] [SEP] [MASK] a".replace(" ", "\n"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cls.from_pretrained("~/vocab.txt").vocab_size == 6
+
+
+@each_class
 def test_wrong_places(cls: type, tmp_path: Path) -> None:
     with pytest.raises(TokenizerError, match=r"has neither tokenizer\.json nor vocab\.txt"):
         cls.from_pretrained(tmp_path)

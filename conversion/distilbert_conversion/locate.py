@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distilbert_common.errors import CheckpointError, CheckpointNotFoundError
-from distilbert_common.files import local_path, resolve
+from distilbert_common.files import NOT_REACHED, local_path, resolve
 from distilbert_conversion.diagnosis import advice_on_folder
 from distilbert_conversion.dialects import CONTAINERS, DIALECTS, with_variant
 from distilbert_conversion.sharding import read_index
@@ -47,8 +47,7 @@ def find_weights(
         if path is not None:
             return path
     folder = local_path(name_or_path) / (hub.get("subfolder") or "")
-    unreached = "they are not on the hub, or the network cannot be reached and its cache has only other files"
-    advice = advice_on_folder(folder, CANDIDATES, CONTAINERS) if folder.is_dir() else unreached
+    advice = advice_on_folder(folder, CANDIDATES, CONTAINERS) if folder.is_dir() else NOT_REACHED
     asked = "" if variant is None else f" of the variant {variant!r}"
     asked += "" if use_safetensors is None else f" that use_safetensors={use_safetensors} allows"
     raise CheckpointNotFoundError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from distilbert_common.errors import CheckpointError, TokenizerError, TokenizerNotFoundError
-from distilbert_common.files import check_fetched, read_json, resolve
+from distilbert_common.files import NOT_REACHED, check_fetched, local_path, read_json, resolve
 
 FILE_NAMES = {
     "tokenizer": "tokenizer.json",
@@ -53,15 +53,16 @@ class TokenizerFiles:
             TokenizerNotFoundError: There is neither tokenizer.json nor vocab.txt.
             CheckpointError: There is no such directory or id.
         """
-        if Path(name_or_path).is_file():
-            return cls.of_vocabulary(Path(name_or_path))
-        found = {name: resolve(name_or_path, file, required=False, **hub_options) for name, file in FILE_NAMES.items()}
-        if found["tokenizer"] is None and found["vocab"] is None:
+        local = local_path(name_or_path)
+        if local.is_file():
+            return cls.of_vocabulary(local)
+        paths = {name: resolve(name_or_path, file, required=False, **hub_options) for name, file in FILE_NAMES.items()}
+        if paths["tokenizer"] is None and paths["vocab"] is None:
+            advice = "give the directory or hub id of a saved DistilBERT tokenizer"
             raise TokenizerNotFoundError(
-                f"{name_or_path} has neither tokenizer.json nor vocab.txt; give the directory or hub id of a saved "
-                "DistilBERT tokenizer"
+                f"{name_or_path} has neither tokenizer.json nor vocab.txt; {advice if local.is_dir() else NOT_REACHED}"
             )
-        return cls(**found)
+        return cls(**paths)
 
     @classmethod
     def of(cls, source: str | Path | TokenizerFiles | None) -> TokenizerFiles:
