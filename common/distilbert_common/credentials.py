@@ -10,10 +10,10 @@ REDACTED = "<redacted>"
 """What stands in a text in the place of a secret."""
 
 _NAME = re.compile(
-    r"(use_)?auth(entication|orization)?(_token|_key)?s?|token|(.*_)?(password|passwd|pwd|passphrase|credentials?|secrets?)"
-    r"|(.*_)?(api|access|auth|bearer|client|github|gitlab|hf|hub|hugging_?face|jwt|openai|private|refresh|secret|session"
-    r"|wandb)"
-    r"(_hub|_api|_access|_auth)*_?(tokens?|keys?|secrets?)(_value)?"
+    r"(use_)?auth(entication|orization)?(_token|_key)?s?|token|(.*_)?(password|passwd|pwd|passphrase|bearer|credentials?|jwt|secrets?)"
+    r"|(.*_)?(api|access|auth|bearer|client|github|gitlab|hf|hub|hugging_?face|jwt|login|oauth|openai|private|refresh"
+    r"|secret|security|session|ssh|wandb)"
+    r"(_hub|_api|_access|_auth)*_?(tokens?|keys?|secrets?)(_value|_id)?"
 )
 _TOKEN = re.compile(r"(?<![A-Za-z0-9_])(hf_|api_org_)[A-Za-z0-9]{16,}")
 """An access token of the hub."""

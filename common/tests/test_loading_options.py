@@ -79,6 +79,9 @@ class TestConfig:
             "password",
             "PWD",
             "openai_key",
+            "AWS_ACCESS_KEY_ID",
+            "bearer",
+            "oauthToken",
             "my_field",
         ],
     )

@@ -47,7 +47,11 @@ class CallOptions:
         by_position = dict(zip(names, positional, strict=False))
         if twice := sorted(by_position.keys() & keywords):
             raise TypeError(f"{', '.join(twice)} was given by position and by name")
-        return cls(**_without_old_names({**by_position, **keywords}))
+        options = _without_old_names({**by_position, **keywords})
+        known = [field.name for field in fields(cls)]
+        if unknown := sorted(options.keys() - set(known)):
+            raise TypeError(f"a call has no option {', '.join(unknown)}; it has {', '.join(known)}")
+        return cls(**options)
 
 
 CALL_ORDER = tuple(field.name for field in fields(CallOptions))[:-1]
