@@ -143,11 +143,14 @@ def _inventory(config: DistilBertConfig, head: str | None, expected: Mapping[str
 def own_inventory(checkpoint: Checkpoint, config: DistilBertConfig) -> dict[str, Shape]:
     """Return what the model in a checkpoint stores: the weight table's, or with a user's own modules all that is there.
 
-    Where a user added or replaced some, the head is what the file holds of it, in the shapes that it has there.
+    Where a user added or replaced some, or put two of our heads on one body, the head is what the file holds of it, in
+    the shapes that it has there.
     What is in another model's checkpoint, and no DistilBERT's, is not a user's.
     """
     shapes = table.expected(config, checkpoint.head)
-    if not checkpoint.extras or checkpoint.reading.fields is not None:
+    tied = checkpoint.tied
+    others = {name for name in checkpoint.tensors if not is_backbone(name) and name not in (shapes.keys() | tied)}
+    if not (checkpoint.extras or others) or checkpoint.reading.fields is not None:
         return shapes
     backbone = {name: shape for name, shape in shapes.items() if is_backbone(name)}
     heads = {name: tensor.shape for name, tensor in checkpoint.tensors.items() if not is_backbone(name)}

@@ -17,7 +17,7 @@ from distilbert_conversion.keras_hub import renamed_for_preset
 from distilbert_conversion.lazy import DTYPES, KNOWN_DTYPES, Array, LazyTensor, cast_float, lazy
 from distilbert_conversion.sharding import index, parse_size, split
 from distilbert_conversion.superseded import remove_superseded
-from distilbert_conversion.table import PREFIX, TIED, is_backbone, is_known, is_transposed
+from distilbert_conversion.table import PREFIX, TIED, is_backbone, is_known, is_transposed, owners
 from distilbert_conversion.table import expected as table_shapes
 
 _MAX_NAME = 255  # bytes that the usual file systems allow
@@ -74,7 +74,8 @@ def save_checkpoint(
     if materialize_tied:
         stored = _materialized(stored, kind, config, head)
     if kind.head_filename:
-        stored, shards = renamed_for_preset(stored, config, head, [name for name in chosen if not is_known(name)])
+        extras = [name for name in chosen if not is_backbone(name) and head not in owners(name)]
+        stored, shards = renamed_for_preset(stored, config, head, extras)
     else:
         shards = split({name: tensor.nbytes for name, tensor in stored.items()}, limit)
     directory = Path(directory)

@@ -41,6 +41,10 @@ KINDS: dict[str, tuple[str | None, Mapping[str, np.ndarray]]] = {
     "added": ("ForSequenceClassification", CLASSIFIER | ADDED),
     "own_head": (None, BODY | REPLACED | ADDED),
     "own_classifier": (None, BODY | {"classifier.weight": RNG.normal(size=(9, 12)).astype("f4")} | ADDED),
+    "two_heads": (
+        "ForSequenceClassification",
+        CLASSIFIER | {"qa_outputs.weight": RNG.normal(size=(2, 12)).astype("f4"), "qa_outputs.bias": np.ones(2, "f4")},
+    ),
     "bare": ("Model", BODY | {"pooler.weight": RNG.normal(size=(12, 12)).astype("f4")}),
 }
 TARGETS = [(to, format) for to, formats in FORMATS.items() for format in formats if format != "keras-hub"]
