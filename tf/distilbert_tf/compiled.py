@@ -22,7 +22,7 @@ from distilbert_common.unpadding import Packing
 from distilbert_tf.calling import FLAGS
 from distilbert_tf.checks import is_concrete
 from distilbert_tf.segments import count_segments
-from distilbert_tf.structure import all_variables, structure, walk
+from distilbert_tf.structure import all_variables, is_per_token, structure, walk
 from distilbert_tf.unpadding import without_padding
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ class Snapshot:
         config: The config's fields as they were.
         variables: Keras' variables, in the order of `all_variables`.
         values_of_variables: TensorFlow's variables in them.
+        is_built: Whether all layers have their weights.
+        per_token: Whether all layers but attention treat each token by itself.
         structure: What models that share graphs have in common.
         programs: The graphs.
     """
@@ -93,6 +95,8 @@ class Snapshot:
         self.config = dict(vars(model.config))
         self.variables = all_variables(model)
         self.values_of_variables = [variable.value for variable in self.variables]
+        self.is_built = all(layer.built for layer in layers)
+        self.per_token = all(map(is_per_token, layers[1:]))
         self.structure = structure(model)
         if self.structure is None and self.programs is SHARED:
             self.programs = Programs()
@@ -157,15 +161,16 @@ def call(model: TFDistilBertPreTrainedModel, arguments: Arguments, unpad: bool) 
     """
     import tensorflow as tf
 
-    given = without_padding(arguments, model.head, model.config) if unpad else arguments
+    snapshot = snapshot_of(model)
+    if not snapshot.is_built:
+        return keras.Model.__call__(model, **arguments)  # which makes the weights that are not there yet
+    may_unpad = unpad and snapshot.per_token
+    given = without_padding(arguments, model.head, model.config) if may_unpad else arguments
     flags = {name: given[name] for name in FLAGS if name in given}
     if "segment_ids" in given and "labels" not in given and model.head == "ForSequenceClassification":
         flags["num_segments"] = count_segments(given["segment_ids"], None, flags.get("num_segments"))
     tensors = {name: as_tensors(value) for name, value in given.items() if name not in FLAGS}
     specs = {name: open_spec(name, value) for name, value in sorted(tensors.items())}
-    snapshot = snapshot_of(model)
-    if not all(isinstance(variable, tf.Variable) for variable in snapshot.values_of_variables):
-        return keras.Model.__call__(model, **arguments)  # a layer has no weights yet: this call makes them
     key = (snapshot.structure, tuple(sorted(flags.items())), tuple(specs.items()))
 
     def make() -> Any:

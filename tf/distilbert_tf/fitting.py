@@ -26,6 +26,7 @@ from distilbert_tf.streams import (
     is_tf_dataset,
     is_torch_loader,
     weighted_by_class,
+    with_labels_apart,
 )
 
 TOKEN_HEADS = ("ForMaskedLM", "ForTokenClassification")
@@ -98,6 +99,8 @@ class Fitting:
             raise InputError("class_weight is for models with one output; give sample_weight, for each output its own")
         x, y, sample_weight = (arguments.get(name) for name in ("x", "y", "sample_weight"))
         x, y, sample_weight = self.as_keras_data(x, y, sample_weight, labels_apart=class_weight is not None)
+        if class_weight is not None and is_tf_dataset(x):
+            x = with_labels_apart(x)
         if class_weight is not None and sample_weight is None and self.outputs_with_labels.token_labels:
             x, sample_weight = self.weighted_tokens(x, y, class_weight)
             arguments["class_weight"] = None

@@ -14,7 +14,7 @@ import numpy as np
 
 from distilbert_common.errors import InputError
 from distilbert_tf.arrays import to_array
-from distilbert_tf.structure import own_variables, walk
+from distilbert_tf.structure import named_variables, walk
 
 if TYPE_CHECKING:
     from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
@@ -33,17 +33,24 @@ def backbone_prefix(model: TFDistilBertPreTrainedModel) -> str:
 
 
 def named_weights(model: TFDistilBertPreTrainedModel) -> Iterator[tuple[str, keras.layers.Layer, keras.Variable]]:
-    """Yield each weight with the converter's name and the layer that has it: known ones in the weight table's order."""
+    """Yield each weight with the converter's name and the layer that has it: known ones in the weight table's order.
+
+    Raises:
+        InputError: Two weights have one name.
+    """
     from distilbert_conversion import expected
     from distilbert_conversion.table import is_known
 
     prefix, named = backbone_prefix(model), {}
     for path, layer in walk(model):
-        for variable in own_variables(layer):
+        for own_name, variable in named_variables(layer):
             if variable.name in NOT_STORED:
                 continue
-            known = f"{path}.{LEAVES.get(variable.name, variable.name)}".removeprefix(prefix)
-            named[known if is_known(known) else f"{path}.{variable.name}"] = layer, variable
+            known = f"{path}.{LEAVES.get(own_name, own_name)}".removeprefix(prefix)
+            name = known if is_known(known) else f"{path}.{own_name}".removeprefix(".")
+            if name in named:
+                raise InputError(f"two weights are called {name!r}; hold each as an attribute of its layer")
+            named[name] = layer, variable
     table = [name for name in expected(model.config, model.head or "Model") if name in named]
     for name in [*table, *sorted(named.keys() - set(table))]:
         yield name, *named[name]

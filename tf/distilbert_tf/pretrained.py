@@ -347,6 +347,8 @@ class TFDistilBertPreTrainedModel(Configured, ModelUtils, TaskTraining, keras.Mo
         *,
         format: str | None = None,
         is_main_process: bool = True,
+        state_dict: Any = None,
+        save_function: Any = None,
         variant: str | None = None,
         repo_id: str | None = None,
         **hub: Any,
@@ -365,6 +367,8 @@ class TFDistilBertPreTrainedModel(Configured, ModelUtils, TaskTraining, keras.Mo
             token: Access token for the hub.
             format: "h5", "safetensors", or "keras" for the `model.weights.h5` of Keras' own `load_weights`.
             is_main_process: Whether anything is written: of several processes that hold the model, one writes.
+            state_dict: Of no effect, with a warning: the model's own weights are written.
+            save_function: Of no effect, with a warning: it writes PyTorch's files.
             variant: Goes into the file names, as "fp16" in `model.fp16.safetensors`.
             repo_id: The repository to upload to; the directory's own name when None.
             **hub: `private`, `commit_message`.
@@ -384,6 +388,9 @@ class TFDistilBertPreTrainedModel(Configured, ModelUtils, TaskTraining, keras.Mo
             raise InputError(f"{unknown} is not taken; leave it out, and use export() or huggingface_hub for it")
         if not is_main_process:
             return
+        for name, option in {"state_dict": state_dict, "save_function": save_function}.items():
+            if option is not None:
+                warnings.warn(f"{name} has no effect in Keras: the model's own weights are written", stacklevel=2)
         self.build_all()
         arrays = arrays_to_save(self)
         architecture = type(self).__name__.removeprefix("TF")

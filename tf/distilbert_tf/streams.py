@@ -97,16 +97,27 @@ def is_tf_dataset(x: Any) -> bool:
     return isinstance(x, tf.data.Dataset)
 
 
+def with_labels_apart(dataset: Any) -> Any:
+    """Return a dataset whose "labels" stand beside the inputs, where they stood among them."""
+    import tensorflow as tf
+
+    def apart(*batch: Any) -> tuple[Any, ...]:
+        inputs = dict(batch[0])
+        return inputs, inputs.pop("labels"), *batch[2:]
+
+    spec = dataset.element_spec
+    spec = spec if isinstance(spec, tuple) else (spec,)
+    alone = len(spec) == 1 or spec[1] is None or isinstance(spec[1], tf.NoneTensorSpec)
+    return dataset.map(apart) if alone and isinstance(spec[0], Mapping) and "labels" in spec[0] else dataset
+
+
 def weighted_by_class(dataset: Any, class_weight: Mapping[int, float]) -> Any:
     """Return a dataset of inputs, labels of tokens and, for each of these, the weight of its class; 1 without one."""
     import tensorflow as tf
 
     classes, weights = tf.constant(list(class_weight), tf.int64), tf.constant(list(class_weight.values()), tf.float32)
 
-    def weighted(x: Any, y: Any = None) -> tuple[Any, Any, Any]:
-        if y is None:
-            x = dict(x)
-            y = x.pop("labels")
+    def weighted(x: Any, y: Any) -> tuple[Any, Any, Any]:
         same = tf.equal(tf.cast(y, tf.int64)[..., None], classes)  # (batch, seq, classes)
         factors = tf.where(same, weights, 0.0)
         return x, y, tf.where(tf.reduce_any(same, -1), tf.reduce_sum(factors, -1), 1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Iterator, Mapping
 from types import FunctionType
+from typing import Any
 
 import keras
 
@@ -12,17 +13,29 @@ SHARED = ("keras", "distilbert_tf")
 """The packages whose layers compute the same where their type, config and attributes are the same."""
 
 
+def held(name: str, value: Any, kind: type) -> Iterator[tuple[str, Any]]:
+    """Yield the objects of a kind that an attribute holds, itself or in lists and dicts, each with its name there."""
+    if isinstance(value, kind):
+        yield name, value
+    elif isinstance(value, (list, tuple, Mapping)):
+        for key, part in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from held(f"{name}.{key}", part, kind)
+
+
 def children(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Layer]]:
-    """Yield the layers that a layer holds, each with its name there, such as "ffn" or "layer.0"."""
-    if isinstance(layer, keras.Sequential):
-        yield from ((str(i), part) for i, part in enumerate(layer.layers))
-        return
-    for name, value in sorted(vars(layer).items()):
-        if isinstance(value, keras.layers.Layer):
-            yield name, value
-        elif not name.startswith("_") and isinstance(value, (list, tuple, Mapping)):  # those are Keras' own lists
-            items = value.items() if isinstance(value, Mapping) else enumerate(value)
-            yield from ((f"{name}.{key}", part) for key, part in items if isinstance(part, keras.layers.Layer))
+    """Yield the layers that a layer holds, each with its name there, such as "ffn" or "layer.0".
+
+    Those of a `Sequential`, and those that a model has in no attribute, as a functional one, have their numbers.
+    """
+    named: list[tuple[str, keras.layers.Layer]] = []
+    if not isinstance(layer, keras.Sequential):
+        for name, value in sorted(vars(layer).items()):
+            if isinstance(value, keras.layers.Layer) or not name.startswith("_"):  # those are Keras' own lists
+                named += held(name, value, keras.layers.Layer)
+    yield from named
+    reached = {id(part) for _, part in named}
+    if isinstance(layer, keras.Model):
+        yield from ((str(i), part) for i, part in enumerate(layer.layers) if id(part) not in reached)
 
 
 def walk(layer: keras.layers.Layer, path: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
@@ -46,9 +59,44 @@ def own_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
     return [v for v in layer.variables if id(v) not in others]
 
 
+def named_variables(layer: keras.layers.Layer) -> list[tuple[str, keras.Variable]]:
+    """Return the own variables of a layer with their names: of the attributes that hold them, or else Keras' names.
+
+    Keras numbers variables that were given no name through all models.
+    """
+    names = {
+        id(variable): name
+        for attribute, value in vars(layer).items()
+        if not attribute.startswith("_")
+        for name, variable in held(attribute, value, keras.Variable)
+    }
+    return [(names.get(id(variable), variable.name), variable) for variable in own_variables(layer)]
+
+
 def all_variables(model: keras.Model) -> list[keras.Variable]:
     """Return all variables, each once: the same order for models of one structure."""
     return list({id(v): v for _, layer in walk(model) for v in own_variables(layer)}.values())
+
+
+PER_TOKEN = (
+    keras.layers.Activation,
+    keras.layers.Dense,
+    keras.layers.Dropout,
+    keras.layers.Embedding,
+    keras.layers.Identity,
+    keras.layers.LayerNormalization,
+    keras.layers.LeakyReLU,
+    keras.layers.ReLU,
+    keras.Sequential,
+)
+"""Keras' layers that treat each token by itself, so that padding beside it changes nothing."""
+
+
+def is_per_token(layer: keras.layers.Layer) -> bool:
+    """Whether a layer sees one token at a time, or is of a class of this package, which heed the mask."""
+    if type(layer) is keras.layers.LayerNormalization and layer.axis not in (-1, [-1]):
+        return False
+    return type(layer) in PER_TOKEN or type(layer).__module__.startswith(f"{__package__}.")
 
 
 def structure(model: keras.Model) -> Hashable | None:

@@ -126,6 +126,9 @@ def test_sample_and_class_weights_with_the_own_loss(labels: Any, weights: Any) -
     assert history["loss"] == [pytest.approx((EACH * WEIGHTS).mean(), rel=1e-5)]
     history = model.fit(inputs, labels, class_weight=CLASS_WEIGHTS, verbose=0).history
     assert history["loss"] == [pytest.approx((EACH * [3, 1, 0.5, 0.5]).mean(), rel=1e-5)]
+    batches = tf.data.Dataset.from_tensor_slices({**padded(), "labels": CLASS_IDS}).batch(4)
+    history = model.fit(batches, class_weight={**CLASS_WEIGHTS, 2: 1.0}, verbose=0).history
+    assert history["loss"] == [pytest.approx((EACH * [3, 1, 0.5, 0.5]).mean(), rel=1e-5)], "labels among the inputs"
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,9 @@ def test_keywords_of_saving(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="is not taken"):
             model.save_pretrained(tmp_path / "none", **wrong)
     assert not (tmp_path / "none").exists()
+    for name in ("save_function", "state_dict"):
+        with pytest.warns(UserWarning, match=f"{name} has no effect"):
+            model.save_pretrained(tmp_path / "whole", **{name: dict})
     model.save_pretrained(tmp_path / "half", safe_serialization=True, variant="fp16")
     assert (tmp_path / "half" / "model.fp16.safetensors").is_file()
     again = type(model).from_pretrained(tmp_path / "half", variant="fp16")

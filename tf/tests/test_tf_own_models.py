@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from tf_models import MICRO, array, difference
 
-from distilbert_common.errors import CheckpointError
+from distilbert_common.errors import CheckpointError, InputError
 from distilbert_tf import (
     DistilBertConfig,
     TFDistilBertForSequenceClassification,
+    TFDistilBertForTokenClassification,
     TFDistilBertMainLayer,
     TFDistilBertModel,
     TFDistilBertPreTrainedModel,
@@ -105,6 +106,94 @@ def test_a_replaced_classifier(tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match=r"4 unexpected: classifier\.0\.bias"):
         TFDistilBertForSequenceClassification.from_pretrained(tmp_path)
+
+
+def test_a_new_layer_has_weights_of_its_own() -> None:
+    for _ in range(2):
+        model = TFDistilBertForSequenceClassification.from_pretrained(SOURCE)
+        model.classifier = keras.layers.Dense(5)
+        logits = model(IDS).logits
+        assert model.classifier.built
+        assert difference(logits, model(IDS, jit=False).logits) == 0
+        assert difference(logits, model(IDS).logits) < 1e-6
+
+
+def functional() -> keras.Model:
+    inputs = keras.Input((None, 12))
+    x = keras.layers.Dense(12, activation="relu")(keras.layers.MultiHeadAttention(2, 6)(inputs, inputs))
+    return keras.Model(inputs, keras.layers.Dense(3)(x))
+
+
+MIXING = {
+    "convolution": lambda: keras.layers.Conv1D(3, 3, padding="same"),
+    "recurrence": lambda: keras.layers.Bidirectional(keras.layers.LSTM(2, return_sequences=True)),
+    "functional": functional,
+    "norm over the sequence": lambda: keras.layers.LayerNormalization(axis=1),
+}
+
+
+@pytest.mark.parametrize("make", MIXING.values(), ids=MIXING)
+def test_a_layer_that_sees_other_tokens_sees_padding_as_it_is(make: Any) -> None:
+    model = TFDistilBertForTokenClassification.from_pretrained(MICRO / "ForTokenClassification" / "pt")
+    model.classifier = make()
+    inputs = {"input_ids": np.arange(1, 25).reshape(2, 12), "attention_mask": np.arange(12) < [[12], [2]]}
+    expected = model(**inputs, jit=False).logits
+    assert difference(model(**inputs).logits, expected) < 1e-5
+
+
+class Scale(keras.layers.Layer):
+    """A layer whose weights have no names, or one name."""
+
+    def build(self, shape: Any) -> None:
+        self.unnamed, self.second = self.add_weight(shape=(4,)), self.add_weight(shape=(4,))
+        self.pair = [self.add_weight(shape=(4,), name="w"), self.add_weight(shape=(4,), name="w")]
+
+    def call(self, x: Any) -> Any:
+        return x * self.unnamed + self.second + self.pair[0] * self.pair[1]
+
+
+class Nested(TFDistilBertForSequenceClassification):
+    """Layers in lists of lists, in dicts, and in a functional model."""
+
+    def __init__(self, config: DistilBertConfig, **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        inputs = keras.Input((5,))
+        self.blocks = [[keras.layers.Dense(4)], {"a": keras.layers.Dense(4)}]
+        self.graph = keras.Model(inputs, keras.layers.Dense(4)(keras.layers.Dense(4)(inputs)))
+        self.scale = Scale()
+
+    def call(self, input_ids: Any = None, attention_mask: Any = None, training: bool = False) -> Any:
+        x = self.graph(super().call(input_ids, attention_mask, training=training, return_dict=True).logits)
+        return self.scale(self.blocks[1]["a"](self.blocks[0][0](x)))
+
+
+def test_each_weight_has_a_name_of_its_own(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="12 not in the checkpoint"):
+        model = Nested.from_pretrained(SOURCE)
+    expected = model(IDS)
+    names = {name for name, _ in model.named_variables()}
+    assert names >= {"blocks.0.0.kernel", "blocks.1.a.bias", "graph.1.kernel", "graph.2.kernel"}
+    assert names >= {"scale.unnamed", "scale.second", "scale.pair.0", "scale.pair.1"}
+    model.save_pretrained(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert difference(Nested.from_pretrained(tmp_path)(IDS), expected) == 0
+
+
+def test_two_weights_of_one_name_are_refused(tmp_path: Path) -> None:
+    class Hidden(keras.layers.Layer):
+        def build(self, shape: Any) -> None:
+            self._pair = [self.add_weight(shape=(12,), name="w"), self.add_weight(shape=(12,), name="w")]
+
+        def call(self, x: Any) -> Any:
+            return x + self._pair[0] + self._pair[1]
+
+    model = TFDistilBertForSequenceClassification.from_pretrained(SOURCE)
+    model.classifier = Hidden()
+    model(IDS)
+    with pytest.raises(InputError, match=r"two weights are called 'classifier\.w'"):
+        model.save_pretrained(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_classifier_of_another_size(tmp_path: Path) -> None:
