@@ -209,7 +209,7 @@ class DistilBertConfig:
             ConfigError: The object is another model's config, or a value breaks its rule.
         """
         model_type = config_dict.get("model_type", cls.model_type)
-        if model_type not in cls._model_types() and not OWN_FIELDS.issubset(config_dict):
+        if str(model_type) not in cls._model_types() and not OWN_FIELDS.issubset(config_dict):
             raise ConfigError(
                 f"the config's model_type is {model_type!r}; expected {cls.model_type!r}: another model's file"
             )

@@ -52,7 +52,8 @@ def without_credentials(fields: Mapping[str, Any], *, skip: tuple[str, ...] = ()
 def credential_names(fields: Mapping[str, Any], *, skip: tuple[str, ...] = ()) -> list[str]:
     """Return the names of the fields that `without_credentials` takes out or changes, sorted."""
     clean = without_credentials(fields, skip=skip)
-    return sorted(name for name in fields if name not in clean or clean[name] != fields[name])
+    changed = (name for name in clean if clean[name] is not fields[name] and clean[name] != fields[name])
+    return sorted({*fields.keys() - clean.keys(), *changed})
 
 
 def _scrubbed(value: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 import golden
 from distilbert_common import DistilBertConfig
-from distilbert_common.credentials import is_credential, redacted, without_credentials
+from distilbert_common.credentials import credential_names, is_credential, redacted, without_credentials
 from distilbert_common.errors import (
     CheckpointError,
     CheckpointNotFoundError,
@@ -172,3 +172,8 @@ def test_a_keyword_that_is_no_field_becomes_none(tmp_path: Path) -> None:
         config = DistilBertConfig.from_pretrained(tmp_path, hub_pass_phrase="abc", my_field=2, dim=48)
     assert (config.my_field, config.dim) == (2, 48)
     assert "hub_pass_phrase" not in config.to_dict()
+
+
+@pytest.mark.parametrize("fields", [{"rate": float("nan")}, {"rates": [float("nan")]}, {"model_type": []}])
+def test_odd_values_are_no_secrets(fields: dict[str, Any]) -> None:
+    assert credential_names(fields) == []

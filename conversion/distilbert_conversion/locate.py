@@ -42,12 +42,15 @@ def find_weights(
     Raises:
         CheckpointNotFoundError: There is none.
     """
-    for candidate in candidates(variant, use_safetensors):
-        path = resolve(name_or_path, candidate, required=False, **hub)
+    folder = local_path(name_or_path) / (hub.get("subfolder") or "")
+    names = candidates(variant, use_safetensors)
+    dangling = [name for name in names if (folder / name).is_symlink() and not (folder / name).is_file()]
+    for candidate in names:
+        path = None if candidate in dangling else resolve(name_or_path, candidate, required=False, **hub)
         if path is not None:
             return path
-    folder = local_path(name_or_path) / (hub.get("subfolder") or "")
     advice = advice_on_folder(folder, CANDIDATES, CONTAINERS) if folder.is_dir() else NOT_REACHED
+    advice = f"{dangling[0]} is a link to what is no file; put the file there" if dangling else advice
     asked = "" if variant is None else f" of the variant {variant!r}"
     asked += "" if use_safetensors is None else f" that use_safetensors={use_safetensors} allows"
     raise CheckpointNotFoundError(

@@ -381,7 +381,7 @@ def test_a_training_checkpoint(new: bool, prefix: str, tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     torch.save(training_checkpoint(prefix), path, _use_new_zipfile_serialization=new)
     with open_checkpoint(path) as checkpoint:
-        assert not checkpoint.unrecognised
+        assert not checkpoint.extras
         assert set(checkpoint.stored) == set(state_dict())
 
 

@@ -59,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_equals_the_pytorch_file(folder: Path) -> None:
     expected = read_all(open_checkpoint(BERT / "pt", fold_token_type=True))
     with open_checkpoint(folder, fold_token_type=True) as checkpoint:
-        assert not checkpoint.unrecognised
+        assert not checkpoint.extras
         assert_same(read_all(checkpoint), expected)
         assert checkpoint.config().dim == open_checkpoint(BERT / "pt", fold_token_type=True).config().dim
     with open_checkpoint(folder / f"{NAME}.index", fold_token_type=True) as named:

@@ -22,6 +22,12 @@ def held(name: str, value: Any, kind: type) -> Iterator[tuple[str, Any]]:
             yield from held(f"{name}.{key}", part, kind)
 
 
+def attributes(layer: keras.layers.Layer) -> dict[str, Any]:
+    """Return a layer's attributes; on Keras' PyTorch backend it is a Module, which holds the layers in it apart."""
+    own = vars(layer)
+    return {**own, **own.get("_modules", {})}
+
+
 def children(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Layer]]:
     """Yield the layers that a layer holds, each with its name there, such as "ffn" or "layer.0".
 
@@ -29,7 +35,7 @@ def children(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Laye
     """
     named: list[tuple[str, keras.layers.Layer]] = []
     if not isinstance(layer, keras.Sequential):
-        for name, value in sorted(vars(layer).items()):
+        for name, value in sorted(attributes(layer).items()):
             if isinstance(value, keras.layers.Layer) or not name.startswith("_"):  # those are Keras' own lists
                 named += held(name, value, keras.layers.Layer)
     yield from named
@@ -66,7 +72,7 @@ def named_variables(layer: keras.layers.Layer) -> list[tuple[str, keras.Variable
     """
     names = {
         id(variable): name
-        for attribute, value in vars(layer).items()
+        for attribute, value in attributes(layer).items()
         if not attribute.startswith("_")
         for name, variable in held(attribute, value, keras.Variable)
     }
