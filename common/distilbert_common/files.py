@@ -83,9 +83,7 @@ def resolve(
         if path.is_file():
             return path
         if path.is_symlink():
-            raise CheckpointNotFoundError(
-                f"{path} is a link to {os.readlink(path)}, where no file is; put the file there, or remove the link"
-            )
+            raise CheckpointNotFoundError(dangling_link(path))
         if required:
             raise CheckpointNotFoundError(
                 f"{local} has no {filename}; expected the directory of a saved model or tokenizer"
@@ -99,6 +97,11 @@ def resolve(
         "force_download": force_download,
     }
     return _from_hub(str(name_or_path), filename, required, subfolder, options)
+
+
+def dangling_link(path: Path) -> str:
+    """Return what to do about a link that leads to no file."""
+    return f"{path} is a link to {os.readlink(path)}, where no file is; put the file there, or remove the link"
 
 
 def _from_hub(

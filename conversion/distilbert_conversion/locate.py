@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distilbert_common.errors import CheckpointError, CheckpointNotFoundError
-from distilbert_common.files import NOT_REACHED, local_path, resolve
+from distilbert_common.files import NOT_REACHED, dangling_link, local_path, resolve
 from distilbert_conversion.diagnosis import advice_on_folder
 from distilbert_conversion.dialects import CONTAINERS, DIALECTS, with_variant
 from distilbert_conversion.sharding import read_index
@@ -50,7 +50,7 @@ def find_weights(
         if path is not None:
             return path
     advice = advice_on_folder(folder, CANDIDATES, CONTAINERS) if folder.is_dir() else NOT_REACHED
-    advice = f"{dangling[0]} is a link to what is no file; put the file there" if dangling else advice
+    advice = dangling_link(folder / dangling[0]) if dangling else advice
     asked = "" if variant is None else f" of the variant {variant!r}"
     asked += "" if use_safetensors is None else f" that use_safetensors={use_safetensors} allows"
     raise CheckpointNotFoundError(
