@@ -187,7 +187,7 @@ def masked_lm_row(folder: Path, dtype: str, rounds: int) -> Facts:
     path, runs, memory, losses = folder / "pt" / "ForMaskedLM", {}, {}, {}
     for name, module in (("transformers", transformers), ("PyTorch", distilbert_pt)):
         model = module.DistilBertForMaskedLM.from_pretrained(path, dtype=getattr(torch, dtype)).cuda().eval()
-        options = {"return_logits": False} if name == "PyTorch" else {}
+        options = {"loss_only": True} if name == "PyTorch" else {}
 
         def run(model: Any = model, options: Any = options) -> np.ndarray:
             loss = model(input_ids=ids, labels=labels, **options).loss

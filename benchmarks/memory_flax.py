@@ -53,7 +53,7 @@ def masked_lm(config: DistilBertConfig, _: Path, batch: Batch) -> None:
     """The masked-LM loss without logits, compiled and not."""
     model, ids = FlaxDistilBertForMaskedLM(config), batch["input_ids"]
     for jit in (True, False):
-        jax.block_until_ready(model(ids, labels=ids, return_logits=False, jit=jit).loss)
+        jax.block_until_ready(model(ids, labels=ids, loss_only=True, jit=jit).loss)
 
 
 def saved_and_loaded(config: DistilBertConfig, folder: Path, batch: Batch) -> None:

@@ -49,7 +49,7 @@ def train(config: DistilBertConfig, _: Path, batch: Batch) -> None:
 def masked_lm(config: DistilBertConfig, _: Path, batch: Batch) -> None:
     """The masked-LM loss without logits."""
     ids = inputs(batch)["input_ids"]
-    DistilBertForMaskedLM(config)(ids, labels=ids, return_logits=False).loss.backward()
+    DistilBertForMaskedLM(config)(ids, labels=ids, loss_only=True).loss.backward()
 
 
 def saved_and_loaded(config: DistilBertConfig, folder: Path, batch: Batch) -> None:

@@ -43,7 +43,7 @@ def masked_lm(config: DistilBertConfig, _: Path, batch: Batch) -> None:
     """The masked-LM loss without logits, compiled and not."""
     model, ids = TFDistilBertForMaskedLM(config), batch["input_ids"]
     for jit in (True, False):
-        model(ids, labels=ids, return_logits=False, jit=jit)
+        model(ids, labels=ids, loss_only=True, jit=jit)
 
 
 def fit(config: DistilBertConfig, _: Path, batch: Batch) -> None:

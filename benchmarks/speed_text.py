@@ -62,7 +62,7 @@ Import and `from_pretrained` in a fresh process, beside the import of the framew
   oneDNN, which is in every PyTorch for x86; on Intel the two are alike, and these ratios will be smaller there.
 - A padded batch runs on its real tokens only: in PyTorch sequence after sequence, in Keras and Flax packed into rows.
 - Short inputs are bound by reading the weights. `prepack_weights` keeps them as oneDNN reads them fastest.
-- `return_logits=False` projects labelled positions only: the masked-LM step skips 85 % of its largest product.
+- `loss_only=True` projects labelled positions only: the masked-LM step skips 85 % of its largest product.
 - Flax on a CPU: XLA takes new memory at each call for what layers hand to each other, and a large batch's is larger
   than the caches. A compiled call runs the layers on 1,024 tokens at a time.
 - Training keeps no value of the activation, which is cheap to compute again; in Flax the softmax's sum divides after

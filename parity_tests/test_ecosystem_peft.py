@@ -64,5 +64,5 @@ def test_an_adapter_of_the_masked_lm_head_without_logits(batch: dict[str, torch.
     torch.manual_seed(0)
     model = get_peft_model(load("ForMaskedLM"), LoraConfig(target_modules=["vocab_projector"], init_lora_weights=False))
     labels = batch["input_ids"].where(batch["attention_mask"] == 1, -100)
-    losses = [model.eval()(**batch, labels=labels, return_logits=logits).loss for logits in (True, False)]
+    losses = [model.eval()(**batch, labels=labels, loss_only=loss_only).loss for loss_only in (False, True)]
     assert torch.allclose(*losses, atol=1e-5)

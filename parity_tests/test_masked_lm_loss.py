@@ -30,24 +30,24 @@ def inputs_of(share: float) -> dict[str, np.ndarray]:
 def test_loss_and_gradients(framework: str, tied: bool, share: float, tmp_path: Path) -> None:
     model = FRAMEWORKS[framework].load(save_model(tmp_path, "ForMaskedLM", tie_word_embeddings=tied), "ForMaskedLM")
     run, inputs = FRAMEWORKS[framework].run, inputs_of(share)
-    found, expected = run(model, inputs, "cpu", {"return_logits": False}), run(model, inputs, "cpu", {})
+    found, expected = run(model, inputs, "cpu", {"loss_only": True}), run(model, inputs, "cpu", {})
     assert found.keys() == {"loss"}
     assert abs(found["loss"] / expected["loss"] - 1) <= TRIPLE_LOSS.value
     gradients: Any = GRADIENTS[framework]
-    assert_same_gradients(gradients(model, inputs, return_logits=False), gradients(model, inputs), "ForMaskedLM")
+    assert_same_gradients(gradients(model, inputs, loss_only=True), gradients(model, inputs), "ForMaskedLM")
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_nothing_labelled_gives_zero(framework: str, tmp_path: Path) -> None:
     model = FRAMEWORKS[framework].load(save_model(tmp_path, "ForMaskedLM"), "ForMaskedLM")
     inputs = inputs_of(0.0)
-    assert FRAMEWORKS[framework].run(model, inputs, "cpu", {"return_logits": False})["loss"] == 0
+    assert FRAMEWORKS[framework].run(model, inputs, "cpu", {"loss_only": True})["loss"] == 0
     gradients: Any = GRADIENTS[framework]
-    assert all((gradient == 0).all() for gradient in gradients(model, inputs, return_logits=False).values())
+    assert all((gradient == 0).all() for gradient in gradients(model, inputs, loss_only=True).values())
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_labels_are_needed(framework: str, tmp_path: Path) -> None:
     model = FRAMEWORKS[framework].load(save_model(tmp_path, "ForMaskedLM"), "ForMaskedLM")
-    with pytest.raises(InputError, match="return_logits is False and labels are not given"):
-        FRAMEWORKS[framework].run(model, padded(LISTS), "cpu", {"return_logits": False})
+    with pytest.raises(InputError, match="loss_only is True and labels are not given"):
+        FRAMEWORKS[framework].run(model, padded(LISTS), "cpu", {"loss_only": True})

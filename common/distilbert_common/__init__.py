@@ -19,9 +19,9 @@ from distilbert_common.outputs import (
 if TYPE_CHECKING:
     from distilbert_common.tokenization import AddedToken, BatchEncoding, DistilBertTokenizer, DistilBertTokenizerFast
 else:
-    from distilbert_common.imports import TOKENIZATION, deferred
+    from distilbert_common.lazy_imports import TOKENIZATION, lazy_exports
 
-    __getattr__, __dir__ = deferred(__name__, TOKENIZATION)
+    __getattr__, __dir__ = lazy_exports(__name__, TOKENIZATION)
 
 __all__ = [
     "ACTIVATIONS",

@@ -63,19 +63,14 @@ def check_no_segments(segment_ids: object | None) -> None:
         )
 
 
-def check_return_logits(return_logits: bool | None, labels: object | None) -> bool:
-    """Return whether logits are wanted: True unless `return_logits` says no.
+def check_loss_only(loss_only: bool, labels: object | None) -> None:
+    """Require labels where nothing but the loss is asked for.
 
     Raises:
         InputError: Neither logits nor a loss would be computed.
     """
-    if return_logits is None or return_logits:
-        return True
-    if labels is None:
-        raise InputError(
-            "return_logits is False and labels are not given, which leaves nothing to compute; give labels"
-        )
-    return False
+    if loss_only and labels is None:
+        raise InputError("loss_only is True and labels are not given, which leaves nothing to compute; give labels")
 
 
 def check_length(seq: int, max_position_embeddings: int) -> None:

@@ -11,11 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from distilbert_common.constants import IGNORE_INDEX
 from distilbert_common.errors import InputError
 from distilbert_common.tokenization import BatchEncoding
-
-IGNORED = -100
-"""The label that counts for nothing."""
 
 LABEL_NAMES = ("labels", "label", "label_ids")
 """The columns that labels may be in; they leave as "labels"."""
@@ -102,7 +100,7 @@ class DataCollatorForTokenClassification(DataCollatorWithPadding):
         label_pad_token_id: The label at padding.
     """
 
-    label_pad_token_id: int = IGNORED
+    label_pad_token_id: int = IGNORE_INDEX
 
     def labels_of_batch(self, labels: Sequence[Any], ids: np.ndarray) -> list[list[int]]:
         """Return the labels of tokens in rows as long as the ids, padded on the side that those are."""
@@ -164,7 +162,7 @@ class DataCollatorForLanguageModeling(DataCollatorWithPadding):
         fate = self.random.random(ids.shape)  # (batch, seq)
         words = self.random.integers(len(self.tokenizer), size=ids.shape)  # (batch, seq)
         replaced = np.where(fate < 0.8, self.tokenizer.mask_token_id, np.where(fate < 0.9, words, ids))
-        return np.where(picked, replaced, ids), np.where(picked, ids, IGNORED)
+        return np.where(picked, replaced, ids), np.where(picked, ids, IGNORE_INDEX)
 
 
 def as_list(value: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from distilbert_common.constants import IGNORE_INDEX
 from distilbert_common.errors import InputError
 
 Ints = NDArray[np.int32]
@@ -130,7 +131,7 @@ class Packed:
         """The share of the places that hold a token."""
         return self.placement.fullness
 
-    def pack_tokens(self, values: Sequence[Sequence[Any]], fill: Any = -100) -> NDArray[Any]:
+    def pack_tokens(self, values: Sequence[Sequence[Any]], fill: Any = IGNORE_INDEX) -> NDArray[Any]:
         """Lay out one value per token, such as labels: token lists -> (rows, length), `fill` where there is none.
 
         Raises:
@@ -140,7 +141,7 @@ class Packed:
             raise InputError("values and packed lists differ in number or length; give one value per token")
         return scatter(self.placement, np.concatenate([np.asarray(one) for one in values]), fill)
 
-    def pack_lists(self, values: ArrayLike, fill: Any = -100) -> NDArray[Any]:
+    def pack_lists(self, values: ArrayLike, fill: Any = IGNORE_INDEX) -> NDArray[Any]:
         """Lay out one value per list, such as labels: (lists, …) -> (rows, num_segments, …), else `fill`.
 
         Raises:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from distilbert_common.buckets import bucket
 from distilbert_common.packing import Ints, place
 
-PAYS_BELOW = 0.9
+UNPAD_THRESHOLD = 0.9
 """The share of places that packed rows have of the padded batch's, below which they are the faster."""
 
 SMALLEST_LENGTH = 16
@@ -51,11 +51,11 @@ def pack_batch(mask: NDArray[np.bool_], length: int, *, rounded: bool = True) ->
         The packing; None where the rows would not be much fewer than the batch's, or no token is real.
     """
     sizes = mask.sum(axis=1, dtype=np.int32)  # (batch,)
-    if not sizes.any() or sizes.sum() > PAYS_BELOW * mask.size:
+    if not sizes.any() or sizes.sum() > UNPAD_THRESHOLD * mask.size:
         return None
     at = place(sizes[sizes > 0], length)
     rows = bucket(at.rows) if rounded else at.rows
-    if rows * length > PAYS_BELOW * mask.size:
+    if rows * length > UNPAD_THRESHOLD * mask.size:
         return None
     tokens, real = at.tokens(), np.flatnonzero(mask)  # (tokens,) each, sequence after sequence
     places, segment_ids = (np.zeros(rows * length, np.int32) for _ in range(2))

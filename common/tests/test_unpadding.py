@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from distilbert_common.buckets import bucket
-from distilbert_common.unpadding import PAYS_BELOW, pack_batch, power_of_two
+from distilbert_common.unpadding import UNPAD_THRESHOLD, pack_batch, power_of_two
 
 
 def mask_of(*sizes: int) -> np.ndarray:
@@ -49,7 +49,7 @@ def test_it_says_where_it_does_not_pay() -> None:
     assert pack_batch(mask_of(8, 5, 5, 5), 8) is None, "no two of them fit a row"
     found = pack_batch(mask_of(8, 2, 2, 2), 8)
     assert found is not None
-    assert found.places.size <= PAYS_BELOW * 32
+    assert found.places.size <= UNPAD_THRESHOLD * 32
 
 
 def test_the_number_of_rows_is_a_bucket() -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from distilbert_common import OUTPUT_TYPES, DistilBertConfig
 from distilbert_common.frameworks import require
-from distilbert_common.imports import TOKENIZERS, deferred
+from distilbert_common.lazy_imports import TOKENIZERS, lazy_exports
 
 require("flax")
 
@@ -24,7 +24,7 @@ from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
 if TYPE_CHECKING:
     from distilbert_common import DistilBertTokenizer, DistilBertTokenizerFast
 else:
-    __getattr__, __dir__ = deferred(__name__, TOKENIZERS)
+    __getattr__, __dir__ = lazy_exports(__name__, TOKENIZERS)
 
 for output_type in OUTPUT_TYPES:
     register_output(output_type)

@@ -8,9 +8,7 @@ from jax import Array
 
 from distilbert_common import DistilBertConfig
 from distilbert_common.checks import check_ids, check_labels, check_length, warn_token_types
-
-IGNORED = -100
-"""The label that counts for nothing."""
+from distilbert_common.constants import IGNORE_INDEX
 
 
 def check_inputs(
@@ -48,7 +46,7 @@ def check_values(
         warn_token_types()
 
 
-def check_classes(labels: Array, classes: int, real: Array | None = None, ignored: int = IGNORED) -> None:
+def check_classes(labels: Array, classes: int, real: Array | None = None, ignored: int = IGNORE_INDEX) -> None:
     """Refuse labels that are neither classes nor ignored, where they are `real`."""
     if is_concrete(labels):
         values = np.asarray(labels)

@@ -24,9 +24,9 @@ from distilbert_common import (
 )
 from distilbert_common.checks import (
     check_choices,
+    check_loss_only,
     check_no_segments,
     check_one_input,
-    check_return_logits,
     check_two_labels,
 )
 from distilbert_flax import losses
@@ -51,7 +51,7 @@ class MoreInputs(TypedDict, total=False):
 class FlaxDistilBertForMaskedLM(FlaxDistilBertPreTrainedModel):
     """DistilBERT that predicts the token at each position.
 
-    `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts. `return_logits=False` gives the loss
+    `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts. `loss_only=True` gives the loss
     alone, the same one, and projects labelled positions only, some at a time: less work and far less memory.
     """
 
@@ -78,17 +78,17 @@ class FlaxDistilBertForMaskedLM(FlaxDistilBertPreTrainedModel):
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
         *,
-        return_logits: bool | None = None,
+        loss_only: bool = False,
         **more: Unpack[MoreInputs],
     ) -> MaskedLMOutput | tuple[Array, ...]:
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
-        with_logits = check_return_logits(return_logits, labels)
+        check_loss_only(loss_only, labels)
         encoded = self.distilbert.forward(
             input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
         )
         x = self.activation(self.vocab_transform(encoded.last_hidden_state))  # (batch, seq, dim)
         x, table = self.vocab_layer_norm(x), self.get_input_embeddings().embedding[...]  # (vocab, dim)
-        if with_logits:
+        if not loss_only:
             logits = self.vocab_projector(x, table)  # (batch, seq, vocab)
             logits = filled_at_padding(logits, attention_mask, more.get("segment_ids"), 0)
             loss = None if labels is None else losses.cross_entropy(logits, labels)

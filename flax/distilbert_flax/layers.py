@@ -11,7 +11,7 @@ from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
 
-LAYER_NORM_EPS = 1e-12
+from distilbert_common.constants import LAYER_NORM_EPS
 
 
 class Frozen(nnx.Variable[Array]):

@@ -13,11 +13,12 @@ from jax import Array
 from jax.lax import stop_gradient
 
 from distilbert_common import DistilBertConfig
-from distilbert_flax.checks import IGNORED, check_classes
+from distilbert_common.constants import IGNORE_INDEX
+from distilbert_flax.checks import check_classes
 from distilbert_flax.segments import belongs
 
 
-def cross_entropy(logits: Array, labels: Array, ignored: int = IGNORED) -> Array:
+def cross_entropy(logits: Array, labels: Array, ignored: int = IGNORE_INDEX) -> Array:
     """Mean cross-entropy over the labels that are not ignored.
 
     Args:
@@ -56,7 +57,7 @@ def binary_cross_entropy(logits: Array, labels: Array, real: Array | None = None
 
 def classification_cross_entropy(logits: Array, labels: Array, real: Array | None = None) -> Array:
     """`cross_entropy` of logits (…, num_labels) and labels (…), where `real`."""
-    return cross_entropy(logits, labels if real is None else jnp.where(real, labels, IGNORED))
+    return cross_entropy(logits, labels if real is None else jnp.where(real, labels, IGNORE_INDEX))
 
 
 LOSSES = {
@@ -104,7 +105,7 @@ def question_answering_loss(
 
     def one(logits: Array, positions: Array) -> Array:
         positions = jnp.ravel(positions)  # (batch,)
-        return cross_entropy(logits, jnp.where((positions >= 0) & (positions < seq), positions, IGNORED))
+        return cross_entropy(logits, jnp.where((positions >= 0) & (positions < seq), positions, IGNORE_INDEX))
 
     return (one(start_logits, start_positions) + one(end_logits, end_positions)) / 2
 
@@ -127,7 +128,7 @@ def packed_question_answering_loss(
     def one(logits: Array, positions: Array) -> Array:
         alone = jnp.where(own, logits.astype(jnp.float32)[:, None], jnp.finfo(jnp.float32).min)
         inside = (positions >= 0) & (positions < sizes)  # (batch, num_segments)
-        return cross_entropy(alone, jnp.where(inside, firsts + positions, IGNORED))
+        return cross_entropy(alone, jnp.where(inside, firsts + positions, IGNORE_INDEX))
 
     return (one(start_logits, start_positions) + one(end_logits, end_positions)) / 2
 
@@ -174,7 +175,7 @@ def distillation_loss(
         The weighted sum and the three parts; a part with no token to count is 0.
     """
     real = attention_mask != 0  # (batch, seq)
-    soft = real & (labels != IGNORED) if restrict_ce_to_mask else real  # (batch, seq)
+    soft = real & (labels != IGNORE_INDEX) if restrict_ce_to_mask else real  # (batch, seq)
     ce = masked_mean(kl_divergence(student_logits, stop_gradient(teacher_logits), temperature), soft) * temperature**2
     mlm = cross_entropy(student_logits, labels)
     cos = masked_mean(1 - cosine(student_hidden, stop_gradient(teacher_hidden)), real)

@@ -12,10 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from distilbert_flax.losses import IGNORED
-
-CHUNK = 512
-"""How many positions are projected at a time: 63 MB of float32 logits for 30,522 words."""
+from distilbert_common.constants import IGNORE_INDEX, LOSS_CHUNK_TOKENS
 
 Parts = tuple[Array, Array, Array]
 
@@ -29,15 +26,15 @@ def masked_lm_loss(x: Array, table: Array, bias: Array, labels: Array) -> Array:
         bias: (vocab,).
         labels: (tokens,) integers, -100 where nothing counts.
     """
-    rest = -len(x) % CHUNK if len(x) > CHUNK else 0
-    x, labels = jnp.pad(x, ((0, rest), (0, 0))), jnp.pad(labels, (0, rest), constant_values=IGNORED)
-    return _total(x, table, bias, labels) / jnp.maximum((labels != IGNORED).sum(), 1)
+    rest = -len(x) % LOSS_CHUNK_TOKENS if len(x) > LOSS_CHUNK_TOKENS else 0
+    x, labels = jnp.pad(x, ((0, rest), (0, 0))), jnp.pad(labels, (0, rest), constant_values=IGNORE_INDEX)
+    return _total(x, table, bias, labels) / jnp.maximum((labels != IGNORE_INDEX).sum(), 1)
 
 
 def labelled_first(x: Array, labels: Array) -> tuple[Array, Array]:
     """Bring labelled positions to the front: (batch, seq, dim), (batch, seq) -> (tokens, dim), (tokens,)."""
     labels = labels.reshape(-1)  # (tokens,)
-    order = jnp.argsort(labels == IGNORED, stable=True)
+    order = jnp.argsort(labels == IGNORE_INDEX, stable=True)
     return x.reshape(-1, x.shape[-1])[order], labels[order]  # (tokens, dim), (tokens,)
 
 
@@ -49,7 +46,7 @@ def _total(x: Array, table: Array, bias: Array, labels: Array) -> Array:
         def some(total: Array) -> Array:
             return total + _chunk(*chunk, table, bias)[0]
 
-        return jax.lax.cond((chunk[1] != IGNORED).any(), some, lambda total: total, total), None
+        return jax.lax.cond((chunk[1] != IGNORE_INDEX).any(), some, lambda total: total, total), None
 
     return jax.lax.scan(one, jnp.zeros((), jnp.float32), _chunks(x, labels))[0]
 
@@ -67,7 +64,7 @@ def _total_and_gradients(x: Array, table: Array, bias: Array, labels: Array) -> 
         def none(sums: Parts) -> tuple[Parts, Array]:
             return sums, jnp.zeros_like(chunk[0])
 
-        return jax.lax.cond((chunk[1] != IGNORED).any(), some, none, sums)
+        return jax.lax.cond((chunk[1] != IGNORE_INDEX).any(), some, none, sums)
 
     start = (jnp.zeros((), jnp.float32), jnp.zeros(table.shape, jnp.float32), jnp.zeros(bias.shape, jnp.float32))
     (total, d_table, d_bias), d_x = jax.lax.scan(one, start, _chunks(x, labels))
@@ -83,14 +80,14 @@ _total.defvjp(_total_and_gradients, _scaled)
 
 def _chunks(x: Array, labels: Array) -> tuple[Array, Array]:
     """(tokens, dim), (tokens,) -> (chunks, chunk, dim), (chunks, chunk)."""
-    size = min(CHUNK, len(x))
+    size = min(LOSS_CHUNK_TOKENS, len(x))
     return x.reshape(-1, size, x.shape[-1]), labels.reshape(-1, size)
 
 
 def _chunk(x: Array, labels: Array, table: Array, bias: Array) -> tuple[Array, Array]:
     """Return the loss of one chunk, and its gradient for the logits (chunk, vocab)."""
     logits = (x @ table.T + bias).astype(jnp.float32)  # (chunk, vocab)
-    counts, targets = labels != IGNORED, jnp.maximum(labels, 0)  # (chunk,)
+    counts, targets = labels != IGNORE_INDEX, jnp.maximum(labels, 0)  # (chunk,)
     norm = jax.nn.logsumexp(logits, axis=-1)  # (chunk,)
     loss = jnp.where(counts, norm - jnp.take_along_axis(logits, targets[:, None], axis=1)[:, 0], 0).sum()
     words = jnp.arange(logits.shape[1])

@@ -17,7 +17,7 @@ from jax.typing import DTypeLike
 from distilbert_common import DistilBertConfig, ModelOutput
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.hub import check_push_options, push_folder, take_saving_options
-from distilbert_common.initial import initial_kind, sinusoidal_table
+from distilbert_common.initialization import init_scheme, sinusoidal_table
 from distilbert_common.loading_options import split_options
 from distilbert_flax.arrays import as_dtype
 from distilbert_flax.functional import Params, shape_of
@@ -113,8 +113,8 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
             fill(self, make.rngs.params())
 
     def initial_value(self, name: str, like: jax.ShapeDtypeStruct, key: Array) -> Array:
-        """Return the initial value of one parameter, by `initial_kind`; names are the converter's."""
-        kind = "ones" if name.endswith("/scale") else initial_kind(name.replace("/", "."), self.config)
+        """Return the initial value of one parameter, by `init_scheme`; names are the converter's."""
+        kind = "ones" if name.endswith("/scale") else init_scheme(name.replace("/", "."), self.config)
         if kind in ("zeros", "ones"):
             return jnp.full(like.shape, float(kind == "ones"), like.dtype)
         if kind == "sinusoidal":

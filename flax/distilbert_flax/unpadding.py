@@ -13,7 +13,7 @@ from jax import Array
 
 from distilbert_common import DistilBertConfig
 from distilbert_common.buckets import bucket
-from distilbert_common.unpadding import PAYS_BELOW, Packing, pack_batch, power_of_two
+from distilbert_common.unpadding import UNPAD_THRESHOLD, Packing, pack_batch, power_of_two
 from distilbert_flax.bucketing import SMALLEST_LENGTH, pad_to
 
 Arrays = dict[str, Any]
@@ -66,14 +66,14 @@ def without_padding(arrays: Arrays, flags: Arrays, head: str, config: DistilBert
     if attentions or config.attn_implementation == "eager" or ids.shape[1] > longest:
         return arrays
     real = np.asarray(mask) != 0  # (batch, seq)
-    if not real.size or real.mean() > PAYS_BELOW or (head == "ForSequenceClassification" and not real[:, 0].all()):
+    if not real.size or real.mean() > UNPAD_THRESHOLD or (head == "ForSequenceClassification" and not real[:, 0].all()):
         return arrays
     seq = (
         bucket(ids.shape[1], SMALLEST_LENGTH, longest) if head == "ForMaskedLM" else power_of_two(ids.shape[1], longest)
     )
     size = (bucket(ids.shape[0]), seq)
     packing = pack_batch(pad_to(real, ids.shape, size), power_of_two(int(real.sum(axis=1).max()), longest))
-    if packing is None or packing.places.size > PAYS_BELOW * real.size:
+    if packing is None or packing.places.size > UNPAD_THRESHOLD * real.size:
         return arrays
     padded = {name: pad_to(array, ids.shape, size) for name, array in arrays.items()}
     return {**padded, "attention_mask": packing}

@@ -107,7 +107,7 @@ def test_labels_are_checked_before_the_call_and_no_call_runs_twice() -> None:
     model = FlaxDistilBertForMaskedLM.from_pretrained(path)
     counter = model.distilbert.embeddings.dropout.rngs.count
     before = int(counter[...])
-    for options in ({}, {"return_logits": False}):
+    for options in ({}, {"loss_only": True}):
         with pytest.raises(InputError, match="labels hold 77"):
             model(IDS, labels=np.full_like(IDS, 77), train=True, **options)
     assert int(counter[...]) == before, "nothing ran"

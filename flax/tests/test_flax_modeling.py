@@ -17,7 +17,7 @@ import distilbert_flax
 import golden
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import ConfigError, InputError
-from distilbert_common.initial import sinusoidal_table
+from distilbert_common.initialization import sinusoidal_table
 from distilbert_flax import FlaxDistilBertForMaskedLM, FlaxDistilBertModel, Frozen
 
 MICRO = golden.GOLDEN / "micro"

@@ -10,7 +10,7 @@ from flax import nnx
 
 import golden
 from distilbert_common.errors import ConfigError, InputError
-from distilbert_common.initial import sinusoidal_table
+from distilbert_common.initialization import sinusoidal_table
 from distilbert_flax import (
     FlaxDistilBertForMaskedLM,
     FlaxDistilBertForSequenceClassification,

@@ -20,17 +20,18 @@ from distilbert_common import (
 )
 from distilbert_common.checks import (
     check_choices,
+    check_loss_only,
     check_no_segments,
     check_one_input,
-    check_return_logits,
     check_two_labels,
 )
+from distilbert_common.constants import LAYER_NORM_EPS
 from distilbert_pt import losses
 from distilbert_pt.activations import ACTIVATIONS
 from distilbert_pt.fast.hooks import is_plain_linear
 from distilbert_pt.fast.layers import linear
 from distilbert_pt.masked_lm_loss import labelled, masked_lm_loss
-from distilbert_pt.modeling import LAYER_NORM_EPS, DistilBertModel
+from distilbert_pt.modeling import DistilBertModel
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
 from distilbert_pt.segments import belongs, count_segments, first_tokens
 from distilbert_pt.unpadding import filled, left_out, sees_padding, unless_needed
@@ -39,7 +40,7 @@ from distilbert_pt.unpadding import filled, left_out, sees_padding, unless_neede
 class DistilBertForMaskedLM(DistilBertPreTrainedModel):
     """DistilBERT that predicts the token at each position.
 
-    `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts. `return_logits=False` gives the loss
+    `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts. `loss_only=True` gives the loss
     alone, the same one, and projects labelled positions only, some at a time: less work and far less memory.
     """
 
@@ -77,10 +78,10 @@ class DistilBertForMaskedLM(DistilBertPreTrainedModel):
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
         unpad: bool | None = None,
-        return_logits: bool | None = None,
+        loss_only: bool = False,
     ) -> MaskedLMOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
-        with_logits = check_return_logits(return_logits, labels)
+        check_loss_only(loss_only, labels)
         unpad = unless_needed(unpad, labels is not None and sees_padding(attention_mask, labels))
         encoded = self.distilbert(
             input_ids,
@@ -95,7 +96,7 @@ class DistilBertForMaskedLM(DistilBertPreTrainedModel):
             segment_ids,
             unpad,
         )
-        if with_logits:
+        if not loss_only:
             x = encoded.last_hidden_state  # (batch, seq, dim)
             logits = linear(self.vocab_projector, self._transformed(x))  # (batch, seq, vocab)
             places = left_out(x, attention_mask, segment_ids, unpad)  # (batch, seq)

@@ -12,13 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from distilbert_common import DistilBertConfig
+from distilbert_common.constants import IGNORE_INDEX
 from distilbert_pt.segments import belongs
 
-IGNORED = -100
-"""The label that counts for nothing."""
 
-
-def cross_entropy(logits: Tensor, labels: Tensor, ignored: int = IGNORED) -> Tensor:
+def cross_entropy(logits: Tensor, labels: Tensor, ignored: int = IGNORE_INDEX) -> Tensor:
     """Mean cross-entropy over the labels that are not ignored.
 
     Args:
@@ -47,7 +45,7 @@ def binary_cross_entropy(logits: Tensor, labels: Tensor, real: Tensor | None = N
 
 def classification_cross_entropy(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Tensor:
     """`cross_entropy` of logits (…, num_labels) and labels (…), where `real`."""
-    return cross_entropy(logits, labels if real is None else labels.where(real, IGNORED))
+    return cross_entropy(logits, labels if real is None else labels.where(real, IGNORE_INDEX))
 
 
 LOSSES = {
@@ -90,7 +88,7 @@ def question_answering_loss(
 
     def one(logits: Tensor, positions: Tensor) -> Tensor:
         positions = positions.reshape(-1)  # (batch,)
-        return cross_entropy(logits, torch.where((positions >= 0) & (positions < seq), positions, IGNORED))
+        return cross_entropy(logits, torch.where((positions >= 0) & (positions < seq), positions, IGNORE_INDEX))
 
     return (one(start_logits, start_positions) + one(end_logits, end_positions)) / 2
 
@@ -113,7 +111,7 @@ def packed_question_answering_loss(
     def one(logits: Tensor, positions: Tensor) -> Tensor:
         alone = logits.float()[:, None].where(own, torch.finfo(torch.float32).min)  # (batch, num_segments, seq)
         inside = (positions >= 0) & (positions < sizes)  # (batch, num_segments)
-        return cross_entropy(alone, (firsts + positions).where(inside, IGNORED))
+        return cross_entropy(alone, (firsts + positions).where(inside, IGNORE_INDEX))
 
     return (one(start_logits, start_positions) + one(end_logits, end_positions)) / 2
 
@@ -160,7 +158,7 @@ def distillation_loss(
         The weighted sum and the three parts; a part with no token to count is 0.
     """
     real = attention_mask != 0  # (batch, seq)
-    soft = real & (labels != IGNORED) if restrict_ce_to_mask else real  # (batch, seq)
+    soft = real & (labels != IGNORE_INDEX) if restrict_ce_to_mask else real  # (batch, seq)
     ce = masked_mean(kl_divergence(student_logits, teacher_logits.detach(), temperature), soft) * temperature**2
     mlm = cross_entropy(student_logits, labels)
     cos = masked_mean(1 - cosine(student_hidden, teacher_hidden.detach()), real)

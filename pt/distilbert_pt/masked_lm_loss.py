@@ -11,12 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from distilbert_common.constants import IGNORE_INDEX, LOSS_CHUNK_TOKENS
 from distilbert_pt.fast.hooks import is_plain_linear
 from distilbert_pt.fast.onednn import multiply
-from distilbert_pt.losses import IGNORED, cross_entropy
-
-CHUNK = 512
-"""How many positions are projected at a time: 63 MB of float32 logits for 30,522 words."""
+from distilbert_pt.losses import cross_entropy
 
 
 class ProjectedCrossEntropy(torch.autograd.Function):
@@ -38,8 +36,9 @@ class ProjectedCrossEntropy(torch.autograd.Function):
         d_x = torch.empty_like(x)
         d_table = None
         d_bias = torch.zeros_like(bias, dtype=torch.float32) if wanted else None
-        for start in range(0, len(x), CHUNK):
-            part, targets = x[start : start + CHUNK], labels[start : start + CHUNK, None]  # (chunk, dim), (chunk, 1)
+        for start in range(0, len(x), LOSS_CHUNK_TOKENS):
+            stop = start + LOSS_CHUNK_TOKENS
+            part, targets = x[start:stop], labels[start:stop, None]  # (chunk, dim), (chunk, 1)
             logits = multiply(part, table, bias).float()  # (chunk, vocab)
             norm = logits.logsumexp(dim=-1, keepdim=True)  # (chunk, 1)
             total += (norm - logits.gather(1, targets)).sum()
@@ -48,7 +47,7 @@ class ProjectedCrossEntropy(torch.autograd.Function):
                 d_logits.scatter_add_(1, targets, -torch.ones_like(norm))
                 d_bias += d_logits.sum(dim=0)
                 d_logits = d_logits.to(x.dtype)
-                d_x[start : start + CHUNK] = multiply(d_logits, table.t())
+                d_x[start:stop] = multiply(d_logits, table.t())
                 d_part = multiply(d_logits.t().float(), part.t().float())  # (vocab, dim)
                 d_table = d_part if d_table is None else d_table.add_(d_part)  # the first is the sum itself: no zeros
         if wanted:
@@ -85,4 +84,4 @@ def masked_lm_loss(x: Tensor, projector: nn.Module, labels: Tensor) -> Tensor:
 
 def labelled(labels: Tensor) -> Tensor:
     """(batch, seq) -> (tokens,): the places, among batch * seq, of the labels that count."""
-    return (labels.flatten() != IGNORED).nonzero()[:, 0]
+    return (labels.flatten() != IGNORE_INDEX).nonzero()[:, 0]

@@ -14,7 +14,8 @@ from torch.utils.checkpoint import checkpoint
 
 from distilbert_common import BaseModelOutput, DistilBertConfig
 from distilbert_common.checks import check_one_input, check_one_mask
-from distilbert_common.initial import sinusoidal_table
+from distilbert_common.constants import LAYER_NORM_EPS
+from distilbert_common.initialization import sinusoidal_table
 from distilbert_common.pruning import attention_dim, heads_left
 from distilbert_pt.activations import ACTIVATIONS
 from distilbert_pt.attention import DEFAULT, IMPLEMENTATIONS, eager_attention, expand_mask
@@ -23,9 +24,7 @@ from distilbert_pt.fast.hooks import has_hooks
 from distilbert_pt.fast.layers import feed_forward, linear
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
 from distilbert_pt.segments import segment_mask, segment_positions
-from distilbert_pt.unpadding import PAYS_BELOW, RealTokens, is_at_hand, real_tokens
-
-LAYER_NORM_EPS = 1e-12
+from distilbert_pt.unpadding import UNPAD_THRESHOLD, RealTokens, is_at_hand, real_tokens
 
 Mask = Tensor | RealTokens | None
 """What `expand_mask` or `segment_mask` returns; or the real tokens, where the others are left out; or None."""
@@ -280,7 +279,7 @@ class DistilBertModel(DistilBertPreTrainedModel):
             share = int(real.sum()) / max(1, real.numel())
             if share == 1:
                 return None
-            if unpad or (unpad is None and share < PAYS_BELOW and not self._is_watched()):
+            if unpad or (unpad is None and share < UNPAD_THRESHOLD and not self._is_watched()):
                 return real_tokens(real) or expand_mask(attention_mask)
         return expand_mask(attention_mask)
 

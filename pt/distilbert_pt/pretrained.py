@@ -18,7 +18,7 @@ from distilbert_common.loading_options import split_options
 from distilbert_pt.arrays import as_device, as_dtype
 from distilbert_pt.attention import check_implementation
 from distilbert_pt.fast.prepacked import prepack
-from distilbert_pt.initial import has_values, start
+from distilbert_pt.initialization import has_values, start
 from distilbert_pt.loading import (
     build,
     cast_others,

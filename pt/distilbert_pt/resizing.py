@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from distilbert_common.checks import check_size
-from distilbert_common.initial import sinusoidal_table
+from distilbert_common.initialization import sinusoidal_table
 from distilbert_common.pruning import check_heads, kept_columns, merged
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from distilbert_common.constants import IGNORE_INDEX
 from distilbert_pt.checks import is_concrete
-from distilbert_pt.losses import IGNORED
 
-PAYS_BELOW = 0.95
+UNPAD_THRESHOLD = 0.95
 """The share of real tokens below which leaving the others out saves more than gathering costs."""
 
 
@@ -101,7 +101,7 @@ def sees_padding(attention_mask: Tensor | None, labels: Tensor | None = None) ->
     if attention_mask is None or attention_mask.dim() == 4 or not is_at_hand(attention_mask):
         return False
     padding = attention_mask == 0  # (batch, seq)
-    return bool((padding[..., 0] if labels is None else padding & (labels != IGNORED)).any())
+    return bool((padding[..., 0] if labels is None else padding & (labels != IGNORE_INDEX)).any())
 
 
 def unless_needed(unpad: bool | None, needed: bool) -> bool | None:

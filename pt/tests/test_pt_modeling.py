@@ -14,7 +14,7 @@ import distilbert_pt
 import golden
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import ConfigError, InputError
-from distilbert_common.initial import sinusoidal_table
+from distilbert_common.initialization import sinusoidal_table
 from distilbert_pt import DistilBertForMaskedLM, DistilBertModel
 
 MICRO = golden.GOLDEN / "micro"

@@ -7,7 +7,7 @@ import torch
 
 import golden
 from distilbert_common.errors import ConfigError, InputError
-from distilbert_common.initial import sinusoidal_table
+from distilbert_common.initialization import sinusoidal_table
 from distilbert_pt import DistilBertForMaskedLM, DistilBertForSequenceClassification
 
 MICRO = golden.GOLDEN / "micro"

@@ -42,19 +42,19 @@ def test_every_layer_is_exactly_pytorchs_own() -> None:
 @pytest.mark.filterwarnings("ignore")  # PyTorch tells that this will move to another package
 def test_dynamic_quantisation_takes_every_linear_layer() -> None:
     plain = model()
-    quantised = torch.ao.quantization.quantize_dynamic(copy.deepcopy(plain), {nn.Linear})
-    kinds = Counter(type(module) for module in quantised.modules())
+    quantized = torch.ao.quantization.quantize_dynamic(copy.deepcopy(plain), {nn.Linear})
+    kinds = Counter(type(module) for module in quantized.modules())
     assert kinds[nn.Linear] == 0
     assert kinds[torch.ao.nn.quantized.dynamic.Linear] == 14
-    difference = (logits(quantised) - logits(plain)).abs().max()
+    difference = (logits(quantized) - logits(plain)).abs().max()
     assert 0 < difference < 0.1 * logits(plain).abs().max()
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_quantised_masked_lm_still_has_its_loss() -> None:
+def test_a_quantized_masked_lm_still_has_its_loss() -> None:
     plain, labels = model(DistilBertForMaskedLM), IDS.where(IDS % 2 == 1, -100)
-    quantised = torch.ao.quantization.quantize_dynamic(copy.deepcopy(plain), {nn.Linear})
-    loss = quantised(IDS, MASK, labels=labels, return_logits=False).loss
+    quantized = torch.ao.quantization.quantize_dynamic(copy.deepcopy(plain), {nn.Linear})
+    loss = quantized(IDS, MASK, labels=labels, loss_only=True).loss
     assert torch.allclose(loss, plain(IDS, MASK, labels=labels).loss, rtol=0.05)
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from distilbert_common import OUTPUT_TYPES, DistilBertConfig
 from distilbert_common.frameworks import require
-from distilbert_common.imports import COLLATORS, TOKENIZERS, deferred
+from distilbert_common.lazy_imports import COLLATORS, TOKENIZERS, lazy_exports
 
 require("tf")
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         DefaultDataCollator,
     )
 else:
-    __getattr__, __dir__ = deferred(__name__, TOKENIZERS | COLLATORS)
+    __getattr__, __dir__ = lazy_exports(__name__, TOKENIZERS | COLLATORS)
 
 for output_type in OUTPUT_TYPES:
     register_output(output_type)

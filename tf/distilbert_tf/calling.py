@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-FLAGS = ("output_attentions", "output_hidden_states", "return_dict", "training", "num_segments", "return_logits")
+FLAGS = ("output_attentions", "output_hidden_states", "return_dict", "training", "num_segments", "loss_only")
 """The arguments that are no tensors."""
 
 

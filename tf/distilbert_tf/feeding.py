@@ -9,9 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from distilbert_common.constants import IGNORE_INDEX
 from distilbert_common.errors import InputError
 from distilbert_tf.arrays import Tensor
-from distilbert_tf.losses import IGNORED
 from distilbert_tf.per_output import Outputs
 
 Batch = tuple[Any, Any, Any]
@@ -75,13 +75,13 @@ def as_labels(outputs: Outputs, labels: Any, x: Any) -> Any:
         raise InputError(f"labels have more tokens than the inputs' {width}; truncate them as the inputs were")
     if isinstance(labels, np.ndarray) and (labels.dtype != object) and labels.shape[1] == width:
         return labels
-    return np.asarray([[*row, *[IGNORED] * (width - len(row))] for row in labels])  # (batch, seq)
+    return np.asarray([[*row, *[IGNORE_INDEX] * (width - len(row))] for row in labels])  # (batch, seq)
 
 
 def dense_labels(labels: Tensor, ids: Tensor | None) -> Tensor:
     """Return TensorFlow's ragged labels of tokens as a tensor (batch, seq) as wide as the ids."""
     width = None if ids is None else ids.shape[-1]
-    return labels.to_tensor(default_value=IGNORED, shape=[None, width])
+    return labels.to_tensor(default_value=IGNORE_INDEX, shape=[None, width])
 
 
 def weights_by_output(outputs: Outputs, sample_weight: Any, y: Any) -> Any:

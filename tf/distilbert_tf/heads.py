@@ -18,12 +18,12 @@ from distilbert_common import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
-from distilbert_common.checks import check_choices, check_no_segments, check_return_logits, check_two_labels
+from distilbert_common.checks import check_choices, check_loss_only, check_no_segments, check_two_labels
 from distilbert_tf import losses
 from distilbert_tf.activations import ACTIVATIONS
 from distilbert_tf.arrays import Tensor, lowest
 from distilbert_tf.checks import check_labels
-from distilbert_tf.layers import Projector, serialisable
+from distilbert_tf.layers import Projector, serializable
 from distilbert_tf.linear import linear, normalize, table_of
 from distilbert_tf.losses import Losses
 from distilbert_tf.masked_lm_loss import masked_lm_loss
@@ -33,11 +33,11 @@ from distilbert_tf.segments import belongs, count_segments, first_tokens
 from distilbert_tf.unpadding import filled_at_padding
 
 
-@serialisable
+@serializable
 class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
     """DistilBERT that predicts the token at each position.
 
-    `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts. `return_logits=False` gives the loss
+    `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts. `loss_only=True` gives the loss
     alone, the same one, and projects labelled positions only, some at a time: less work and far less memory.
     """
 
@@ -75,7 +75,7 @@ class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
-        return_logits: bool | None = None,
+        loss_only: bool = False,
     ) -> MaskedLMOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
         encoded = self.distilbert(
@@ -93,7 +93,8 @@ class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
             self.vocab_layer_norm, self.activation(linear(self.vocab_transform, encoded.last_hidden_state))
         )  # (batch, seq, dim)
         table = table_of(self.get_input_embeddings())  # (vocab, dim)
-        if check_return_logits(return_logits, labels):
+        check_loss_only(loss_only, labels)
+        if not loss_only:
             logits = self.vocab_projector(x, table)  # (batch, seq, vocab)
             logits = filled_at_padding(logits, attention_mask, segment_ids, 0.0)
             loss = None if labels is None else self.task_loss(logits, labels)
@@ -102,7 +103,7 @@ class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
         return self.result(MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions), return_dict)
 
 
-@serialisable
+@serializable
 class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
     """DistilBERT that classifies or scores the whole input, from its first token.
 
@@ -173,7 +174,7 @@ class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
         return self.result(output, return_dict)
 
 
-@serialisable
+@serializable
 class TFDistilBertForMultipleChoice(TFDistilBertPreTrainedModel):
     """DistilBERT that picks one of several continuations.
 
@@ -199,7 +200,7 @@ class TFDistilBertForMultipleChoice(TFDistilBertPreTrainedModel):
         shape, axes = (inputs_embeds.shape, 4) if input_ids is None else (input_ids.shape, 3)
         check_choices(tuple(0 if size is None else size for size in shape), axes)
         if arguments.get("labels") is not None:
-            check_labels(arguments["labels"], shape[1], losses.IGNORED)
+            check_labels(arguments["labels"], shape[1], losses.IGNORE_INDEX)
 
     def task_losses(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
         """Return the losses of logits and labels."""
@@ -247,7 +248,7 @@ class TFDistilBertForMultipleChoice(TFDistilBertPreTrainedModel):
         return self.result(output, return_dict)
 
 
-@serialisable
+@serializable
 class TFDistilBertForTokenClassification(TFDistilBertPreTrainedModel):
     """DistilBERT that labels each token.
 
@@ -307,7 +308,7 @@ class TFDistilBertForTokenClassification(TFDistilBertPreTrainedModel):
         return self.result(output, return_dict)
 
 
-@serialisable
+@serializable
 class TFDistilBertForQuestionAnswering(TFDistilBertPreTrainedModel):
     """DistilBERT that marks the answer to a question in a text.
 

@@ -68,13 +68,13 @@ def arrays_to_save(model: TFDistilBertPreTrainedModel) -> dict[str, np.ndarray]:
     """Return the values of each weight by its name, of known ones as in PyTorch; LoRA's are merged in.
 
     Raises:
-        InputError: A layer is quantised.
+        InputError: A layer is quantized.
     """
     arrays = {}
     for name, layer, variable in named_weights(model):
         if layer.dtype_policy.quantization_mode is not None:
             raise InputError(
-                f"{layer.path} is quantised, which no format of save_pretrained can hold; "
+                f"{layer.path} is quantized, which no format of save_pretrained can hold; "
                 "use model.save('model.keras'), or save_pretrained before quantize"
             )
         merged = getattr(layer, "lora_enabled", False) and variable.name in ("kernel", "embeddings")

@@ -8,16 +8,15 @@ import keras
 from keras import ops
 
 from distilbert_common import DistilBertConfig
-from distilbert_common.initial import initial_kind, sinusoidal_table
+from distilbert_common.constants import LAYER_NORM_EPS
+from distilbert_common.initialization import init_scheme, sinusoidal_table
 from distilbert_tf.arrays import Tensor
 
-LAYER_NORM_EPS = 1e-12
-
-serialisable = keras.saving.register_keras_serializable(package="distilbert_tf")
+serializable = keras.saving.register_keras_serializable(package="distilbert_tf")
 """Registers a class, so that Keras loads it from a file without `custom_objects`."""
 
 
-@serialisable
+@serializable
 class Normal(keras.initializers.RandomNormal):
     """Normal values around 0, with one row of zeros."""
 
@@ -37,7 +36,7 @@ class Normal(keras.initializers.RandomNormal):
         return {**super().get_config(), "zero_row": self.zero_row}
 
 
-@serialisable
+@serializable
 class Sinusoidal(keras.initializers.Initializer):
     """The sinusoidal position table."""
 
@@ -47,13 +46,13 @@ class Sinusoidal(keras.initializers.Initializer):
 
 
 def initializer(name: str, config: DistilBertConfig) -> keras.initializers.Initializer:
-    """Return what gives a parameter its initial value, by `initial_kind`.
+    """Return what gives a parameter its initial value, by `init_scheme`.
 
     Args:
         name: Its canonical (PyTorch) name, or the end of it.
         config: The model's config.
     """
-    kind = initial_kind(name, config)
+    kind = init_scheme(name, config)
     if kind == "sinusoidal":
         return Sinusoidal()
     if kind in ("zeros", "ones"):
@@ -144,7 +143,7 @@ class ConfiguredLayer(Configured, keras.layers.Layer):
             part.build((None, None, self.config.dim))
 
 
-@serialisable
+@serializable
 class Projector(Configured, keras.layers.Layer):
     """The masked-LM projector: dim -> vocab, by the word table where it is tied, or else by a kernel of its own."""
 

@@ -1,6 +1,6 @@
 """What the models compute with Keras' own layers: the layers are what tools look for, speed comes from here.
 
-A layer that is exactly Keras' class is computed here; any other, and one that was quantised or given LoRA, is called.
+A layer that is exactly Keras' class is computed here; any other, and one that was quantized or given LoRA, is called.
 
 On the CPU TensorFlow makes one step of a product of matrices, a `BiasAdd` and an activation. `keras.layers.Dense`
 multiplies (batch, seq, dim) and adds by `AddV2`, which it leaves apart: a fifth more time in the feed-forward network.
@@ -66,7 +66,7 @@ def look_up(layer: keras.layers.Layer, ids: Tensor, padding_idx: int | None = No
 
 
 def table_of(layer: keras.layers.Layer) -> Tensor:
-    """Return the whole table of an embedding (rows, dim); one that was quantised as what its rows stand for."""
+    """Return the whole table of an embedding (rows, dim); one that was quantized as what its rows stand for."""
     if layer.dtype_policy.quantization_mode is None:
         return ops.convert_to_tensor(layer.embeddings)
     return layer(ops.arange(layer.input_dim))

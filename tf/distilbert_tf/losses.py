@@ -11,14 +11,12 @@ import keras
 from keras import ops
 
 from distilbert_common import DistilBertConfig
+from distilbert_common.constants import IGNORE_INDEX
 from distilbert_tf import replicas
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.attention import MASKED_SCORE
 from distilbert_tf.checks import check_labels
 from distilbert_tf.segments import belongs
-
-IGNORED = -100
-"""The label that counts for nothing."""
 
 
 class Losses(NamedTuple):
@@ -29,7 +27,7 @@ class Losses(NamedTuple):
 
 
 def cross_entropy(
-    logits: Tensor, labels: Tensor, ignored: int = IGNORED, sample_weight: Tensor | None = None
+    logits: Tensor, labels: Tensor, ignored: int = IGNORE_INDEX, sample_weight: Tensor | None = None
 ) -> Tensor:
     """Mean cross-entropy over the labels that are not ignored.
 
@@ -48,7 +46,7 @@ def cross_entropy(
     return mean_loss(cross_entropies(logits, labels, ignored), sample_weight)
 
 
-def cross_entropies(logits: Tensor, labels: Tensor, ignored: int = IGNORED) -> Losses:
+def cross_entropies(logits: Tensor, labels: Tensor, ignored: int = IGNORE_INDEX) -> Losses:
     """Return the cross-entropy of each label, as `cross_entropy` takes them."""
     check_labels(labels, logits.shape[-1], ignored)
     *axes, classes = ops.shape(logits)
@@ -81,7 +79,7 @@ def classification_cross_entropies(logits: Tensor, labels: Tensor, real: Tensor 
     """Return the cross-entropies of logits (…, num_labels) and labels (…), where `real`."""
     if real is None:
         return cross_entropies(logits, labels)
-    return cross_entropies(logits, ops.where(real, ops.cast(labels, "int32"), IGNORED))
+    return cross_entropies(logits, ops.where(real, ops.cast(labels, "int32"), IGNORE_INDEX))
 
 
 LOSSES = {
@@ -159,7 +157,7 @@ def position_losses(logits: Tensor, positions: Tensor, segment_ids: Tensor | Non
         return packed_position_losses(logits, positions, segment_ids)
     positions = ops.cast(ops.reshape(positions, (-1,)), "int32")  # (batch,)
     inside = ops.logical_and(positions >= 0, positions < ops.shape(logits)[1])
-    return cross_entropies(logits, ops.where(inside, positions, IGNORED))
+    return cross_entropies(logits, ops.where(inside, positions, IGNORE_INDEX))
 
 
 def packed_position_losses(logits: Tensor, positions: Tensor, segment_ids: Tensor) -> Losses:
@@ -170,7 +168,7 @@ def packed_position_losses(logits: Tensor, positions: Tensor, segment_ids: Tenso
     positions = ops.cast(positions, "int32")  # (batch, num_segments)
     alone = ops.where(own, ops.cast(logits, "float32")[:, None], MASKED_SCORE)  # (batch, num_segments, seq)
     inside = ops.logical_and(positions >= 0, positions < sizes)
-    return cross_entropies(alone, ops.where(inside, firsts + positions, IGNORED))
+    return cross_entropies(alone, ops.where(inside, firsts + positions, IGNORE_INDEX))
 
 
 class DistillationLoss(NamedTuple):
@@ -215,7 +213,7 @@ def distillation_loss(
         The weighted sum and the three parts; a part with no token to count is 0.
     """
     real = ops.cast(attention_mask, "bool")  # (batch, seq)
-    soft = ops.logical_and(real, ops.not_equal(labels, IGNORED)) if restrict_ce_to_mask else real  # (batch, seq)
+    soft = ops.logical_and(real, ops.not_equal(labels, IGNORE_INDEX)) if restrict_ce_to_mask else real  # (batch, seq)
     teacher_logits, teacher_hidden = ops.stop_gradient(teacher_logits), ops.stop_gradient(teacher_hidden)
     ce = masked_mean(kl_divergence(student_logits, teacher_logits, temperature), soft) * temperature**2
     mlm = cross_entropy(student_logits, labels)

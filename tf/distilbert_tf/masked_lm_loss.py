@@ -11,12 +11,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from distilbert_common.constants import IGNORE_INDEX, LOSS_CHUNK_TOKENS
 from distilbert_tf import replicas
 from distilbert_tf.arrays import Tensor
-from distilbert_tf.losses import IGNORED, cross_entropy
-
-CHUNK = 512
-"""How many positions are projected at a time: 63 MB of float32 logits for 30,522 words."""
+from distilbert_tf.losses import cross_entropy
 
 
 def masked_lm_loss(x: Tensor, table: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
@@ -34,11 +32,11 @@ def masked_lm_loss(x: Tensor, table: Tensor, bias: Tensor, labels: Tensor) -> Te
     if keras.backend.backend() != "tensorflow" or isinstance(x, keras.KerasTensor):
         return cross_entropy(ops.einsum("bsd,vd->bsv", x, table) + bias, labels)
     labels = ops.cast(ops.reshape(labels, (-1,)), "int32")  # (tokens,)
-    count = ops.sum(ops.cast(ops.not_equal(labels, IGNORED), "int32"))
-    order = ops.argsort(ops.cast(ops.equal(labels, IGNORED), "int32"))  # stable on TensorFlow
+    count = ops.sum(ops.cast(ops.not_equal(labels, IGNORE_INDEX), "int32"))
+    order = ops.argsort(ops.cast(ops.equal(labels, IGNORE_INDEX), "int32"))  # stable on TensorFlow
     x = ops.take(ops.reshape(x, (-1, x.shape[-1])), order, axis=0)  # (tokens, dim)
-    x = ops.pad(x, ((0, CHUNK), (0, 0)))  # (tokens + chunk, dim): the last chunk may reach beyond
-    labels = ops.pad(ops.take(labels, order, axis=0), (0, CHUNK), constant_values=IGNORED)
+    x = ops.pad(x, ((0, LOSS_CHUNK_TOKENS), (0, 0)))  # (tokens + chunk, dim): the last chunk may reach beyond
+    labels = ops.pad(ops.take(labels, order, axis=0), (0, LOSS_CHUNK_TOKENS), constant_values=IGNORE_INDEX)
     return replicas.mean(_total(x, table, bias, labels, count), count)
 
 
@@ -66,12 +64,12 @@ def _loop(x: Any, table: Any, bias: Any, labels: Any, count: Any) -> tuple[Any, 
     import tensorflow as tf
 
     def step(start: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        part = tf.slice(x, (start, 0), (CHUNK, x.shape[1]))  # (chunk, dim)
-        loss, d_logits = _chunk(part, tf.slice(labels, (start,), (CHUNK,)), table, bias)
+        part = tf.slice(x, (start, 0), (LOSS_CHUNK_TOKENS, x.shape[1]))  # (chunk, dim)
+        loss, d_logits = _chunk(part, tf.slice(labels, (start,), (LOSS_CHUNK_TOKENS,)), table, bias)
         low = tf.cast(d_logits, x.dtype)  # (chunk, vocab)
-        places = start + tf.range(CHUNK)[:, None]
+        places = start + tf.range(LOSS_CHUNK_TOKENS)[:, None]
         return (
-            start + CHUNK,
+            start + LOSS_CHUNK_TOKENS,
             sums[0] + loss,
             tf.tensor_scatter_nd_update(sums[1], places, tf.matmul(low, table)),
             sums[2] + tf.cast(tf.matmul(low, part, transpose_a=True), tf.float32),
@@ -90,7 +88,7 @@ def _chunk(x: Any, labels: Any, table: Any, bias: Any) -> tuple[Any, Any]:
     import tensorflow as tf
 
     logits = tf.cast(tf.matmul(x, table, transpose_b=True) + bias, tf.float32)  # (chunk, vocab)
-    counts = tf.cast(labels != IGNORED, tf.float32)  # (chunk,)
+    counts = tf.cast(labels != IGNORE_INDEX, tf.float32)  # (chunk,)
     targets = tf.maximum(labels, 0)  # (chunk,)
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)  # (chunk,)
     d_logits = tf.nn.softmax(logits) - tf.one_hot(targets, tf.shape(logits)[1])  # (chunk, vocab)

@@ -18,14 +18,14 @@ from distilbert_tf.activations import ACTIVATIONS
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.attention import eager_attention, expand_mask, sdpa_attention
 from distilbert_tf.checkpointing import checkpoint, recompute
-from distilbert_tf.layers import ConfiguredLayer, serialisable
+from distilbert_tf.layers import ConfiguredLayer, serializable
 from distilbert_tf.linear import linear, look_up, normalize
 from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
 from distilbert_tf.segments import segment_mask, segment_positions
 from distilbert_tf.unpadding import filled_at_padding, put_back, take
 
 
-@serialisable
+@serializable
 class Embeddings(ConfiguredLayer):
     """Word plus position embeddings, normalised, with dropout."""
 
@@ -68,7 +68,7 @@ class Embeddings(ConfiguredLayer):
         return look_up(self.word_embeddings, input_ids, self.config.pad_token_id)
 
 
-@serialisable
+@serializable
 class MultiHeadSelfAttention(ConfiguredLayer):
     """Self-attention over all heads at once, without dropout after `out_lin`."""
 
@@ -130,7 +130,7 @@ class MultiHeadSelfAttention(ConfiguredLayer):
         return linear(self.out_lin, context), probabilities if output_attentions else None
 
 
-@serialisable
+@serializable
 class FFN(ConfiguredLayer):
     """The position-wise feed-forward network: dim -> hidden_dim -> dim."""
 
@@ -154,7 +154,7 @@ class FFN(ConfiguredLayer):
         return self.dropout(linear(self.lin2, linear(self.lin1, x, then=activation)))
 
 
-@serialisable
+@serializable
 class TransformerBlock(ConfiguredLayer):
     """Attention and feed-forward network, each with a residual sum and a LayerNorm after it."""
 
@@ -189,7 +189,7 @@ class TransformerBlock(ConfiguredLayer):
         return normalize(self.output_layer_norm, self.ffn(x) + x), probabilities
 
 
-@serialisable
+@serializable
 class Transformer(ConfiguredLayer):
     """The stack of blocks."""
 
@@ -246,7 +246,7 @@ def each_state(encoded: BaseModelOutput, change: Callable[[Tensor], Tensor]) -> 
     return BaseModelOutput(states[-1], states, encoded.attentions)
 
 
-@serialisable
+@serializable
 class TFDistilBertMainLayer(ConfiguredLayer):
     """The bare model as a layer: what every model, also the bare one, holds as `distilbert`."""
 
@@ -309,7 +309,7 @@ class TFDistilBertMainLayer(ConfiguredLayer):
         return [ops.reshape(x, (1, len(heads), 1, 1)) for x, heads in zip(kept, left, strict=True)]
 
 
-@serialisable
+@serializable
 class TFDistilBertModel(TFDistilBertPreTrainedModel):
     """The bare model: ids in, hidden states out."""
 

@@ -12,6 +12,7 @@ import keras
 
 from distilbert_common import DistilBertConfig, ModelOutput
 from distilbert_common.checks import check_one_input, check_one_mask
+from distilbert_common.constants import IGNORE_INDEX
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.hub import check_push_options, push_folder, take_saving_options
 from distilbert_common.loading_options import split_options
@@ -25,7 +26,6 @@ from distilbert_tf.export import check_format, export_saved_model, ids_and_mask
 from distilbert_tf.inventory import arrays_to_save, named_weights
 from distilbert_tf.layers import Configured, ConfiguredLayer
 from distilbert_tf.loading import build, constructor_arguments, fill, read_config
-from distilbert_tf.losses import IGNORED
 from distilbert_tf.model_utils import ModelUtils
 from distilbert_tf.optimizers import leave_out_reduction
 from distilbert_tf.resizing import prune, resize_positions, resize_tokens
@@ -114,7 +114,7 @@ class TFDistilBertPreTrainedModel(Configured, ModelUtils, TaskTraining, keras.Mo
         check_one_mask(attention_mask, segment_ids)
         check_inputs(self.config, input_ids, inputs_embeds, position_ids, token_type_ids)
         if labels is not None and segment_ids is None:
-            check_labels(labels, self.classes_of(labels), IGNORED)
+            check_labels(labels, self.classes_of(labels), IGNORE_INDEX)
 
     def classes_of(self, labels: Any) -> int | None:
         """Return how many classes labels may name, or None where they are no classes."""
@@ -375,7 +375,7 @@ class TFDistilBertPreTrainedModel(Configured, ModelUtils, TaskTraining, keras.Mo
 
         Raises:
             TypeError: A keyword is none of these.
-            InputError: The format is unknown, layers are quantised, or signatures or a pull request are asked for.
+            InputError: The format is unknown, layers are quantized, or signatures or a pull request are asked for.
         """
         from distilbert_conversion import save_checkpoint
 

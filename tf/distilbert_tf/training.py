@@ -135,8 +135,8 @@ class TaskTraining(Fitting):
         inputs = {name: value for name, value in inputs.items() if name not in self.label_names}
         if self.loss is None and sample_weight is None and 0 < len(self.label_names) == len(labels):
             inputs |= dict(zip(self.label_names, labels.values(), strict=True))
-            cheaper = "return_logits" in inspect.signature(self.call).parameters and self._compile_metrics is None
-            inputs |= {"return_logits": False} if cheaper else {}
+            cheaper = "loss_only" in inspect.signature(self.call).parameters and self._compile_metrics is None
+            inputs |= {"loss_only": True} if cheaper else {}
         return inputs, labels or None, sample_weight
 
     def compute_loss(

@@ -11,10 +11,10 @@ import numpy as np
 from keras import ops
 
 from distilbert_common import DistilBertConfig
+from distilbert_common.constants import IGNORE_INDEX
 from distilbert_common.unpadding import Packing, pack_batch
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.checks import concrete
-from distilbert_tf.losses import IGNORED
 
 Arrays = dict[str, Any]
 
@@ -76,4 +76,4 @@ def sees_padding(real: np.ndarray, head: str, labels: Tensor | None) -> bool:
     if head == "ForSequenceClassification":
         return not real[:, :1].all()
     values = concrete(labels)
-    return values is not None and bool((~real & (values != IGNORED)).any())
+    return values is not None and bool((~real & (values != IGNORE_INDEX)).any())

@@ -11,7 +11,7 @@ from tf_models import CLASSES, MICRO, array, difference, load, small, unlabelled
 
 import golden
 from distilbert_common.errors import ConfigError, InputError
-from distilbert_common.initial import sinusoidal_table
+from distilbert_common.initialization import sinusoidal_table
 from distilbert_tf import TFDistilBertForMaskedLM, TFDistilBertForQuestionAnswering, TFDistilBertModel
 from distilbert_tf.linear import normalize
 from distilbert_tf.modeling import TransformerBlock

@@ -8,7 +8,7 @@ import pytest
 
 import golden
 from distilbert_common.errors import ConfigError, InputError
-from distilbert_common.initial import sinusoidal_table
+from distilbert_common.initialization import sinusoidal_table
 from distilbert_tf import TFDistilBertForMaskedLM, TFDistilBertForSequenceClassification, TFDistilBertPreTrainedModel
 
 MICRO = golden.GOLDEN / "micro"

@@ -81,12 +81,12 @@ def test_the_loss_without_logits_in_a_training_loop_of_xla() -> None:
     labels = tf.where(tf.constant(rng.random((30, 40)) < 0.6), ids, -100)  # two chunks
 
     @tf.function(jit_compile=True)
-    def step(return_logits: bool) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def step(loss_only: bool) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
-            loss = model(input_ids=ids, labels=labels, return_logits=return_logits).loss
+            loss = model(input_ids=ids, labels=labels, loss_only=loss_only).loss
         return loss, tape.gradient(loss, [v.value for v in model.trainable_variables])
 
-    (loss, gradients), (expected_loss, expected) = step(False), step(True)
+    (loss, gradients), (expected_loss, expected) = step(True), step(False)
     assert float(loss) == pytest.approx(float(expected_loss), rel=1e-5)
     for one, other in zip(gradients, expected, strict=True):
         largest = float(tf.reduce_max(tf.abs(other)))
@@ -96,5 +96,5 @@ def test_the_loss_without_logits_in_a_training_loop_of_xla() -> None:
 def test_mixed_precision_without_logits() -> None:
     model = TFDistilBertForMaskedLM(CONFIG, dtype="mixed_bfloat16")
     ids = tf.constant([[5, 6, 7, 8]])
-    found, expected = (model(input_ids=ids, labels=ids, return_logits=flag).loss for flag in (False, True))
+    found, expected = (model(input_ids=ids, labels=ids, loss_only=loss_only).loss for loss_only in (True, False))
     assert float(found) == pytest.approx(float(expected), rel=1e-2)

@@ -38,7 +38,7 @@ def test_quantize(head: str, mode: str, tolerance: float, tmp_path: Path) -> Non
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     assert difference(again(IDS).logits, logits) == 0
-    with pytest.raises(InputError, match=r"is quantised.*use model.save"):
+    with pytest.raises(InputError, match=r"is quantized.*use model.save"):
         model.save_pretrained(tmp_path / "refused")
     assert not (tmp_path / "refused").exists()
 

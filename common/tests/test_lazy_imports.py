@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import distilbert_common
-from distilbert_common.imports import TOKENIZATION, TOKENIZERS, deferred
+from distilbert_common.lazy_imports import TOKENIZATION, TOKENIZERS, lazy_exports
 
 PACKAGES = ("distilbert_common", "distilbert_pt", "distilbert_tf", "distilbert_flax")
 
@@ -51,7 +51,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
 
 def test_a_name_is_looked_up_once() -> None:
-    find, names = deferred("distilbert_common", {"prod": "math"})
+    find, names = lazy_exports("distilbert_common", {"prod": "math"})
     assert "prod" in names()
     try:
         assert find("prod") is importlib.import_module("math").prod

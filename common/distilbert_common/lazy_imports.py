@@ -28,29 +28,29 @@ TOKENIZATION = TOKENIZERS | dict.fromkeys(("AddedToken", "BatchEncoding", "token
 """The names of this package that come with them."""
 
 
-def deferred(package: str, places: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def lazy_exports(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return the `__getattr__` and `__dir__` (PEP 562) of a package some of whose names are imported on first use.
 
     The package imports the same names under `TYPE_CHECKING`, for those who read it without running it.
 
     Args:
         package: The `__name__` of the package.
-        places: The module of each such name; a name that is its own module's is the module itself.
+        modules: The module of each such name; a name that is its own module's is the module itself.
 
     Returns:
         The two functions, which the package takes as its own.
     """
 
     def find(name: str) -> Any:
-        if name not in places:
+        if name not in modules:
             here = sys.modules[package]
             raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=here)
-        place = import_module(places[name])
-        value = place if place.__name__ == f"{package}.{name}" else getattr(place, name)
+        module = import_module(modules[name])
+        value = module if module.__name__ == f"{package}.{name}" else getattr(module, name)
         setattr(sys.modules[package], name, value)  # found without this function from now on
         return value
 
     def names() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *places})
+        return sorted({*vars(sys.modules[package]), *modules})
 
     return find, names

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from distilbert_common.config import DistilBertConfig
 
-InitialKind = Literal["zeros", "ones", "normal", "word_table", "sinusoidal"]
+InitScheme = Literal["zeros", "ones", "normal", "word_table", "sinusoidal"]
 
 
-def initial_kind(name: str, config: DistilBertConfig) -> InitialKind:
+def init_scheme(name: str, config: DistilBertConfig) -> InitScheme:
     """Return how a parameter starts.
 
     Args:

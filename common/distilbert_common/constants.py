@@ -1,0 +1,24 @@
+"""Figures that all three families share."""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["FAST_SWITCH", "IGNORE_INDEX", "LAYER_NORM_EPS", "LOSS_CHUNK_TOKENS", "is_fast"]
+
+IGNORE_INDEX = -100
+"""The label of a token that counts for nothing in a loss."""
+
+LAYER_NORM_EPS = 1e-12
+"""What every LayerNorm adds to the variance, as in BERT."""
+
+LOSS_CHUNK_TOKENS = 512
+"""How many labeled tokens the chunked cross-entropy projects to the vocabulary at a time."""
+
+FAST_SWITCH = "DISTILBERT_FAST"
+"""The environment variable whose value 0 switches off everything that is only there to be fast."""
+
+
+def is_fast() -> bool:
+    """Return whether the fast paths are on; read at each call, so that both ways can be compared in one process."""
+    return os.environ.get(FAST_SWITCH) != "0"
