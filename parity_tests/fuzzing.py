@@ -28,8 +28,7 @@ from typing import Any
 import numpy as np
 
 from distilbert_common.errors import DistilBertError
-from distilbert_conversion import FORMATS, convert, open_checkpoint
-from distilbert_conversion.report import compare
+from distilbert_conversion import FORMATS, compare, convert, open_checkpoint
 from fuzz_samples import Damage
 from machine import has
 

@@ -7,13 +7,25 @@ from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint, view_c
 from distilbert_conversion.convert import FORMATS, ConversionSummary, convert
 from distilbert_conversion.dialects import DIALECTS
 from distilbert_conversion.diff import CheckpointDiff, TensorDiff, diff
-from distilbert_conversion.lazy import LazyTensor
-from distilbert_conversion.report import LoadReport, load_weights
+from distilbert_conversion.lazy import DTYPES, LazyTensor, fill
+from distilbert_conversion.report import LoadReport, check, compare, load_weights
 from distilbert_conversion.save import save_checkpoint
-from distilbert_conversion.table import HEADS, WEIGHTS, Weight, expected, full_name, weight_row
+from distilbert_conversion.table import (
+    HEADS,
+    WEIGHTS,
+    Weight,
+    expected,
+    full_name,
+    is_backbone,
+    is_known,
+    is_transposed,
+    names,
+    weight_row,
+)
 
 __all__ = [
     "DIALECTS",
+    "DTYPES",
     "FORMATS",
     "HEADS",
     "WEIGHTS",
@@ -24,11 +36,18 @@ __all__ = [
     "LoadReport",
     "TensorDiff",
     "Weight",
+    "check",
+    "compare",
     "convert",
     "diff",
     "expected",
+    "fill",
     "full_name",
+    "is_backbone",
+    "is_known",
+    "is_transposed",
     "load_weights",
+    "names",
     "open_checkpoint",
     "save_checkpoint",
     "view_checkpoint",

@@ -29,8 +29,7 @@ Shape = tuple[int, ...]
 
 def named_variables(model: FlaxDistilBertPreTrainedModel) -> dict[str, nnx.Variable[Array]]:
     """Return the stored variables by the converter's names: those of the weight table first and in its order."""
-    from distilbert_conversion import DIALECTS
-    from distilbert_conversion.table import names
+    from distilbert_conversion import DIALECTS, names
 
     bare_name = DIALECTS["flax-msgpack"].bare_name
     named: dict[str, nnx.Variable[Array]] = {}
@@ -43,14 +42,14 @@ def named_variables(model: FlaxDistilBertPreTrainedModel) -> dict[str, nnx.Varia
 
 def canonical_shape(name: str, shape: Shape) -> Shape:
     """Return the shape of a weight in PyTorch's layout."""
-    from distilbert_conversion.table import is_transposed
+    from distilbert_conversion import is_transposed
 
     return shape[::-1] if is_transposed(name) else shape
 
 
 def in_layout(name: str, array: np.ndarray) -> np.ndarray:
     """Turn a weight from PyTorch's layout into Flax's, or back; a user's own weight stays as it is."""
-    from distilbert_conversion.table import is_transposed
+    from distilbert_conversion import is_transposed
 
     return array.T if is_transposed(name) else array
 

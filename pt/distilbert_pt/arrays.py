@@ -33,7 +33,7 @@ def to_tensor(array: np.ndarray, dtype: torch.dtype) -> Tensor:
 
 def copied(array: np.ndarray, dtype: torch.dtype) -> Tensor:
     """Return a copy of an array as a tensor of the given dtype."""
-    from distilbert_conversion.lazy import DTYPES, fill
+    from distilbert_conversion import DTYPES, fill
 
     if not dtype.is_floating_point:
         return torch.from_numpy(array.copy()).to(dtype)

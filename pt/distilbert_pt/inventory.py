@@ -41,7 +41,7 @@ def table_names(model: DistilBertPreTrainedModel, names: list[str]) -> dict[str,
         model: The model.
         names: As in its `state_dict`.
     """
-    from distilbert_conversion.table import is_backbone
+    from distilbert_conversion import is_backbone
 
     prefix = backbone_prefix(model)
     wrapper = prefix.removesuffix(PREFIX)  # "" where the backbone lies as in the six models

@@ -130,7 +130,7 @@ def fill(
     Raises:
         CheckpointError: A weight of the backbone is missing, a weight is misshapen, or tied ones differ.
     """
-    from distilbert_conversion.report import check, compare
+    from distilbert_conversion import check, compare
 
     tensors = tensors_of(model)
     names = table_names(model, list(tensors))

@@ -38,8 +38,7 @@ def named_weights(model: TFDistilBertPreTrainedModel) -> Iterator[tuple[str, ker
     Raises:
         InputError: Two weights have one name.
     """
-    from distilbert_conversion import expected
-    from distilbert_conversion.table import is_known
+    from distilbert_conversion import expected, is_known
 
     prefix, named = backbone_prefix(model), {}
     for path, layer in walk(model):
@@ -85,6 +84,6 @@ def arrays_to_save(model: TFDistilBertPreTrainedModel) -> dict[str, np.ndarray]:
 
 def is_turned(name: str) -> bool:
     """Whether Keras has a known weight transposed."""
-    from distilbert_conversion.table import is_known, is_transposed
+    from distilbert_conversion import is_known, is_transposed
 
     return is_known(name) and is_transposed(name)

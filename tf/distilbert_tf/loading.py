@@ -45,7 +45,7 @@ class Stored:
 
     def values(self, dtype: Any) -> Tensor:
         """Return the values, in memory that is no part of the file."""
-        from distilbert_conversion.lazy import fill  # here, as importing the models alone takes no converter
+        from distilbert_conversion import fill  # here, as importing the models alone takes no converter
 
         array = self.tensor.read()
         # TensorFlow copies arrays itself, if slowly where they are transposed; others may show them as they are.
@@ -82,7 +82,7 @@ def fill(
     Raises:
         CheckpointError: Weights are missing or misshapen, or a tensor could not be read.
     """
-    from distilbert_conversion.report import check, compare
+    from distilbert_conversion import check, compare
 
     own = cls.__init__.__module__.partition(".")[0] != __package__  # a user's constructor may compute with values
     if not own:

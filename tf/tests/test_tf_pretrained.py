@@ -13,8 +13,7 @@ from tf_models import CLASSES, MICRO, array, difference, load, same_weights, sma
 import golden
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import CheckpointError, InputError
-from distilbert_conversion import expected, open_checkpoint
-from distilbert_conversion.dialects import DIALECTS
+from distilbert_conversion import DIALECTS, expected, open_checkpoint
 from distilbert_tf import (
     TFDistilBertForMaskedLM,
     TFDistilBertForSequenceClassification,
