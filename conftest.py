@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from distilbert_common.constants import FAST_SWITCH
 from machine import CAPABILITIES, has
 
 os.environ.update(
@@ -78,3 +79,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def repository() -> Path:
     """The root of the project."""
     return Path(__file__).resolve().parent
+
+
+@pytest.fixture(params=["1", "0"], ids=["fast", "plain"])
+def fast_and_plain(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a test twice: with everything that is only there to be fast, and without it."""
+    monkeypatch.setenv(FAST_SWITCH, request.param)
