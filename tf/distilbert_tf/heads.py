@@ -23,14 +23,14 @@ from distilbert_tf import losses
 from distilbert_tf.activations import ACTIVATIONS
 from distilbert_tf.arrays import Tensor, lowest
 from distilbert_tf.checks import check_labels
+from distilbert_tf.fast.chunked_cross_entropy import masked_lm_loss
+from distilbert_tf.fast.linear import linear, normalize, table_of
+from distilbert_tf.fast.unpadding import filled_at_padding
 from distilbert_tf.layers import Projector, serializable
-from distilbert_tf.linear import linear, normalize, table_of
 from distilbert_tf.losses import Losses
-from distilbert_tf.masked_lm_loss import masked_lm_loss
 from distilbert_tf.modeling import TFDistilBertMainLayer
 from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
 from distilbert_tf.segments import belongs, count_segments, first_tokens
-from distilbert_tf.unpadding import filled_at_padding
 
 
 @serializable

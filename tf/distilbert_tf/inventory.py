@@ -14,7 +14,7 @@ import numpy as np
 
 from distilbert_common.errors import InputError
 from distilbert_tf.arrays import to_array
-from distilbert_tf.structure import named_variables, walk
+from distilbert_tf.framework.structure import named_variables, walk
 
 if TYPE_CHECKING:
     from distilbert_tf.pretrained import TFDistilBertPreTrainedModel

@@ -12,10 +12,10 @@ from keras import ops
 
 from distilbert_common import DistilBertConfig
 from distilbert_common.constants import IGNORE_INDEX
-from distilbert_tf import replicas
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.attention import MASKED_SCORE
 from distilbert_tf.checks import check_labels
+from distilbert_tf.framework import replicas
 from distilbert_tf.segments import belongs
 
 

@@ -17,12 +17,12 @@ from distilbert_common.unpadding import Packing
 from distilbert_tf.activations import ACTIVATIONS
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.attention import eager_attention, expand_mask, sdpa_attention
-from distilbert_tf.checkpointing import checkpoint, recompute
+from distilbert_tf.fast.linear import linear, look_up, normalize
+from distilbert_tf.fast.unpadding import filled_at_padding, put_back, take
+from distilbert_tf.framework.checkpointing import checkpoint, recompute
 from distilbert_tf.layers import ConfiguredLayer, serializable
-from distilbert_tf.linear import linear, look_up, normalize
 from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
 from distilbert_tf.segments import segment_mask, segment_positions
-from distilbert_tf.unpadding import filled_at_padding, put_back, take
 
 
 @serializable

@@ -10,27 +10,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import keras
 
-from distilbert_common import DistilBertConfig, ModelOutput
-from distilbert_common.checks import check_one_input, check_one_mask
-from distilbert_common.constants import IGNORE_INDEX
+from distilbert_common import DistilBertConfig
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.hub import check_push_options, push_folder, take_saving_options
 from distilbert_common.loading_options import split_options
-from distilbert_tf.adapting import change_layers, changed_layers, enable_lora
 from distilbert_tf.arrays import as_policy, to_array
-from distilbert_tf.calling import bind
-from distilbert_tf.checks import check_inputs, check_labels
-from distilbert_tf.compiled import call as compiled_call
-from distilbert_tf.compiled import compiles
-from distilbert_tf.export import check_format, export_saved_model, ids_and_mask
+from distilbert_tf.framework.adapting import change_layers, changed_layers, enable_lora
+from distilbert_tf.framework.export import check_format, export_saved_model, ids_and_mask
+from distilbert_tf.framework.model_calls import ModelCalls
+from distilbert_tf.framework.model_utils import ModelUtils
+from distilbert_tf.framework.optimizers import leave_out_reduction
+from distilbert_tf.framework.structure import walk
+from distilbert_tf.framework.training import TaskTraining
 from distilbert_tf.inventory import arrays_to_save, named_weights
 from distilbert_tf.layers import Configured, ConfiguredLayer
 from distilbert_tf.loading import build, constructor_arguments, fill, read_config
-from distilbert_tf.model_utils import ModelUtils
-from distilbert_tf.optimizers import leave_out_reduction
 from distilbert_tf.resizing import prune, resize_positions, resize_tokens
-from distilbert_tf.structure import walk
-from distilbert_tf.training import TaskTraining
 
 if TYPE_CHECKING:  # the converter is imported where names or files are needed: the classes alone need none of it
     from distilbert_conversion import LoadReport
@@ -41,7 +36,7 @@ DIALECTS = {"h5": "tf-h5", "safetensors": "tf-safetensors", "keras": "keras"}
 """The formats of `save_pretrained`."""
 
 
-class TFDistilBertPreTrainedModel(Configured, ModelUtils, TaskTraining, keras.Model):
+class TFDistilBertPreTrainedModel(Configured, ModelCalls, ModelUtils, TaskTraining, keras.Model):
     """What all DistilBERT models share.
 
     A model of your own is a subclass: a `TFDistilBertMainLayer` as the attribute that `base_model_prefix` names, any
@@ -82,66 +77,10 @@ class TFDistilBertPreTrainedModel(Configured, ModelUtils, TaskTraining, keras.Mo
         # Keras stores a part under the first of its names here: not these, which come before the part's own
         return [name for name in super().__dir__() if name not in ("base_model", "layers")]
 
-    def __call__(self, *args: Any, jit: bool = True, unpad: bool = True, **kwargs: Any) -> Any:
-        """Check the arguments and call the model; on TensorFlow as a graph.
-
-        Args:
-            *args: Arguments of `call` in order, or one dict or list of them.
-            jit: Whether to compile; see `distilbert_tf.compiled`. A call inside a graph becomes a part of it.
-            unpad: Whether a compiled call may leave padding out where that pays; its hidden states are 0 then. False
-                computes them as transformers does.
-            **kwargs: Arguments of `call` by name.
-        """
-        arguments = bind(self.call, args, kwargs)
-        self.check(**arguments)
-        if jit and compiles(self, arguments):
-            return compiled_call(self, arguments, unpad)
-        return super().__call__(**arguments)
-
-    def check(
-        self,
-        input_ids: Any = None,
-        inputs_embeds: Any = None,
-        position_ids: Any = None,
-        token_type_ids: Any = None,
-        attention_mask: Any = None,
-        segment_ids: Any = None,
-        labels: Any = None,
-        **_: Any,
-    ) -> None:
-        """Check one call before any compute; see `check_inputs`."""
-        check_one_input(input_ids, inputs_embeds)
-        check_one_mask(attention_mask, segment_ids)
-        check_inputs(self.config, input_ids, inputs_embeds, position_ids, token_type_ids)
-        if labels is not None and segment_ids is None:
-            check_labels(labels, self.classes_of(labels), IGNORE_INDEX)
-
-    def classes_of(self, labels: Any) -> int | None:
-        """Return how many classes labels may name, or None where they are no classes."""
-        return None
-
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Prepare for `fit` and `evaluate`, as in Keras; what it traces is freed with the model."""
         super().compile(*args, **kwargs)
         leave_out_reduction(self.optimizer)
-
-    def stateless_call(
-        self,
-        trainable_variables: Any,
-        non_trainable_variables: Any,
-        *args: Any,
-        return_losses: bool = False,
-        **kwargs: Any,
-    ) -> Any:
-        """Call the model as a pure function of its variables, as Keras' JAX backend does."""
-        arguments = bind(self.call, args, kwargs)
-        return super().stateless_call(
-            trainable_variables, non_trainable_variables, return_losses=return_losses, **arguments
-        )
-
-    def result(self, output: ModelOutput, return_dict: bool | None) -> Any:
-        """Return the output as it is, or as a tuple where the call or the config asks for one."""
-        return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
 
     # Initialisation.
 

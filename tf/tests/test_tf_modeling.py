@@ -13,7 +13,7 @@ import golden
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.initialization import sinusoidal_table
 from distilbert_tf import TFDistilBertForMaskedLM, TFDistilBertForQuestionAnswering, TFDistilBertModel
-from distilbert_tf.linear import normalize
+from distilbert_tf.fast.linear import normalize
 from distilbert_tf.modeling import TransformerBlock
 
 

@@ -12,13 +12,13 @@ from keras import ops
 
 from distilbert_common import ModelOutput
 from distilbert_common.errors import InputError
-from distilbert_tf import replicas
 from distilbert_tf.arrays import Tensor
-from distilbert_tf.calling import bind
-from distilbert_tf.feeding import dense_labels, is_ragged
-from distilbert_tf.fitting import Fitting
+from distilbert_tf.framework import replicas
+from distilbert_tf.framework.calling import bind
+from distilbert_tf.framework.feeding import dense_labels, is_ragged
+from distilbert_tf.framework.fitting import Fitting
+from distilbert_tf.framework.per_output import PerOutput
 from distilbert_tf.losses import Losses, mean_loss, mean_per_example
-from distilbert_tf.per_output import PerOutput
 
 
 class TaskTraining(Fitting):

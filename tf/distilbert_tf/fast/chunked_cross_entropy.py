@@ -12,8 +12,8 @@ import keras
 from keras import ops
 
 from distilbert_common.constants import IGNORE_INDEX, LOSS_CHUNK_TOKENS
-from distilbert_tf import replicas
 from distilbert_tf.arrays import Tensor
+from distilbert_tf.framework import replicas
 from distilbert_tf.losses import cross_entropy
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
-from distilbert_tf.feeding import as_arrays
-from distilbert_tf.per_output import Outputs
+from distilbert_tf.framework.feeding import as_arrays
+from distilbert_tf.framework.per_output import Outputs
 
 
 def as_batch(outputs: Outputs, batch: Any) -> tuple[Any, ...]:

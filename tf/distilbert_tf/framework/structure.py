@@ -102,7 +102,7 @@ def is_per_token(layer: keras.layers.Layer) -> bool:
     """Whether a layer sees one token at a time, or is of a class of this package, which heed the mask."""
     if type(layer) is keras.layers.LayerNormalization and layer.axis not in (-1, [-1]):
         return False
-    return type(layer) in PER_TOKEN or type(layer).__module__.startswith(f"{__package__}.")
+    return type(layer) in PER_TOKEN or type(layer).__module__.startswith("distilbert_tf.")
 
 
 def structure(model: keras.Model) -> Hashable | None:

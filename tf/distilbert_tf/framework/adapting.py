@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from distilbert_common.errors import InputError
-from distilbert_tf.structure import children, walk
+from distilbert_tf.framework.structure import children, walk
 
 
 def changed_layers(model: keras.Model) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from keras import ops
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import InputError
 from distilbert_tf.arrays import Tensor
-from distilbert_tf.export import ids_and_mask
+from distilbert_tf.framework.export import ids_and_mask
 
 DUMMY_IDS = ((7, 6, 0, 0, 1), (1, 2, 3, 0, 0), (0, 0, 0, 4, 5))
 """The input of `dummy_inputs`, as in transformers."""

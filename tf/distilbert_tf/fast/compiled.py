@@ -19,11 +19,11 @@ import keras
 from keras.src.backend.common import global_state  # there is no public way to ask who is calling
 
 from distilbert_common.unpadding import Packing
-from distilbert_tf.calling import FLAGS
 from distilbert_tf.checks import is_concrete
+from distilbert_tf.fast.unpadding import without_padding
+from distilbert_tf.framework.calling import FLAGS
+from distilbert_tf.framework.structure import all_variables, is_per_token, structure, walk
 from distilbert_tf.segments import count_segments
-from distilbert_tf.structure import all_variables, is_per_token, structure, walk
-from distilbert_tf.unpadding import without_padding
 
 if TYPE_CHECKING:
     from distilbert_tf.pretrained import TFDistilBertPreTrainedModel

@@ -16,10 +16,10 @@ from typing import Any, ClassVar
 import keras
 
 from distilbert_common.errors import InputError
-from distilbert_tf.datasets import Columns, batched, rows_of
-from distilbert_tf.feeding import as_arrays, token_weights
-from distilbert_tf.per_output import Outputs
-from distilbert_tf.streams import (
+from distilbert_tf.framework.datasets import Columns, batched, rows_of
+from distilbert_tf.framework.feeding import as_arrays, token_weights
+from distilbert_tf.framework.per_output import Outputs
+from distilbert_tf.framework.streams import (
     FedDataset,
     from_generator,
     from_loader,

@@ -12,7 +12,7 @@ import numpy as np
 from distilbert_common.constants import IGNORE_INDEX
 from distilbert_common.errors import InputError
 from distilbert_tf.arrays import Tensor
-from distilbert_tf.per_output import Outputs
+from distilbert_tf.framework.per_output import Outputs
 
 Batch = tuple[Any, Any, Any]
 """Inputs, labels and sample weights; the last two may be None."""
