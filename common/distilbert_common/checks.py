@@ -6,11 +6,32 @@ The families bring the concrete numbers; what is allowed, and what is said, stan
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 from numpy.typing import NDArray
 
-from distilbert_common.errors import InputError
+from distilbert_common.config import DistilBertConfig
+from distilbert_common.errors import ConfigError, InputError
+
+
+def check_config(config: object, attention_implementations: Iterable[str] | None = None) -> None:
+    """Require a config that a model can be made of.
+
+    Args:
+        config: What the constructor was given.
+        attention_implementations: Those that the family has; None where it looks itself.
+
+    Raises:
+        TypeError: It is no `DistilBertConfig`.
+        ConfigError: A value breaks a rule, or there is no such attention implementation.
+    """
+    if not isinstance(config, DistilBertConfig):
+        raise TypeError(f"config is a {type(config).__name__}; expected a DistilBertConfig")
+    config.validate()
+    name = config.attn_implementation
+    if name is not None and attention_implementations is not None and name not in attention_implementations:
+        raise ConfigError(f"attn_implementation is {name!r}; it must be one of {', '.join(attention_implementations)}")
 
 
 def check_one_input(input_ids: object | None, inputs_embeds: object | None) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["FAST_SWITCH", "IGNORE_INDEX", "LAYER_NORM_EPS", "LOSS_CHUNK_TOKENS", "is_fast"]
+__all__ = ["ATTENTION_IMPLEMENTATIONS", "FAST_SWITCH", "IGNORE_INDEX", "LAYER_NORM_EPS", "LOSS_CHUNK_TOKENS", "is_fast"]
 
 IGNORE_INDEX = -100
 """The label of a token that counts for nothing in a loss."""
 
 LAYER_NORM_EPS = 1e-12
 """What every LayerNorm adds to the variance, as in BERT."""
+
+ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
+"""How attention may be computed in every family: step by step, or fused; PyTorch knows more names."""
 
 LOSS_CHUNK_TOKENS = 512
 """How many labeled tokens the chunked cross-entropy projects to the vocabulary at a time."""

@@ -20,6 +20,7 @@ from time import perf_counter
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError
 from distilbert_common.files import local_path
+from distilbert_common.load_report import LoadReport
 from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint
 from distilbert_conversion.companions import COMPANIONS, check_text, lost_in_a_preset, write_companions, write_preset
 from distilbert_conversion.destination import appearing, check_target
@@ -27,7 +28,7 @@ from distilbert_conversion.keras_hub import NOTES
 from distilbert_conversion.layers import choose_layers
 from distilbert_conversion.lazy import Array, LazyTensor
 from distilbert_conversion.locate import check_links
-from distilbert_conversion.report import LoadReport, check, compare, own_inventory
+from distilbert_conversion.report import check, compare, own_inventory
 from distilbert_conversion.save import save_checkpoint
 from distilbert_conversion.table import HEADS, expected
 from distilbert_conversion.verify import Rounding, rounding

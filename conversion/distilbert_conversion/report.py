@@ -3,87 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError, MisshapenWeightError
+from distilbert_common.load_report import LoadReport
 from distilbert_conversion import table
 from distilbert_conversion.checkpoint import Checkpoint
 from distilbert_conversion.lazy import Array, equal
 from distilbert_conversion.table import is_backbone, is_known, owners
 
 Shape = tuple[int, ...]
-Mismatch = tuple[str, Shape, Shape]
-
-
-@dataclass(frozen=True)
-class LoadReport:
-    """What became of each weight, sorted by name: bare canonical names, and a user's own weights by their full names.
-
-    Attributes:
-        dialect: The checkpoint's dialect.
-        dtype: The type of most of its values.
-        loaded: Weights that were found and fit.
-        missing: Weights of the model that are not in the checkpoint though it should have them.
-        unexpected: Names in the checkpoint that belong to no DistilBERT of this config, and not to the model.
-        mismatched: (name, shape in the file, shape expected).
-        tied: Weights in the checkpoint that equal the ones they are tied to.
-        ignored: Names that do not matter: other heads' weights, buffers of old versions.
-        new_head: Weights of a head that the checkpoint does not have: they keep their initial values.
-        new_extras: Those of `new_head` that no model of this project with this head has: a user's own.
-        notes: What was done to the checkpoint first, in words, as a wrapper's prefix that was taken off.
-    """
-
-    dialect: str
-    dtype: str
-    loaded: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    unexpected: tuple[str, ...] = ()
-    mismatched: tuple[Mismatch, ...] = ()
-    tied: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
-    new_head: tuple[str, ...] = ()
-    new_extras: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is missing, unexpected or misshapen."""
-        return not (self.missing or self.unexpected or self.mismatched)
-
-    @property
-    def extras(self) -> tuple[str, ...]:
-        """A user's own weights that were found and fit."""
-        return tuple(name for name in self.loaded if not is_known(name))
-
-    def message(self) -> str:
-        """Return one text that names every weight that does not fit, and "" when all is as it should be."""
-        misshapen = (f"{name} is {in_file}, expected {wanted}" for name, in_file, wanted in self.mismatched)
-        parts = {
-            "missing": self.missing,
-            "of the wrong shape": tuple(misshapen),
-            "unexpected": self.unexpected,
-            "not in the checkpoint, with initial values": self.new_extras,
-        }
-        return "; ".join(f"{len(names)} {what}: {', '.join(names)}" for what, names in parts.items() if names)
-
-    def __getitem__(self, name: str) -> list[Any]:
-        """Return what transformers' `output_loading_info` has under a name.
-
-        Raises:
-            KeyError: It has no such name.
-        """
-        info: dict[str, list[Any]] = {
-            "missing_keys": sorted({*self.missing, *self.new_head}),
-            "unexpected_keys": list(self.unexpected),
-            "mismatched_keys": list(self.mismatched),
-            "error_msgs": [],
-        }
-        return info[name]
-
-    def __str__(self) -> str:
-        return "; ".join((self.message() or f"all {len(self.loaded)} weights found", *self.notes))
 
 
 def compare(
@@ -114,10 +43,11 @@ def compare(
     foreign = {name: owners(name) for name in checkpoint.tensors if name not in wanted}
     tied = {name for name, heads in foreign.items() if head in heads and _is_tied(name, config)}
     not_taken = {name for name, heads in foreign.items() if is_backbone(name) or head in heads} - tied
+    loaded = _sorted(name for name, shape in stored.items() if shape == wanted[name])
     return LoadReport(
         dialect=checkpoint.dialect,
         dtype=checkpoint.dtype,
-        loaded=_sorted(name for name, shape in stored.items() if shape == wanted[name]),
+        loaded=loaded,
         missing=_sorted(absent - new_head),
         unexpected=_sorted(not_taken.union(_other_extras(checkpoint, wanted))),
         mismatched=tuple(
@@ -128,6 +58,7 @@ def compare(
         new_head=_sorted(new_head),
         new_extras=_sorted(new_extras),
         notes=checkpoint.notes,
+        extras=tuple(name for name in loaded if not is_known(name)),
     )
 
 

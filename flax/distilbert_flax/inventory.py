@@ -21,13 +21,13 @@ from distilbert_flax.arrays import to_jax
 from distilbert_flax.functional import is_shape, shape_of
 
 if TYPE_CHECKING:
-    from distilbert_conversion import Checkpoint, LoadReport
-    from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
+    from distilbert_common.load_report import LoadReport
+    from distilbert_conversion import Checkpoint
 
 Shape = tuple[int, ...]
 
 
-def named_variables(model: FlaxDistilBertPreTrainedModel) -> dict[str, nnx.Variable[Array]]:
+def named_variables(model: nnx.Module) -> dict[str, nnx.Variable[Array]]:
     """Return the stored variables by the converter's names: those of the weight table first and in its order."""
     from distilbert_conversion import DIALECTS, names
 
@@ -54,15 +54,13 @@ def in_layout(name: str, array: np.ndarray) -> np.ndarray:
     return array.T if is_transposed(name) else array
 
 
-def arrays_of(model: FlaxDistilBertPreTrainedModel) -> dict[str, np.ndarray]:
+def arrays_of(model: nnx.Module) -> dict[str, np.ndarray]:
     """Return the values of all stored variables, by the converter's names and in its layout."""
     variables = named_variables(model)
     return {name: in_layout(name, np.asarray(variable.get_raw_value())) for name, variable in variables.items()}
 
 
-def load(
-    model: FlaxDistilBertPreTrainedModel, checkpoint: Checkpoint, dtype: np.dtype, ignore_mismatched_sizes: bool
-) -> LoadReport:
+def load(model: nnx.Module, checkpoint: Checkpoint, dtype: np.dtype, ignore_mismatched_sizes: bool) -> LoadReport:
     """Give a model the weights of a checkpoint; those that it lacks stay as they are.
 
     Args:
@@ -88,7 +86,7 @@ def load(
     return load_weights(checkpoint, model.config, model._table_head, assign, **options)
 
 
-def fill(model: FlaxDistilBertPreTrainedModel, key: Array) -> None:
+def fill(model: nnx.Module, key: Array) -> None:
     """Give the variables that have no values yet their initial ones, each by its place among all."""
     for place, (name, variable) in enumerate(named_variables(model).items()):
         if is_shape(variable):
@@ -96,7 +94,7 @@ def fill(model: FlaxDistilBertPreTrainedModel, key: Array) -> None:
             variable.set_value(values)
 
 
-def fitting_config(model: FlaxDistilBertPreTrainedModel) -> DistilBertConfig:
+def fitting_config(model: nnx.Module) -> DistilBertConfig:
     """Return the config as the model is: its class, its dtype, and its number of layers."""
     dtypes = [shape_of(v).dtype for v in model.flat_variables().values()]
     changed: dict[str, Any] = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +11,11 @@ from flax import nnx
 from flax.traverse_util import flatten_dict
 from jax import Array
 
+from distilbert_common.pretrained import DUMMY_IDS, PreTrainedMixin
 from distilbert_flax.functional import STORED, FunctionalModule, shape_of
 
-DUMMY_IDS = ((7, 6, 0, 0, 1), (1, 2, 3, 0, 0), (0, 0, 0, 4, 5))
-"""The input of `dummy_inputs`, as in transformers."""
 
-
-class ModuleUtils(FunctionalModule):
+class ModuleUtils(PreTrainedMixin, FunctionalModule):
     """The methods and facts of a model that need nothing of DistilBERT's inside but its config.
 
     Attributes:
@@ -25,16 +23,12 @@ class ModuleUtils(FunctionalModule):
         input_shape: What the model was made with; it plays no part, as the config gives all shapes.
     """
 
-    main_input_name: ClassVar[str] = "input_ids"
     framework: ClassVar[str] = "flax"
-    supports_gradient_checkpointing: ClassVar[bool] = True
     seed: int = 0
     input_shape: tuple[int, ...] = (1, 1)
 
-    @classmethod
-    def can_generate(cls) -> bool:
-        """Whether the model generates text: an encoder does not."""
-        return False
+    def _submodules(self) -> Iterator[nnx.Module]:
+        return (module for _, module in nnx.iter_modules(self))
 
     @property
     def name_or_path(self) -> str:
@@ -72,28 +66,6 @@ class ModuleUtils(FunctionalModule):
         counted = (v for path, v in variables.items() if not (exclude_embeddings and path.endswith("/embedding")))
         return sum(shape_of(variable).size for variable in counted)
 
-    @property
-    def is_gradient_checkpointing(self) -> bool:
-        """Whether activations are computed again in the backward pass."""
-        return any(getattr(module, "gradient_checkpointing", False) is True for _, module in nnx.iter_modules(self))
-
-    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: Mapping[str, Any] | None = None) -> None:
-        """Keep only each block's input for the backward pass and compute the rest again: the same gradients.
-
-        Args:
-            gradient_checkpointing_kwargs: Of no effect: they are PyTorch's.
-        """
-        self._switch_gradient_checkpointing(True)
-
-    def gradient_checkpointing_disable(self) -> None:
-        """Keep all activations for the backward pass again."""
-        self._switch_gradient_checkpointing(False)
-
     def enable_gradient_checkpointing(self) -> None:
         """The name that transformers' Flax models give `gradient_checkpointing_enable`."""
         self.gradient_checkpointing_enable()
-
-    def _switch_gradient_checkpointing(self, on: bool) -> None:
-        for _, module in nnx.iter_modules(self):
-            if hasattr(module, "gradient_checkpointing"):  # the word for "this module can": users' own may, too
-                module.gradient_checkpointing = on

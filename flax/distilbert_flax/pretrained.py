@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +12,14 @@ from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
 
-from distilbert_common import DistilBertConfig, ModelOutput
-from distilbert_common.errors import ConfigError, InputError
-from distilbert_common.hub import check_push_options, push_folder, take_saving_options
+from distilbert_common import DistilBertConfig
+from distilbert_common.checks import check_config
+from distilbert_common.constants import ATTENTION_IMPLEMENTATIONS
+from distilbert_common.errors import InputError
+from distilbert_common.hub import check_push_options
 from distilbert_common.initialization import init_scheme, sinusoidal_table
 from distilbert_common.loading_options import split_options
+from distilbert_common.pretrained import push_saved
 from distilbert_flax.arrays import as_dtype
 from distilbert_flax.functional import Params, shape_of
 from distilbert_flax.inventory import arrays_of, build, fill, fitting_config, load, own_arguments
@@ -26,11 +27,6 @@ from distilbert_flax.layers import Layers
 from distilbert_flax.module_utils import ModuleUtils
 from distilbert_flax.options import StaticConfig
 from distilbert_flax.resizing import prune, resize_positions, resize_tokens
-
-if TYPE_CHECKING:  # the converter is imported where names or files are needed: the classes alone need none of it
-    from distilbert_conversion import LoadReport
-
-ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
 
 
 class FlaxDistilBertPreTrainedModel(ModuleUtils):
@@ -66,9 +62,9 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
         _do_init: Whether to hold parameters; without them, each call must be given `params`.
     """
 
-    config_class: ClassVar[type[DistilBertConfig]] = DistilBertConfig
-    base_model_prefix: ClassVar[str] = "distilbert"
-    load_report: LoadReport | None = None
+    _resize_tokens = resize_tokens
+    _resize_positions = resize_positions
+    _prune = prune
 
     def begin(
         self,
@@ -82,28 +78,16 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
         _do_init: bool = True,
     ) -> Layers:
         """Set what holds for every head, and return the layers to build of; the first line of every constructor."""
-        if not isinstance(config, DistilBertConfig):
-            raise TypeError(f"config is a {type(config).__name__}; expected a DistilBertConfig")
-        implementation = config.attn_implementation or "sdpa"
-        if implementation not in ATTENTION_IMPLEMENTATIONS:
-            raise ConfigError(
-                f"attn_implementation is {implementation!r}; it must be one of {', '.join(ATTENTION_IMPLEMENTATIONS)}"
-            )
+        check_config(config, ATTENTION_IMPLEMENTATIONS)
         if not isinstance(config, StaticConfig):
-            kept = {"attn_implementation": implementation, "name_or_path": config.name_or_path}
-            config = StaticConfig.from_dict(config.to_dict(), **kept)
+            unwritten = {
+                "attn_implementation": config.attn_implementation or "sdpa",
+                "name_or_path": config.name_or_path,
+            }
+            config = StaticConfig.from_dict(config.to_dict(), **unwritten)
         self.config, self.seed, self.input_shape = config, seed, tuple(input_shape)
         self.dtype = as_dtype(dtype, "float32")
         return Layers(self.dtype, as_dtype(param_dtype, "float32"), rngs or nnx.Rngs(seed), _do_init)
-
-    @property
-    def base_model(self) -> nnx.Module:
-        """The bare model inside, or the model itself."""
-        return getattr(self, self.base_model_prefix, self)
-
-    def _as_output(self, output: ModelOutput, return_dict: bool | None) -> Any:
-        """Return the output as it is, or as a tuple where the call or the config asks for one."""
-        return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
 
     # Initialisation.
 
@@ -141,56 +125,6 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
             variable.set_value(given.get(path, shape_of(variable)))
         fill(model, rng)
         return model.params
-
-    def get_input_embeddings(self) -> nnx.Embed:
-        """Return the word embeddings."""
-        return self.base_model.embeddings.word_embeddings
-
-    def get_output_embeddings(self) -> nnx.Module | None:
-        """Return the masked-LM projector, or None for a model without one."""
-        return getattr(self, "vocab_projector", None)
-
-    def set_input_embeddings(self, embeddings: nnx.Embed) -> None:
-        """Replace the word embeddings; the projector and its bias follow."""
-        self.base_model.embeddings.word_embeddings = embeddings
-        resize_tokens(self, embeddings.num_embeddings, multiple=1, mean_resizing=False)
-
-    def get_position_embeddings(self) -> nnx.Embed:
-        """Return the position table."""
-        return self.base_model.embeddings.position_embeddings
-
-    def resize_token_embeddings(
-        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
-    ) -> nnx.Embed:
-        """Change the size of the vocabulary; a tied projector stays tied.
-
-        Args:
-            new_num_tokens: The new size; the present one when None.
-            pad_to_multiple_of: Rounds the size up to a multiple.
-            mean_resizing: Whether new rows start as the mean of the old ones, as in transformers 4.46 and later.
-
-        Returns:
-            The word embeddings.
-        """
-        size = self.config.vocab_size if new_num_tokens is None else new_num_tokens
-        resize_tokens(self, size, pad_to_multiple_of or 1, mean_resizing)
-        return self.get_input_embeddings()
-
-    def resize_position_embeddings(self, new_num_position_embeddings: int) -> None:
-        """Change the longest input; stored rows are kept, with `sinusoidal_pos_embds` new ones are the sinusoid's."""
-        resize_positions(self, new_num_position_embeddings)
-
-    def prune_heads(self, heads_to_prune: Mapping[int, Iterable[int]]) -> None:
-        """Remove attention heads.
-
-        Args:
-            heads_to_prune: For each layer the heads to remove, by their original numbers; those already gone are
-                passed over.
-
-        Raises:
-            InputError: A layer or head does not exist, or a layer would have none left.
-        """
-        prune(self, heads_to_prune)
 
     # Loading and saving.
 
@@ -334,12 +268,8 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
         )
         config.save_pretrained(save_directory)
         if push_to_hub:
-            hub["patterns"] = ["config.json", *(file.name for file in files)]
-            push_folder(save_directory, repo_id or Path(save_directory).name, **hub)
+            push_saved(save_directory, repo_id, [file.name for file in files], hub)
 
     def push_to_hub(self, repo_id: str, params: Params | None = None, **hub: Any) -> str:
         """Upload config and weights, `params` or the model's own; `token` and the like as in `push_folder`."""
-        saving = take_saving_options(hub)
-        with TemporaryDirectory() as directory:
-            self.save_pretrained(directory, params, **saving)
-            return push_folder(directory, repo_id, **hub)
+        return super(FlaxDistilBertPreTrainedModel, self._bound(params, None, None)).push_to_hub(repo_id, **hub)

@@ -6,29 +6,27 @@ The model is given new variables and another config, so that what `nnx.split` an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from distilbert_common.checks import check_size
 from distilbert_common.errors import InputError
 from distilbert_common.pruning import check_heads, kept_columns, merged
 from distilbert_flax.functional import is_shape
 
-if TYPE_CHECKING:
-    from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
+__all__ = ["prune", "resize_positions", "resize_tokens"]
 
 
 def with_rows(old: Array, new_rows: Array) -> Array:
     """Return a table (rows, ...) with the values of `new_rows`, where those of `old` do not replace them."""
-    kept = min(len(old), len(new_rows))
-    return new_rows.astype(old.dtype).at[:kept].set(old[:kept])
+    rows = min(len(old), len(new_rows))
+    return new_rows.astype(old.dtype).at[:rows].set(old[:rows])
 
 
-def change_config(model: FlaxDistilBertPreTrainedModel, **fields: Any) -> None:
+def change_config(model: nnx.Module, **fields: Any) -> None:
     """Put a config with other sizes in the place of the model's, which the layers inside share.
 
     Raises:
@@ -43,22 +41,17 @@ def change_config(model: FlaxDistilBertPreTrainedModel, **fields: Any) -> None:
             module.config = config
 
 
-def resize_tokens(model: FlaxDistilBertPreTrainedModel, vocab_size: int, multiple: int, mean_resizing: bool) -> None:
+def resize_tokens(model: nnx.Module, vocab_size: int, mean_resizing: bool) -> None:
     """Give the word embeddings, and the masked-LM projector with its bias, another number of rows.
 
     Args:
         model: Changed in place, its config too.
-        vocab_size: The new number of rows, before rounding.
-        multiple: The number is rounded up to a multiple of this.
+        vocab_size: The new number of rows.
         mean_resizing: Whether new rows start as the mean of the old ones, or else as a new model's would.
 
     Raises:
-        InputError: A number is not a whole number of at least 1, or the model holds no parameters.
-        ConfigError: The pad token would be outside the vocabulary.
+        InputError: The model holds no parameters.
     """
-    check_size("new_num_tokens", vocab_size)
-    check_size("pad_to_multiple_of", multiple)
-    vocab_size = -(-vocab_size // multiple) * multiple
     change_config(model, vocab_size=vocab_size)
     embeddings, projector = model.get_input_embeddings(), model.get_output_embeddings()
     embeddings.embedding = resized(model, "word_embeddings.weight", embeddings.embedding, vocab_size, mean_resizing)
@@ -72,7 +65,7 @@ def resize_tokens(model: FlaxDistilBertPreTrainedModel, vocab_size: int, multipl
 
 
 def resized(
-    model: FlaxDistilBertPreTrainedModel, name: str, old: nnx.Variable[Array], rows: int, mean_resizing: bool = False
+    model: nnx.Module, name: str, old: nnx.Variable[Array], rows: int, mean_resizing: bool = False
 ) -> nnx.Variable[Array]:
     """Return a variable with another number of rows: the old ones, then new ones; itself where it has that many."""
     if len(old[...]) == rows:
@@ -86,26 +79,25 @@ def resized(
     return old.replace(with_rows(old[...], fresh))
 
 
-def resize_positions(model: FlaxDistilBertPreTrainedModel, positions: int) -> None:
+def resize_positions(model: nnx.Module, positions: int) -> None:
     """Give the position table another number of rows; new ones are the sinusoid's where the config says so."""
-    check_size("new_num_position_embeddings", positions)
     change_config(model, max_position_embeddings=positions)
     table = model.get_position_embeddings()
     table.embedding = resized(model, "position_embeddings.weight", table.embedding, positions)
     table.num_embeddings = positions
 
 
-def prune(model: FlaxDistilBertPreTrainedModel, heads_to_prune: Mapping[int, Iterable[int]]) -> None:
+def prune(model: nnx.Module, heads_to_prune: Mapping[int, Iterable[int]]) -> None:
     """Remove attention heads: the matrices become smaller, and the config remembers what is gone."""
     before, heads_to_prune = model.config, check_heads(model.config, heads_to_prune)
     change_config(model, pruned_heads=merged(before, heads_to_prune))
     for layer, heads in heads_to_prune.items():
         attention = model.base_model.transformer.layer[layer].attention
-        kept = kept_columns(before, layer, heads)
+        columns = kept_columns(before, layer, heads)
         for lin in (attention.q_lin, attention.k_lin, attention.v_lin):
-            lin.kernel = lin.kernel.replace(lin.kernel[:, kept])
-            lin.bias = lin.bias.replace(lin.bias[kept])
-            lin.out_features = len(kept)
+            lin.kernel = lin.kernel.replace(lin.kernel[:, columns])
+            lin.bias = lin.bias.replace(lin.bias[columns])
+            lin.out_features = len(columns)
         out = attention.out_lin
-        out.kernel = out.kernel.replace(out.kernel[kept])
-        out.in_features = len(kept)
+        out.kernel = out.kernel.replace(out.kernel[columns])
+        out.in_features = len(columns)

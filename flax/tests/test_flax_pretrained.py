@@ -194,7 +194,7 @@ def test_pushing_uploads_what_saving_writes(monkeypatch: pytest.MonkeyPatch, tmp
         pushed[repo_id] = (sorted(path.name for path in Path(folder).iterdir()), hub)
         return "address"
 
-    monkeypatch.setattr("distilbert_flax.pretrained.push_folder", push)
+    monkeypatch.setattr("distilbert_common.pretrained.push_folder", push)
     model, params = FlaxDistilBertModel.from_pretrained(MICRO / "Model" / "pt", _do_init=False)
     model.save_pretrained(tmp_path / "mine", params, push_to_hub=True, private=True)
     assert (

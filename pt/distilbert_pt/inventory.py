@@ -7,12 +7,8 @@ a head of the user's own.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from distilbert_pt.pretrained import DistilBertPreTrainedModel
 
 COMPILED = "_orig_mod."
 """What `torch.compile` puts before the names of a module that it wraps."""
@@ -20,7 +16,7 @@ PREFIX = "distilbert."
 """What the six models put before the names of their backbone."""
 
 
-def backbone_prefix(model: DistilBertPreTrainedModel) -> str:
+def backbone_prefix(model: nn.Module) -> str:
     """Return what stands before the backbone's names, as "distilbert."; "" in the bare model.
 
     The backbone is the module that `base_model_prefix` names, or else the first DistilBERT in the model.
@@ -34,7 +30,7 @@ def backbone_prefix(model: DistilBertPreTrainedModel) -> str:
     return usual if usual in paths or not paths else paths[0]
 
 
-def table_names(model: DistilBertPreTrainedModel, names: list[str]) -> dict[str, str]:
+def table_names(model: nn.Module, names: list[str]) -> dict[str, str]:
     """Return the converter's name of each weight.
 
     Args:
@@ -53,7 +49,7 @@ def table_names(model: DistilBertPreTrainedModel, names: list[str]) -> dict[str,
     return named
 
 
-def layer_count(model: DistilBertPreTrainedModel) -> int:
+def layer_count(model: nn.Module) -> int:
     """Return the number of transformer blocks that the backbone has, whatever the config says; 0 without a backbone."""
     start = f"{backbone_prefix(model)}transformer.layer."
     names = (name.replace(COMPILED, "") for name in model.state_dict())

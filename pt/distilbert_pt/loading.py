@@ -20,8 +20,8 @@ from distilbert_pt.meta import NotFilled
 
 if TYPE_CHECKING:
     from distilbert_common import DistilBertConfig
-    from distilbert_conversion import Checkpoint, LoadReport
-    from distilbert_pt.pretrained import DistilBertPreTrainedModel
+    from distilbert_common.load_report import LoadReport
+    from distilbert_conversion import Checkpoint
 
 
 def open_weights(
@@ -111,7 +111,7 @@ def constructor_arguments(cls: type[Any], names: Iterable[str], config: DistilBe
 
 
 def fill(
-    model: DistilBertPreTrainedModel,
+    model: nn.Module,
     checkpoint: Checkpoint,
     dtype: torch.dtype,
     *,
@@ -156,7 +156,7 @@ def fill(
     return without_ignored(model, report)
 
 
-def is_tied(model: DistilBertPreTrainedModel) -> bool:
+def is_tied(model: nn.Module) -> bool:
     """Whether the masked-LM projector is the table of words; what the config says where there is no projector."""
     projector = tensors_of(model).get("vocab_projector.weight")
     return model.config.tie_word_embeddings if projector is None else projector is model.get_input_embeddings().weight
@@ -168,7 +168,7 @@ def _speaks_for(name: str, group: list[str], names: Mapping[str, str], checkpoin
     return name in (present or group[:1])
 
 
-def start_fresh(model: DistilBertPreTrainedModel, names: set[str], dtype: torch.dtype) -> None:
+def start_fresh(model: nn.Module, names: set[str], dtype: torch.dtype) -> None:
     """Give tensors that no file has their initial values: what the constructor gave them, or the model's rule."""
     modules: set[nn.Module] = set()
     for name in names:
@@ -182,7 +182,7 @@ def start_fresh(model: DistilBertPreTrainedModel, names: set[str], dtype: torch.
     model.initialize_weights(modules)
 
 
-def dtype_of(model: DistilBertPreTrainedModel, name: str, tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
+def dtype_of(model: nn.Module, name: str, tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
     """Return the type of a weight: the model's, but for whole numbers and what its class says must be float32."""
     if not tensor.is_floating_point():
         return tensor.dtype
@@ -190,7 +190,7 @@ def dtype_of(model: DistilBertPreTrainedModel, name: str, tensor: Tensor, dtype:
     return torch.float32 if exact and dtype in (torch.float16, torch.bfloat16) else dtype
 
 
-def cast_others(model: DistilBertPreTrainedModel, dtype: torch.dtype) -> None:
+def cast_others(model: nn.Module, dtype: torch.dtype) -> None:
     """Give what no file has the type that it should have: buffers and parameters as the constructor left them."""
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         wanted = dtype_of(model, name, tensor, dtype)
@@ -198,7 +198,7 @@ def cast_others(model: DistilBertPreTrainedModel, dtype: torch.dtype) -> None:
             tensor.data = tensor.data.to(wanted)
 
 
-def put(model: DistilBertPreTrainedModel, names: list[str], values: Tensor) -> None:
+def put(model: nn.Module, names: list[str], values: Tensor) -> None:
     """Put a tensor in the place of a parameter or buffer that has one or several names.
 
     Whether a parameter is trained stays as it was; what was tied stays so.
@@ -210,7 +210,7 @@ def put(model: DistilBertPreTrainedModel, names: list[str], values: Tensor) -> N
         setattr(model.get_submodule(path), leaf, new)
 
 
-def tie_declared(model: DistilBertPreTrainedModel) -> None:
+def tie_declared(model: nn.Module) -> None:
     """Tie what a class declares as transformers 5 does: the name of each tied parameter, and of the one it is."""
     if isinstance(model._tied_weights_keys, Mapping):
         for name, source in model._tied_weights_keys.items():
@@ -218,7 +218,7 @@ def tie_declared(model: DistilBertPreTrainedModel) -> None:
             setattr(model.get_submodule(path), leaf, model.get_parameter_or_buffer(source))
 
 
-def without_ignored(model: DistilBertPreTrainedModel, report: LoadReport) -> LoadReport:
+def without_ignored(model: nn.Module, report: LoadReport) -> LoadReport:
     """Return the report without what the class says does not matter, in transformers' two lists of patterns."""
     absent, surplus = model._keys_to_ignore_on_load_missing or (), model._keys_to_ignore_on_load_unexpected or ()
     return replace(

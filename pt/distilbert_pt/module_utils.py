@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -12,12 +12,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torch.utils.hooks import RemovableHandle
 
-from distilbert_common import DistilBertConfig
 from distilbert_common.errors import InputError
+from distilbert_common.pretrained import DUMMY_IDS, PreTrainedMixin
 from distilbert_pt.attention import check_implementation
-
-DUMMY_IDS = ((7, 6, 0, 0, 1), (1, 2, 3, 0, 0), (0, 0, 0, 4, 5))
-"""The input of `dummy_inputs`, as in transformers."""
 
 
 def offloaded_checkpoint(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -26,13 +23,10 @@ def offloaded_checkpoint(function: Callable[..., Any], *arguments: Any, **option
         return checkpoint(function, *arguments, **options)
 
 
-class ModuleUtils(nn.Module):
+class ModuleUtils(PreTrainedMixin, nn.Module):
     """The methods and facts of a model that need nothing of DistilBERT's inside but its config."""
 
-    config: DistilBertConfig
-    main_input_name: ClassVar[str] = "input_ids"
     framework: ClassVar[str] = "pt"
-    supports_gradient_checkpointing: ClassVar[bool] = True
     input_modalities: ClassVar[str] = "text"
     is_parallelizable: ClassVar[bool] = False
     is_loaded_in_8bit: ClassVar[bool] = False
@@ -46,10 +40,8 @@ class ModuleUtils(nn.Module):
     _hf_peft_config_loaded: bool = False
     _input_gradients: RemovableHandle | None = None
 
-    @classmethod
-    def can_generate(cls) -> bool:
-        """Whether the model generates text: an encoder does not."""
-        return False
+    def _submodules(self) -> Iterator[nn.Module]:
+        return self.modules()
 
     @property
     def device(self) -> torch.device:
@@ -198,11 +190,6 @@ class ModuleUtils(nn.Module):
         """The newer name of `is_gradient_checkpointing` in transformers 5."""
         return self.is_gradient_checkpointing
 
-    @property
-    def is_gradient_checkpointing(self) -> bool:
-        """Whether activations are computed again in the backward pass."""
-        return any(getattr(module, "gradient_checkpointing", False) is True for module in self.modules())
-
     def gradient_checkpointing_enable(
         self,
         gradient_checkpointing_kwargs: Mapping[str, Any] | None = None,
@@ -219,9 +206,9 @@ class ModuleUtils(nn.Module):
         """
         options = {"use_reentrant": False, **(gradient_checkpointing_kwargs or {})}
         function = functools.partial(offloaded_checkpoint if offload else checkpoint, **options)
+        self._switch_gradient_checkpointing(True)
         for module in self.modules():
-            if hasattr(module, "gradient_checkpointing"):  # the word for "this module can": users' own may, too
-                module.gradient_checkpointing = True
+            if hasattr(module, "gradient_checkpointing"):
                 module._checkpoint_every = every_n_layers
                 module._gradient_checkpointing_func = function
 
@@ -233,12 +220,6 @@ class ModuleUtils(nn.Module):
     ) -> None:
         """Do as `gradient_checkpointing_enable`, by its newer name in transformers 5."""
         self.gradient_checkpointing_enable(activation_checkpointing_kwargs, every_n_layers, offload)
-
-    def gradient_checkpointing_disable(self) -> None:
-        """Keep all activations for the backward pass again."""
-        for module in self.modules():
-            if hasattr(module, "gradient_checkpointing"):
-                module.gradient_checkpointing = False
 
     def activation_checkpointing_disable(self) -> None:
         """Do as `gradient_checkpointing_disable`, by its newer name."""

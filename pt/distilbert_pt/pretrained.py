@@ -5,16 +5,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from distilbert_common import DistilBertConfig, ModelOutput
+from distilbert_common import DistilBertConfig
+from distilbert_common.checks import check_config
 from distilbert_common.errors import InputError
-from distilbert_common.hub import check_push_options, push_folder, take_saving_options
+from distilbert_common.hub import check_push_options
+from distilbert_common.load_report import LoadReport
 from distilbert_common.loading_options import split_options
+from distilbert_common.pretrained import push_saved
 from distilbert_pt.arrays import as_device, as_dtype
 from distilbert_pt.attention import check_implementation
 from distilbert_pt.fast.prepacked import prepack
@@ -32,9 +34,6 @@ from distilbert_pt.module_utils import ModuleUtils
 from distilbert_pt.resizing import prune, resize_positions, resize_tokens, resized_bias
 from distilbert_pt.saving import call_save_function, fitting_config, weights_to_save
 
-if TYPE_CHECKING:  # the converter is imported where files are read or written: a model alone needs none of it
-    from distilbert_conversion import LoadReport
-
 
 class DistilBertPreTrainedModel(ModuleUtils):
     """What all DistilBERT models share.
@@ -43,9 +42,6 @@ class DistilBertPreTrainedModel(ModuleUtils):
     `post_init()` at the end of the constructor. All of it is saved and loaded, each weight under its own name.
     """
 
-    config_class: ClassVar[type[DistilBertConfig]] = DistilBertConfig
-    base_model_prefix: ClassVar[str] = "distilbert"
-    load_report: LoadReport | None = None
     _table_head: ClassVar[str | None] = None
     _no_split_modules: ClassVar[list[str]] = ["TransformerBlock"]
     _tied_weights_keys: ClassVar[Iterable[str] | None] = None
@@ -54,25 +50,18 @@ class DistilBertPreTrainedModel(ModuleUtils):
     _keys_to_ignore_on_load_missing: ClassVar[Iterable[str] | None] = None
     _keys_to_ignore_on_load_unexpected: ClassVar[Iterable[str] | None] = None
 
+    _resize_tokens = resize_tokens
+    _resize_positions = resize_positions
+    _prune = prune
+
     def __init__(self, config: DistilBertConfig, *inputs: Any, **kwargs: Any) -> None:
         super().__init__()
-        if not isinstance(config, DistilBertConfig):
-            raise TypeError(f"config is a {type(config).__name__}; expected a DistilBertConfig")
-        config.validate()
+        check_config(config)
         check_implementation(config.attn_implementation)
         self.config = config
         self.num_labels = config.num_labels
         self.name_or_path = config.name_or_path
         self.warnings_issued: dict[str, bool] = {}
-
-    @property
-    def base_model(self) -> nn.Module:
-        """The bare model inside, or the model itself."""
-        return getattr(self, self.base_model_prefix, self)
-
-    def _as_output(self, output: ModelOutput, return_dict: bool | None) -> Any:
-        """Return the output as it is, or as a tuple where the call or the config asks for one."""
-        return output if (self.config.use_return_dict if return_dict is None else return_dict) else output.to_tuple()
 
     # Initialisation.
 
@@ -132,63 +121,17 @@ class DistilBertPreTrainedModel(ModuleUtils):
             if projector.bias is not None and len(projector.bias) != len(table):
                 projector.bias = resized_bias(projector.bias, len(table))
 
-    def get_input_embeddings(self) -> nn.Embedding:
-        """Return the word embeddings."""
-        return self.base_model.embeddings.word_embeddings
-
-    def set_input_embeddings(self, value: nn.Embedding) -> None:
-        """Replace the word embeddings; the projector and its bias follow."""
-        self.base_model.embeddings.word_embeddings = value
-        resize_tokens(self, value.num_embeddings, multiple=1, mean_resizing=False)
-
     def get_output_embeddings(self) -> nn.Linear | None:
-        """Return what projects to the vocabulary, or None for a model without it."""
+        """Return what projects to the vocabulary, or None: as in transformers a class with a projector says so."""
         return None
 
-    def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
+    def set_output_embeddings(self, embeddings: nn.Linear) -> None:
         """Replace what projects to the vocabulary; call `tie_weights` where it is to be tied.
 
         Raises:
             InputError: The model has no such layer.
         """
         raise InputError(f"{type(self).__name__} has no projector to the vocabulary that could be replaced")
-
-    def get_position_embeddings(self) -> nn.Embedding:
-        """Return the position table."""
-        return self.base_model.embeddings.position_embeddings
-
-    def resize_token_embeddings(
-        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
-    ) -> nn.Embedding:
-        """Change the size of the vocabulary; a tied projector stays tied.
-
-        Args:
-            new_num_tokens: The new size; the present one when None.
-            pad_to_multiple_of: Rounds the size up to a multiple.
-            mean_resizing: Whether new rows start as the mean of the old ones, as in transformers 4.46 and later.
-
-        Returns:
-            The word embeddings.
-        """
-        size = self.config.vocab_size if new_num_tokens is None else new_num_tokens
-        resize_tokens(self, size, pad_to_multiple_of or 1, mean_resizing)
-        return self.get_input_embeddings()
-
-    def resize_position_embeddings(self, new_num_position_embeddings: int) -> None:
-        """Change the longest input; stored rows are kept, with `sinusoidal_pos_embds` new ones are the sinusoid's."""
-        resize_positions(self, new_num_position_embeddings)
-
-    def prune_heads(self, heads_to_prune: Mapping[int, Iterable[int]]) -> None:
-        """Remove attention heads.
-
-        Args:
-            heads_to_prune: For each layer the heads to remove, by their original numbers; those already gone are
-                passed over.
-
-        Raises:
-            InputError: A layer or head does not exist, or a layer would have none left.
-        """
-        prune(self, heads_to_prune)
 
     def prepack_weights(self, wanted: bool = True) -> Self:
         """Keep each matrix a second time as oneDNN lays it out: faster inference on short inputs, twice the memory.
@@ -351,12 +294,4 @@ class DistilBertPreTrainedModel(ModuleUtils):
         if save_function not in (None, torch.save):
             call_save_function(files, save_function)
         if push_to_hub:
-            hub["patterns"] = ["config.json", *(file.name for file in files)]
-            push_folder(save_directory, repo_id or Path(save_directory).name, **{"token": token, **hub})
-
-    def push_to_hub(self, repo_id: str, **hub: Any) -> str:
-        """Upload config and weights to the hub; `token`, `private` and `commit_message` as in `push_folder`."""
-        saving = take_saving_options(hub)
-        with TemporaryDirectory() as directory:
-            self.save_pretrained(directory, **saving)
-            return push_folder(directory, repo_id, **hub)
+            push_saved(save_directory, repo_id, [file.name for file in files], {"token": token, **hub})

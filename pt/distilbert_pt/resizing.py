@@ -3,45 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from distilbert_common.checks import check_size
 from distilbert_common.initialization import sinusoidal_table
 from distilbert_common.pruning import check_heads, kept_columns, merged
 
-if TYPE_CHECKING:
-    from distilbert_pt.pretrained import DistilBertPreTrainedModel
+__all__ = ["prune", "resize_positions", "resize_tokens", "resized_bias"]
 
 
 def with_rows(old: Tensor, new_rows: Tensor) -> Tensor:
     """Return a table (rows, ...) with the values of `new_rows`, where those of `old` do not replace them."""
     table = new_rows.to(old.dtype).to(old.device)
-    kept = min(len(old), len(table))
-    table[:kept] = old[:kept]
+    rows = min(len(old), len(table))
+    table[:rows] = old[:rows]
     return table
 
 
 @torch.no_grad()
-def resize_tokens(model: DistilBertPreTrainedModel, vocab_size: int, multiple: int, mean_resizing: bool) -> None:
+def resize_tokens(model: nn.Module, vocab_size: int, mean_resizing: bool) -> None:
     """Give the word embeddings, and the masked-LM projector with its bias, another number of rows.
 
     Args:
         model: Changed in place, its config too.
-        vocab_size: The new number of rows, before rounding.
-        multiple: The number is rounded up to a multiple of this.
+        vocab_size: The new number of rows.
         mean_resizing: Whether new rows start as the mean of the old ones, or else as a new model's would.
-
-    Raises:
-        InputError: A number is not a whole number of at least 1.
-        ConfigError: The pad token would be outside the vocabulary.
     """
-    check_size("new_num_tokens", vocab_size)
-    check_size("pad_to_multiple_of", multiple)
-    vocab_size = -(-vocab_size // multiple) * multiple
-    model.config.updated(vocab_size=vocab_size)  # tells of a pad token outside before anything changes
     model.config.vocab_size = model.vocab_size = vocab_size
     embeddings, projector = model.get_input_embeddings(), model.get_output_embeddings()
     embeddings.weight = resized(model, embeddings.weight, vocab_size, mean_resizing)
@@ -54,7 +42,7 @@ def resize_tokens(model: DistilBertPreTrainedModel, vocab_size: int, multiple: i
     model.tie_weights()
 
 
-def resized(model: DistilBertPreTrainedModel, old: nn.Parameter, rows: int, mean_resizing: bool) -> nn.Parameter:
+def resized(model: nn.Module, old: nn.Parameter, rows: int, mean_resizing: bool) -> nn.Parameter:
     """Return a parameter with another number of rows: the old ones, then new ones; itself where it has that many."""
     if len(old) == rows:
         return old
@@ -72,9 +60,8 @@ def resized_bias(bias: nn.Parameter, rows: int) -> nn.Parameter:
 
 
 @torch.no_grad()
-def resize_positions(model: DistilBertPreTrainedModel, positions: int) -> None:
+def resize_positions(model: nn.Module, positions: int) -> None:
     """Give the position table another number of rows; new ones are the sinusoid's where the config says so."""
-    check_size("new_num_position_embeddings", positions)
     model.config.max_position_embeddings = positions
     table = model.get_position_embeddings()
     fresh = torch.empty(positions, model.config.dim).normal_(0.0, model.config.initializer_range)
@@ -85,16 +72,16 @@ def resize_positions(model: DistilBertPreTrainedModel, positions: int) -> None:
 
 
 @torch.no_grad()
-def prune(model: DistilBertPreTrainedModel, heads_to_prune: Mapping[int, Iterable[int]]) -> None:
+def prune(model: nn.Module, heads_to_prune: Mapping[int, Iterable[int]]) -> None:
     """Remove attention heads: the matrices become smaller, and the config remembers what is gone."""
     heads_to_prune = check_heads(model.config, heads_to_prune)
     for layer, heads in heads_to_prune.items():
         attention = model.base_model.transformer.layer[layer].attention
-        kept = torch.from_numpy(kept_columns(model.config, layer, heads)).to(model.device)
+        columns = torch.from_numpy(kept_columns(model.config, layer, heads)).to(model.device)
         for lin in (attention.q_lin, attention.k_lin, attention.v_lin):
-            lin.weight, lin.bias = (nn.Parameter(p[kept], p.requires_grad) for p in (lin.weight, lin.bias))
-            lin.out_features = len(kept)
+            lin.weight, lin.bias = (nn.Parameter(p[columns], p.requires_grad) for p in (lin.weight, lin.bias))
+            lin.out_features = len(columns)
         out = attention.out_lin
-        out.weight = nn.Parameter(out.weight[:, kept], out.weight.requires_grad)
-        out.in_features = len(kept)
+        out.weight = nn.Parameter(out.weight[:, columns], out.weight.requires_grad)
+        out.in_features = len(columns)
     model.config.pruned_heads = merged(model.config, heads_to_prune)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from distilbert_common import DistilBertConfig
@@ -20,13 +20,11 @@ from distilbert_pt.inventory import COMPILED, PREFIX, backbone_prefix, layer_cou
 if TYPE_CHECKING:
     import numpy as np
 
-    from distilbert_pt.pretrained import DistilBertPreTrainedModel
-
 WRAPPERS = ("module.", COMPILED)
 """What data parallel training and compiling put before every name of a given `state_dict`."""
 
 
-def weights_to_save(model: DistilBertPreTrainedModel, state_dict: Mapping[str, Tensor] | None) -> dict[str, np.ndarray]:
+def weights_to_save(model: nn.Module, state_dict: Mapping[str, Tensor] | None) -> dict[str, np.ndarray]:
     """Return arrays by the converter's names.
 
     Args:
@@ -54,7 +52,7 @@ def has_numbers(value: object) -> bool:
     return isinstance(value, Tensor) and not is_lazy(value) and not value.is_meta
 
 
-def file_names(model: DistilBertPreTrainedModel, names: list[str]) -> dict[str, str]:
+def file_names(model: nn.Module, names: list[str]) -> dict[str, str]:
     """Return under which name the converter gets each weight: those of a backbone elsewhere keep their own."""
     if backbone_prefix(model) in ("", PREFIX):
         return table_names(model, names)
@@ -69,7 +67,7 @@ def unwrapped(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def dropped(model: DistilBertPreTrainedModel, tensors: Mapping[str, Tensor]) -> list[str]:
+def dropped(model: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
     """Return the names that are not stored: what the class says, and declared second names of a stored tensor."""
     ignored = [name for name in model._keys_to_ignore_on_save or () if name in tensors]
     tied = [name for name in tensors if any(re.search(pattern, name) for pattern in model._tied_weights_keys or ())]
@@ -82,7 +80,7 @@ def _place(tensor: Tensor) -> Any:
     return tensor.device, tensor.data_ptr(), tensor.shape, tensor.stride()
 
 
-def fitting_config(model: DistilBertPreTrainedModel) -> DistilBertConfig:
+def fitting_config(model: nn.Module) -> DistilBertConfig:
     """Return the config as the model is: its class, its dtype, its number of layers, and whether it is tied."""
     from distilbert_pt.loading import is_tied
 

@@ -7,7 +7,6 @@ with a head of the user's own.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -16,9 +15,6 @@ from distilbert_common.errors import InputError
 from distilbert_tf.arrays import to_array
 from distilbert_tf.framework.structure import named_variables, walk
 
-if TYPE_CHECKING:
-    from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
-
 LEAVES = {"kernel": "weight", "embeddings": "weight", "gamma": "weight", "bias": "bias", "beta": "bias"}
 """What PyTorch calls the variables of Keras' layers."""
 
@@ -26,13 +22,13 @@ NOT_STORED = ("seed_generator_state", "lora_kernel_a", "lora_kernel_b", "lora_em
 """Variables that are no weights of their own: states of dropouts, and what is stored merged into a kernel."""
 
 
-def backbone_prefix(model: TFDistilBertPreTrainedModel) -> str:
+def backbone_prefix(model: keras.Model) -> str:
     """Return what stands before the backbone's names, as "distilbert."."""
     backbone = model.base_model
     return next((f"{path}." for path, layer in walk(model) if layer is backbone), "")
 
 
-def named_weights(model: TFDistilBertPreTrainedModel) -> Iterator[tuple[str, keras.layers.Layer, keras.Variable]]:
+def named_weights(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer, keras.Variable]]:
     """Yield each weight with the converter's name and the layer that has it: known ones in the weight table's order.
 
     Raises:
@@ -55,7 +51,7 @@ def named_weights(model: TFDistilBertPreTrainedModel) -> Iterator[tuple[str, ker
         yield name, *named[name]
 
 
-def shapes(model: TFDistilBertPreTrainedModel) -> dict[str, tuple[int, ...]]:
+def shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:
     """Return the shape of each weight by its name, of known ones as in PyTorch."""
     return {
         name: tuple(reversed(variable.shape)) if is_turned(name) else tuple(variable.shape)
@@ -63,7 +59,7 @@ def shapes(model: TFDistilBertPreTrainedModel) -> dict[str, tuple[int, ...]]:
     }
 
 
-def arrays_to_save(model: TFDistilBertPreTrainedModel) -> dict[str, np.ndarray]:
+def arrays_to_save(model: keras.Model) -> dict[str, np.ndarray]:
     """Return the values of each weight by its name, of known ones as in PyTorch; LoRA's are merged in.
 
     Raises:

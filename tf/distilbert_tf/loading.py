@@ -18,7 +18,8 @@ from distilbert_tf.arrays import Tensor
 from distilbert_tf.inventory import is_turned, shapes
 
 if TYPE_CHECKING:
-    from distilbert_conversion import Checkpoint, LazyTensor, LoadReport
+    from distilbert_common.load_report import LoadReport
+    from distilbert_conversion import Checkpoint, LazyTensor
 
 
 class Stored:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import keras
 
 from distilbert_common import DistilBertConfig
-from distilbert_common.errors import ConfigError, InputError
-from distilbert_common.hub import check_push_options, push_folder, take_saving_options
+from distilbert_common.checks import check_config
+from distilbert_common.constants import ATTENTION_IMPLEMENTATIONS
+from distilbert_common.errors import InputError
+from distilbert_common.hub import check_push_options
+from distilbert_common.load_report import LoadReport
 from distilbert_common.loading_options import split_options
+from distilbert_common.pretrained import push_saved
 from distilbert_tf.arrays import as_policy, to_array
 from distilbert_tf.framework.adapting import change_layers, changed_layers, enable_lora
 from distilbert_tf.framework.export import check_format, export_saved_model, ids_and_mask
@@ -26,11 +29,6 @@ from distilbert_tf.inventory import arrays_to_save, named_weights
 from distilbert_tf.layers import Configured, ConfiguredLayer
 from distilbert_tf.loading import build, constructor_arguments, fill, read_config
 from distilbert_tf.resizing import prune, resize_positions, resize_tokens
-
-if TYPE_CHECKING:  # the converter is imported where names or files are needed: the classes alone need none of it
-    from distilbert_conversion import LoadReport
-
-ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
 
 DIALECTS = {"h5": "tf-h5", "safetensors": "tf-safetensors", "keras": "keras"}
 """The formats of `save_pretrained`."""
@@ -48,22 +46,17 @@ class TFDistilBertPreTrainedModel(Configured, ModelCalls, ModelUtils, TaskTraini
         **kwargs: Keras' `name`, `trainable`, and `dtype`: a dtype or a policy such as "mixed_float16".
     """
 
-    config_class: ClassVar[type[DistilBertConfig]] = DistilBertConfig
-    base_model_prefix: ClassVar[str] = "distilbert"
     head: ClassVar[str | None] = None
     input_axes: ClassVar[int] = 2
-    load_report: LoadReport | None = None
+
+    _resize_tokens = resize_tokens
+    _resize_positions = resize_positions
+    _prune = prune
 
     def __init__(self, config: DistilBertConfig, *inputs: Any, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
-        if not isinstance(config, DistilBertConfig):
-            raise TypeError(f"config is a {type(config).__name__}; expected a DistilBertConfig")
+        check_config(config, ATTENTION_IMPLEMENTATIONS)
         self.config = config.updated(attn_implementation=config.attn_implementation or "sdpa")
-        if self.config.attn_implementation not in ATTENTION_IMPLEMENTATIONS:
-            raise ConfigError(
-                f"attn_implementation is {self.config.attn_implementation!r}; "
-                f"it must be one of {', '.join(ATTENTION_IMPLEMENTATIONS)}"
-            )
 
     @property
     def base_model(self) -> keras.layers.Layer:
@@ -81,6 +74,13 @@ class TFDistilBertPreTrainedModel(Configured, ModelCalls, ModelUtils, TaskTraini
         """Prepare for `fit` and `evaluate`, as in Keras; what it traces is freed with the model."""
         super().compile(*args, **kwargs)
         leave_out_reduction(self.optimizer)
+
+    def _submodules(self) -> Iterator[keras.layers.Layer]:
+        return (layer for _, layer in walk(self))
+
+    def _structure_changed(self) -> None:
+        """Let go of the functions that Keras has traced for `fit`, `evaluate` and `predict`."""
+        self.train_function = self.test_function = self.predict_function = None
 
     # Initialisation.
 
@@ -160,63 +160,14 @@ class TFDistilBertPreTrainedModel(Configured, ModelCalls, ModelUtils, TaskTraini
         self.build_all()
         return ((name, variable) for name, _, variable in named_weights(self))
 
-    def get_input_embeddings(self) -> keras.layers.Embedding:
-        """Return the word embeddings."""
-        return self.base_model.embeddings.word_embeddings
-
     def set_input_embeddings(self, embeddings: keras.layers.Embedding) -> None:
         """Replace the word embeddings by the values of another layer; the projector and its bias follow."""
         values = to_array(embeddings.embeddings)  # (vocab, dim)
-        resize_tokens(self, len(values), multiple=1, mean_resizing=False)
+        self.resize_token_embeddings(len(values), mean_resizing=False)
         self.get_input_embeddings().embeddings.assign(values)
-
-    def get_position_embeddings(self) -> keras.layers.Embedding:
-        """Return the position table."""
-        return self.base_model.embeddings.position_embeddings
 
     def tie_weights(self) -> None:
         """Do nothing: a tied projector has no kernel of its own, it reads the word embeddings at each call."""
-
-    def resize_token_embeddings(
-        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
-    ) -> keras.layers.Embedding:
-        """Change the size of the vocabulary; a tied projector stays tied. Compile anew before `fit`.
-
-        Args:
-            new_num_tokens: The new size; the present one when None.
-            pad_to_multiple_of: Rounds the size up to a multiple.
-            mean_resizing: Whether new rows start as the mean of the old ones, as in transformers 4.46 and later.
-
-        Returns:
-            The word embeddings.
-        """
-        size = self.config.vocab_size if new_num_tokens is None else new_num_tokens
-        resize_tokens(self, size, pad_to_multiple_of or 1, mean_resizing)
-        return self.get_input_embeddings()
-
-    def resize_position_embeddings(self, new_num_position_embeddings: int) -> None:
-        """Change the longest input; stored rows are kept, with `sinusoidal_pos_embds` new ones are the sinusoid's."""
-        resize_positions(self, new_num_position_embeddings)
-
-    def prune_heads(self, heads_to_prune: Mapping[int, Iterable[int]]) -> None:
-        """Remove attention heads.
-
-        Args:
-            heads_to_prune: For each layer the heads to remove, by their original numbers; those already gone are
-                passed over.
-
-        Raises:
-            InputError: A layer or head does not exist, or a layer would have none left.
-        """
-        prune(self, heads_to_prune)
-
-    def gradient_checkpointing_enable(self) -> None:
-        """Keep only each block's input for the backward pass and compute the rest again: the same gradients."""
-        self.base_model.transformer.gradient_checkpointing = True
-
-    def gradient_checkpointing_disable(self) -> None:
-        """Keep all activations for the backward pass again."""
-        self.base_model.transformer.gradient_checkpointing = False
 
     # Loading and saving.
 
@@ -348,19 +299,8 @@ class TFDistilBertPreTrainedModel(Configured, ModelCalls, ModelUtils, TaskTraini
         if saved_model:
             self.export(Path(save_directory) / "saved_model" / str(version), verbose=False)
         if push_to_hub:
-            hub["patterns"] = [
-                "config.json",
-                *(file.name for file in files),
-                *(["saved_model/*"] if saved_model else []),
-            ]
-            push_folder(save_directory, repo_id or Path(save_directory).name, **{"token": token, **hub})
-
-    def push_to_hub(self, repo_id: str, **hub: Any) -> str:
-        """Upload config and weights to the hub; `token`, `private` and `commit_message` as in `push_folder`."""
-        saving = take_saving_options(hub)
-        with TemporaryDirectory() as directory:
-            self.save_pretrained(directory, **saving)
-            return push_folder(directory, repo_id, **hub)
+            names = [*(file.name for file in files), *(["saved_model/*"] if saved_model else [])]
+            push_saved(save_directory, repo_id, names, {"token": token, **hub})
 
     def export(
         self,

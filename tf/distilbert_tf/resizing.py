@@ -1,25 +1,22 @@
 """Changing the size of a model after the fact: vocabulary, positions, attention heads.
 
-Keras layers keep the sizes that they were built with, so layers of the new size take the place of the old ones. What
-was compiled or traced before is forgotten; an optimiser that has seen the old weights has to be compiled in anew.
+Keras layers keep the sizes that they were built with, so layers of the new size take the place of the old ones. An
+optimizer that has seen the old weights has to be compiled in anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 from keras import ops
 
-from distilbert_common.checks import check_size
 from distilbert_common.pruning import check_heads, kept_columns, merged
 from distilbert_tf.arrays import to_array
 from distilbert_tf.layers import Projector, initializer
 
-if TYPE_CHECKING:
-    from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
+__all__ = ["prune", "replace_layer", "resize_positions", "resize_tokens"]
 
 
 def replace_layer(owner: keras.layers.Layer, name: str, new: keras.layers.Layer) -> None:
@@ -28,21 +25,14 @@ def replace_layer(owner: keras.layers.Layer, name: str, new: keras.layers.Layer)
     setattr(owner, name, new)
 
 
-def forget_compiled(model: TFDistilBertPreTrainedModel) -> None:
-    """Let go of the functions that Keras has traced for `fit`, `evaluate` and `predict`."""
-    model.train_function = model.test_function = model.predict_function = None
-
-
 def with_rows(old: np.ndarray, new_rows: np.ndarray) -> np.ndarray:
     """Return a table (rows, ...) with the values of `new_rows`, where those of `old` do not replace them."""
-    table, kept = new_rows.astype(old.dtype), min(len(old), len(new_rows))
-    table[:kept] = old[:kept]
+    table, rows = new_rows.astype(old.dtype), min(len(old), len(new_rows))
+    table[:rows] = old[:rows]
     return table
 
 
-def resized(
-    model: TFDistilBertPreTrainedModel, name: str, old: np.ndarray, rows: int, mean_resizing: bool = False
-) -> np.ndarray:
+def resized(model: keras.Model, name: str, old: np.ndarray, rows: int, mean_resizing: bool = False) -> np.ndarray:
     """Return a table with another number of rows: the old ones, then new ones.
 
     Args:
@@ -58,23 +48,14 @@ def resized(
     return with_rows(old, ops.convert_to_numpy(initializer(name, model.config)(shape, "float32")))
 
 
-def resize_tokens(model: TFDistilBertPreTrainedModel, vocab_size: int, multiple: int, mean_resizing: bool) -> None:
+def resize_tokens(model: keras.Model, vocab_size: int, mean_resizing: bool) -> None:
     """Give the word embeddings, and the masked-LM projector with its bias, another number of rows.
 
     Args:
         model: Changed in place, its config too.
-        vocab_size: The new number of rows, before rounding.
-        multiple: The number is rounded up to a multiple of this.
+        vocab_size: The new number of rows.
         mean_resizing: Whether new rows start as the mean of the old ones, or else as a new model's would.
-
-    Raises:
-        InputError: A number is not a whole number of at least 1.
-        ConfigError: The pad token would be outside the vocabulary.
     """
-    check_size("new_num_tokens", vocab_size)
-    check_size("pad_to_multiple_of", multiple)
-    vocab_size = -(-vocab_size // multiple) * multiple
-    model.config.updated(vocab_size=vocab_size)  # tells of a pad token outside before anything changes
     model.config.vocab_size = vocab_size
     owner = model.base_model.embeddings
     table = resized(
@@ -85,10 +66,9 @@ def resize_tokens(model: TFDistilBertPreTrainedModel, vocab_size: int, multiple:
     new.embeddings.assign(table)
     replace_layer(owner, "word_embeddings", new)
     resize_projector(model, mean_resizing)
-    forget_compiled(model)
 
 
-def resize_projector(model: TFDistilBertPreTrainedModel, mean_resizing: bool) -> None:
+def resize_projector(model: keras.Model, mean_resizing: bool) -> None:
     """Let the masked-LM projector, where there is one, follow the vocabulary's size in the config."""
     old = model.get_output_embeddings()
     if old is None:
@@ -102,9 +82,8 @@ def resize_projector(model: TFDistilBertPreTrainedModel, mean_resizing: bool) ->
     replace_layer(model, "vocab_projector", new)
 
 
-def resize_positions(model: TFDistilBertPreTrainedModel, positions: int) -> None:
+def resize_positions(model: keras.Model, positions: int) -> None:
     """Give the position table another number of rows; new ones are the sinusoid's where the config says so."""
-    check_size("new_num_position_embeddings", positions)
     model.config.max_position_embeddings = positions
     owner = model.base_model.embeddings
     table = resized(model, "position_embeddings.weight", to_array(owner.position_embeddings.embeddings), positions)
@@ -112,26 +91,24 @@ def resize_positions(model: TFDistilBertPreTrainedModel, positions: int) -> None
     owner.build_parts(new)
     new.embeddings.assign(table)
     replace_layer(owner, "position_embeddings", new)
-    forget_compiled(model)
 
 
-def prune(model: TFDistilBertPreTrainedModel, heads_to_prune: Mapping[int, Iterable[int]]) -> None:
+def prune(model: keras.Model, heads_to_prune: Mapping[int, Iterable[int]]) -> None:
     """Remove attention heads: the matrices become smaller, and the config remembers what is gone."""
     heads_to_prune = check_heads(model.config, heads_to_prune)
     dim = model.config.dim
     for layer, heads in heads_to_prune.items():
         attention = model.base_model.transformer.layer[layer].attention
-        kept = kept_columns(model.config, layer, heads)
+        columns = kept_columns(model.config, layer, heads)
         for name in ("q_lin", "k_lin", "v_lin"):
-            old, new = getattr(attention, name), attention.linear(name, len(kept))
+            old, new = getattr(attention, name), attention.linear(name, len(columns))
             new.build((None, None, dim))
-            new.kernel.assign(to_array(old.kernel)[:, kept])
-            new.bias.assign(to_array(old.bias)[kept])
+            new.kernel.assign(to_array(old.kernel)[:, columns])
+            new.bias.assign(to_array(old.bias)[columns])
             replace_layer(attention, name, new)
         old, new = attention.out_lin, attention.linear("out_lin", dim)
-        new.build((None, None, len(kept)))
-        new.kernel.assign(to_array(old.kernel)[kept])
+        new.build((None, None, len(columns)))
+        new.kernel.assign(to_array(old.kernel)[columns])
         new.bias.assign(to_array(old.bias))
         replace_layer(attention, "out_lin", new)
     model.config.pruned_heads = merged(model.config, heads_to_prune)
-    forget_compiled(model)

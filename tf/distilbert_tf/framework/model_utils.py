@@ -10,21 +10,16 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from distilbert_common import DistilBertConfig
 from distilbert_common.errors import InputError
+from distilbert_common.pretrained import DUMMY_IDS, PreTrainedMixin
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.framework.export import ids_and_mask
 
-DUMMY_IDS = ((7, 6, 0, 0, 1), (1, 2, 3, 0, 0), (0, 0, 0, 4, 5))
-"""The input of `dummy_inputs`, as in transformers."""
 
-
-class ModelUtils:
+class ModelUtils(PreTrainedMixin):
     """The methods and facts of a model that need nothing of DistilBERT's inside but its config."""
 
-    config: DistilBertConfig
     input_axes: ClassVar[int]
-    main_input_name: ClassVar[str] = "input_ids"
     framework: ClassVar[str] = "tf"
 
     @property
@@ -36,11 +31,6 @@ class ModelUtils:
     def name_or_path(self) -> str:
         """Where the model was loaded from; "" for a new one."""
         return self.config.name_or_path or ""
-
-    @classmethod
-    def can_generate(cls) -> bool:
-        """Whether the model generates text: an encoder does not."""
-        return False
 
     def num_parameters(self, only_trainable: bool = False) -> int:
         """Count parameters; a tied one counts once."""
@@ -103,20 +93,6 @@ class ModelUtils:
     def get_output_layer_with_bias(self) -> keras.layers.Layer | None:
         """Return the layer whose bias belongs to the vocabulary, or None for a model without one."""
         return self.get_lm_head()
-
-    def set_output_embeddings(self, value: keras.layers.Layer) -> None:
-        """Replace the masked-LM projector by another one, such as another model's.
-
-        Raises:
-            InputError: The model has none, or the layer is no projector of these models.
-        """
-        head = self.get_lm_head()
-        if head is None or type(value) is not type(head):
-            raise InputError(
-                f"{type(self).__name__} cannot take a {type(value).__name__} as its projector to the vocabulary; "
-                "give what get_output_embeddings() of a masked-LM model here returns"
-            )
-        setattr(self, head.name, value)
 
     def call_signature_names(self) -> set[str]:
         """Return the names of the arguments of `call`."""
