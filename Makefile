@@ -12,7 +12,7 @@ SEED ?= 1
 GPU_PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check format parity conversion-matrix bench gpu docs clean
+.PHONY: help demo test fuzz check format parity parity-page conversion-matrix bench gpu docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -38,12 +38,15 @@ check: $(INSTALLED)  ## check format, style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: $(INSTALLED)  ## format the code and mend what can be mended
+format: $(INSTALLED)  ## format the code and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-parity: $(INSTALLED)  ## print the proof: every golden checkpoint in every framework against transformers' numbers
+parity: $(INSTALLED)  ## print the parity report: every golden checkpoint in every framework against transformers' numbers
 	@$(BIN)/python parity_tests/report.py
+
+parity-page: $(INSTALLED)  ## the same, and write its tables into docs/parity.md
+	@$(BIN)/python parity_tests/report.py --page
 
 conversion-matrix: $(INSTALLED)  ## measure every dialect to every other on a full-size model; writes docs/conversion.*
 	$(BIN)/python benchmarks/conversion.py $(BENCHMARK_ARGS)
@@ -60,7 +63,7 @@ gpu:  ## on a machine with an NVIDIA GPU: the checks and measurements there; GPU
 	PYTHONPATH=common:conversion:pt:tf:flax:cli:parity_tests $(GPU_PYTHON) -m pytest -n0 parity_tests/on_gpu.py
 	$(GPU_PYTHON) benchmarks/gpu.py --parity demo/model
 
-docs: $(INSTALLED)  ## write the generated pages again
+docs: $(INSTALLED)  ## write the generated tables of the pages again
 	$(BIN)/python docs/generate.py
 
 clean:  ## remove the environment and all caches

@@ -108,12 +108,12 @@ def jax_run(model: Any, batches: list[Batch]) -> Run:
 
 def models(folder: Path, dtype: str) -> dict[str, Any]:
     """Return one model of each implementation in one dtype."""
-    peer = transformers.DistilBertForSequenceClassification.from_pretrained(
+    baseline = transformers.DistilBertForSequenceClassification.from_pretrained(
         folder / "pt" / HEAD, dtype=getattr(torch, dtype), attn_implementation="sdpa"
     )
     ours = distilbert_pt.DistilBertForSequenceClassification.from_pretrained(folder / "pt" / HEAD, dtype=dtype)
     return {
-        "transformers": peer.cuda().eval(),
+        "transformers": baseline.cuda().eval(),
         "PyTorch": ours.cuda().eval(),
         "Flax": distilbert_flax.FlaxDistilBertForSequenceClassification.from_pretrained(
             folder / "pt" / HEAD, dtype=dtype

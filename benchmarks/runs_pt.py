@@ -1,4 +1,4 @@
-"""What is measured in PyTorch, ours and the peers'."""
+"""What is measured in PyTorch, ours and the baselines'."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def tokenize(implementation: str, folder: Path, _: str) -> Run:
 
 
 def matrix(implementation: str, folder: Path, workload: str) -> Run:
-    """Return what multiplies two matrices once: ours by oneDNN where the models do so, the peer as PyTorch does."""
+    """Return what multiplies two matrices once: ours by oneDNN where the models do so, the baseline as PyTorch does."""
     tokens, dim, hidden_dim = MATRIX
     dtype = torch.bfloat16 if "bfloat16" in workload else torch.float32
     x, weight = torch.ones(tokens, dim, dtype=dtype), torch.ones(hidden_dim, dim, dtype=dtype)

@@ -25,7 +25,7 @@ from runs import (
 
 
 def forward(implementation: str, folder: Path, workload: str) -> Run:
-    """Return what runs batches: our default call, the peers' in a `tf.function` that leaves sizes open."""
+    """Return what runs batches: our default call, the baselines' in a `tf.function` that leaves sizes open."""
     if implementation == "keras-hub-tf":
         return forward_keras_hub(folder)
     half = "bfloat16" in workload

@@ -1,4 +1,4 @@
-"""Ours and the peers' side by side: each row runs both in turn, round by round, in processes that stay.
+"""Ours and the baselines' side by side: each row runs both in turn, round by round, in processes that stay.
 
 Every row checks that both computed the same numbers. `speed_page.py` makes the page and the pictures of the figures.
 
@@ -31,6 +31,7 @@ from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
 from distilbert_conversion import convert
 from runs import SENTENCES
 from speed_page import write_page
+from speed_pictures import draw_pictures
 from speed_table import EVERY, GROWTH, Row
 
 RESULTS = ROOT / "benchmarks" / "speed.json"
@@ -162,14 +163,14 @@ class Worker:
         self.process.communicate()
 
 
-def peer_of(row: Row) -> str:
+def baseline_of(row: Row) -> str:
     """Return the implementation on the other side, as `PEER_PYTHON` names it."""
-    return f"{row.peer}-pt" if row.peer == "sentence-transformers" else f"{row.peer}-{row.framework}"
+    return f"{row.baseline}-pt" if row.baseline == "sentence-transformers" else f"{row.baseline}-{row.framework}"
 
 
 def implementations(row: Row) -> dict[str, str]:
     """Return what runs on each side of a row."""
-    return {"ours": f"ours-{row.framework}", **({} if row.peer is None else {"peer": peer_of(row)})}
+    return {"ours": f"ours-{row.framework}", **({} if row.baseline is None else {"baseline": baseline_of(row)})}
 
 
 def measure(row: Row, workers: dict[str, Worker], rounds: int) -> Facts:
@@ -184,12 +185,13 @@ def measure(row: Row, workers: dict[str, Worker], rounds: int) -> Facts:
             seconds[side].append(took)
             memory[side] = max(memory[side], held)
     facts = {**row._asdict(), "rounds": rounds, "ours": median(seconds["ours"]), "fastest": min(seconds["ours"])}
-    if row.peer is None:
+    if row.baseline is None:
         return facts
-    ratios = [peer / ours for ours, peer in zip(seconds["ours"], seconds["peer"], strict=True)]
-    difference = float(np.abs(numbers["ours"] - numbers["peer"]).max())
+    ratios = [baseline / ours for ours, baseline in zip(seconds["ours"], seconds["baseline"], strict=True)]
+    difference = float(np.abs(numbers["ours"] - numbers["baseline"]).max())
     return {
-        **facts, "difference": difference, "same": difference <= row.tolerance, "peer_seconds": median(seconds["peer"]),
+        **facts, "difference": difference, "same": difference <= row.tolerance,
+        "baseline_seconds": median(seconds["baseline"]),
         "ratio": median(ratios), "least": min(ratios), "most": max(ratios), "memory": list(memory.values()),
     }  # fmt: skip
 
@@ -205,7 +207,7 @@ def measure_all(rows: list[Row], folder: Path, rounds: int, progress: Progress) 
     for group in groups.values():
         workers = {side: Worker(name, folder) for side, name in implementations(group[0]).items()}
         for row in group:
-            progress.update(task, advance=1, description=f"{row.title} ({row.framework}, {row.peer})")
+            progress.update(task, advance=1, description=f"{row.title} ({row.framework}, {row.baseline})")
             found[row] = measure(row, workers, min(rounds, row.rounds))
         for worker in workers.values():
             worker.close()
@@ -227,11 +229,11 @@ def measure_start(framework: str, folder: Path, rounds: int) -> Facts:
 
     "bare" is the import of the framework alone, in the environment of ours.
     """
-    figures: dict[str, list[tuple[float, float]]] = {"ours": [], "peer": [], "bare": []}
+    figures: dict[str, list[tuple[float, float]]] = {"ours": [], "baseline": [], "bare": []}
     model = {"pt": "", "tf": "TF", "flax": "Flax"}[framework] + "DistilBertForSequenceClassification"
     for _ in range(rounds + 1):
         for side, found in figures.items():
-            ours = side != "peer"
+            ours = side != "baseline"
             names = ("common", "conversion", framework)
             paths = [str(ROOT / name) for name in names] if ours else []
             module = f"distilbert_{framework}" if ours else "transformers"
@@ -245,14 +247,14 @@ def measure_start(framework: str, folder: Path, rounds: int) -> Facts:
             )  # fmt: skip
             seconds, memory = map(float, done.stdout.split()[-2:])
             found.append((seconds, memory))
-    ours, peer, bare = (found[1:] for found in figures.values())
-    ratios = [b[0] / a[0] for a, b in zip(ours, peer, strict=True)]
+    ours, baseline, bare = (found[1:] for found in figures.values())
+    ratios = [b[0] / a[0] for a, b in zip(ours, baseline, strict=True)]
     return {
         "title": "import and from_pretrained, fresh process", "framework": framework, "goal": 2.0, "rounds": rounds,
-        "ours": median(a for a, _ in ours), "peer_seconds": median(a for a, _ in peer), "ratio": median(ratios),
-        "least": min(ratios), "most": max(ratios), "same": True, "difference": None, "peer": "transformers",
+        "ours": median(a for a, _ in ours), "baseline_seconds": median(a for a, _ in baseline), "ratio": median(ratios),
+        "least": min(ratios), "most": max(ratios), "same": True, "difference": None, "baseline": "transformers",
         "kind": "start", "workload": "start", "memory_goal": 0.7,
-        "memory": [median(b for _, b in ours), median(b for _, b in peer)],
+        "memory": [median(b for _, b in ours), median(b for _, b in baseline)],
         "bare": median(a for a, _ in bare), "bare_memory": median(b for _, b in bare),
     }  # fmt: skip
 
@@ -261,7 +263,7 @@ def merged(found: list[Facts]) -> list[Facts]:
     """Return the rows kept, with those measured now in the place of the same ones; all new ones where none are kept."""
 
     def key(row: Facts) -> tuple[Any, ...]:
-        return tuple(row[name] for name in ("workload", "kind", "framework", "peer"))
+        return tuple(row[name] for name in ("workload", "kind", "framework", "baseline"))
 
     kept = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else []
     table = {key(row._asdict()): row for row in EVERY}
@@ -279,13 +281,13 @@ def machine() -> Facts:
     flags = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {flag}" in info]
     model = next((line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")), "")
     names = ("torch", "tensorflow", "keras", "jax", "flax", "numpy", "tokenizers")
-    peers = {}
+    baselines = {}
     for name in ("pt", "tf"):
         lines = (ROOT / "benchmarks" / f"requirements-{name}.txt").read_text().split()
-        peers[name] = dict(line.split("==") for line in lines)
+        baselines[name] = dict(line.split("==") for line in lines)
     return {
         "processor": model, "flags": flags, "cores": os.cpu_count(), "python": platform.python_version(),
-        "versions": {name: metadata.version(name) for name in names}, "peers": peers,
+        "versions": {name: metadata.version(name) for name in names}, "baselines": baselines,
     }  # fmt: skip
 
 
@@ -293,14 +295,16 @@ def main() -> None:
     """Measure what was asked for, keep the figures, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--only", default="", help="rows whose title, framework or peer holds this; others stay as they are"
+        "--only", default="", help="rows whose title, framework or baseline holds this; others stay as they are"
     )
     parser.add_argument("--rounds", type=int, default=100, help="no row is measured for more rounds than this")
     parser.add_argument("--page-only", action="store_true", help="write the page again from the figures kept")
     options = parser.parse_args()
     if not options.page_only:
         chosen = [
-            row for row in EVERY if options.only in f"{row.title} {row.framework} {row.workload} {row.peer} {row.kind}"
+            row
+            for row in EVERY
+            if options.only in f"{row.title} {row.framework} {row.workload} {row.baseline} {row.kind}"
         ]
         with tempfile.TemporaryDirectory() as name, Progress() as progress:
             folder = Path(name)
@@ -314,7 +318,9 @@ def main() -> None:
                 progress.update(task, advance=1, description=f"start ({framework})")
                 found.append(measure_start(framework, folder, min(options.rounds, 9)))
         RESULTS.write_text(json.dumps({"machine": machine(), "rows": merged(found)}, indent=1) + "\n")
-    write_page(json.loads(RESULTS.read_text()))
+    kept = json.loads(RESULTS.read_text())
+    write_page(kept)
+    draw_pictures(kept["rows"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is measured: one row for each workload, framework and peer."""
+"""What is measured: one row for each workload, framework and baseline."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Row(NamedTuple):
         workload: The name of its batches; with "bfloat16" or "masked" in it, of the dtype or the head too.
         kind: What the workers do with them: the name of a function in `runs_pt.py`, `runs_tf.py` and `runs_flax.py`.
         framework: "pt", "tf" or "flax".
-        goal: How many times as fast as the peer it should be; None where it is measured to be known.
+        goal: How many times as fast as the baseline it should be; None where it is measured to be known.
         tolerance: How far the numbers of the two may lie apart.
         rounds: How many rounds are measured.
-        peer: Whose implementation is the other side; None where ours is measured alone.
-        memory_goal: The share of the peer's peak memory that ours may take; None where none is set.
+        baseline: Whose implementation is the other side; None where ours is measured alone.
+        memory_goal: The share of the baseline's peak memory that ours may take; None where none is set.
     """
 
     title: str
@@ -27,7 +27,7 @@ class Row(NamedTuple):
     goal: float | None
     tolerance: float
     rounds: int = 9
-    peer: str | None = "transformers"
+    baseline: str | None = "transformers"
     memory_goal: float | None = None
 
     @property
@@ -46,7 +46,7 @@ WHOLE, TRAIN = "SST-2 dev, whole at once, text to vectors", "fine-tuning step, 3
 MASKED, HALF = "masked-LM step, 4 rows of 512, 15 % labelled", "32 texts of 128 tokens, bfloat16"
 ALL = ("pt", "tf", "flax")
 _FORWARD = (
-    (SHORT, "1x20", (1.05, 1.05, 1.0), 15),  # Flax's peer is jitted, as the plain call of its users is not
+    (SHORT, "1x20", (1.05, 1.05, 1.0), 15),  # Flax's baseline is jitted, as the plain call of its users is not
     (LONG, "1x128", (1.05, 1.05, 1.0), 15),
     (FULL, "32x128", (1.0, 1.0, 1.0), 9),
     (SST2, "sst2", (2.0, 2.0, 2.0), 9),
@@ -89,7 +89,7 @@ PRODUCTS = tuple(
     for title, name in ((TRAIN, "train32"), (MASKED, "masked4x512"))
     for f in ALL
 )
-"""What the matrix products of one call, or of one step, take alone: only in the rest can an equal peer be beaten."""
+"""What the matrix products of one call, or of one step, take alone: only the rest can be faster."""
 
 GROWTH = tuple(
     Row(f"{batch} x {seq}", f"grow-{batch}x{seq}", "forward", f, None, 1e-4, 5, None)

@@ -2,9 +2,9 @@
 
     python benchmarks/speed_worker.py IMPLEMENTATION FOLDER
 
-FOLDER holds the checkpoints and batches that `speed.py` made; IMPLEMENTATION is "ours" or a peer, and the framework, as
-"ours-flax". Each line read is a JSON object with the kind of work and the name of its batches; each line written one
-with the seconds of the round, the peak memory of the process in it, and the numbers that came out.
+FOLDER holds the checkpoints and batches that `speed.py` made; IMPLEMENTATION is "ours" or a baseline, and the
+framework, as "ours-flax". Each line read is a JSON object with the kind of work and the name of its batches; each line
+written is one with the seconds of the round, the peak memory of the process in it, and the numbers that came out.
 """
 
 from __future__ import annotations

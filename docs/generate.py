@@ -1,18 +1,26 @@
-"""Write the pages that are made from the code, and the demo's output in the README.
+"""Write the tables of the pages that come from the code or from kept figures, and the demo's output in the README.
 
-With --check, fail where a page is not what would be written.
+With --check, fail where a table is not what would be written. Prose is never touched: it stands in the pages.
 
 Usage: make docs
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+BENCHMARKS = ROOT / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+from conversion_page import conversion_tables
 from distilbert_cli.tolerances import (
     BERT,
     FRAMEWORKS,
@@ -24,19 +32,14 @@ from distilbert_cli.tolerances import (
     TRIPLE_LOSS,
     Tolerance,
 )
-from distilbert_conversion import HEADS, WEIGHTS
-
-HERE = Path(__file__).resolve().parent
-
-
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """Return a Markdown table."""
-    lines = [header, ("---",) * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+from distilbert_conversion import WEIGHTS
+from page_tables import fill_tables, markdown_table
+from speed_page import speed_tables
 
 
-def weights_page() -> str:
-    """Return the weight table as a page."""
+def weight_tables() -> dict[str, str]:
+    """Return the weight table."""
+    header = ("PyTorch", "TensorFlow", "Flax", "Keras 3 `.weights.h5`", "transposed", "shape", "models")
     rows = [
         (
             f"`{row.canonical}`",
@@ -49,22 +52,11 @@ def weights_page() -> str:
         )
         for row in WEIGHTS
     ]
-    return f"""# The weight table
-
-Every parameter of the six models ({", ".join(HEADS)}), its name in each framework and its shape in PyTorch. Readers,
-writers, loading, sharding and tying derive from this one table, `distilbert_conversion.WEIGHTS`. `{{i}}` is the layer;
-in Keras 3 weight files `{{_i}}` is empty for the first layer, then `_1`, `_2` and so on.
-
-PyTorch and Flax put `distilbert` before the backbone's names in models with a head, TensorFlow and Keras in all.
-`vocab_projector.weight` is stored only where `tie_word_embeddings` is false. "transposed" says that every framework
-but PyTorch stores the matrix transposed.
-
-{table(("PyTorch", "TensorFlow", "Flax", "Keras 3 `.weights.h5`", "transposed", "shape", "models"), rows)}
-"""
+    return {"weights": markdown_table(header, rows)}
 
 
-def tolerances_page() -> str:
-    """Return the tolerance table as a page."""
+def tolerance_tables() -> dict[str, str]:
+    """Return the table of tolerances."""
     named: dict[str, Tolerance] = {
         "outputs against transformers, float32": MATRIX,
         "gradients against transformers": GRADIENT,
@@ -76,23 +68,29 @@ def tolerances_page() -> str:
         **{f"{dtype} against float32": t for dtype, t in HALF.items()},
     }
     rows = [(what, f"{tolerance.value:g}", tolerance.reason) for what, tolerance in named.items()]
-    return f"""# Tolerances
-
-Every tolerance that a test or the command `distilbert parity` uses, from `distilbert_cli.tolerances`.
-
-{table(("what", "figure", "reason"), rows)}
-"""
+    return {"tolerances": markdown_table(("what", "figure", "reason"), rows)}
 
 
-PAGES: dict[str, Callable[[], str]] = {"weights.md": weights_page, "tolerances.md": tolerances_page}
+def figures(name: str) -> dict[str, Any]:
+    """Return the figures that a benchmark has left."""
+    return dict(json.loads((BENCHMARKS / name).read_text(encoding="utf-8")))
+
+
+PAGES: dict[str, Callable[[], dict[str, str]]] = {
+    "weights.md": weight_tables,
+    "tolerances.md": tolerance_tables,
+    "conversion.md": lambda: conversion_tables(figures("conversion.json")),
+    "benchmarks.md": lambda: speed_tables(figures("speed.json"), figures("gpu.json")),
+}
+"""The tables of each page. Those of docs/parity.md are measured, by `make parity-page`."""
 
 
 def refresh_readme() -> None:
     """Put what the demo prints on this machine into the README; its last digits differ between processors."""
-    readme = HERE.parent / "README.md"
-    demo = [sys.executable, HERE.parent / "demo" / "demo.py"]
+    readme = ROOT / "README.md"
+    demo = [sys.executable, ROOT / "demo" / "demo.py"]
     printed = subprocess.run(demo, check=True, capture_output=True, text=True, env={**os.environ, "COLUMNS": "112"})
-    before, _, rest = readme.read_text().partition("<!-- demo -->")
+    before, _, rest = readme.read_text(encoding="utf-8").partition("<!-- demo -->")
     _, _, after = rest.partition("<!-- /demo -->")
     shown = "\n".join(line.rstrip() for line in printed.stdout.splitlines())
     readme.write_text(f"{before}<!-- demo -->\n```\n{shown}\n```\n<!-- /demo -->{after}", encoding="utf-8")
@@ -100,14 +98,15 @@ def refresh_readme() -> None:
 
 def main() -> int:
     """Write or check every page; return 1 where a check fails."""
-    stale = [name for name, page in PAGES.items() if not (HERE / name).is_file() or (HERE / name).read_text() != page()]
-    if "--check" in sys.argv[1:]:
-        for name in stale:
-            print(f"docs/{name} is not what `make docs` writes; run it and commit the result")
-        return 1 if stale else 0
-    for name, page in PAGES.items():
-        (HERE / name).write_text(page(), encoding="utf-8")
-        print(f"docs/{name}" + (" (changed)" if name in stale else ""))
+    check = "--check" in sys.argv[1:]
+    stale = {name: fill_tables(HERE / name, tables(), check=check) for name, tables in PAGES.items()}
+    if check:
+        for name, differing in stale.items():
+            if differing:
+                print(f"docs/{name}, {', '.join(differing)}: not what `make docs` writes; run it and commit the result")
+        return 1 if any(stale.values()) else 0
+    for name, differing in stale.items():
+        print(f"docs/{name}" + (f" (changed: {', '.join(differing)})" if differing else ""))
     refresh_readme()
     return 0
 

@@ -14,14 +14,32 @@ import pytest
 from distilbert_conversion import HEADS
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+
+from page_tables import fill_tables, markdown_table
+
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("demo/**/*.md")])
 MIGRATING = ROOT / "docs" / "migrating.md"
 
 
-def test_generated_pages_are_current() -> None:
+def test_generated_tables_are_current() -> None:
     check = [sys.executable, ROOT / "docs" / "generate.py", "--check"]
     finished = subprocess.run(check, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def test_only_tables_are_written(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    prose = "# Title\n\nProse\nby hand.\n\n<!-- table a -->\n{}<!-- /table a -->\n\nMore prose.\n"
+    page.write_text(prose.format(""))
+    table = markdown_table(("what", "figure"), [("x", 1)])
+    assert fill_tables(page, {"a": table}, check=True) == ["a"]
+    assert page.read_text() == prose.format("")
+    assert fill_tables(page, {"a": table}) == ["a"]
+    assert page.read_text() == prose.format("| what | figure |\n| --- | --- |\n| x | 1 |\n")
+    assert fill_tables(page, {"a": table}, check=True) == []
+    with pytest.raises(ValueError, match=r"has marks for \['a'\], but the tables are \['b'\]"):
+        fill_tables(page, {"b": table})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
