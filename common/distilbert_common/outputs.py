@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import ItemsView, Mapping
+from collections.abc import Callable, ItemsView, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, dataclass_transform
 
 
+@dataclass_transform()
 class ModelOutput(OrderedDict[str, Any]):
     """The base of all outputs: a dataclass, an ordered mapping and a tuple at once.
 
@@ -90,6 +91,13 @@ class BaseModelOutput(ModelOutput):
     last_hidden_state: Any = None
     hidden_states: Any = None
     attentions: Any = None
+
+    def map_hidden_states(self, function: Callable[[Any], Any]) -> BaseModelOutput:
+        """Return the output with a function of each hidden state; the last one is the same object in both places."""
+        if self.hidden_states is None:
+            return BaseModelOutput(function(self.last_hidden_state), None, self.attentions)
+        hidden_states = tuple(function(x) for x in self.hidden_states)
+        return BaseModelOutput(hidden_states[-1], hidden_states, self.attentions)
 
 
 class MaskedLMOutput(ModelOutput):

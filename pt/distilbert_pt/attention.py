@@ -107,14 +107,14 @@ def sdpa_attention(
 def flash_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float = 0.0) -> Tensor:
     """Attention by flash kernels: those of the flash-attn package where it is installed, or else PyTorch's own.
 
-    On a GPU they take half precision and real tokens only, and a row with nothing to attend to gives zeros. Other
-    dtypes, and masks that are not mere padding, go to `sdpa_attention`. So does all on the CPU, where it is a flash
-    kernel itself.
+    On a GPU they take half precision and non-padding tokens only, and a row with nothing to attend to gives zeros.
+    Other dtypes, and masks that are not mere padding, go to `sdpa_attention`. So does all on the CPU, where it is a
+    flash kernel itself.
     """
     padding = mask is None or (mask.dtype == torch.bool and mask.shape[1:3] == (1, 1))
     kernel = varlen_kernel(dropout) if query.is_cuda and query.dtype in HALF and padding else None
     if kernel is not None:
-        return on_real_tokens(kernel, query, key, value, mask)
+        return varlen_attention(kernel, query, key, value, mask)
     return sdpa_attention(query, key, value, mask, dropout)
 
 
@@ -135,18 +135,18 @@ def varlen_kernel(dropout: float) -> Callable[..., Tensor] | None:
     return varlen_attn
 
 
-def on_real_tokens(
+def varlen_attention(
     kernel: Callable[..., Tensor], query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
 ) -> Tensor:
-    """Call a kernel for sequences of several lengths on what a padding mask (batch, 1, 1, seq) leaves."""
+    """Call a kernel for sequences of several lengths on the tokens that a padding mask (batch, 1, 1, seq) leaves."""
     batch, heads, seq, head_dim = query.shape
-    real = torch.ones(batch, seq, dtype=torch.bool, device=query.device) if mask is None else mask[:, 0, 0].clone()
-    lengths = real.sum(dim=1, dtype=torch.int32)  # (batch,)
-    starts = F.pad(lengths.cumsum(0, dtype=torch.int32), (1, 0))  # (batch + 1,)
-    longest = int(lengths.max())
-    packed = (x.transpose(1, 2)[real] for x in (query, key, value))  # three of (tokens, heads, head_dim)
+    attends = torch.ones(batch, seq, dtype=torch.bool, device=query.device) if mask is None else mask[:, 0, 0].clone()
+    lengths = attends.sum(dim=1, dtype=torch.int32)  # (batch,)
+    cu_seqlens = F.pad(lengths.cumsum(0, dtype=torch.int32), (1, 0))  # (batch + 1,)
+    max_seqlen = int(lengths.max())
+    tokens = (x.transpose(1, 2)[attends] for x in (query, key, value))  # three of (tokens, heads, head_dim)
     context = query.new_zeros(batch, seq, heads, head_dim)
-    context[real] = kernel(*packed, starts, starts, longest, longest)
+    context[attends] = kernel(*tokens, cu_seqlens, cu_seqlens, max_seqlen, max_seqlen)
     return context.transpose(1, 2)  # (batch, heads, seq, head_dim)
 
 

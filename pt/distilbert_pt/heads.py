@@ -1,7 +1,8 @@
 """The five task models: the bare model, a head, and its loss when labels are given.
 
 Arguments, their order, outputs and parameter names are those of transformers. Each `forward` takes what
-`DistilBertModel.forward` takes, and labels.
+`DistilBertModel.forward` takes, and labels; logits at padding that is left out are 0, those of question answering the
+lowest finite value, so that no argmax or softmax finds an answer there.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distilbert_common import (
+    BaseModelOutput,
     DistilBertConfig,
     MaskedLMOutput,
     MultipleChoiceModelOutput,
@@ -25,23 +27,78 @@ from distilbert_common.checks import (
     check_one_input,
     check_two_labels,
 )
-from distilbert_common.constants import LAYER_NORM_EPS
+from distilbert_common.constants import IGNORE_INDEX, LAYER_NORM_EPS
 from distilbert_pt import losses
 from distilbert_pt.activations import ACTIVATIONS
-from distilbert_pt.fast.hooks import is_plain_linear
 from distilbert_pt.fast.layers import linear
-from distilbert_pt.masked_lm_loss import labelled, masked_lm_loss
+from distilbert_pt.framework.hooks import is_plain_linear
+from distilbert_pt.layout import (
+    Layout,
+    Unpad,
+    count_segments,
+    fill_padding,
+    first_tokens,
+    is_first,
+    padded_layout,
+    segment_onehot,
+)
 from distilbert_pt.modeling import DistilBertModel
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
-from distilbert_pt.segments import belongs, count_segments, first_tokens
-from distilbert_pt.unpadding import filled, left_out, sees_padding, unless_needed
+
+__all__ = [
+    "DistilBertForMaskedLM",
+    "DistilBertForMultipleChoice",
+    "DistilBertForQuestionAnswering",
+    "DistilBertForSequenceClassification",
+    "DistilBertForTokenClassification",
+]
+
+
+def encode(
+    model: DistilBertPreTrainedModel,
+    input_ids: Tensor | None,
+    attention_mask: Tensor | None,
+    head_mask: Tensor | None,
+    inputs_embeds: Tensor | None,
+    output_attentions: bool | None,
+    output_hidden_states: bool | None,
+    position_ids: Tensor | None,
+    token_type_ids: Tensor | None,
+    segment_ids: Tensor | None,
+    unpad: Unpad,
+    layout: Layout | None,
+    reads: Tensor | bool | None,
+) -> tuple[BaseModelOutput, Layout]:
+    """Call the bare model of a head: arguments as `DistilBertModel.forward`; `reads` as `DistilBertModel.layout_of`.
+
+    Returns:
+        Its output, and how the tokens lay.
+    """
+    body = model.distilbert
+    if layout is None and isinstance(body, DistilBertModel):
+        layout = body.layout_of(attention_mask, segment_ids, unpad, reads, head_mask, output_attentions)
+    elif layout is None:  # one that was compiled by itself, and would be again for each way that sequences lie
+        layout = padded_layout(attention_mask, segment_ids, unpad)
+    encoded = body(
+        input_ids,
+        None,
+        head_mask,
+        inputs_embeds,
+        output_attentions,
+        output_hidden_states,
+        True,
+        position_ids,
+        token_type_ids,
+        layout=layout,
+    )
+    return encoded, layout
 
 
 class DistilBertForMaskedLM(DistilBertPreTrainedModel):
     """DistilBERT that predicts the token at each position.
 
     `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts. `loss_only=True` gives the loss
-    alone, the same one, and projects labelled positions only, some at a time: less work and far less memory.
+    alone, the same one, and projects labeled positions only, some at a time: less work and far less memory.
     """
 
     _table_head = "ForMaskedLM"
@@ -50,7 +107,7 @@ class DistilBertForMaskedLM(DistilBertPreTrainedModel):
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
         self.activation = ACTIVATIONS[config.activation]
-        self.distilbert = DistilBertModel(config)
+        self.distilbert = DistilBertModel(self.config)
         self.vocab_transform = nn.Linear(config.dim, config.dim)
         self.vocab_layer_norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
         self.vocab_projector = nn.Linear(config.dim, config.vocab_size)
@@ -77,40 +134,37 @@ class DistilBertForMaskedLM(DistilBertPreTrainedModel):
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
-        unpad: bool | None = None,
+        unpad: Unpad = "auto",
+        num_segments: int | None = None,
         loss_only: bool = False,
+        layout: Layout | None = None,
     ) -> MaskedLMOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
         check_loss_only(loss_only, labels)
-        unpad = unless_needed(unpad, labels is not None and sees_padding(attention_mask, labels))
-        encoded = self.distilbert(
-            input_ids,
-            attention_mask,
-            head_mask,
-            inputs_embeds,
-            output_attentions,
-            output_hidden_states,
-            True,
-            position_ids,
-            token_type_ids,
-            segment_ids,
-            unpad,
-        )
-        if not loss_only:
-            x = encoded.last_hidden_state  # (batch, seq, dim)
-            logits = linear(self.vocab_projector, self._transformed(x))  # (batch, seq, vocab)
-            places = left_out(x, attention_mask, segment_ids, unpad)  # (batch, seq)
-            logits = filled(logits, places, 0.0, in_place=is_plain_linear(self.vocab_projector))
-            loss = None if labels is None else losses.cross_entropy(logits, labels)
+        labeled = None if labels is None else labels != IGNORE_INDEX  # (batch, seq)
+        encoded, layout = encode(
+            self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
+            position_ids, token_type_ids, segment_ids, unpad, layout, labeled,
+        )  # fmt: skip
+        x, logits = encoded.last_hidden_state, None  # (batch, seq, dim)
+        if loss_only:
+            loss = self._loss_at(x[labeled], labels[labeled])
         else:
-            places = labelled(labels)  # (tokens,)
-            x = encoded.last_hidden_state.flatten(0, 1)[places]  # (tokens, dim)
-            logits, loss = None, masked_lm_loss(self._transformed(x), self.vocab_projector, labels.flatten()[places])
+            logits = linear(self.vocab_projector, self.lm_transform(x))  # (batch, seq, vocab)
+            logits = fill_padding(logits, layout.padding, 0.0, in_place=is_plain_linear(self.vocab_projector))
+            loss = None if labels is None else losses.cross_entropy(logits, labels)
         return self._as_output(MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions), return_dict)
 
-    def _transformed(self, x: Tensor) -> Tensor:
-        """Return what is projected: (…, dim) -> (…, dim)."""
+    def lm_transform(self, x: Tensor) -> Tensor:
+        """Return what is projected to the vocabulary: (…, dim) -> (…, dim)."""
         return self.vocab_layer_norm(self.activation(linear(self.vocab_transform, x)))
+
+    def _loss_at(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of labeled positions: (tokens, dim) and (tokens,) -> a scalar."""
+        x, projector = self.lm_transform(x), self.vocab_projector
+        if is_plain_linear(projector):
+            return losses.masked_lm_loss(x, projector.weight, projector.bias, labels)
+        return losses.cross_entropy(projector(x), labels)
 
 
 class DistilBertForSequenceClassification(DistilBertPreTrainedModel):
@@ -125,7 +179,7 @@ class DistilBertForSequenceClassification(DistilBertPreTrainedModel):
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
-        self.distilbert = DistilBertModel(config)
+        self.distilbert = DistilBertModel(self.config)
         self.pre_classifier = nn.Linear(config.dim, config.dim)
         self.classifier = nn.Linear(config.dim, config.num_labels)
         self.dropout = nn.Dropout(config.seq_classif_dropout)
@@ -144,33 +198,24 @@ class DistilBertForSequenceClassification(DistilBertPreTrainedModel):
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
-        unpad: bool | None = None,
+        unpad: Unpad = "auto",
         num_segments: int | None = None,
+        layout: Layout | None = None,
     ) -> SequenceClassifierOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
-        unpad = unless_needed(unpad, sees_padding(attention_mask))
-        encoded = self.distilbert(
-            input_ids,
-            attention_mask,
-            head_mask,
-            inputs_embeds,
-            output_attentions,
-            output_hidden_states,
-            True,
-            position_ids,
-            token_type_ids,
-            segment_ids,
-            unpad,
-        )
-        real = None
-        if segment_ids is None:
-            first = encoded.last_hidden_state[:, 0]  # (batch, dim)
+        encoded, layout = encode(
+            self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
+            position_ids, token_type_ids, segment_ids, unpad, layout, is_first(attention_mask),
+        )  # fmt: skip
+        x, mask = encoded.last_hidden_state, None  # (batch, seq, dim)
+        if layout.segment_ids is None:
+            x = x[:, 0]  # (batch, dim)
         else:
-            num_segments = count_segments(segment_ids, labels, num_segments)
-            first = first_tokens(encoded.last_hidden_state, segment_ids, num_segments)  # (batch, num_segments, dim)
-            real = belongs(segment_ids, num_segments).any(dim=-1)  # (batch, num_segments)
-        logits = self.classifier(self.dropout(F.relu(self.pre_classifier(first))))  # (batch, …, num_labels)
-        loss = None if labels is None else losses.sequence_classification_loss(logits, labels, self.config, real)
+            num_segments = count_segments(layout.segment_ids, labels, num_segments)
+            x = first_tokens(x, layout.segment_ids, num_segments)  # (batch, num_segments, dim)
+            mask = segment_onehot(layout.segment_ids, num_segments).any(dim=-1)  # (batch, num_segments)
+        logits = self.classifier(self.dropout(F.relu(self.pre_classifier(x))))  # (batch, …, num_labels)
+        loss = None if labels is None else losses.sequence_classification_loss(logits, labels, self.config, mask)
         output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self._as_output(output, return_dict)
 
@@ -186,7 +231,7 @@ class DistilBertForMultipleChoice(DistilBertPreTrainedModel):
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
-        self.distilbert = DistilBertModel(config)
+        self.distilbert = DistilBertModel(self.config)
         self.pre_classifier = nn.Linear(config.dim, config.dim)
         self.classifier = nn.Linear(config.dim, 1)
         self.dropout = nn.Dropout(config.seq_classif_dropout)
@@ -205,30 +250,22 @@ class DistilBertForMultipleChoice(DistilBertPreTrainedModel):
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
-        unpad: bool | None = None,
+        unpad: Unpad = "auto",
+        num_segments: int | None = None,
+        layout: Layout | None = None,
     ) -> MultipleChoiceModelOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
         check_one_input(input_ids, inputs_embeds)
         check_no_segments(segment_ids)
-        unpad = unless_needed(unpad, sees_padding(attention_mask))
         choices = check_choices(inputs_embeds.shape, 4) if input_ids is None else check_choices(input_ids.shape, 3)
-
-        def flat(x: Tensor | None) -> Tensor | None:
-            return x.flatten(0, 1) if x is not None and x.dim() > 2 else x  # (batch * choices, seq, ...)
-
-        encoded = self.distilbert(
-            flat(input_ids),
-            flat(attention_mask),
-            head_mask,
-            flat(inputs_embeds),
-            output_attentions,
-            output_hidden_states,
-            True,
-            flat(position_ids),
-            flat(token_type_ids),
-            None,
-            unpad,
+        input_ids, attention_mask, inputs_embeds, position_ids, token_type_ids = (
+            x.flatten(0, 1) if x is not None and x.dim() > 2 else x  # (batch * choices, seq, …)
+            for x in (input_ids, attention_mask, inputs_embeds, position_ids, token_type_ids)
         )
+        encoded, layout = encode(
+            self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
+            position_ids, token_type_ids, None, unpad, layout, is_first(attention_mask),
+        )  # fmt: skip
         first = encoded.last_hidden_state[:, 0]  # (batch * choices, dim)
         scores = self.classifier(self.dropout(F.relu(self.pre_classifier(first))))  # (batch * choices, 1)
         logits = scores.view(-1, choices)  # (batch, choices)
@@ -247,7 +284,7 @@ class DistilBertForTokenClassification(DistilBertPreTrainedModel):
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
-        self.distilbert = DistilBertModel(config)
+        self.distilbert = DistilBertModel(self.config)
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = nn.Linear(config.dim, config.num_labels)
         self.post_init()
@@ -265,26 +302,18 @@ class DistilBertForTokenClassification(DistilBertPreTrainedModel):
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
-        unpad: bool | None = None,
+        unpad: Unpad = "auto",
+        num_segments: int | None = None,
+        layout: Layout | None = None,
     ) -> TokenClassifierOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
-        unpad = unless_needed(unpad, labels is not None and sees_padding(attention_mask, labels))
-        encoded = self.distilbert(
-            input_ids,
-            attention_mask,
-            head_mask,
-            inputs_embeds,
-            output_attentions,
-            output_hidden_states,
-            True,
-            position_ids,
-            token_type_ids,
-            segment_ids,
-            unpad,
-        )
-        x = encoded.last_hidden_state  # (batch, seq, dim)
-        logits = self.classifier(self.dropout(x))  # (batch, seq, num_labels)
-        logits = filled(logits, left_out(x, attention_mask, segment_ids, unpad), 0.0)
+        labeled = None if labels is None else labels != IGNORE_INDEX  # (batch, seq)
+        encoded, layout = encode(
+            self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
+            position_ids, token_type_ids, segment_ids, unpad, layout, labeled,
+        )  # fmt: skip
+        logits = self.classifier(self.dropout(encoded.last_hidden_state))  # (batch, seq, num_labels)
+        logits = fill_padding(logits, layout.padding, 0.0)
         loss = None if labels is None else losses.cross_entropy(logits, labels)
         output = TokenClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self._as_output(output, return_dict)
@@ -303,7 +332,7 @@ class DistilBertForQuestionAnswering(DistilBertPreTrainedModel):
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
         check_two_labels(config.num_labels)
-        self.distilbert = DistilBertModel(config)
+        self.distilbert = DistilBertModel(self.config)
         self.qa_outputs = nn.Linear(config.dim, config.num_labels)
         self.dropout = nn.Dropout(config.qa_dropout)
         self.post_init()
@@ -322,32 +351,22 @@ class DistilBertForQuestionAnswering(DistilBertPreTrainedModel):
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
-        unpad: bool | None = None,
+        unpad: Unpad = "auto",
+        num_segments: int | None = None,
+        layout: Layout | None = None,
     ) -> QuestionAnsweringModelOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where positions are given; see the class and `DistilBertModel.forward`."""
         with_loss = start_positions is not None and end_positions is not None
-        unpad = unless_needed(unpad, with_loss and segment_ids is None)
-        encoded = self.distilbert(
-            input_ids,
-            attention_mask,
-            head_mask,
-            inputs_embeds,
-            output_attentions,
-            output_hidden_states,
-            True,
-            position_ids,
-            token_type_ids,
-            segment_ids,
-            unpad,
-        )
-        x = encoded.last_hidden_state  # (batch, seq, dim)
-        logits = self.qa_outputs(self.dropout(x))  # (batch, seq, 2)
-        logits = filled(logits, left_out(x, attention_mask, segment_ids, unpad), torch.finfo(logits.dtype).min)
+        encoded, layout = encode(
+            self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
+            position_ids, token_type_ids, segment_ids, unpad, layout, with_loss,
+        )  # fmt: skip
+        logits = self.qa_outputs(self.dropout(encoded.last_hidden_state))  # (batch, seq, 2)
+        logits = fill_padding(logits, layout.padding, torch.finfo(logits.dtype).min)
         start_logits, end_logits = logits.unbind(-1)  # (batch, seq) each
-        loss, task = None, (start_logits, end_logits, start_positions, end_positions)
-        if with_loss and segment_ids is None:
+        loss = None
+        if with_loss:
+            task = (start_logits, end_logits, start_positions, end_positions, layout.segment_ids)
             loss = losses.question_answering_loss(*task)
-        elif with_loss:
-            loss = losses.packed_question_answering_loss(*task, segment_ids)
         output = QuestionAnsweringModelOutput(loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions)
         return self._as_output(output, return_dict)

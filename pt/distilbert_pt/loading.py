@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from distilbert_common.errors import InputError
 from distilbert_pt.arrays import to_array, to_tensor
+from distilbert_pt.framework.abstract_initialization import SkipRandomInit
 from distilbert_pt.inventory import PREFIX, table_names, tensors_of, tied_groups
-from distilbert_pt.meta import NotFilled
 
 if TYPE_CHECKING:
     from distilbert_common import DistilBertConfig
@@ -89,7 +89,7 @@ def build(cls: type[Any], config: DistilBertConfig, args: Iterable[Any], kwargs:
         stack.enter_context(torch.device("cpu"))
         if cls.__init__.__module__.partition(".")[0] == __package__:
             stack.enter_context(torch.device("meta"))
-            stack.enter_context(NotFilled())
+            stack.enter_context(SkipRandomInit())
         return cls(config, *args, **kwargs)
 
 

@@ -12,40 +12,65 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from distilbert_common import DistilBertConfig
-from distilbert_common.constants import IGNORE_INDEX
-from distilbert_pt.segments import belongs
+from distilbert_common.constants import IGNORE_INDEX, is_fast
+from distilbert_pt.fast.chunked_cross_entropy import chunked_cross_entropy
+from distilbert_pt.layout import segment_onehot
+
+__all__ = [
+    "DistillationLoss",
+    "binary_cross_entropy",
+    "classification_cross_entropy",
+    "cosine",
+    "cross_entropy",
+    "distillation_loss",
+    "kl_divergence",
+    "masked_lm_loss",
+    "masked_mean",
+    "mean_squared_error",
+    "question_answering_loss",
+    "sequence_classification_loss",
+]
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, ignored: int = IGNORE_INDEX) -> Tensor:
-    """Mean cross-entropy over the labels that are not ignored.
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy over the labels that are not `IGNORE_INDEX`: (…, classes), (…) integers -> a scalar."""
+    logits, labels = logits.flatten(0, -2).float(), labels.flatten().long()  # (rows, classes), (rows,)
+    total = F.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="sum")
+    return total / (labels != IGNORE_INDEX).sum().clamp(min=1)
+
+
+def masked_lm_loss(x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of `x @ weight.T + bias` with labels; 0 where there are none.
 
     Args:
-        logits: (..., classes).
-        labels: (...) integers.
-        ignored: The label that counts for nothing.
+        x: (tokens, dim), at labeled positions only.
+        weight: (vocab, dim).
+        bias: (vocab,), or None.
+        labels: (tokens,) integers.
     """
-    logits, labels = logits.flatten(0, -2).float(), labels.flatten().long()  # (rows, classes), (rows,)
-    total = F.cross_entropy(logits, labels, ignore_index=ignored, reduction="sum")
-    return total / (labels != ignored).sum().clamp(min=1)
+    if bias is not None and is_fast():
+        return chunked_cross_entropy(x, weight, bias, labels)
+    return cross_entropy(F.linear(x, weight, bias), labels)
 
 
-def mean_squared_error(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Tensor:
-    """Mean of squared differences, where `real`; (batch, 1) logits meet (batch,) labels."""
-    if real is None:
-        return F.mse_loss(logits.float().reshape(labels.shape), labels.float())
-    return mean_of_real(F.mse_loss(logits.float().reshape(labels.shape), labels.float(), reduction="none"), real)
+def mean_squared_error(logits: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean of squared differences, where the mask is True; (batch, 1) logits meet (batch,) labels."""
+    logits, labels = logits.float().reshape(labels.shape), labels.float()
+    if mask is None:
+        return F.mse_loss(logits, labels)
+    return masked_mean(F.mse_loss(logits, labels, reduction="none"), mask)
 
 
-def binary_cross_entropy(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Tensor:
-    """Mean binary cross-entropy, where `real`, of logits (…, num_labels) with 0/1 labels of their shape, any dtype."""
-    if real is None:
+def binary_cross_entropy(logits: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean binary cross-entropy of logits (…, num_labels) with 0/1 labels of any dtype, where the mask is True."""
+    if mask is None:
         return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
-    return mean_of_real(F.binary_cross_entropy_with_logits(logits.float(), labels.float(), reduction="none"), real)
+    return masked_mean(F.binary_cross_entropy_with_logits(logits.float(), labels.float(), reduction="none"), mask)
 
 
-def classification_cross_entropy(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Tensor:
-    """`cross_entropy` of logits (…, num_labels) and labels (…), where `real`."""
-    return cross_entropy(logits, labels if real is None else labels.where(real, IGNORE_INDEX))
+def classification_cross_entropy(logits: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+    """`cross_entropy` of logits (…, num_labels) and labels (…), where the mask is True."""
+    return cross_entropy(logits, labels if mask is None else labels.where(mask, IGNORE_INDEX))
 
 
 LOSSES = {
@@ -56,7 +81,7 @@ LOSSES = {
 
 
 def sequence_classification_loss(
-    logits: Tensor, labels: Tensor, config: DistilBertConfig, real: Tensor | None = None
+    logits: Tensor, labels: Tensor, config: DistilBertConfig, mask: Tensor | None = None
 ) -> Tensor:
     """The loss of the config's problem type, or of the one that labels and `num_labels` imply.
 
@@ -67,23 +92,35 @@ def sequence_classification_loss(
         logits: (batch, num_labels), or (batch, num_segments, num_labels) of packed rows.
         labels: (batch,) or (batch, num_labels); of packed rows (batch, num_segments, …).
         config: What says the problem type and `num_labels`.
-        real: (batch, num_segments), which segments there are; the others count for nothing.
+        mask: (batch, num_segments), which segments there are; the others count for nothing.
     """
     problem = config.problem_type
     if problem is None:
         single = not labels.is_floating_point() and labels.dim() < logits.dim()
         problem = "single_label_classification" if single else "multi_label_classification"
         problem = "regression" if config.num_labels == 1 else problem
-    return LOSSES[problem](logits, labels, real)
+    return LOSSES[problem](logits, labels, mask)
 
 
 def question_answering_loss(
-    start_logits: Tensor, end_logits: Tensor, start_positions: Tensor, end_positions: Tensor
+    start_logits: Tensor,
+    end_logits: Tensor,
+    start_positions: Tensor,
+    end_positions: Tensor,
+    segment_ids: Tensor | None = None,
 ) -> Tensor:
-    """Mean of the cross-entropies of start and end, (batch, seq) logits and (batch,) or (batch, 1) positions.
+    """Mean of the cross-entropies of start and end; a position past the end or below 0 is ignored.
 
-    A position past the end of the sequence or below 0 is ignored.
+    Args:
+        start_logits: (batch, seq).
+        end_logits: (batch, seq).
+        start_positions: (batch,) or (batch, 1); of packed rows (batch, num_segments), counted from each segment's
+            first token.
+        end_positions: As `start_positions`.
+        segment_ids: (batch, seq) of packed rows: each segment counts by itself.
     """
+    if segment_ids is not None:
+        return packed_question_answering_loss(start_logits, end_logits, start_positions, end_positions, segment_ids)
     seq = start_logits.size(1)
 
     def one(logits: Tensor, positions: Tensor) -> Tensor:
@@ -96,20 +133,12 @@ def question_answering_loss(
 def packed_question_answering_loss(
     start_logits: Tensor, end_logits: Tensor, start_positions: Tensor, end_positions: Tensor, segment_ids: Tensor
 ) -> Tensor:
-    """`question_answering_loss` of packed rows: each segment by itself.
-
-    Args:
-        start_logits: (batch, seq).
-        end_logits: (batch, seq).
-        start_positions: (batch, num_segments), counted from the segment's first token.
-        end_positions: (batch, num_segments).
-        segment_ids: (batch, seq).
-    """
-    own = belongs(segment_ids, start_positions.size(1))  # (batch, num_segments, seq)
-    sizes, firsts = own.sum(-1), own.int().argmax(-1)  # (batch, num_segments)
+    """`question_answering_loss` of packed rows."""
+    onehot = segment_onehot(segment_ids, start_positions.size(1))  # (batch, num_segments, seq)
+    sizes, firsts = onehot.sum(-1), onehot.int().argmax(-1)  # (batch, num_segments)
 
     def one(logits: Tensor, positions: Tensor) -> Tensor:
-        alone = logits.float()[:, None].where(own, torch.finfo(torch.float32).min)  # (batch, num_segments, seq)
+        alone = logits.float()[:, None].where(onehot, torch.finfo(torch.float32).min)  # (batch, num_segments, seq)
         inside = (positions >= 0) & (positions < sizes)  # (batch, num_segments)
         return cross_entropy(alone, (firsts + positions).where(inside, IGNORE_INDEX))
 
@@ -157,11 +186,11 @@ def distillation_loss(
     Returns:
         The weighted sum and the three parts; a part with no token to count is 0.
     """
-    real = attention_mask != 0  # (batch, seq)
-    soft = real & (labels != IGNORE_INDEX) if restrict_ce_to_mask else real  # (batch, seq)
+    mask = attention_mask != 0  # (batch, seq)
+    soft = mask & (labels != IGNORE_INDEX) if restrict_ce_to_mask else mask  # (batch, seq)
     ce = masked_mean(kl_divergence(student_logits, teacher_logits.detach(), temperature), soft) * temperature**2
     mlm = cross_entropy(student_logits, labels)
-    cos = masked_mean(1 - cosine(student_hidden, teacher_hidden.detach()), real)
+    cos = masked_mean(1 - cosine(student_hidden, teacher_hidden.detach()), mask)
     return DistillationLoss(alpha_ce * ce + alpha_mlm * mlm + alpha_cos * cos, ce, mlm, cos)
 
 
@@ -178,12 +207,7 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).sum(-1) / ((a.square().sum(-1) + 1e-12) * (b.square().sum(-1) + 1e-12)).sqrt()
 
 
-def mean_of_real(values: Tensor, real: Tensor) -> Tensor:
-    """Mean of the values (batch, num_segments, …) of those segments that there are."""
-    many = real.reshape(*real.shape, *(1,) * (values.dim() - real.dim()))  # (batch, num_segments, 1, ...)
-    return masked_mean(values, many.expand_as(values))
-
-
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of the values whose mask is True; 0 where there is none."""
+    """Mean of the values whose mask, of all axes or the first ones, is True; 0 where there is none."""
+    mask = mask.reshape(*mask.shape, *(1,) * (values.dim() - mask.dim())).expand_as(values)
     return values.where(mask, 0).sum() / mask.sum().clamp(min=1)

@@ -5,7 +5,6 @@ Module and parameter names are those of transformers, so that a state_dict of on
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -18,16 +17,14 @@ from distilbert_common.constants import LAYER_NORM_EPS
 from distilbert_common.initialization import sinusoidal_table
 from distilbert_common.pruning import attention_dim, heads_left
 from distilbert_pt.activations import ACTIVATIONS
-from distilbert_pt.attention import DEFAULT, IMPLEMENTATIONS, eager_attention, expand_mask
+from distilbert_pt.attention import DEFAULT, IMPLEMENTATIONS, eager_attention
 from distilbert_pt.checks import check_inputs
-from distilbert_pt.fast.hooks import has_hooks
-from distilbert_pt.fast.layers import feed_forward, linear
+from distilbert_pt.fast.layers import fused_feed_forward, linear
+from distilbert_pt.fast.unpadding import choose_layout
+from distilbert_pt.layout import Layout, Unpad
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
-from distilbert_pt.segments import segment_mask, segment_positions
-from distilbert_pt.unpadding import UNPAD_THRESHOLD, RealTokens, is_at_hand, real_tokens
 
-Mask = Tensor | RealTokens | None
-"""What `expand_mask` or `segment_mask` returns; or the real tokens, where the others are left out; or None."""
+__all__ = ["DistilBertModel", "Embeddings", "FFN", "MultiHeadSelfAttention", "Transformer", "TransformerBlock"]
 
 
 class Embeddings(nn.Module):
@@ -81,13 +78,13 @@ class MultiHeadSelfAttention(nn.Module):
         return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)  # (batch, heads, seq, head_dim)
 
     def forward(
-        self, x: Tensor, mask: Mask, head_mask: Tensor | None = None, output_attentions: bool = False
+        self, x: Tensor, layout: Layout, head_mask: Tensor | None = None, output_attentions: bool = False
     ) -> tuple[Tensor, Tensor | None]:
         """Attend.
 
         Args:
-            x: (batch, seq, dim).
-            mask: Who attends to whom; with real tokens alone, x is (1, tokens, dim).
+            x: (batch, seq, dim), as the layout gathers it.
+            layout: How the tokens lie, and with that who attends to whom.
             head_mask: Factor for the probabilities, broadcastable to (batch, heads, seq, seq).
             output_attentions: Whether to return the probabilities; they and a head mask take the eager path.
 
@@ -96,13 +93,11 @@ class MultiHeadSelfAttention(nn.Module):
         """
         query, key, value = (self.split_heads(linear(lin, x)) for lin in (self.q_lin, self.k_lin, self.v_lin))
         dropout = self.config.attention_dropout if self.training else 0.0
-        implementation, probabilities = self.config.attn_implementation or DEFAULT, None
-        if isinstance(mask, RealTokens):
-            context = mask.attend(query, key, value, dropout)
-        elif output_attentions or head_mask is not None or implementation == "eager":
-            context, probabilities = eager_attention(query, key, value, mask, dropout, head_mask)
+        implementation = self.config.attn_implementation or DEFAULT
+        if output_attentions or head_mask is not None or implementation == "eager":
+            context, probabilities = eager_attention(query, key, value, layout.mask, dropout, head_mask)
         else:
-            context = IMPLEMENTATIONS[implementation](query, key, value, mask, dropout)
+            context, probabilities = layout.attend(IMPLEMENTATIONS[implementation], query, key, value, dropout), None
         context = context.transpose(1, 2).flatten(2)  # (batch, seq, heads * head_dim)
         return linear(self.out_lin, context), probabilities if output_attentions else None
 
@@ -117,9 +112,10 @@ class FFN(nn.Module):
         self.activation = ACTIVATIONS[config.activation]
         self.dropout = nn.Dropout(config.dropout)
 
+    @fused_feed_forward
     def forward(self, x: Tensor) -> Tensor:
         """(batch, seq, dim) -> (batch, seq, dim)."""
-        return self.dropout(feed_forward(self.lin1, self.activation, self.lin2, x))
+        return self.dropout(self.lin2(self.activation(self.lin1(x))))
 
 
 class TransformerBlock(nn.Module):
@@ -133,10 +129,10 @@ class TransformerBlock(nn.Module):
         self.output_layer_norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
 
     def forward(
-        self, x: Tensor, mask: Mask, head_mask: Tensor | None = None, output_attentions: bool = False
+        self, x: Tensor, layout: Layout, head_mask: Tensor | None = None, output_attentions: bool = False
     ) -> tuple[Tensor, Tensor | None]:
         """Arguments and results as `MultiHeadSelfAttention.forward`."""
-        context, probabilities = self.attention(x, mask, head_mask, output_attentions)
+        context, probabilities = self.attention(x, layout, head_mask, output_attentions)
         x = self.sa_layer_norm(context + x)  # (batch, seq, dim)
         return self.output_layer_norm(self.ffn(x) + x), probabilities
 
@@ -154,7 +150,7 @@ class Transformer(nn.Module):
     def forward(
         self,
         x: Tensor,
-        mask: Mask,
+        layout: Layout,
         head_mask: list[Tensor | None],
         output_attentions: bool = False,
         output_hidden_states: bool = False,
@@ -162,8 +158,8 @@ class Transformer(nn.Module):
         """Run the blocks.
 
         Args:
-            x: (batch, seq, dim).
-            mask: Who attends to whom; with real tokens alone, x is (1, tokens, dim).
+            x: (batch, seq, dim), as the layout gathers it.
+            layout: How the tokens lie, and with that who attends to whom.
             head_mask: One factor or None for each block.
             output_attentions: Whether to collect each block's probabilities.
             output_hidden_states: Whether to collect the embeddings and each block's output.
@@ -171,7 +167,7 @@ class Transformer(nn.Module):
         hidden_states: list[Tensor] = [x]
         attentions: list[Tensor | None] = []
         for layer, (block, block_head_mask) in enumerate(zip(self.layer, head_mask, strict=True)):
-            arguments = (x, mask, block_head_mask, output_attentions)
+            arguments = (x, layout, block_head_mask, output_attentions)
             if self.gradient_checkpointing and self.training and layer % self._checkpoint_every == 0:
                 x, probabilities = self._gradient_checkpointing_func(block, *arguments)
             else:
@@ -214,7 +210,9 @@ class DistilBertModel(DistilBertPreTrainedModel):
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
-        unpad: bool | None = None,
+        unpad: Unpad = "auto",
+        num_segments: int | None = None,
+        layout: Layout | None = None,
     ) -> BaseModelOutput | tuple[Tensor, ...]:
         """Encode a batch.
 
@@ -230,9 +228,12 @@ class DistilBertModel(DistilBertPreTrainedModel):
             token_type_ids: Accepted and ignored, with a warning where non-zero.
             segment_ids: (batch, seq) integers instead of a mask, for rows that hold several sequences: tokens attend
                 to those with their own number, positions start anew in each sequence, 0 is padding.
-            unpad: Whether padding is left out of the computation, and its hidden states are 0; None for where that
-                pays and no hook watches the layers. Never where attentions or a head mask are asked for, or on the
-                eager path, which compute padding as transformers does.
+            unpad: "auto" leaves padding out of the computation where that pays and no hook watches the layers, never
+                where attentions or a head mask are asked for or on the eager path. With True, hidden states at padding
+                are always 0. With False, padding is computed as transformers does.
+            num_segments: Of no effect here: for the models with one output per segment.
+            layout: How the tokens lie, where the caller has worked it out with `layout_of`; instead of
+                attention_mask, segment_ids and unpad.
 
         Returns:
             last_hidden_state (batch, seq, dim), then hidden_states and attentions where asked for.
@@ -242,50 +243,43 @@ class DistilBertModel(DistilBertPreTrainedModel):
                 mask and segments.
         """
         check_one_input(input_ids, inputs_embeds)
-        check_one_mask(attention_mask, segment_ids)
         check_inputs(self.config, input_ids, inputs_embeds, position_ids, token_type_ids)
-        attentions = self.config.output_attentions if output_attentions is None else output_attentions
-        fused = not attentions and head_mask is None and self.config.attn_implementation != "eager"
-        mask = self._mask(attention_mask, segment_ids, unpad if fused else False)
-        if segment_ids is not None and position_ids is None:
-            position_ids = segment_positions(segment_ids)  # (batch, seq)
-        if isinstance(mask, RealTokens):
-            seq = (input_ids if inputs_embeds is None else inputs_embeds).size(1)
-            places = torch.arange(seq, device=mask.places.device)[None] if position_ids is None else position_ids
-            position_ids = mask.take(places)  # (1, tokens)
-            input_ids, inputs_embeds = (None if x is None else mask.take(x) for x in (input_ids, inputs_embeds))
+        if layout is None:
+            layout = self.layout_of(attention_mask, segment_ids, unpad, None, head_mask, output_attentions)
+        input_ids, inputs_embeds = (None if x is None else layout.gather(x) for x in (input_ids, inputs_embeds))
         encoded = self.transformer(
-            self.embeddings(input_ids, inputs_embeds, position_ids),
-            mask,
+            self.embeddings(input_ids, inputs_embeds, layout.positions(position_ids)),
+            layout,
             self._split_head_mask(head_mask),
-            attentions,
+            self.config.output_attentions if output_attentions is None else output_attentions,
             self.config.output_hidden_states if output_hidden_states is None else output_hidden_states,
         )
-        if isinstance(mask, RealTokens):
-            encoded = each_state(encoded, mask.put_back)
-        elif segment_ids is not None:
-            encoded = each_state(encoded, lambda x: x.where((segment_ids != 0)[:, :, None], 0))
-        return self._as_output(encoded, return_dict)
+        return self._as_output(encoded.map_hidden_states(layout.scatter), return_dict)
 
-    def _mask(self, attention_mask: Tensor | None, segment_ids: Tensor | None, unpad: bool | None) -> Mask:
-        """Say who attends to whom: None where nothing is masked, the real tokens where padding is left out."""
-        if segment_ids is not None:
-            taken = is_at_hand(segment_ids) and not self._is_watched() if unpad is None else unpad
-            return (real_tokens(segment_ids) if taken else None) or segment_mask(segment_ids)
-        if attention_mask is None:
-            return None
-        if attention_mask.dim() == 2 and (unpad or is_at_hand(attention_mask)):
-            real = attention_mask != 0  # (batch, seq)
-            share = int(real.sum()) / max(1, real.numel())
-            if share == 1:
-                return None
-            if unpad or (unpad is None and share < UNPAD_THRESHOLD and not self._is_watched()):
-                return real_tokens(real) or expand_mask(attention_mask)
-        return expand_mask(attention_mask)
+    def layout_of(
+        self,
+        attention_mask: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        unpad: Unpad = "auto",
+        reads: Tensor | bool | None = None,
+        head_mask: Tensor | None = None,
+        output_attentions: bool | None = None,
+    ) -> Layout:
+        """Choose how the tokens of a batch lie in the layers; the other arguments are those of `forward`.
 
-    def _is_watched(self) -> bool:
-        """Whether hooks see what the layers take and give: they are to see (batch, seq, dim), padding and all."""
-        return any(has_hooks(module) for part in (self.embeddings, self.transformer) for module in part.modules())
+        Args:
+            attention_mask: (batch, seq) or (batch, 1 or heads, seq, seq).
+            segment_ids: (batch, seq) instead of a mask.
+            unpad: Whether padding is left out.
+            reads: bool (batch, seq), where the hidden states are used; True for everywhere. With "auto", padding that
+                is used is computed.
+            head_mask: Computes padding, where there is one.
+            output_attentions: Computes padding, where it is true.
+        """
+        check_one_mask(attention_mask, segment_ids)
+        attentions = self.config.output_attentions if output_attentions is None else output_attentions
+        eager = attentions or head_mask is not None or self.config.attn_implementation == "eager"
+        return choose_layout(self, attention_mask, segment_ids, unpad, reads, eager)
 
     def _split_head_mask(self, head_mask: Tensor | None) -> list[Tensor | None]:
         """(heads,) or (n_layers, heads) -> n_layers of (1, heads left, 1, 1)."""
@@ -295,11 +289,3 @@ class DistilBertModel(DistilBertPreTrainedModel):
         factors = head_mask.to(self.dtype).expand(n_layers, -1)  # (n_layers, heads)
         left = [heads_left(self.config, layer) for layer in range(n_layers)]
         return [factors[layer, heads][None, :, None, None] for layer, heads in enumerate(left)]  # (1, heads, 1, 1)
-
-
-def each_state(encoded: BaseModelOutput, change: Callable[[Tensor], Tensor]) -> BaseModelOutput:
-    """Return the output with each hidden state changed; the last one is the same tensor in both places."""
-    if encoded.hidden_states is None:
-        return BaseModelOutput(change(encoded.last_hidden_state), None, encoded.attentions)
-    states = tuple(change(x) for x in encoded.hidden_states)
-    return BaseModelOutput(states[-1], states, encoded.attentions)

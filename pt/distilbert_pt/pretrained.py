@@ -19,7 +19,8 @@ from distilbert_common.loading_options import split_options
 from distilbert_common.pretrained import push_saved
 from distilbert_pt.arrays import as_device, as_dtype
 from distilbert_pt.attention import check_implementation
-from distilbert_pt.fast.prepacked import prepack
+from distilbert_pt.fast.prepacked import pack_weights
+from distilbert_pt.framework.module_utils import ModuleUtils
 from distilbert_pt.initialization import has_values, start
 from distilbert_pt.loading import (
     build,
@@ -30,7 +31,6 @@ from distilbert_pt.loading import (
     read_config,
     tie_declared,
 )
-from distilbert_pt.module_utils import ModuleUtils
 from distilbert_pt.resizing import prune, resize_positions, resize_tokens, resized_bias
 from distilbert_pt.saving import call_save_function, fitting_config, weights_to_save
 
@@ -146,7 +146,7 @@ class DistilBertPreTrainedModel(ModuleUtils):
         Returns:
             The model.
         """
-        prepack(self, wanted)
+        pack_weights(self, wanted)
         return self
 
     # Loading and saving.

@@ -13,9 +13,9 @@ from distilbert_pt.attention import (
     eager_attention,
     expand_mask,
     flash_attention,
-    on_real_tokens,
     say_once,
     sdpa_attention,
+    varlen_attention,
 )
 
 BATCH, HEADS, SEQ, HEAD_DIM = 3, 2, 5, 4
@@ -108,7 +108,7 @@ def test_dropout_acts_on_the_probabilities() -> None:
     assert abs(probabilities.sum(-1).mean().item() - 1) < 0.05, "what is kept is scaled up"
 
 
-def test_flash_attention_runs_on_real_tokens_only() -> None:
+def test_flash_attention_runs_on_non_padding_tokens_only() -> None:
     """The kernels need a GPU; a stand-in with their interface shows what goes in and comes out."""
 
     def varlen(query, key, value, starts_q, starts_k, longest_q, longest_k):
@@ -119,11 +119,11 @@ def test_flash_attention_runs_on_real_tokens_only() -> None:
         return torch.cat([sdpa_attention(*(x[None] for x in qkv), None)[0].transpose(0, 1) for qkv in by_head])
 
     mask = expand_mask(padding())
-    found = on_real_tokens(varlen, *qkv(torch.bfloat16), mask)
+    context = varlen_attention(varlen, *qkv(torch.bfloat16), mask)
     expected = sdpa_attention(*qkv(torch.bfloat16), mask)
-    real = padding().bool()[:, None, :, None]
-    assert torch.allclose(torch.where(real, found, 0), torch.where(real, expected, 0), atol=0.02)
-    assert not found[2].any()
+    attends = padding().bool()[:, None, :, None]
+    assert torch.allclose(torch.where(attends, context, 0), torch.where(attends, expected, 0), atol=0.02)
+    assert not context[2].any()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])

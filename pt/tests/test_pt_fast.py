@@ -16,8 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from distilbert_cli.tolerances import FRAMEWORKS, GRADIENT
 from distilbert_pt import DistilBertConfig, DistilBertModel
 from distilbert_pt.fast import onednn
-from distilbert_pt.fast.layers import feed_forward, is_fast, linear
-from distilbert_pt.fast.prepacked import prepack
+from distilbert_pt.fast.layers import feed_forward, linear, uses_onednn
+from distilbert_pt.fast.prepacked import pack_weights
 
 TOLERANCE = FRAMEWORKS["float32"].value
 
@@ -95,7 +95,7 @@ def test_the_step_with_gelu_keeps_its_input_alone(
 ) -> None:
     """Where oneDNN is absent PyTorch's own product stands in for it, so that this holds on every machine."""
     monkeypatch.setattr(onednn, "ONEDNN", True)
-    monkeypatch.setattr(onednn, "product", lambda a, b, bias, then="none": F.linear(a, b, bias))
+    monkeypatch.setattr(onednn, "product", lambda a, b, bias, activation="none": F.linear(a, b, bias))
     x, stored = torch.randn(6, 48, requires_grad=True), []
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: stored.append(tensor.data_ptr()), lambda _: None):
         feed_forward(lin, F.gelu, lin2, x)
@@ -184,18 +184,18 @@ def test_machines_without_onednn(lin: nn.Linear, lin2: nn.Linear, monkeypatch: p
 
 
 class TestPrepacked:
-    """All hold too where oneDNN is not taken and nothing is laid out."""
+    """All hold too where oneDNN is not taken and nothing is packed."""
 
     def test_values(self, lin: nn.Linear, lin2: nn.Linear) -> None:
         x = torch.randn(7, 48)
         expected = lin2(F.gelu(lin(x)))
-        prepack(lin, True)
+        pack_weights(lin, True)
         with torch.no_grad():
             assert close(linear(lin, x), lin(x))
             assert close(feed_forward(lin, F.gelu, lin2, x), expected)
         assert close(linear(lin, x), lin(x))
         assert (lin.prepacked_weight._packed is not None) == onednn.ONEDNN
-        prepack(lin, False)
+        pack_weights(lin, False)
         assert not hasattr(lin, "prepacked_weight")
 
     @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ class TestPrepacked:
             lambda lin: lin.load_state_dict({"weight": torch.ones(32, 48), "bias": torch.ones(32)}),
             lambda lin: setattr(lin, "weight", nn.Parameter(torch.ones(32, 48))),
             lambda lin: setattr(lin.weight, "data", torch.ones(32, 48)),
-            lambda lin: (lin.weight.data.mul_(2), prepack(lin, True)),
+            lambda lin: (lin.weight.data.mul_(2), pack_weights(lin, True)),
             nn.utils.parametrizations.weight_norm,
             lambda lin: prune.random_unstructured(lin, "weight", 0.5),
         ],
@@ -213,7 +213,7 @@ class TestPrepacked:
     )
     def test_changes_are_seen(self, lin: nn.Linear, change: Callable[[nn.Linear], object]) -> None:
         x = torch.randn(7, 48)
-        prepack(lin, True)
+        pack_weights(lin, True)
         with torch.no_grad():
             linear(lin, x)
             change(lin)
@@ -223,7 +223,7 @@ class TestPrepacked:
 
     def test_training_goes_on(self, lin: nn.Linear) -> None:
         x = torch.randn(7, 48)
-        prepack(lin, True)
+        pack_weights(lin, True)
         optimizer = torch.optim.SGD(lin.parameters(), lr=0.1)
         for _ in range(2):
             with torch.no_grad():
@@ -233,7 +233,7 @@ class TestPrepacked:
 
     def test_copies_and_files(self, lin: nn.Linear) -> None:
         x = torch.randn(7, 48)
-        prepack(lin, True)
+        pack_weights(lin, True)
         with torch.no_grad():
             expected = linear(lin, x)
             for other in (copy.deepcopy(lin), pickle.loads(pickle.dumps(lin))):
@@ -257,4 +257,4 @@ def test_every_product_of_a_model_is_fast_where_onednn_is_there() -> None:
     model = DistilBertModel(DistilBertConfig(dim=48, n_heads=4, n_layers=1, hidden_dim=96, vocab_size=20))
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     assert len(layers) == 6
-    assert all(is_fast(layer, torch.randn(2, layer.in_features)) == onednn.ONEDNN for layer in layers)
+    assert all(uses_onednn(layer, torch.randn(2, layer.in_features)) == onednn.ONEDNN for layer in layers)

@@ -11,7 +11,9 @@ from distilbert_pt import (
     DistilBertForTokenClassification,
     DistilBertModel,
 )
-from distilbert_pt.unpadding import RealTokens, real_tokens
+from distilbert_pt.attention import sdpa_attention
+from distilbert_pt.fast.unpadding import unpadded_layout
+from distilbert_pt.layout import Padded, Unpadded
 
 MASK = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 0], [1, 0, 1, 1]])
 IDS = torch.arange(20).reshape(5, 4) + 1
@@ -27,33 +29,41 @@ def model() -> DistilBertModel:
     return DistilBertModel(CONFIG.updated()).eval()
 
 
-class TestRealTokens:
+class TestUnpaddedLayout:
     def test_sequences_of_one_length_lie_together(self) -> None:
-        found = real_tokens(MASK)
-        assert found is not None
-        assert found.groups == ((1, 1), (3, 3))
-        assert found.places.tolist() == [4, 0, 1, 2, 8, 9, 10, 16, 18, 19]
+        layout = unpadded_layout(MASK)
+        assert layout is not None
+        assert layout.groups == ((1, 1), (3, 3))
+        assert layout.indices.tolist() == [4, 0, 1, 2, 8, 9, 10, 16, 18, 19]
 
     def test_segments_are_sequences(self) -> None:
-        found = real_tokens(torch.tensor([[1, 1, 1, 2], [1, 2, 2, 0]]))
-        assert found is not None
-        assert (found.groups, found.places.tolist()) == (((2, 1), (1, 2), (1, 3)), [3, 4, 5, 6, 0, 1, 2])
+        layout = unpadded_layout(torch.tensor([[1, 1, 1, 2], [1, 2, 2, 0]]))
+        assert layout is not None
+        assert (layout.groups, layout.indices.tolist()) == (((2, 1), (1, 2), (1, 3)), [3, 4, 5, 6, 0, 1, 2])
 
-    def test_what_was_taken_is_put_back(self) -> None:
-        found = real_tokens(MASK)
-        assert found is not None
-        back = found.put_back(found.take(IDS[..., None].float()))
-        assert torch.equal(back[..., 0], IDS * MASK)
+    def test_what_was_gathered_is_scattered_back(self) -> None:
+        layout = unpadded_layout(MASK)
+        assert layout is not None
+        x = layout.gather(IDS[..., None].float())
+        assert torch.equal(layout.scatter(x)[..., 0], IDS * MASK)
+        assert torch.equal(layout.scatter(x, -1.0)[..., 0], torch.where(MASK == 1, IDS, -1))
+        assert torch.equal(layout.padding, MASK == 0)
 
-    def test_nothing_real(self) -> None:
-        assert real_tokens(torch.zeros(2, 3)) is None
+    def test_the_mask_that_attention_does_not_need(self) -> None:
+        layout, x = unpadded_layout(MASK), torch.randn(1, 2, 10, 4)
+        assert layout is not None
+        one, other = layout.attend(sdpa_attention, x, x, x), sdpa_attention(x, x, x, layout.mask)
+        assert torch.allclose(one, other, atol=1e-6)
+
+    def test_padding_alone(self) -> None:
+        assert unpadded_layout(torch.zeros(2, 3)) is None
 
 
 class TestModel:
     def test_full_batches_and_the_eager_path_keep_all_places(self, model: DistilBertModel) -> None:
-        assert model._mask(torch.ones(2, 4), None, None) is None
-        assert isinstance(model._mask(MASK, None, None), RealTokens)
-        assert isinstance(model._mask(MASK, None, False), torch.Tensor)
+        assert model.layout_of(torch.ones(2, 4)) == Padded()
+        assert isinstance(model.layout_of(MASK), Unpadded)
+        assert isinstance(model.layout_of(MASK, unpad=False), Padded)
         model.config.attn_implementation = "eager"
         eager = model(IDS, MASK).last_hidden_state
         assert (eager[MASK == 0] != 0).any()
@@ -74,7 +84,7 @@ class TestModel:
             torch.autograd.grad(
                 model(IDS, MASK, unpad=unpad).last_hidden_state[MASK == 1].square().sum(), list(model.parameters())
             )
-            for unpad in (None, False)
+            for unpad in ("auto", False)
         )
         for one, other in zip(found, expected, strict=True):
             assert float((one - other).abs().max()) <= GRADIENT.value * max(1.0, float(other.abs().max()))

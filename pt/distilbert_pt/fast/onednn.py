@@ -13,6 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+from distilbert_common.constants import is_fast
+
+__all__ = ["ONEDNN", "OneDNNGeluLinear", "OneDNNLinear", "can_use_onednn", "is_enabled", "multiply", "product"]
+
 ONEDNN = (
     torch.backends.mkldnn.is_available()
     and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
@@ -25,7 +29,7 @@ DTYPES = (torch.float32, torch.bfloat16) if BFLOAT16 else (torch.float32,)
 """What oneDNN multiplies here; PyTorch would give it bfloat16 too, but copy the bias before each product."""
 
 
-class Product(torch.autograd.Function):
+class OneDNNLinear(torch.autograd.Function):
     """`a @ b.T + bias`, differentiable any number of times."""
 
     @staticmethod
@@ -39,13 +43,13 @@ class Product(torch.autograd.Function):
         """Return the gradients, each again such a product; oneDNN reads transposed matrices as they lie."""
         (a, b), needed = ctx.saved_tensors, ctx.needs_input_grad
         return (
-            Product.apply(d, b.t(), None) if needed[0] else None,
-            Product.apply(d.t(), a.t(), None) if needed[1] else None,
+            OneDNNLinear.apply(d, b.t(), None) if needed[0] else None,
+            OneDNNLinear.apply(d.t(), a.t(), None) if needed[1] else None,
             d.sum(dim=0) if needed[2] else None,
         )
 
 
-class ProductOfGelu(torch.autograd.Function):
+class OneDNNGeluLinear(torch.autograd.Function):
     """`gelu(a) @ b.T + bias`, differentiable any number of times, which keeps `a` and computes `gelu(a)` again."""
 
     @staticmethod
@@ -59,27 +63,33 @@ class ProductOfGelu(torch.autograd.Function):
         """Return the gradients."""
         (a, b), needed = ctx.saved_tensors, ctx.needs_input_grad
         return (
-            torch.ops.aten.gelu_backward(Product.apply(d, b.t(), None), a) if needed[0] else None,
-            Product.apply(d.t(), F.gelu(a).t(), None) if needed[1] else None,
+            torch.ops.aten.gelu_backward(OneDNNLinear.apply(d, b.t(), None), a) if needed[0] else None,
+            OneDNNLinear.apply(d.t(), F.gelu(a).t(), None) if needed[1] else None,
             d.sum(dim=0) if needed[2] else None,
         )
 
 
-def product(a: Tensor, b: Tensor, bias: Tensor | None, then: str = "none") -> Tensor:
-    """Return `a @ b.T + bias` with an elementwise function after it: "none", or "gelu" for the exact GELU."""
-    return torch.ops.mkldnn._linear_pointwise(a, b, bias, then, [], "none" if then == "gelu" else "")
+def product(a: Tensor, b: Tensor, bias: Tensor | None, activation: str = "none") -> Tensor:
+    """Return `activation(a @ b.T + bias)`: "none", or "gelu" for the exact GELU."""
+    algorithm = "none" if activation == "gelu" else ""  # of the GELU: the exact one
+    y: Tensor = torch.ops.mkldnn._linear_pointwise(a, b, bias, activation, [], algorithm)
+    return y
 
 
 def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return `a @ b.T + bias` without recording gradients, by the faster of the two ways."""
-    return product(a, b, bias) if takes_onednn(a, b) else F.linear(a, b, bias)
+    return product(a, b, bias) if can_use_onednn(a, b) else F.linear(a, b, bias)
 
 
-def takes_onednn(x: Tensor, weight: Tensor) -> bool:
+def is_enabled() -> bool:
+    """Whether oneDNN may multiply at all: it is here, switched on, and no code is being compiled."""
+    return ONEDNN and not torch.compiler.is_compiling() and is_fast()
+
+
+def can_use_onednn(x: Tensor, weight: Tensor) -> bool:
     """Whether oneDNN multiplies these: plain matrices on the CPU, here and now, with nobody recording operators."""
     return (
-        ONEDNN
-        and not torch.compiler.is_compiling()
+        is_enabled()
         and not torch.jit.is_tracing()  # where sizes are tensors, which warn when they are compared
         and type(x) in (Tensor, nn.Parameter)
         and type(weight) in (Tensor, nn.Parameter)

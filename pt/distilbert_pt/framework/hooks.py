@@ -1,9 +1,11 @@
-"""Whether somebody looks into a model: hooks, replaced calls, other layers than PyTorch's own."""
+"""Whether a call of a module is more than its `forward`: hooks, replaced calls, other layers than PyTorch's own."""
 
 from __future__ import annotations
 
 from torch import nn
 from torch.nn.modules.module import _has_any_global_hook
+
+__all__ = ["has_hooks", "is_plain_linear", "is_watched"]
 
 FORWARD = nn.Linear.forward
 
@@ -17,6 +19,11 @@ def has_hooks(module: nn.Module) -> bool:
         or module._backward_pre_hooks
         or _has_any_global_hook()
     )
+
+
+def is_watched(model: nn.Module) -> bool:
+    """Whether hooks see what a module inside takes and gives."""
+    return any(has_hooks(module) for part in model.children() for module in part.modules())
 
 
 def is_plain_linear(module: nn.Module) -> bool:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from distilbert_cli.tolerances import MATRIX
 from distilbert_pt import DistilBertConfig, DistilBertForSequenceClassification
-from distilbert_pt.segments import belongs, first_tokens, segment_mask, segment_positions
+from distilbert_pt.layout import first_tokens, segment_mask, segment_onehot, segment_positions
 
 SEGMENTS = torch.tensor([[1, 1, 2, 2, 2, 0, 0], [1, 0, 0, 0, 0, 0, 0]])
 
@@ -25,11 +25,12 @@ def test_tokens_attend_within_their_segment() -> None:
 def test_first_tokens() -> None:
     x = torch.arange(14.0).reshape(2, 7, 1)  # (batch, seq, dim)
     assert first_tokens(x, SEGMENTS, 2)[..., 0].tolist() == [[0, 2], [7, 7]]
-    assert belongs(SEGMENTS, 2).any(-1).tolist() == [[True, True], [True, False]]
+    assert segment_onehot(SEGMENTS, 2).any(-1).tolist() == [[True, True], [True, False]]
 
 
-@pytest.mark.parametrize("unpad", [None, True], ids=["default", "asked for"])
-def test_compiled_code_serves_any_content(unpad: bool | None) -> None:
+@pytest.mark.usefixtures("fast_and_plain")
+@pytest.mark.parametrize("unpad", ["auto", True], ids=["default", "asked for"])
+def test_compiled_code_serves_any_content(unpad: str | bool) -> None:
     config = DistilBertConfig(vocab_size=50, dim=32, hidden_dim=64, n_layers=2, n_heads=4, max_position_embeddings=64)
     model, programs = DistilBertForSequenceClassification(config).eval(), []
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 
-class NotFilled(TorchFunctionMode):
+class SkipRandomInit(TorchFunctionMode):
     """Leaves out random values: to be entered after `torch.device("meta")`, where there is nothing to fill.
 
     There PyTorch would take `normal_` from its reference operators, for which it imports its compiler: as long as

@@ -1,0 +1,1 @@
+"""What PyTorch's own programming interface asks for, beside the model."""
