@@ -306,3 +306,45 @@ def test_loading_says_nothing_when_all_is_well(vocab_only: Path, caplog: pytest.
     for cls in (DistilBertTokenizer, DistilBertTokenizerFast):
         cls.from_pretrained(vocab_only)("a")
     assert not caplog.records
+
+
+@pytest.fixture
+def reversed_vocab(tmp_path: Path) -> Path:
+    """A vocabulary with the same pieces in another order, apart from the special tokens."""
+    lines = SMALL.read_text(encoding="utf-8").splitlines()
+    path = tmp_path / "reversed.txt"
+    path.write_text("\n".join([*lines[:5], *reversed(lines[5:])]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("has_vocab", [True, False])
+@each_class
+def test_a_vocab_file_beside_a_directory(cls: type, has_vocab: bool, reversed_vocab: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tokenizer"
+    folder.mkdir()
+    write_json(folder / "tokenizer_config.json", do_lower_case=False, model_max_length=77)
+    if has_vocab:
+        shutil.copy(SMALL, folder / "vocab.txt")
+    one = cls.from_pretrained(folder, vocab_file=str(reversed_vocab))
+    assert (one.encode("the film"), one.encode("The"), one.model_max_length) == ([2, 228, 179, 3], [2, 1, 3], 77)
+    with pytest.raises(TokenizerError, match=r"there is no file .*reversed\.txtx"):
+        cls.from_pretrained(folder, vocab_file=f"{reversed_vocab}x")
+
+
+def test_the_fast_class_reads_tokenizer_json_before_a_vocab_file(
+    reversed_vocab: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    DistilBertTokenizerFast(SMALL, model_max_length=77).save_pretrained(tmp_path / "saved")
+    fast = DistilBertTokenizerFast.from_pretrained(tmp_path / "saved", vocab_file=reversed_vocab)
+    assert fast.encode("the film") == [2, 129, 178, 3]
+    assert f"tokenizer.json decides, so that vocab_file={reversed_vocab} is not read" in caplog.text
+    slow = DistilBertTokenizer.from_pretrained(tmp_path / "saved", vocab_file=reversed_vocab)
+    assert (slow.encode("the film"), slow.model_max_length) == ([2, 228, 179, 3], 77)
+
+
+@each_class
+def test_a_tokenizer_file_beside_a_directory(cls: type, reversed_vocab: Path, tmp_path: Path) -> None:
+    DistilBertTokenizerFast(reversed_vocab).save_pretrained(tmp_path / "other")
+    DistilBertTokenizerFast(SMALL, model_max_length=77).save_pretrained(tmp_path / "saved")
+    one = cls.from_pretrained(tmp_path / "saved", tokenizer_file=tmp_path / "other" / "tokenizer.json")
+    assert (one.encode("the film"), one.model_max_length) == ([2, 228, 179, 3], 77)

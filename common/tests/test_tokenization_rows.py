@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization.options import Truncation
-from distilbert_common.tokenization.rows import Row, plan_rows
+from distilbert_common.tokenization.truncation import Row, Truncation, plan_rows
 
 
 def plan(

@@ -14,7 +14,7 @@ from tokenizer_cases import CLASSES, SMALL
 
 from distilbert_common.errors import TokenizerError
 from distilbert_common.tokenization import AddedToken, DistilBertTokenizer, DistilBertTokenizerFast
-from distilbert_common.tokenization.added_token import FLAGS
+from distilbert_common.tokenization.vocabulary import FLAGS
 
 each_class = pytest.mark.parametrize("cls", CLASSES)
 

@@ -13,6 +13,8 @@ from distilbert_common.errors import TokenizerError
 from distilbert_common.tokenization.encoding import CharSpan, Encoding, TokenSpan
 from distilbert_common.tokenization.tensors import to_tensor
 
+__all__ = ["BatchEncoding"]
+
 
 class BatchEncoding(UserDict[str, Any]):
     """Model inputs by name, also as attributes, with lookups between tokens, words and characters.

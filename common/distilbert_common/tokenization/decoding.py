@@ -1,19 +1,22 @@
-"""From ids back to tokens and to text."""
+"""From ids back to tokens and to text, and the views of the vocabulary."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization.special import TokenizerVocabulary
+from distilbert_common.tokenization.settings import Setting, TokenizerSettings
 from distilbert_common.tokenization.tensors import as_lists
+from distilbert_common.tokenization.vocabulary import AddedToken
+
+__all__ = ["DecodingMixin"]
 
 _CLEAN_UP = (
     (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" 's", "'s"),
     (" 've", "'ve"), (" 're", "'re"),
 )  # fmt: skip
-"""Spaces that English does not have, and what stands there instead; applied in this order, as in transformers."""
+"""Spaces that English does not have, and what takes their place; applied in this order, as in transformers."""
 
 
 def clean_up(text: str) -> str:
@@ -23,8 +26,60 @@ def clean_up(text: str) -> str:
     return text
 
 
-class TokenizerDecoding(TokenizerVocabulary):
-    """What a tokenizer does with ids."""
+class DecodingMixin:
+    """Tokens, ids and text of a tokenizer."""
+
+    settings: TokenizerSettings
+
+    clean_up_tokenization_spaces = Setting[bool]()
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of ids that pieces take up, without added tokens."""
+        return self.settings.vocabulary.n_pieces
+
+    def __len__(self) -> int:
+        """Return the number of ids, those of added tokens included: what a model's embeddings must have room for."""
+        return len(self.settings.vocabulary)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def get_vocab(self) -> dict[str, int]:
+        """Return every token with its id."""
+        return self.settings.vocabulary.ids
+
+    @property
+    def vocab(self) -> dict[str, int]:
+        """Every token with its id."""
+        return self.get_vocab()
+
+    @property
+    def added_tokens_decoder(self) -> dict[int, AddedToken]:
+        """The added tokens by id."""
+        return self.settings.vocabulary.added_by_id
+
+    @property
+    def added_tokens_encoder(self) -> dict[str, int]:
+        """Every added token with its id."""
+        return self.get_added_vocab()
+
+    @property
+    def ids_to_tokens(self) -> dict[int, str]:
+        """The pieces by id, without added tokens that are none."""
+        return {index: piece for piece, index in self.settings.vocabulary.pieces.items()}
+
+    def get_added_vocab(self) -> dict[str, int]:
+        """Return every added token with its id."""
+        return {token.content: index for index, token in self.added_tokens_decoder.items()}
+
+    def convert_tokens_to_ids(self, tokens: str | Iterable[str] | None) -> Any:
+        """Return the id of a token, or a list for several; an unknown token gives `unk_token_id`, None gives None."""
+        if tokens is None:
+            return None
+        if isinstance(tokens, str):
+            return self.settings.token_ids([tokens])[0]
+        return [self.convert_tokens_to_ids(token) for token in tokens]
 
     def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
         """Return the token of an id, or a list for several.
@@ -131,7 +186,7 @@ class TokenizerDecoding(TokenizerVocabulary):
         return token
 
     def _skipped_ids(self) -> set[int]:
-        return self._special_added_ids().union(self.all_special_ids)
+        return self._special_added_ids().union(self.settings.token_ids(self.settings.all_special_tokens))
 
     def _skipped_in_texts(self) -> set[int]:
         """Return the ids that `decode` skips."""

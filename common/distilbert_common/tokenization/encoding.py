@@ -1,10 +1,43 @@
-"""One row of tokenized text with everything that is known about each token, and the lookups between the views."""
+"""What is known about tokens: of one text, before special tokens (`Pieces`), and of one finished row (`Encoding`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
+
+__all__ = ["CharSpan", "Encoding", "Pieces", "TextPieces", "TokenSpan"]
+
+
+class TextPieces(Protocol):
+    """What a tokenizer makes of one text: `Pieces` in plain Python, an `Encoding` in the `tokenizers` library."""
+
+    def __len__(self) -> int:
+        """Return the number of tokens."""
+
+    @property
+    def ids(self) -> list[int]:
+        """Token ids."""
+
+    @property
+    def offsets(self) -> list[tuple[int, int]]:
+        """Start and end of each token in the text."""
+
+    @property
+    def word_ids(self) -> list[Any]:
+        """Number of each token's word."""
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """What a text became, before special tokens, truncation and padding; three lists of one length."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+    word_ids: list[int]
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 class TokenSpan(NamedTuple):

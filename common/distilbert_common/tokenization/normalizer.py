@@ -19,6 +19,8 @@ from distilbert_common.tokenization.unicode import (
     decompose,
 )
 
+__all__ = ["NormalizedText", "Normalizer", "Span"]
+
 Span = tuple[int, int]
 """Start and end (exclusive) in characters."""
 

@@ -1,128 +1,80 @@
-"""The padding and truncation arguments of a call, read, checked and given their defaults."""
+"""The options of a call, in the order in which transformers' methods take them, and how their values are checked."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from distilbert_common.errors import TokenizerError
 
-PADDING_STRATEGIES = {
-    True: "longest",
-    "longest": "longest",
-    "max_length": "max_length",
-    False: None,
-    None: None,
-    "do_not_pad": None,
-}
-"""The values of `padding`."""
-
-TRUNCATION_STRATEGIES = {
-    True: "longest_first",
-    "longest_first": "longest_first",
-    "only_first": "only_first",
-    "only_second": "only_second",
-    False: None,
-    None: None,
-    "do_not_truncate": None,
-}
-"""The values of `truncation`."""
+__all__ = ["CALL_ORDER", "ENCODE_ORDER", "PREPARE_ORDER", "SIDES", "CallOptions", "choose", "count_of"]
 
 SIDES = {"right": "right", "left": "left"}
 """The values of `padding_side` and `truncation_side`."""
 
 
 @dataclass(frozen=True)
-class Padding:
-    """How rows are brought to one length.
+class CallOptions:
+    """The options of calling a tokenizer; `TokenizerBase.__call__` says what each is."""
 
-    Args:
-        strategy: "longest", "max_length", or None for no padding.
-        max_length: The length for "max_length".
-        multiple: The length is raised to a multiple of this.
-        side: Where the padding goes.
-    """
+    add_special_tokens: bool = True
+    padding: Any = False
+    truncation: Any = None
+    max_length: int | None = None
+    stride: int = 0
+    is_split_into_words: bool = False
+    pad_to_multiple_of: int | None = None
+    padding_side: str | None = None
+    return_tensors: Any = None
+    return_token_type_ids: bool | None = None
+    return_attention_mask: bool | None = None
+    return_overflowing_tokens: bool = False
+    return_special_tokens_mask: bool = False
+    return_offsets_mapping: bool = False
+    return_length: bool = False
+    verbose: bool = True
+    split_special_tokens: bool | None = None
 
-    strategy: str | None
-    max_length: int
-    multiple: int
-    side: str
+    @classmethod
+    def read(cls, names: Sequence[str], positional: Sequence[Any], keywords: Mapping[str, Any]) -> Self:
+        """Make the options of arguments.
 
-    def width(self, lengths: Sequence[int]) -> int | None:
-        """Return the length to pad to, given the lengths of the rows; None for no padding."""
-        if self.strategy is None:
-            return None
-        width = self.max_length if self.strategy == "max_length" else max(lengths, default=0)
-        return -(-width // self.multiple) * self.multiple
+        Args:
+            names: The names of the positional arguments.
+            positional: Arguments without a name.
+            keywords: Arguments by name, old names too.
 
-
-@dataclass(frozen=True)
-class Truncation:
-    """How texts that are too long are cut.
-
-    Args:
-        strategy: "longest_first", "only_first", "only_second", or None for no truncation.
-        max_length: The longest row, special tokens included.
-        stride: How many tokens a row shares with the one before it, where the rest is kept too.
-        side: Which end is cut off.
-    """
-
-    strategy: str | None
-    max_length: int
-    stride: int
-    side: str
-
-
-def read_padding(
-    padding: Any, max_length: int | None, pad_to_multiple_of: int | None, side: str, model_max_length: int
-) -> Padding:
-    """Read the arguments that concern padding.
-
-    Raises:
-        TokenizerError: A value is none of those allowed.
-    """
-    return Padding(
-        choose("padding", padding, PADDING_STRATEGIES),
-        _count("max_length", max_length, model_max_length),
-        _count("pad_to_multiple_of", pad_to_multiple_of, 1),
-        choose("padding_side", side, SIDES),
-    )
+        Raises:
+            TypeError: There is no such argument, or it was passed twice.
+        """
+        if len(positional) > len(names):
+            raise TypeError(f"{len(positional)} positional options were given; there are {len(names)}")
+        by_position = dict(zip(names, positional, strict=False))
+        if twice := sorted(by_position.keys() & keywords):
+            raise TypeError(f"{', '.join(twice)} was given by position and by name")
+        options = _without_old_names({**by_position, **keywords})
+        known = [field.name for field in fields(cls)]
+        if unknown := sorted(options.keys() - set(known)):
+            raise TypeError(f"a call has no option {', '.join(unknown)}; it has {', '.join(known)}")
+        return cls(**options)
 
 
-def read_truncation(
-    truncation: Any, max_length: int | None, stride: int, side: str, model_max_length: int
-) -> Truncation:
-    """Read the arguments that concern truncation.
+CALL_ORDER = tuple(field.name for field in fields(CallOptions))[:-1]
+"""The options of `encode_plus` and `batch_encode_plus` by position."""
 
-    Raises:
-        TokenizerError: A value is none of those allowed.
-    """
-    return Truncation(
-        choose("truncation", truncation, TRUNCATION_STRATEGIES),
-        _count("max_length", max_length, model_max_length),
-        _count("stride", stride, 0, least=0),
-        choose("truncation_side", side, SIDES),
-    )
+PREPARE_ORDER = tuple(name for name in CALL_ORDER if name != "is_split_into_words")
+"""The options of `prepare_for_model` by position."""
+
+ENCODE_ORDER = (*CALL_ORDER[:5], "padding_side", "return_tensors")
+"""The options of `encode` by position."""
 
 
-def check_agreement(padding: Padding, truncation: Truncation) -> None:
-    """Require that a row that was cut to `max_length` can be padded to the multiple that was asked for.
-
-    Raises:
-        TokenizerError: `max_length` is not a multiple of `pad_to_multiple_of`.
-    """
-    if padding.strategy and truncation.strategy and truncation.max_length % padding.multiple:
-        raise TokenizerError(
-            f"max_length is {truncation.max_length}, not a multiple of pad_to_multiple_of={padding.multiple}, so that "
-            "truncated rows would be padded beyond max_length; change one of the two"
-        )
-
-
-def choose(name: str, value: Any, choices: dict[Any, Any]) -> Any:
+def choose(name: str, value: Any, choices: Mapping[Any, Any]) -> Any:
     """Return what an argument's value stands for.
 
     Raises:
@@ -135,9 +87,25 @@ def choose(name: str, value: Any, choices: dict[Any, Any]) -> Any:
     raise TokenizerError(f"{name} is {value!r}; expected one of {', '.join(map(repr, choices))}")
 
 
-def _count(name: str, value: Any, default: int, least: int = 1) -> int:
+def count_of(name: str, value: Any, default: int, least: int = 1) -> int:
+    """Return an argument that is a number of tokens; None gives the default.
+
+    Raises:
+        TokenizerError: The value is no whole number, or smaller than `least`.
+    """
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise TokenizerError(f"{name} is {value!r}; expected a whole number of at least {least}")
     return int(value)
+
+
+def _without_old_names(options: dict[str, Any]) -> dict[str, Any]:
+    """Rename the options that transformers 2 named otherwise."""
+    if options.pop("pad_to_max_length", False):
+        warnings.warn("pad_to_max_length is deprecated; pass padding='max_length'", FutureWarning, stacklevel=4)
+        options["padding"] = options.get("padding") or "max_length"
+    if strategy := options.pop("truncation_strategy", None):
+        warnings.warn(f"truncation_strategy is deprecated; pass truncation={strategy!r}", FutureWarning, stacklevel=4)
+        options["truncation"] = options.get("truncation") or strategy
+    return options

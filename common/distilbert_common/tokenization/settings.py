@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from distilbert_common.tokenization.normalizer import Normalizer
-from distilbert_common.tokenization.vocab import Vocabulary
+from distilbert_common.tokenization.vocabulary import Vocabulary
+
+__all__ = ["DEFAULT_MAX_LENGTH", "MODEL_INPUT_NAMES", "ROLES", "Setting", "TokenizerSettings"]
+
+T = TypeVar("T")
 
 ROLES: dict[str, str | None] = {
     "bos_token": None,
@@ -40,7 +45,7 @@ class TokenizerSettings:
         truncation_side: "right" or "left".
         clean_up_tokenization_spaces: Whether `decode` takes out the spaces around apostrophes.
         decoder_cleanup: Whether joining tokens leaves out the space before punctuation.
-        split_special_tokens: Whether special tokens in a text are cut like the rest of it.
+        split_special_tokens: Whether special tokens in a text are cut like any other text.
         model_input_names: The columns that a call returns unless told otherwise.
         prefix: What marks a piece that continues a word.
         max_word_chars: A longer word becomes the unknown piece.
@@ -73,3 +78,32 @@ class TokenizerSettings:
     name_or_path: str = ""
     extra_fields: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
+
+    def role_id(self, role: str) -> int | None:
+        """Return the id of the special token of a role, or None."""
+        token = self.special_tokens.get(role)
+        return None if token is None else self.vocabulary.token_id(token)
+
+    def token_ids(self, tokens: Iterable[str]) -> list[Any]:
+        """Return the ids of tokens; one that is not in the vocabulary has that of the unknown token."""
+        ids = map(self.vocabulary.token_id, tokens)
+        return [self.role_id("unk_token") if index is None else index for index in ids]
+
+    @property
+    def all_special_tokens(self) -> list[str]:
+        """Every special token, once."""
+        return list(dict.fromkeys([*self.special_tokens.values(), *self.additional_special_tokens]))
+
+
+class Setting(Generic[T]):
+    """An attribute of a tokenizer that is a field of its settings."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, tokenizer: Any, owner: type | None = None) -> T:
+        value: T = getattr(tokenizer.settings, self._name)
+        return value
+
+    def __set__(self, tokenizer: Any, value: T) -> None:
+        setattr(tokenizer.settings, self._name, value)

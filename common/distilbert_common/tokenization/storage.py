@@ -1,23 +1,86 @@
-"""Saving and publishing a tokenizer."""
+"""Loading, saving, publishing and training a tokenizer; what is in its files is in `files/`."""
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from distilbert_common.files import write_text
 from distilbert_common.hub import check_push_options, push_folder
-from distilbert_common.tokenization.call import TokenizerCall
-from distilbert_common.tokenization.saving import prefixed, vocab_lines, write_files
+from distilbert_common.loading_options import split_options
+from distilbert_common.tokenization.files.paths import TokenizerFiles
+from distilbert_common.tokenization.files.saving import prefixed, vocab_lines, write_files
+from distilbert_common.tokenization.files.tokenizer_config import options_of
+from distilbert_common.tokenization.rust import Renaming, train
+from distilbert_common.tokenization.settings import TokenizerSettings
 
-_OF_OTHERS = ("max_shard_size", "safe_serialization", "save_function", "save_jinja_files", "state_dict", "variant")
-"""Keywords that programs hand to models and tokenizers alike, and that have no meaning here."""
+__all__ = ["StorageMixin"]
+
+_LOGGER = logging.getLogger(__name__)
+
+_OF_MODELS = ("max_shard_size", "safe_serialization", "save_function", "save_jinja_files", "state_dict", "variant")
+"""Keywords that programs pass to models and tokenizers alike, and that have no meaning for these."""
 
 
-class TokenizerStorage(TokenizerCall):
-    """How a tokenizer is written to a folder and to the hub."""
+class StorageMixin:
+    """The files of a tokenizer, and a tokenizer like it with a vocabulary of its own."""
+
+    settings: TokenizerSettings
+    vocab_files_names: ClassVar[dict[str, str]] = {"vocab_file": "vocab.txt"}
+
+    if TYPE_CHECKING:  # `TokenizerBase` has it
+
+        def __init__(
+            self, vocab_file: str | Path | TokenizerFiles | None = None, *inputs: Any, **options: Any
+        ) -> None: ...
+
+    @property
+    def init_kwargs(self) -> dict[str, Any]:
+        """The options that make such a tokenizer, in a dictionary of their own."""
+        return {**self.settings.extra_fields, **options_of(self.settings)}
+
+    @property
+    def chat_template(self) -> Any:
+        """The `chat_template` of tokenizer_config.json, which is written back; nothing here reads it."""
+        return self.settings.extra_fields.get("chat_template")
+
+    @chat_template.setter
+    def chat_template(self, value: Any) -> None:
+        self.settings.extra_fields["chat_template"] = value
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, *inputs: Any, **options: Any) -> Self:
+        """Load a tokenizer.
+
+        Args:
+            pretrained_model_name_or_path: A directory, the path of a vocabulary file, or a hub id such as
+                distilbert-base-uncased.
+            *inputs: Those of the class.
+            **options: cache_dir, revision, token, local_files_only, subfolder and force_download say where to look;
+                all others are those of the class. vocab_file and tokenizer_file are read in place of those in the
+                directory; where there is a tokenizer.json, the fast class reads that, and the other the vocab_file.
+                Loading options without a meaning here are accepted.
+
+        Returns:
+            The tokenizer.
+
+        Raises:
+            TokenizerError: The files are missing, damaged or of another model.
+            CheckpointError: There is no such directory or hub id.
+        """
+        hub_options, _, own_options = split_options(options, "tokenizer")
+        own = TokenizerFiles.of_keywords(own_options.pop("vocab_file", None), own_options.pop("tokenizer_file", None))
+        files = TokenizerFiles.find(pretrained_model_name_or_path, own, **hub_options)
+        if own.vocab is not None and files.tokenizer is not None:
+            if "tokenizer_file" in cls.vocab_files_names:
+                _LOGGER.warning("%s decides, so that vocab_file=%s is not read", files.tokenizer, own.vocab)
+            else:
+                files = replace(files, tokenizer=None)
+        return cls(files, *inputs, **{"name_or_path": str(pretrained_model_name_or_path), **own_options})
 
     def save_pretrained(
         self,
@@ -34,7 +97,7 @@ class TokenizerStorage(TokenizerCall):
             legacy_format: True leaves out tokenizer.json, False vocab.txt and added_tokens.json; None writes all.
             filename_prefix: What the names of the files begin with, before a hyphen.
             push_to_hub: Whether to upload these files too.
-            **hub_options: repo_id (the folder's name if not given), token, private and commit_message. Keywords of a
+            **hub_options: repo_id (the folder's name by default), token, private and commit_message. Keywords of a
                 model's `save_pretrained` are accepted; where `is_main_process` is False nothing is written.
 
         Returns:
@@ -45,7 +108,7 @@ class TokenizerStorage(TokenizerCall):
             TypeError: There is no such option.
         """
         repo_id = hub_options.pop("repo_id", None) or Path(save_directory).name
-        hub_options = _for_the_hub(hub_options)
+        hub_options = _hub_options(hub_options)
         if not hub_options.pop("is_main_process", True):
             return ()
         paths = write_files(self.settings, save_directory, legacy_format, filename_prefix)
@@ -77,19 +140,42 @@ class TokenizerStorage(TokenizerCall):
             CheckpointError: The hub cannot be reached, or refuses.
             TypeError: There is no such option.
         """
-        hub_options = _for_the_hub(hub_options)
+        hub_options = _hub_options(hub_options)
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder)
             return push_folder(folder, repo_id, **{"commit_message": "Upload tokenizer", **hub_options})
 
+    def train_new_from_iterator(
+        self,
+        text_iterator: Iterable[Any],
+        vocab_size: int,
+        length: int | None = None,
+        new_special_tokens: Sequence[Any] | None = None,
+        special_tokens_map: Mapping[str, str] | None = None,
+        **trainer_options: Any,
+    ) -> Self:
+        """Make a tokenizer of this kind with a vocabulary learned from texts.
 
-def _for_the_hub(options: Mapping[str, Any]) -> dict[str, Any]:
+        Args:
+            text_iterator: Texts, or lists of them.
+            vocab_size: The most pieces to learn, special tokens included.
+            length: How many texts or lists there are, for the progress bar.
+            new_special_tokens: More special tokens.
+            special_tokens_map: New names of special tokens by their present ones.
+            **trainer_options: Those of `tokenizers.trainers.WordPieceTrainer`, such as min_frequency.
+        """
+        renaming = Renaming(special_tokens_map or {}, new_special_tokens or ())
+        library_tokenizer = train(self.settings, text_iterator, vocab_size, length, renaming, trainer_options)
+        return type(self)(tokenizer_object=library_tokenizer, **renaming.options(self.settings))
+
+
+def _hub_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that say something here: those for the hub, and `is_main_process`.
 
     Raises:
         TypeError: There is no such option.
     """
-    known = {name: value for name, value in options.items() if name not in _OF_OTHERS}
+    known = {name: value for name, value in options.items() if name not in _OF_MODELS}
     if (older := known.pop("use_auth_token", None)) is not None:
         known.setdefault("token", older)
     check_push_options(name for name in known if name != "is_main_process")

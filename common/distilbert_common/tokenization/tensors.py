@@ -11,6 +11,8 @@ import numpy as np
 
 from distilbert_common.errors import MissingFrameworkError, TokenizerError
 
+__all__ = ["FRAMEWORKS", "Framework", "as_lists", "import_framework", "tensor_type_of", "to_tensor"]
+
 
 class Framework(NamedTuple):
     """How to get at a framework, and how it makes a tensor of an array."""

@@ -14,6 +14,17 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator
 
+__all__ = [
+    "CJK",
+    "NONSPACING_MARKS",
+    "PUNCTUATION",
+    "REMOVED",
+    "WHITESPACE",
+    "CharRanges",
+    "combining_class",
+    "decompose",
+]
+
 
 class CharRanges:
     """A set of characters, kept as sorted ranges.

@@ -8,9 +8,21 @@ from typing import Any
 from distilbert_common.credentials import is_credential, without_credentials
 from distilbert_common.errors import TokenizerError
 from distilbert_common.loading_options import is_loading_option
+from distilbert_common.tokenization.files.tokenizer_json import NORMALIZER_KEYS
 from distilbert_common.tokenization.normalizer import Normalizer
 from distilbert_common.tokenization.settings import MODEL_INPUT_NAMES, ROLES, TokenizerSettings
-from distilbert_common.tokenization.tokenizer_json import NORMALIZER_KEYS
+
+__all__ = [
+    "OPTIONS",
+    "UNTOUCHED",
+    "carried_fields",
+    "listed_tokens",
+    "named_tokens",
+    "names_of",
+    "options_of",
+    "special_tokens_map",
+    "unknown_options",
+]
 
 OPTIONS = (
     *NORMALIZER_KEYS, *ROLES, "additional_special_tokens", "extra_special_tokens", "model_max_length", "max_len",

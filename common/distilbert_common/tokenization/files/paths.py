@@ -6,12 +6,14 @@ config.json add to it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from distilbert_common.errors import CheckpointError, TokenizerError, TokenizerNotFoundError
 from distilbert_common.files import NOT_REACHED, check_fetched, local_path, read_json, resolve
+
+__all__ = ["FILE_NAMES", "TokenizerFiles", "read_object", "read_vocab"]
 
 FILE_NAMES = {
     "tokenizer": "tokenizer.json",
@@ -42,21 +44,26 @@ class TokenizerFiles:
         return "the tokenizer" if path is None else str(path if path == self.vocab else path.parent)
 
     @classmethod
-    def find(cls, name_or_path: str | Path, **hub_options: Any) -> TokenizerFiles:
+    def find(
+        cls, name_or_path: str | Path, vocabulary: TokenizerFiles | None = None, **hub_options: Any
+    ) -> TokenizerFiles:
         """Find the files in a directory or at a hub id.
 
         Args:
             name_or_path: The directory, the id, or the path of a vocabulary file.
+            vocabulary: Vocabulary files to read in place of those there.
             **hub_options: Passed to `resolve`.
 
         Raises:
             TokenizerNotFoundError: There is neither tokenizer.json nor vocab.txt.
             CheckpointError: There is no such directory or id.
         """
+        own = {} if vocabulary is None else {name: path for name, path in vars(vocabulary).items() if path is not None}
         local = local_path(name_or_path)
         if local.is_file():
-            return cls.of_vocabulary(local)
+            return replace(cls.of_vocabulary(local), **own)
         paths = {name: resolve(name_or_path, file, required=False, **hub_options) for name, file in FILE_NAMES.items()}
+        paths |= own
         if paths["tokenizer"] is None and paths["vocab"] is None:
             advice = "give the directory or hub id of a saved DistilBERT tokenizer"
             raise TokenizerNotFoundError(
@@ -66,10 +73,20 @@ class TokenizerFiles:
 
     @classmethod
     def of(cls, source: str | Path | TokenizerFiles | None) -> TokenizerFiles:
-        """Return files that were found already, those of one vocabulary file, or none."""
+        """Return files that are such already, those of one vocabulary file, or none."""
         if source is None:
             return cls()
         return source if isinstance(source, TokenizerFiles) else cls.of_vocabulary(source)
+
+    @classmethod
+    def of_keywords(cls, vocab_file: str | Path | None, tokenizer_file: str | Path | None) -> TokenizerFiles:
+        """Return the vocabulary files that a caller names beside a directory or hub id.
+
+        Raises:
+            TokenizerNotFoundError: There is no such file.
+        """
+        first, second = cls.of(vocab_file), cls.of(tokenizer_file)
+        return cls(tokenizer=second.tokenizer or first.tokenizer, vocab=first.vocab or second.vocab)
 
     @classmethod
     def of_vocabulary(cls, path: str | Path) -> TokenizerFiles:

@@ -1,4 +1,7 @@
-"""The roles of special tokens: reading, giving and taking them, adding tokens."""
+"""Special tokens as attributes of a tokenizer: `tokenizer.pad_token`, `pad_token_id`; setting them, adding tokens.
+
+[CLS] and [SEP] are put around a text in `batch.py` (calling a tokenizer) and in `preparation.py` (ids by hand).
+"""
 
 from __future__ import annotations
 
@@ -6,27 +9,67 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization.added_token import AddedToken
-from distilbert_common.tokenization.attributes import Setting, SpecialToken, SpecialTokenId, SpecialTokenNames
 from distilbert_common.tokenization.settings import ROLES, TokenizerSettings
+from distilbert_common.tokenization.vocabulary import AddedToken
+
+__all__ = ["SpecialTokensMixin"]
 
 _LISTS = ("additional_special_tokens", "extra_special_tokens")
 """What the special tokens without a role are called, in transformers 4 and 5."""
 
 
-class TokenizerRoles:
-    """Special tokens and what they are for.
+class SpecialToken:
+    """An attribute that is the special token of a role, or None.
+
+    Setting it gives the role to another token, or to none; `add_special_tokens` also adds that token to the vocabulary.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._role = name
+
+    def __get__(self, tokenizer: Any, owner: type | None = None) -> str | None:
+        token: str | None = tokenizer.settings.special_tokens.get(self._role)
+        return token
+
+    def __set__(self, tokenizer: Any, token: Any) -> None:
+        tokenizer.set_special_token(self._role, None if token is None else AddedToken.of(token).content)
+
+
+class SpecialTokenNames:
+    """The names of the attributes that are special tokens: of a class those of all, of a tokenizer its own too."""
+
+    def __get__(self, tokenizer: Any, owner: type | None = None) -> list[str]:
+        own = () if tokenizer is None else tokenizer.settings.special_tokens
+        return list(dict.fromkeys([*ROLES, "additional_special_tokens", *own]))
+
+
+class SpecialTokenId:
+    """An attribute that is the id of the special token of a role, or None; setting it gives the role to its token."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._role = name.removesuffix("_id")
+
+    def __get__(self, tokenizer: Any, owner: type | None = None) -> int | None:
+        index: int | None = tokenizer.settings.role_id(self._role)
+        return index
+
+    def __set__(self, tokenizer: Any, index: int | None) -> None:
+        token = None if index is None else tokenizer.token_of(index)
+        tokenizer.set_special_token(self._role, token)
+
+
+class SpecialTokensMixin:
+    """The special tokens of a tokenizer.
 
     A token with a name of its own, such as "image_token" in the `extra_special_tokens` of a file, is an attribute too,
     and so is its id.
-
-    Args:
-        settings: The settings of the tokenizer.
     """
 
+    settings: TokenizerSettings
+
+    SPECIAL_TOKENS_ATTRIBUTES = SpecialTokenNames()
     bos_token = SpecialToken()
     eos_token = SpecialToken()
-    SPECIAL_TOKENS_ATTRIBUTES = SpecialTokenNames()
     unk_token = SpecialToken()
     sep_token = SpecialToken()
     pad_token = SpecialToken()
@@ -39,19 +82,14 @@ class TokenizerRoles:
     pad_token_id = SpecialTokenId()
     cls_token_id = SpecialTokenId()
     mask_token_id = SpecialTokenId()
-    model_max_length = Setting[int]()
-    padding_side = Setting[str]()
-    truncation_side = Setting[str]()
-    clean_up_tokenization_spaces = Setting[bool]()
-    split_special_tokens = Setting[bool]()
-    model_input_names = Setting[list[str]]()
-    name_or_path = Setting[str]()
 
-    def __init__(self, settings: TokenizerSettings) -> None:
-        self.settings = settings
+    @property
+    def pad_token_type_id(self) -> int:
+        """The token type of padding."""
+        return 0
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # As for any object, also in a class that derives from transformers' base beside this one.
+        # As for any object, also in a class that derives from this one and from transformers' base.
         object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
@@ -62,8 +100,8 @@ class TokenizerRoles:
             return self.settings.vocabulary.token_id(special_tokens[role])
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def _engine_changed(self, new: Sequence[AddedToken]) -> None:
-        """Make tokens that were added known to whatever cuts texts; with none, build it anew."""
+    def _refresh(self, new: Sequence[AddedToken]) -> None:
+        """Make new tokens known to the part that cuts texts into pieces; without any, build that part anew."""
         raise NotImplementedError
 
     def set_special_token(self, role: str, token: str | None) -> None:
@@ -85,7 +123,7 @@ class TokenizerRoles:
         if role == "unk_token":
             self.settings.unk_piece = token or self.settings.unk_piece
         if role in ("unk_token", "cls_token", "sep_token"):
-            self._engine_changed(())
+            self._refresh(())
 
     def token_of(self, index: int) -> str:
         """Return the token of an id.
@@ -147,7 +185,12 @@ class TokenizerRoles:
     @property
     def all_special_tokens(self) -> list[str]:
         """Every special token, once."""
-        return list(dict.fromkeys([*self.settings.special_tokens.values(), *self.settings.additional_special_tokens]))
+        return self.settings.all_special_tokens
+
+    @property
+    def all_special_ids(self) -> list[int]:
+        """The ids of `all_special_tokens`."""
+        return self.settings.token_ids(self.all_special_tokens)
 
     @property
     def all_special_tokens_extended(self) -> list[AddedToken]:
@@ -155,9 +198,9 @@ class TokenizerRoles:
         return [self._with_flags(token) for token in self.all_special_tokens]
 
     def add_tokens(self, new_tokens: Any, special_tokens: bool = False) -> int:
-        """Add tokens, which are from then on found in texts before anything else; resize the model's embeddings after.
+        """Add tokens, which texts are then searched for before anything else; resize the model's embeddings after.
 
-        Of tokens that are the same once normalized, such as "New" and "new", the one of the smallest id is found.
+        Of tokens that are the same once normalized, such as "New" and "new", the one of the smallest id matches.
 
         Args:
             new_tokens: A string or `AddedToken`, or a list of them.
@@ -170,7 +213,7 @@ class TokenizerRoles:
             [AddedToken.of(token, special_tokens) for token in _as_tokens(new_tokens)], self.settings.normalizer
         )
         if new:
-            self._engine_changed(new)
+            self._refresh(new)
         return len(new)
 
     def add_special_tokens(

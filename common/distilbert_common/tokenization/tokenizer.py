@@ -1,18 +1,31 @@
-"""Calling a tokenizer: texts in, a `BatchEncoding` out; the same code for both tokenizers."""
+"""The interface of both tokenizers, and the way of a text: `TokenizerBase._encode` is that way step by step."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
-from distilbert_common.tokenization.arguments import CALL_ORDER, ENCODE_ORDER, CallOptions
+from distilbert_common.tokenization.batch import Batch
 from distilbert_common.tokenization.batch_encoding import BatchEncoding
-from distilbert_common.tokenization.columns import Batch, TextPieces
-from distilbert_common.tokenization.inputs import (
+from distilbert_common.tokenization.decoding import DecodingMixin
+from distilbert_common.tokenization.encoding import TextPieces
+from distilbert_common.tokenization.files.loading import read_settings
+from distilbert_common.tokenization.files.paths import TokenizerFiles
+from distilbert_common.tokenization.files.tokenizer_config import OPTIONS, unknown_options
+from distilbert_common.tokenization.files.tokenizer_json import TokenizerJson, from_memory
+from distilbert_common.tokenization.options import CALL_ORDER, ENCODE_ORDER, CallOptions
+from distilbert_common.tokenization.padding import Padding
+from distilbert_common.tokenization.preparation import PreparationMixin
+from distilbert_common.tokenization.settings import Setting
+from distilbert_common.tokenization.special_tokens import SpecialTokensMixin
+from distilbert_common.tokenization.storage import StorageMixin
+from distilbert_common.tokenization.tensors import import_framework
+from distilbert_common.tokenization.texts import (
     Forms,
     Text,
     Texts,
@@ -22,31 +35,103 @@ from distilbert_common.tokenization.inputs import (
     read_text,
     read_texts,
 )
-from distilbert_common.tokenization.options import Padding, Truncation
-from distilbert_common.tokenization.prepare import TokenizerPreparing
-from distilbert_common.tokenization.rows import plan_rows
-from distilbert_common.tokenization.tensors import import_framework
+from distilbert_common.tokenization.truncation import Truncation, plan_rows
+
+__all__ = ["COMMON_POSITIONAL", "TokenizerBase"]
+
+COMMON_POSITIONAL = (
+    "unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "tokenize_chinese_chars", "strip_accents",
+    "clean_up_tokenization_spaces",
+)  # fmt: skip
+"""The last options that have a position in both classes."""
+
+_VOCABULARIES = ("tokenizer_file", "tokenizer_object", "vocab")
+"""Keywords that name the vocabulary."""
 
 
-class TokenizerCall(TokenizerPreparing):
-    """What a tokenizer does with texts."""
+class TokenizerBase(SpecialTokensMixin, DecodingMixin, PreparationMixin, StorageMixin):
+    """The interface of both tokenizers, which differ only in the part that cuts texts into pieces.
+
+    It is that of transformers' fast tokenizer for DistilBERT. Differences: no token_type_ids unless asked
+    for; `model_max_length` comes from the model's config.json where the tokenizer's files do not say; an empty second
+    text counts as one.
+
+    Args:
+        vocab_file: A vocab.txt or tokenizer.json, or the files that `TokenizerFiles.find` returns.
+        *inputs: More options in the order of transformers' class of this name; see `positional`.
+        tokenizer_file: A tokenizer.json; it comes first.
+        **options: tokenizer_object (a `tokenizers.Tokenizer`) or vocab (ids by piece) in place of a file;
+            do_lower_case, strip_accents, tokenize_chinese_chars, clean_text, do_basic_tokenize, never_split, unk_token,
+            sep_token, pad_token, cls_token, mask_token, bos_token, eos_token, additional_special_tokens,
+            extra_special_tokens, model_max_length, padding_side, truncation_side, clean_up_tokenization_spaces,
+            split_special_tokens, model_input_names. What is left out comes from the files; where these do not say
+            whether text is lower-cased, it is if no piece of the vocabulary holds a capital. `repr` tells what was
+            chosen and why.
+
+    Raises:
+        TokenizerError: A file is missing, damaged or of another model, or an option makes no sense.
+        TypeError: There is no such option.
+    """
 
     is_fast: ClassVar[bool] = False
     takes_tokens: ClassVar[bool] = False
     """Whether a list of strings that stands for one text holds its tokens; else two strings are a pair."""
+    positional: ClassVar[tuple[str, ...]] = ()
+    """The options that have a position, after the vocabulary."""
+    pretrained_vocab_files_map: ClassVar[dict[str, dict[str, str]]] = {}
+    init_inputs: ClassVar[tuple[Any, ...]] = ()
+
+    split_special_tokens = Setting[bool]()
+    name_or_path = Setting[str]()
+
+    def __init__(
+        self,
+        vocab_file: str | Path | TokenizerFiles | None = None,
+        *inputs: Any,
+        tokenizer_file: str | Path | None = None,
+        **options: Any,
+    ) -> None:
+        options = {"tokenizer_file": tokenizer_file, **_by_name(self.positional, inputs), **options}
+        file, library_tokenizer, vocab = (options.pop(name, None) for name in _VOCABULARIES)
+        self.verbose = bool(options.pop("verbose", False))
+        """Without effect; transformers has it."""
+        if unknown := unknown_options(options):
+            raise TypeError(f"{type(self).__name__} has no option {', '.join(unknown)}; it has {', '.join(OPTIONS)}")
+        files = TokenizerFiles.of(file if file is not None else vocab_file)
+        vocabulary = from_memory(library_tokenizer, vocab)
+        self.settings = read_settings(files, options, self._defaults(files, vocabulary), vocabulary)
+        self.deprecation_warnings: dict[str, bool] = {}
+        self._refresh(())
+
+    def _defaults(self, files: TokenizerFiles, vocabulary: TokenizerJson | None) -> Mapping[str, Any]:
+        """Return what holds for this class where neither the files nor a keyword say otherwise."""
+        return {"clean_up_tokenization_spaces": True}
 
     def _cut(self, texts: Sequence[Any], is_split_into_words: bool, split_special_tokens: bool) -> Sequence[TextPieces]:
-        """Cut texts into pieces; the one thing in which the two tokenizers differ.
+        """Cut texts into pieces: `WordPiece` in the tokenizer in plain Python, the Rust library in the fast one.
 
         Args:
             texts: The texts, each a string, or a list of words.
             is_split_into_words: Whether they are lists of words.
-            split_special_tokens: Whether special tokens are cut like the rest of the text.
+            split_special_tokens: Whether special tokens are cut like any other text.
 
         Raises:
             TokenizerError: A text holds lone surrogates.
         """
         raise NotImplementedError
+
+    @property
+    def do_lower_case(self) -> bool:
+        """Whether text is lower-cased."""
+        return self.settings.normalizer.lowercase
+
+    @do_lower_case.setter
+    def do_lower_case(self, value: bool) -> None:
+        settings = self.settings
+        settings.normalizer = replace(settings.normalizer, lowercase=bool(value))
+        settings.sources["do_lower_case"] = "set"
+        settings.vocabulary.normalize(settings.normalizer)
+        self._refresh(())
 
     def __call__(
         self,
@@ -85,22 +170,22 @@ class TokenizerCall(TokenizerPreparing):
             padding: True or "longest", "max_length", or False.
             truncation: True or "longest_first", "only_first", "only_second", or False. Given `max_length` without
                 padding, the default is True.
-            max_length: The length to cut or pad to, special tokens included; `model_max_length` if not given.
+            max_length: The length to cut or pad to, special tokens included; `model_max_length` by default.
             stride: Tokens that a row shares with the one before it, with `return_overflowing_tokens`.
             is_split_into_words: Whether each text is a list of words; word ids then count those.
             pad_to_multiple_of: Raise the padded length to a multiple of this.
-            padding_side: "right" or "left"; the tokenizer's if not given.
-            return_tensors: "np", "pt", "tf" or "jax"; lists if not given.
-            return_token_type_ids: Return `token_type_ids`, which DistilBERT does not use; if not given,
-                `model_input_names` says whether.
-            return_attention_mask: False leaves out `attention_mask`; if not given, `model_input_names` says whether.
+            padding_side: "right" or "left"; the tokenizer's by default.
+            return_tensors: "np", "pt", "tf" or "jax"; lists by default.
+            return_token_type_ids: Return `token_type_ids`, which DistilBERT does not use; `model_input_names` has the
+                default.
+            return_attention_mask: False leaves out `attention_mask`; `model_input_names` has the default.
             return_overflowing_tokens: Return what truncation cuts off as further rows, and
                 `overflow_to_sample_mapping`, the number of each row's text.
             return_special_tokens_mask: Return `special_tokens_mask`, 1 for special tokens and padding.
             return_offsets_mapping: Return `offset_mapping`, start and end of each token in its text.
             return_length: Return `length`, that of each row.
             verbose: Log a warning, once, about texts longer than `model_max_length` and options left open.
-            split_special_tokens: Cut special tokens in the text like the rest of it; the tokenizer's if not given.
+            split_special_tokens: Cut special tokens in the text like any other text; the tokenizer's by default.
             **old_names: pad_to_max_length and truncation_strategy, for padding and truncation.
 
         Returns:
@@ -139,8 +224,8 @@ class TokenizerCall(TokenizerPreparing):
         Returns:
             A list of ids, or a tensor, (1, seq).
         """
-        asked = CallOptions.read(ENCODE_ORDER, arguments, options)
-        return self._encode(read_text(text, text_pair, self._forms(asked)), asked)["input_ids"]
+        parsed = CallOptions.read(ENCODE_ORDER, arguments, options)
+        return self._encode(read_text(text, text_pair, self._forms(parsed)), parsed)["input_ids"]
 
     def encode_plus(self, text: Any, text_pair: Any = None, *arguments: Any, **options: Any) -> BatchEncoding:
         """Tokenize a text, or a pair.
@@ -148,13 +233,13 @@ class TokenizerCall(TokenizerPreparing):
         Args:
             text: The text: a string, a list of ids, a list of words with `is_split_into_words`; `DistilBertTokenizer`
                 takes a list of tokens too, `DistilBertTokenizerFast` a list of two strings as a pair. What comes of
-                tokens and ids is what `prepare_for_model` gives.
+                tokens and ids is what `prepare_for_model` returns.
             text_pair: The second text.
             *arguments: Options by position, in the order of `CALL_ORDER`.
             **options: Those of calling the tokenizer.
         """
-        asked = CallOptions.read(CALL_ORDER, arguments, options)
-        return self._encode(read_text(text, text_pair, self._forms(asked)), asked)
+        parsed = CallOptions.read(CALL_ORDER, arguments, options)
+        return self._encode(read_text(text, text_pair, self._forms(parsed)), parsed)
 
     def batch_encode_plus(self, batch_text_or_text_pairs: Any, *arguments: Any, **options: Any) -> BatchEncoding:
         """Tokenize a list of texts and of (text, text) pairs.
@@ -164,8 +249,8 @@ class TokenizerCall(TokenizerPreparing):
             *arguments: Options by position, in the order of `CALL_ORDER`.
             **options: Those of calling the tokenizer.
         """
-        asked = CallOptions.read(CALL_ORDER, arguments, options)
-        return self._encode(read_batch(batch_text_or_text_pairs, self._forms(asked)), asked)
+        parsed = CallOptions.read(CALL_ORDER, arguments, options)
+        return self._encode(read_batch(batch_text_or_text_pairs, self._forms(parsed)), parsed)
 
     def tokenize(self, text: Any, pair: Any = None, add_special_tokens: bool = False, **options: Any) -> list[str]:
         """Tokenize a text, or a pair, and return the tokens as strings."""
@@ -182,14 +267,17 @@ class TokenizerCall(TokenizerPreparing):
         return Forms(words=options.is_split_into_words, tokens=self.takes_tokens)
 
     def _encode(self, texts: Texts, options: CallOptions) -> BatchEncoding:
-        """Tokenize texts whose form is known; a sample of tokens or ids alone goes the way of `prepare_for_model`."""
+        """Take texts all the way: pieces, rows, special tokens and padding, columns.
+
+        A sample of tokens or ids alone goes the way of `prepare_for_model`.
+        """
         sample = [*texts.first, *(texts.second or ())]
         if not texts.batched and all(isinstance(text, (Tokens, TokenIds)) for text in sample):
             ids = [piece.ids for piece in self._pieces(sample, split_special_tokens=False)]
             return self._prepare(ids[0], ids[1] if len(ids) == 2 else None, options, prepend_batch_axis=True)
         if options.return_tensors is not None:
             import_framework(options.return_tensors)  # missing? say so before the work is done
-        batch = self._batch(texts, options, *self._lengths_asked_for(options))
+        batch = self._batch(texts, options, *self._truncation_and_padding(options))
         if options.verbose and options.max_length is None:
             self._warn_of_length(max(batch.lengths, default=0))
         data = self._columns(batch, options)
@@ -207,19 +295,8 @@ class TokenizerCall(TokenizerPreparing):
             is_fast=self.is_fast,
         )
 
-    def _columns(self, batch: Batch, options: CallOptions) -> dict[str, Any]:
-        wanted = {
-            "input_ids": True,
-            "token_type_ids": self._wants("token_type_ids", options.return_token_type_ids),
-            "attention_mask": self._wants("attention_mask", options.return_attention_mask),
-            "special_tokens_mask": options.return_special_tokens_mask,
-            "offset_mapping": options.return_offsets_mapping,
-        }
-        column = batch.lists if options.return_tensors is None else batch.array
-        return {name: column(name) for name, asked in wanted.items() if asked}
-
     def _batch(self, texts: Texts, options: CallOptions, truncation: Truncation, padding: Padding) -> Batch:
-        """Cut the texts into pieces, and decide which of them stand in which row."""
+        """Cut texts into pieces, and decide which of them stand in which row, with which special tokens and padding."""
         split = self.split_special_tokens if options.split_special_tokens is None else options.split_special_tokens
         first = self._pieces(texts.first, split)
         second = None if texts.second is None else self._pieces(texts.second, split)
@@ -230,19 +307,12 @@ class TokenizerCall(TokenizerPreparing):
             _lengths(first), None if second is None else _lengths(second), truncation, specials,
             options.return_overflowing_tokens,
         )  # fmt: skip
-        batch = Batch(
-            first,
-            second,
-            rows,
-            self._cls_sep_pad(any(specials), padding.strategy is not None),
-            specials,
-            None,
-            padding.side,
-        )
+        cls_sep_pad = self._cls_sep_pad(any(specials), padding.strategy is not None)
+        batch = Batch(first, second, rows, cls_sep_pad, specials, None, padding.side)
         return replace(batch, width=padding.width(batch.lengths))
 
     def _pieces(self, texts: Sequence[Text | None], split_special_tokens: bool) -> list[Any]:
-        """Cut the texts that are still to be cut; None stays None."""
+        """Cut the texts that are not tokens or ids yet; None stays None."""
         pieces: list[Any] = [self._ids_of_tokens(text) if isinstance(text, Tokens) else text for text in texts]
         for words, kinds in ((False, str), (True, (list, tuple))):
             numbers = [number for number, text in enumerate(texts) if isinstance(text, kinds)]
@@ -254,6 +324,18 @@ class TokenizerCall(TokenizerPreparing):
     def _ids_of_tokens(self, text: Tokens) -> TokenIds:
         return TokenIds(self.convert_tokens_to_ids(text.tokens))
 
+    def _columns(self, batch: Batch, options: CallOptions) -> dict[str, Any]:
+        """Return the columns that a call returns, as lists or arrays."""
+        returned = {
+            "input_ids": True,
+            "token_type_ids": self._returns("token_type_ids", options.return_token_type_ids),
+            "attention_mask": self._returns("attention_mask", options.return_attention_mask),
+            "special_tokens_mask": options.return_special_tokens_mask,
+            "offset_mapping": options.return_offsets_mapping,
+        }
+        column = batch.lists if options.return_tensors is None else batch.array
+        return {name: column(name) for name, is_returned in returned.items() if is_returned}
+
     def _warn_of_length(self, longest: int) -> None:
         if longest > self.model_max_length:
             self._warn_once(
@@ -261,6 +343,25 @@ class TokenizerCall(TokenizerPreparing):
                 f"a row is {longest} tokens long, more than the {self.model_max_length} that the model takes "
                 "(model_max_length); pass truncation=True, or the model will refuse it",
             )
+
+    def __repr__(self) -> str:
+        settings, normalizer = self.settings, self.settings.normalizer
+        sources = settings.sources
+        return (
+            f"{type(self).__name__}(vocab_size={self.vocab_size}, added_tokens={len(settings.vocabulary.added)}, "
+            f"do_lower_case={normalizer.lowercase} ({sources['do_lower_case']}), "
+            f"strip_accents={normalizer.strip_accents}, tokenize_chinese_chars={normalizer.handle_chinese_chars}, "
+            f"model_max_length={settings.model_max_length} ({sources['model_max_length']}), "
+            f"padding_side={settings.padding_side!r}, truncation_side={settings.truncation_side!r}, "
+            f"special_tokens={self.special_tokens_map})"
+        )
+
+
+def _by_name(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    """Return the names of options that were passed by position, with their values."""
+    if len(values) > len(names):
+        raise TypeError(f"{len(values) + 1} arguments were given by position, at most {len(names) + 1} have one")
+    return dict(zip(names, values, strict=False))
 
 
 def _lengths(pieces: Sequence[Any]) -> list[Any]:

@@ -8,11 +8,13 @@ from typing import Any
 
 from distilbert_common.errors import TokenizerError
 from distilbert_common.files import write_text
-from distilbert_common.tokenization.added_token import FLAGS
-from distilbert_common.tokenization.files import FILE_NAMES
+from distilbert_common.tokenization.files.paths import FILE_NAMES
+from distilbert_common.tokenization.files.tokenizer_config import options_of, special_tokens_map
+from distilbert_common.tokenization.files.tokenizer_json import render
 from distilbert_common.tokenization.settings import ROLES, TokenizerSettings
-from distilbert_common.tokenization.tokenizer_config import options_of, special_tokens_map
-from distilbert_common.tokenization.tokenizer_json import render
+from distilbert_common.tokenization.vocabulary import FLAGS
+
+__all__ = ["prefixed", "vocab_lines", "write_files"]
 
 
 def write_files(

@@ -9,9 +9,10 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization.added_token import FLAGS, AddedToken
 from distilbert_common.tokenization.settings import TokenizerSettings
-from distilbert_common.tokenization.vocab import filler, without_gaps
+from distilbert_common.tokenization.vocabulary import FLAGS, AddedToken, filler, without_gaps
+
+__all__ = ["NORMALIZER_KEYS", "TokenizerJson", "from_memory", "parse", "post_processor", "render", "template"]
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -10,6 +10,8 @@ import numpy as np
 
 from distilbert_common.errors import TextTypeError, TokenizerError
 
+__all__ = ["Forms", "Text", "Texts", "TokenIds", "Tokens", "check_all_unicode", "read_batch", "read_text", "read_texts"]
+
 
 @dataclass(frozen=True)
 class Tokens:
@@ -68,7 +70,7 @@ class Texts(NamedTuple):
     Args:
         first: The first text of each sample.
         second: The second text of each, None where there is none; or None where no sample is a pair.
-        batched: False where a single text (or pair) was given.
+        batched: False for a single text (or pair).
     """
 
     first: Sequence[Text]
@@ -178,12 +180,18 @@ def _are_ids(item: Sequence[Any]) -> bool:
     return bool(item) and all(isinstance(index, (int, np.integer)) and not isinstance(index, bool) for index in item)
 
 
-def check_unicode(name: str, text: str) -> None:
-    """Refuse a text that is not valid Unicode.
+def check_all_unicode(texts: Sequence[str | Sequence[str]]) -> None:
+    """Refuse texts, or words of texts, that are not valid Unicode.
 
     Raises:
-        TokenizerError: The text holds half of a surrogate pair, which no encoding can express.
+        TokenizerError: A text holds half of a surrogate pair, which no encoding can express.
     """
+    for index, text in enumerate(texts):
+        for part in [text] if isinstance(text, str) else text:
+            _check_unicode(f"text[{index}]", part)
+
+
+def _check_unicode(name: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:

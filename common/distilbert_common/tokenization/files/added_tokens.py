@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization.added_token import AddedToken
 from distilbert_common.tokenization.normalizer import Normalizer
 from distilbert_common.tokenization.settings import ROLES
-from distilbert_common.tokenization.vocab import Vocabulary
+from distilbert_common.tokenization.vocabulary import AddedToken, Vocabulary
+
+__all__ = ["SpecialTokens", "build_vocabulary", "collect_added", "read_special_tokens"]
+
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -99,14 +101,14 @@ def build_vocabulary(
     vocabulary = Vocabulary(pieces)
     names = {token.content for token in [*special.by_role.values(), *special.additional]}
     for index, token in added.items():
-        vocabulary.place(index, replace(token, special=token.special or token.content in names), normalizer)
+        vocabulary.insert(index, replace(token, special=token.special or token.content in names), normalizer)
     roles = {
         role: token for role, token in special.by_role.items() if not _is_missing_mask(role, token, special, vocabulary)
     }
     _check_special(roles, special, vocabulary)
-    wanted = [token for token in [*roles.values(), *special.additional] if token.content not in vocabulary.added]
-    absent = [token.content for token in wanted if vocabulary.token_id(token.content) is None]
-    vocabulary.add(wanted, normalizer)
+    named = [token for token in [*roles.values(), *special.additional] if token.content not in vocabulary.added]
+    absent = [token.content for token in named if vocabulary.token_id(token.content) is None]
+    vocabulary.add(named, normalizer)
     if absent:
         _LOGGER.warning(
             "the special tokens %s are not in the vocabulary and got the ids from %d on; a model whose embeddings end "

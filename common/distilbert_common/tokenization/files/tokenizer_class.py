@@ -8,6 +8,8 @@ from typing import Any
 
 from distilbert_common.errors import TokenizerError
 
+__all__ = ["check_same_pieces"]
+
 _LOGGER = logging.getLogger(__name__)
 
 SAME_PIECES = frozenset({

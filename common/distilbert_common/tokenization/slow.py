@@ -1,0 +1,116 @@
+"""`DistilBertTokenizer`: the tokenizer in plain Python, whose part for cutting texts is `wordpiece.WordPiece`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain, groupby
+from typing import Any, ClassVar
+
+from distilbert_common.tokenization.encoding import TextPieces
+from distilbert_common.tokenization.normalizer import Normalizer
+from distilbert_common.tokenization.splitting import cut_around_words
+from distilbert_common.tokenization.texts import check_all_unicode
+from distilbert_common.tokenization.tokenizer import COMMON_POSITIONAL, TokenizerBase
+from distilbert_common.tokenization.vocabulary import AddedToken
+from distilbert_common.tokenization.wordpiece import WordPiece
+
+__all__ = ["BasicTokenizer", "DistilBertTokenizer", "WordpieceTokenizer"]
+
+
+class DistilBertTokenizer(TokenizerBase):
+    """The tokenizer in plain Python, for reading and as the reference.
+
+    It gives the ids, offsets and word ids of `DistilBertTokenizerFast` for every text. One exception: letters that are
+    newer than the Unicode tables of the running Python (category Cn there) are not lower-cased, and do not count as
+    letters around an added token with `single_word`. `TokenizerBase` has the options.
+    """
+
+    takes_tokens: ClassVar[bool] = True
+    slow_tokenizer_class: ClassVar[None] = None
+    positional: ClassVar[tuple[str, ...]] = ("do_lower_case", "do_basic_tokenize", "never_split", *COMMON_POSITIONAL)
+    _wordpiece: WordPiece
+
+    def _cut(self, texts: Sequence[Any], is_split_into_words: bool, split_special_tokens: bool) -> Sequence[TextPieces]:
+        """Cut texts into pieces, one after the other."""
+        check_all_unicode(texts)
+        encode: Any = self._wordpiece.encode_words if is_split_into_words else self._wordpiece.encode
+
+        def cut(parts: Sequence[Any]) -> Sequence[TextPieces]:
+            return [encode(part, split_special_tokens) for part in parts]
+
+        return cut_around_words(self.settings, texts, is_split_into_words, cut)
+
+    def _refresh(self, new: Sequence[AddedToken]) -> None:
+        """Build `WordPiece` anew, or only make added tokens known to it."""
+        if new:
+            self._wordpiece.refresh()
+        else:
+            self._wordpiece = WordPiece(self.settings)
+
+    @property
+    def basic_tokenizer(self) -> BasicTokenizer:
+        """The first step by itself: from a text to words."""
+        return BasicTokenizer(self.settings.normalizer, self._wordpiece)
+
+    @property
+    def wordpiece_tokenizer(self) -> WordpieceTokenizer:
+        """The second step by itself: from words to pieces."""
+        settings = self.settings
+        pieces, unk_token = settings.vocabulary.pieces, settings.unk_piece
+        return WordpieceTokenizer(pieces, unk_token, settings.max_word_chars, self._wordpiece)
+
+    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
+        """Join tokens with spaces, but for pieces that continue a word; spaces before punctuation stay."""
+        return " ".join(tokens).replace(f" {self.settings.prefix}", "").strip()
+
+    def _join(self, tokens: Sequence[str], spaces_between_special_tokens: bool) -> str:
+        """Join the tokens of a text that is decoded; nothing continues an added token."""
+        alone = self.get_added_vocab().keys() - self.settings.special_tokens.values()
+        parts = [
+            [*part] if is_alone else [self.convert_tokens_to_string([*part])]
+            for is_alone, part in groupby(tokens, alone.__contains__)
+        ]
+        return (" " if spaces_between_special_tokens else "").join(filter(None, chain.from_iterable(parts)))
+
+
+class BasicTokenizer:
+    """Cuts a text into words; transformers' class has it as `basic_tokenizer`.
+
+    Args:
+        normalizer: What happens to a text before.
+        wordpiece: Cuts at white space and punctuation.
+    """
+
+    def __init__(self, normalizer: Normalizer, wordpiece: WordPiece) -> None:
+        self.do_lower_case = normalizer.lowercase
+        self.strip_accents = normalizer.strip_accents
+        self.tokenize_chinese_chars = normalizer.handle_chinese_chars
+        self._wordpiece = wordpiece
+
+    def tokenize(self, text: str) -> list[str]:
+        """Return the words of a text, normalized; added tokens are words like any other."""
+        return self._wordpiece.words(text)
+
+
+class WordpieceTokenizer:
+    """Cuts words into pieces; transformers' class has it as `wordpiece_tokenizer`.
+
+    Args:
+        vocab: Id by piece.
+        unk_token: The piece that stands for a word that no pieces make up.
+        max_input_chars_per_word: A longer word becomes `unk_token`.
+        wordpiece: Does the work.
+    """
+
+    def __init__(
+        self, vocab: dict[str, int], unk_token: str, max_input_chars_per_word: int, wordpiece: WordPiece
+    ) -> None:
+        self.vocab = vocab
+        self.unk_token = unk_token
+        self.max_input_chars_per_word = max_input_chars_per_word
+        self._wordpiece = wordpiece
+        self._pieces = {index: piece for piece, index in vocab.items()}
+
+    def tokenize(self, text: str) -> list[str]:
+        """Return the pieces of words with white space between them."""
+        return [self._pieces[index] for word in text.split() for index in self._wordpiece.cut(word)]
