@@ -6,12 +6,12 @@ Nothing here imports torch, tensorflow, keras, jax or flax.
 from distilbert_common.load_report import LoadReport
 from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint, view_checkpoint
 from distilbert_conversion.convert import FORMATS, ConversionSummary, convert
-from distilbert_conversion.dialects import DIALECTS
 from distilbert_conversion.diff import CheckpointDiff, TensorDiff, diff
-from distilbert_conversion.lazy import DTYPES, LazyTensor, fill
 from distilbert_conversion.report import check, compare, load_weights
 from distilbert_conversion.save import save_checkpoint
-from distilbert_conversion.table import (
+from distilbert_conversion.weights.dialects import DIALECTS
+from distilbert_conversion.weights.lazy import DTYPES, LazyTensor, fill
+from distilbert_conversion.weights.table import (
     HEADS,
     WEIGHTS,
     Weight,

@@ -17,7 +17,7 @@ from typing import Any
 from distilbert_common.errors import CheckpointError, CheckpointNotFoundError, ConfigError
 from distilbert_common.files import read_json
 from distilbert_conversion.foreign import Reading
-from distilbert_conversion.lazy import Array, LazyTensor, equal
+from distilbert_conversion.weights.lazy import Array, LazyTensor, equal
 
 MODULES: dict[str, str] = {
     "embeddings.word_embeddings": "embeddings.word_embeddings",

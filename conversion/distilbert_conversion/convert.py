@@ -26,13 +26,13 @@ from distilbert_conversion.companions import COMPANIONS, check_text, lost_in_a_p
 from distilbert_conversion.destination import appearing, check_target
 from distilbert_conversion.keras_hub import NOTES
 from distilbert_conversion.layers import choose_layers
-from distilbert_conversion.lazy import Array, LazyTensor
 from distilbert_conversion.locate import check_links
 from distilbert_conversion.report import check, compare, own_inventory
 from distilbert_conversion.save import save_checkpoint
-from distilbert_conversion.table import HEADS, expected
 from distilbert_conversion.verify import Rounding, rounding
 from distilbert_conversion.verify import verify as read_again
+from distilbert_conversion.weights.lazy import Array, LazyTensor
+from distilbert_conversion.weights.table import HEADS, expected
 
 FORMATS: dict[str, tuple[str, ...]] = {
     "pt": ("safetensors", "bin"),

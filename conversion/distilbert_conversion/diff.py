@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint
-from distilbert_conversion.lazy import Array, LazyTensor, equal
+from distilbert_conversion.weights.lazy import Array, LazyTensor, equal
 
 STATUSES = ("equal", "values", "type", "shape", "only in A", "only in B")
 """What two checkpoints' tensors of one name can be: the same to the last bit, or the first thing that differs."""

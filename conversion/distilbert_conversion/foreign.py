@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distilbert_conversion.lazy import LazyTensor
+from distilbert_conversion.weights.lazy import LazyTensor
 
 
 @dataclass(frozen=True)

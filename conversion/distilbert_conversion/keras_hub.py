@@ -17,8 +17,8 @@ from distilbert_common.errors import CheckpointError, UnsupportedFormatError
 from distilbert_conversion import formats
 from distilbert_conversion.foreign import Reading
 from distilbert_conversion.keras_hub_files import FIELDS, TASK_CLASSES, read_object, section, tokenizer_files
-from distilbert_conversion.lazy import LazyTensor
-from distilbert_conversion.table import PREFIX
+from distilbert_conversion.weights.lazy import LazyTensor
+from distilbert_conversion.weights.table import PREFIX
 
 _BLOCK, _OURS = "layers/transformer_encoder{_i}", "transformer/layer/transformer_block{_i}"
 _TABLES = "layers/token_and_position_embedding"

@@ -11,9 +11,9 @@ from copy import copy
 
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion.checkpoint import Checkpoint
-from distilbert_conversion.dialects import DIALECTS
-from distilbert_conversion.lazy import LazyTensor
-from distilbert_conversion.table import in_layer, layer_of
+from distilbert_conversion.weights.dialects import DIALECTS
+from distilbert_conversion.weights.lazy import LazyTensor
+from distilbert_conversion.weights.table import in_layer, layer_of
 
 
 def choose_layers(checkpoint: Checkpoint, layers: Sequence[int]) -> Checkpoint:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError, MisshapenWeightError
 from distilbert_common.load_report import LoadReport
-from distilbert_conversion import table
 from distilbert_conversion.checkpoint import Checkpoint
-from distilbert_conversion.lazy import Array, equal
-from distilbert_conversion.table import is_backbone, is_known, owners
+from distilbert_conversion.weights import table
+from distilbert_conversion.weights.lazy import Array, equal
+from distilbert_conversion.weights.table import is_backbone, is_known, owners
 
 Shape = tuple[int, ...]
 

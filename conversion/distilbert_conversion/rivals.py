@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from distilbert_common.errors import DistilBertError
 from distilbert_common.user_warnings import warn_user
-from distilbert_conversion.lazy import DTYPES, LazyTensor, equal
+from distilbert_conversion.weights.lazy import DTYPES, LazyTensor, equal
 
 if TYPE_CHECKING:
     from distilbert_conversion.checkpoint import Checkpoint

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from distilbert_common.errors import DistilBertError
 from distilbert_common.files import read_json
-from distilbert_conversion.dialects import DIALECTS
+from distilbert_conversion.weights.dialects import DIALECTS
 
 _SHARD = r"-[0-9]{5}-of-[0-9]{5}"
 _ORBAX = DIALECTS["flax-orbax"].filename

@@ -9,7 +9,7 @@ from pathlib import Path
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion.checkpoint import open_checkpoint
 from distilbert_conversion.diff import deviation
-from distilbert_conversion.lazy import DTYPES, LazyTensor, cast_float, equal
+from distilbert_conversion.weights.lazy import DTYPES, LazyTensor, cast_float, equal
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion import bert
-from distilbert_conversion.dialects import dialects_in
-from distilbert_conversion.lazy import LazyTensor
+from distilbert_conversion.weights.dialects import dialects_in
+from distilbert_conversion.weights.lazy import LazyTensor
 
 
 def unwrapped(

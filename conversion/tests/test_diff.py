@@ -16,7 +16,7 @@ from checkpoints import MLM, read_all, safetensors_bytes
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion import convert, diff, open_checkpoint, save_checkpoint
 from distilbert_conversion.diff import STATUSES, deviation
-from distilbert_conversion.lazy import lazy
+from distilbert_conversion.weights.lazy import lazy
 from golden import case_id, cases, folders
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from checkpoints import MICRO
 from distilbert_conversion import load_weights, open_checkpoint, save_checkpoint
-from distilbert_conversion.lazy import LazyTensor, lazy
-from distilbert_conversion.mapped import MappedFile
+from distilbert_conversion.weights.lazy import LazyTensor, lazy
+from distilbert_conversion.weights.mapped import MappedFile
 
 FLOAT = np.dtype(np.float32)
 

@@ -57,7 +57,7 @@ PIECES = """
 import sys
 from pathlib import Path
 import numpy as np
-from distilbert_conversion.mapped import MappedFile
+from distilbert_conversion.weights.mapped import MappedFile
 
 def kilobytes(field):
     with open("/proc/self/status") as status:

@@ -15,7 +15,7 @@ from checkpoints import MICRO, MLM, assert_same, read_all
 from distilbert_common.errors import CheckpointError, MisshapenWeightError, UnsupportedFormatError
 from distilbert_conversion import FORMATS, Checkpoint, convert, diff, open_checkpoint, save_checkpoint
 from distilbert_conversion.report import compare, load_weights
-from distilbert_conversion.table import bare_name, full_name
+from distilbert_conversion.weights.table import bare_name, full_name
 
 RNG = np.random.default_rng(0)
 BODY = read_all(MICRO / "Model" / "pt")

@@ -15,8 +15,8 @@ from safetensors import safe_open
 from checkpoints import MICRO
 from distilbert_common import DistilBertConfig
 from distilbert_conversion import HEADS, WEIGHTS, expected, full_name, weight_row
-from distilbert_conversion.dialects import DIALECTS
-from distilbert_conversion.table import BLOCK, canonical_name, name_in, names
+from distilbert_conversion.weights.dialects import DIALECTS
+from distilbert_conversion.weights.table import BLOCK, canonical_name, name_in, names
 from golden import HEADS as GOLDEN_HEADS
 from golden import case_id, cases, folders
 

@@ -9,8 +9,8 @@ from types import ModuleType
 
 from distilbert_common.errors import CheckpointError, UnreadableFileError
 from distilbert_conversion.diagnosis import wrong_content
-from distilbert_conversion.dialects import Dialect
-from distilbert_conversion.lazy import LazyTensor, check_sizes
+from distilbert_conversion.weights.dialects import Dialect
+from distilbert_conversion.weights.lazy import LazyTensor, check_sizes
 
 
 def read(path: Path, container: str) -> dict[str, LazyTensor]:

@@ -24,11 +24,11 @@ import h5py
 import numpy as np
 
 from distilbert_common.errors import CheckpointError, UnsupportedFormatError
-from distilbert_conversion.dialects import Dialect
 from distilbert_conversion.formats.hdf5_output import created
-from distilbert_conversion.lazy import DTYPES, Array, LazyTensor, check_sizes, equal
-from distilbert_conversion.mapped import MappedFile
-from distilbert_conversion.table import HEADS, PREFIX
+from distilbert_conversion.weights.dialects import Dialect
+from distilbert_conversion.weights.lazy import DTYPES, Array, LazyTensor, check_sizes, equal
+from distilbert_conversion.weights.mapped import MappedFile
+from distilbert_conversion.weights.table import HEADS, PREFIX
 
 BFLOAT16 = DTYPES["bfloat16"]
 OPAQUE = np.dtype("V2")  # how Keras 3 stores bfloat16, which HDF5 does not know, with its name as an attribute

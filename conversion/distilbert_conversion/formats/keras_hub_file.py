@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from distilbert_conversion.dialects import Dialect
 from distilbert_conversion.formats import hdf5_file
 from distilbert_conversion.formats.hdf5_output import created
-from distilbert_conversion.lazy import LazyTensor
+from distilbert_conversion.weights.dialects import Dialect
+from distilbert_conversion.weights.lazy import LazyTensor
 
 
 def read(path: Path) -> dict[str, LazyTensor]:

@@ -16,10 +16,10 @@ from typing import Any, BinaryIO
 import msgpack
 
 from distilbert_common.errors import CheckpointError
-from distilbert_conversion.dialects import Dialect
 from distilbert_conversion.formats.msgpack_reader import MARKER, NDARRAY, Reader
-from distilbert_conversion.lazy import LazyTensor, bytes_of
-from distilbert_conversion.mapped import MappedFile
+from distilbert_conversion.weights.dialects import Dialect
+from distilbert_conversion.weights.lazy import LazyTensor, bytes_of
+from distilbert_conversion.weights.mapped import MappedFile
 
 MAX_CHUNK = 2**30
 """Bytes above which Flax divides an array."""

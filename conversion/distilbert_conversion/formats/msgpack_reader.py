@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from distilbert_common.errors import CheckpointError
-from distilbert_conversion.lazy import DTYPES, KNOWN_DTYPES, LazyTensor
-from distilbert_conversion.mapped import MappedFile
+from distilbert_conversion.weights.lazy import DTYPES, KNOWN_DTYPES, LazyTensor
+from distilbert_conversion.weights.mapped import MappedFile
 
 MARKER = "__msgpack_chunked_array__"
 NDARRAY = 1

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from distilbert_conversion.lazy import KNOWN_DTYPES, Array, LazyTensor, lazy
+from distilbert_conversion.weights.lazy import KNOWN_DTYPES, Array, LazyTensor, lazy
 
 
 @dataclass

@@ -19,9 +19,9 @@ import numpy as np
 
 from distilbert_common.errors import CheckpointError, MissingFrameworkError, UnsupportedFormatError
 from distilbert_common.files import read_json
-from distilbert_conversion.dialects import Dialect
-from distilbert_conversion.lazy import KNOWN_DTYPES, Array, LazyTensor, bytes_of
-from distilbert_conversion.mapped import MappedFile
+from distilbert_conversion.weights.dialects import Dialect
+from distilbert_conversion.weights.lazy import KNOWN_DTYPES, Array, LazyTensor, bytes_of
+from distilbert_conversion.weights.mapped import MappedFile
 
 _MAX_NAME = 255  # bytes that the usual file systems allow
 _SPARE = 2**20  # bytes; a small array's only piece may be larger than itself

@@ -17,9 +17,9 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from distilbert_common.errors import CheckpointError
-from distilbert_conversion.dialects import Dialect
-from distilbert_conversion.lazy import KNOWN_DTYPES, LazyTensor, bytes_of
-from distilbert_conversion.mapped import MappedFile
+from distilbert_conversion.weights.dialects import Dialect
+from distilbert_conversion.weights.lazy import KNOWN_DTYPES, LazyTensor, bytes_of
+from distilbert_conversion.weights.mapped import MappedFile
 
 CODES: dict[str, str] = {
     "F64": "float64",

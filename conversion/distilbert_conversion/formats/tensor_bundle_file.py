@@ -16,8 +16,8 @@ from math import prod
 from pathlib import Path
 
 from distilbert_common.errors import CheckpointError
-from distilbert_conversion.lazy import KNOWN_DTYPES, LazyTensor
-from distilbert_conversion.mapped import MappedFile
+from distilbert_conversion.weights.lazy import KNOWN_DTYPES, LazyTensor
+from distilbert_conversion.weights.mapped import MappedFile
 
 DTYPES = {
     1: "float32", 2: "float64", 3: "int32", 4: "uint8", 6: "int8", 9: "int64", 10: "bool", 14: "bfloat16",

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from distilbert_common.errors import CheckpointError
-from distilbert_conversion.dialects import Dialect
 from distilbert_conversion.formats.numpy_pickle import ArrayRef
 from distilbert_conversion.formats.torch_pickle import STORAGES, contiguous_strides, pickled
 from distilbert_conversion.formats.unpickle import StorageRef, TensorRef, unpickle
-from distilbert_conversion.lazy import KNOWN_DTYPES, Array, LazyTensor, bytes_of
-from distilbert_conversion.mapped import MappedFile
+from distilbert_conversion.weights.dialects import Dialect
+from distilbert_conversion.weights.lazy import KNOWN_DTYPES, Array, LazyTensor, bytes_of
+from distilbert_conversion.weights.mapped import MappedFile
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001

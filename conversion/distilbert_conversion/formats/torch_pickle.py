@@ -7,7 +7,7 @@ import struct
 from collections.abc import Mapping
 from math import prod
 
-from distilbert_conversion.lazy import LazyTensor
+from distilbert_conversion.weights.lazy import LazyTensor
 
 STORAGES = {
     "DoubleStorage": "float64",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from distilbert_common.errors import CheckpointError
-from distilbert_conversion.lazy import Array, LazyTensor
+from distilbert_conversion.weights.lazy import Array, LazyTensor
 
 
 class MappedFile:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distilbert_common.errors import CheckpointError
-from distilbert_conversion.table import PREFIX, block_start, canonical_name, is_backbone, is_known, name_in
+from distilbert_conversion.weights.table import PREFIX, block_start, canonical_name, is_backbone, is_known, name_in
 
 
 @dataclass(frozen=True)
