@@ -13,15 +13,16 @@ from typing import Any
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError, CheckpointNotFoundError
 from distilbert_common.files import local_path, read_json, resolve
-from distilbert_conversion import bert, formats, keras_hub
-from distilbert_conversion.foreign import Reading
+from distilbert_conversion import formats
 from distilbert_conversion.formats import safetensors_file
 from distilbert_conversion.locate import candidates, find_shards, find_weights, source_of
 from distilbert_conversion.rivals import warn_of_rivals
+from distilbert_conversion.translate import bert, keras_hub
+from distilbert_conversion.translate.translated_checkpoint import Reading
+from distilbert_conversion.translate.wrappers import unwrapped
 from distilbert_conversion.weights.dialects import DIALECTS, container_of, detect, is_ignored
 from distilbert_conversion.weights.lazy import DTYPES, Array, LazyTensor, equal, lazy
 from distilbert_conversion.weights.table import HEADS, PREFIX, WEIGHTS, is_known, is_transposed, names
-from distilbert_conversion.wrappers import unwrapped
 
 
 @dataclass

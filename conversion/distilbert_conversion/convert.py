@@ -22,13 +22,19 @@ from distilbert_common.errors import CheckpointError
 from distilbert_common.files import local_path
 from distilbert_common.load_report import LoadReport
 from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint
-from distilbert_conversion.companions import COMPANIONS, check_text, lost_in_a_preset, write_companions, write_preset
-from distilbert_conversion.destination import appearing, check_target
-from distilbert_conversion.keras_hub import NOTES
 from distilbert_conversion.layers import choose_layers
 from distilbert_conversion.locate import check_links
+from distilbert_conversion.output.atomic_directory import appearing, check_target
+from distilbert_conversion.output.sidecar_files import (
+    COMPANIONS,
+    check_text,
+    lost_in_a_preset,
+    write_companions,
+    write_preset,
+)
 from distilbert_conversion.report import check, compare, own_inventory
 from distilbert_conversion.save import save_checkpoint
+from distilbert_conversion.translate.keras_hub import NOTES
 from distilbert_conversion.verify import Rounding, rounding
 from distilbert_conversion.verify import verify as read_again
 from distilbert_conversion.weights.lazy import Array, LazyTensor

@@ -10,7 +10,7 @@ from typing import Any
 from distilbert_common.errors import CheckpointError, CheckpointNotFoundError
 from distilbert_common.files import NOT_REACHED, dangling_link, local_path, resolve
 from distilbert_conversion.diagnosis import advice_on_folder
-from distilbert_conversion.sharding import read_index
+from distilbert_conversion.output.sharding import read_index
 from distilbert_conversion.weights.dialects import CONTAINERS, DIALECTS, with_variant
 
 _INDEX = re.compile(r"\.index(\.[^.]+)?\.json$")

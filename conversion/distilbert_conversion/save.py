@@ -12,9 +12,9 @@ from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError, UnsupportedFormatError
 from distilbert_common.files import replacing
 from distilbert_conversion import formats
-from distilbert_conversion.keras_hub import renamed_for_preset
-from distilbert_conversion.sharding import index, parse_size, split
-from distilbert_conversion.superseded import remove_superseded
+from distilbert_conversion.output.sharding import index, parse_size, split
+from distilbert_conversion.output.superseded import remove_superseded
+from distilbert_conversion.translate.keras_hub import renamed_for_preset
 from distilbert_conversion.weights.dialects import DIALECTS, Dialect
 from distilbert_conversion.weights.lazy import DTYPES, KNOWN_DTYPES, Array, LazyTensor, cast_float, lazy
 from distilbert_conversion.weights.table import PREFIX, TIED, is_backbone, is_known, is_transposed, owners

@@ -13,7 +13,7 @@ import pytest
 from checkpoints import assert_same, read_all, safetensors_bytes
 from distilbert_common.errors import CheckpointError, CheckpointNotFoundError, ConfigError
 from distilbert_conversion import convert, open_checkpoint
-from distilbert_conversion.bert import MODULES, is_bert
+from distilbert_conversion.translate.bert import MODULES, is_bert
 from golden import GOLDEN
 
 BERT = GOLDEN.parent / "bert"

@@ -18,7 +18,7 @@ from checkpoints import MICRO, MLM, assert_same, read_all
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion import DIALECTS, open_checkpoint, save_checkpoint
 from distilbert_conversion.formats import msgpack_file
-from distilbert_conversion.sharding import parse_size, split
+from distilbert_conversion.output.sharding import parse_size, split
 
 CONFIG = open_checkpoint(MLM).config()
 TENSORS = read_all(MLM)

@@ -11,7 +11,7 @@ import pytest
 
 from checkpoints import MLM, assert_same, read_all
 from distilbert_conversion import DIALECTS, open_checkpoint, save, save_checkpoint
-from distilbert_conversion.superseded import remove_superseded
+from distilbert_conversion.output.superseded import remove_superseded
 
 CONFIG = open_checkpoint(MLM).config()
 OLD = read_all(MLM)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from distilbert_common.errors import CheckpointError
-from distilbert_conversion import bert
+from distilbert_conversion.translate import bert
 from distilbert_conversion.weights.dialects import dialects_in
 from distilbert_conversion.weights.lazy import LazyTensor
 

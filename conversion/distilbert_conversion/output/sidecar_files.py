@@ -13,8 +13,8 @@ from distilbert_common.credentials import credential_names, without_credentials
 from distilbert_common.errors import UnreadableFileError
 from distilbert_common.files import check_fetched, read_json, replacing, write_text
 from distilbert_conversion.checkpoint import Checkpoint
-from distilbert_conversion.foreign import as_json
-from distilbert_conversion.keras_hub_files import preset_files, read_object, section, vocabulary_of
+from distilbert_conversion.translate.keras_hub_files import preset_files, read_object, section, vocabulary_of
+from distilbert_conversion.translate.translated_checkpoint import as_json
 
 COMPANIONS = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 """The files that go along as they are."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from distilbert_common.errors import CheckpointError, CheckpointNotFoundError, ConfigError
 from distilbert_common.files import read_json
-from distilbert_conversion.foreign import Reading
+from distilbert_conversion.translate.translated_checkpoint import Reading
 from distilbert_conversion.weights.lazy import Array, LazyTensor, equal
 
 MODULES: dict[str, str] = {

@@ -12,7 +12,7 @@ from typing import Any
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError
 from distilbert_common.files import read_json
-from distilbert_conversion.foreign import as_json
+from distilbert_conversion.translate.translated_checkpoint import as_json
 
 FIELDS: dict[str, str] = {
     "vocabulary_size": "vocab_size",

@@ -15,8 +15,8 @@ from pathlib import Path
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError, UnsupportedFormatError
 from distilbert_conversion import formats
-from distilbert_conversion.foreign import Reading
-from distilbert_conversion.keras_hub_files import FIELDS, TASK_CLASSES, read_object, section, tokenizer_files
+from distilbert_conversion.translate.keras_hub_files import FIELDS, TASK_CLASSES, read_object, section, tokenizer_files
+from distilbert_conversion.translate.translated_checkpoint import Reading
 from distilbert_conversion.weights.lazy import LazyTensor
 from distilbert_conversion.weights.table import PREFIX
 
