@@ -4,11 +4,13 @@ Nothing here imports torch, tensorflow, keras, jax or flax.
 """
 
 from distilbert_common.load_report import LoadReport
-from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint, view_checkpoint
+from distilbert_conversion.checkpoint import Checkpoint
 from distilbert_conversion.convert import FORMATS, ConversionSummary, convert
 from distilbert_conversion.diff import CheckpointDiff, TensorDiff, diff
+from distilbert_conversion.opening import open_checkpoint, view_checkpoint
 from distilbert_conversion.report import check, compare, load_weights
 from distilbert_conversion.save import save_checkpoint
+from distilbert_conversion.source import Source
 from distilbert_conversion.weights.dialects import DIALECTS
 from distilbert_conversion.weights.lazy import DTYPES, LazyTensor, fill
 from distilbert_conversion.weights.table import (
@@ -35,6 +37,7 @@ __all__ = [
     "ConversionSummary",
     "LazyTensor",
     "LoadReport",
+    "Source",
     "TensorDiff",
     "Weight",
     "check",

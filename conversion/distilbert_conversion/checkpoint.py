@@ -1,10 +1,10 @@
-"""Opening a checkpoint of any dialect: its tensors by canonical name and in PyTorch's layout, none read yet."""
+"""An open checkpoint of any dialect: its tensors by canonical name and in PyTorch's layout, none read yet."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -12,17 +12,14 @@ from typing import Any
 
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError, CheckpointNotFoundError
-from distilbert_common.files import local_path, read_json, resolve
-from distilbert_conversion import formats
-from distilbert_conversion.formats import safetensors_file
-from distilbert_conversion.locate import candidates, find_shards, find_weights, source_of
-from distilbert_conversion.rivals import warn_of_rivals
-from distilbert_conversion.translate import bert, keras_hub
-from distilbert_conversion.translate.translated_checkpoint import Reading
-from distilbert_conversion.translate.wrappers import unwrapped
-from distilbert_conversion.weights.dialects import DIALECTS, container_of, detect, is_ignored
-from distilbert_conversion.weights.lazy import DTYPES, Array, LazyTensor, equal, lazy
+from distilbert_common.files import read_json
+from distilbert_conversion.source import Source
+from distilbert_conversion.translate.translated_checkpoint import TranslatedCheckpoint
+from distilbert_conversion.weights.dialects import DIALECTS, is_ignored
+from distilbert_conversion.weights.lazy import DTYPES, LazyTensor, equal
 from distilbert_conversion.weights.table import HEADS, PREFIX, WEIGHTS, is_known, is_transposed, names
+
+__all__ = ["Checkpoint"]
 
 
 @dataclass
@@ -30,11 +27,10 @@ class Checkpoint:
     """An open checkpoint; a context manager, though nothing is lost where it is not used as one.
 
     Attributes:
-        path: The weights file, or the index of a divided checkpoint.
+        source: Where it is.
         files: The weights files.
         dialect: A key of `DIALECTS`.
-        beside: Finds another file of the checkpoint, as "config.json"; None where it is not there.
-        reading: What was found, translated where it is another model's.
+        translated: What is in the files, in the names of a DistilBERT.
         metadata: The free text fields of a safetensors header.
         stored: Every tensor as it is in the file: name and layout.
         notes: What was done to it, in words.
@@ -43,11 +39,10 @@ class Checkpoint:
         ignored: Names in the file that are known to be no weights.
     """
 
-    path: Path
+    source: Source
     files: list[Path]
     dialect: str
-    beside: Callable[[str], Path | None]
-    reading: Reading
+    translated: TranslatedCheckpoint
     metadata: dict[str, str] = field(default_factory=dict)
     stored: Mapping[str, LazyTensor] = field(init=False)
     notes: tuple[str, ...] = field(init=False)
@@ -56,22 +51,26 @@ class Checkpoint:
     ignored: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.stored, self.notes = self.reading.tensors, self.reading.notes
-        kind = DIALECTS[self.dialect]
-        bare = {name: kind.bare_name(name) for name in self.stored}
-        ignored = [name for name, found in bare.items() if found is None and is_ignored(name)]
-        self.ignored = [*ignored, *self.reading.left_out]
-        extras = [name for name, found in bare.items() if found is None and not is_ignored(name)]
-        self.extras = {kind.own_name(name): self.stored[name] for name in extras}
+        self.stored, self.notes = self.translated.tensors, self.translated.notes
+        dialect = DIALECTS[self.dialect]
+        bare_names = {name: dialect.bare_name(name) for name in self.stored}
+        unknown = [name for name, bare in bare_names.items() if bare is None]
+        self.ignored = [*filter(is_ignored, unknown), *self.translated.left_out]
+        self.extras = {dialect.own_name(name): self.stored[name] for name in unknown if not is_ignored(name)}
         weights: dict[str, LazyTensor] = {}
-        for name, found in bare.items():
-            if found is not None:
-                self._add(weights, found, name, transposed=kind.column != "canonical" and is_transposed(found))
+        for name, bare in bare_names.items():
+            if bare is not None:
+                self._add(weights, bare, name, transposed=dialect.column != "canonical" and is_transposed(bare))
         self.tensors = weights
 
     @property
+    def path(self) -> Path:
+        """The weights file, or the index of a sharded checkpoint."""
+        return self.source.path
+
+    @property
     def sharded(self) -> bool:
-        """Whether it is divided into several files with an index."""
+        """Whether it is several files with an index."""
         return self.path not in self.files
 
     @property
@@ -122,7 +121,7 @@ class Checkpoint:
     @cached_property
     def config_path(self) -> Path | None:
         """The `config.json` beside it, or None."""
-        return self.beside("config.json")
+        return self.source.sibling("config.json")
 
     @cached_property
     def fields(self) -> dict[str, Any]:
@@ -131,8 +130,8 @@ class Checkpoint:
         Raises:
             CheckpointNotFoundError: There is none.
         """
-        if self.reading.fields is not None:
-            return self.reading.fields
+        if self.translated.fields is not None:
+            return self.translated.fields
         if self.config_path is None:
             raise CheckpointNotFoundError(
                 f"{self.path} has no config.json beside it, where a model's sizes are read from; put the model's "
@@ -177,119 +176,11 @@ class Checkpoint:
 
     def _architecture(self) -> str | None:
         """The head that the config names, if it is one of ours."""
-        architectures = self.fields.get("architectures") if self.reading.fields or self.config_path else None
+        architectures = self.fields.get("architectures") if self.translated.fields or self.config_path else None
         if not isinstance(architectures, list) or not architectures:
             return None
         head = str(architectures[0]).rpartition("DistilBert")[2]
         return head if head in HEADS else None
-
-
-def open_checkpoint(
-    name_or_path: str | Path,
-    *,
-    cache_dir: str | Path | None = None,
-    revision: str | None = None,
-    token: str | bool | None = None,
-    local_files_only: bool = False,
-    subfolder: str | None = None,
-    force_download: bool = False,
-    variant: str | None = None,
-    use_safetensors: bool | None = None,
-    fold_token_type: bool | None = None,
-    wrapper: str = "",
-) -> Checkpoint:
-    """Open a checkpoint in any dialect; tensors are read when they are asked for.
-
-    Args:
-        name_or_path: A directory, a weights file, an index of shards, or a hub id.
-        cache_dir: The hub cache to use instead of the default one.
-        revision: Branch, tag or commit on the hub.
-        token: Access token for private repositories.
-        local_files_only: Look in the hub cache only, never on the network.
-        subfolder: Folder inside the directory or repository.
-        force_download: Fetch the files of a hub id anew though they are in the cache.
-        variant: Which of several sets of weights: "fp16" for `model.fp16.safetensors`.
-        use_safetensors: True to read safetensors only, False all other formats only.
-        fold_token_type: Read a BERT as a DistilBERT too, with token type 0 added to every position or left out;
-            None refuses a BERT.
-        wrapper: What stands before the names of the model that is meant, as "student."; only of a file of several.
-
-    Raises:
-        CheckpointError: There are no weights, a file is damaged, or its names are not DistilBERT's.
-        ConfigError: It is a BERT that no DistilBERT equals.
-    """
-    hub: dict[str, Any] = {
-        "cache_dir": cache_dir,
-        "revision": revision,
-        "token": token,
-        "local_files_only": local_files_only,
-        "subfolder": subfolder,
-        "force_download": force_download,
-    }
-    path = find_weights(name_or_path, hub, variant, use_safetensors)
-    checkpoint = _opened(path, name_or_path, hub, fold_token_type, wrapper)
-    if local_path(name_or_path).is_dir():
-        others = candidates(variant, use_safetensors)
-        beside = {**hub, "subfolder": None}
-        warn_of_rivals(checkpoint, others, lambda other: _opened(other, other, beside, fold_token_type, wrapper))
-    return checkpoint
-
-
-def _opened(
-    path: Path, name_or_path: str | Path, hub: Mapping[str, Any], fold_token_type: bool | None, wrapper: str
-) -> Checkpoint:
-    """Open a weights file or an index of shards that was looked for under a name."""
-    files, index = find_shards(path, name_or_path, hub)
-
-    def beside(name: str) -> Path | None:
-        return resolve(source_of(name_or_path, path), name, required=False, **hub)
-
-    preset = keras_hub.read_preset(path, beside) if path.name == DIALECTS["keras-hub"].filename else None
-    if preset is not None:
-        return Checkpoint(path, preset[0], "keras-hub", beside, preset[1])
-    stored, metadata = _read(files)
-    for name, file in index.items():
-        if name not in stored:
-            raise CheckpointError(f"{path} says that {name!r} is in {file}, which does not have it; get both again")
-
-    stored, notes = unwrapped(path, stored, container_of(files[0]), wrapper)
-    reading = Reading(None, stored, notes=notes)
-    if bert.is_bert(stored):
-        config = beside("config.json") or beside("bert_config.json")  # which Google's code wrote
-        reading = bert.read_as_distilbert(path, stored, config, fold_token_type)
-        reading = replace(reading, notes=notes + reading.notes)
-    dialect = detect(reading.tensors, container_of(files[0]), metadata.get("format"), files[0])
-    return Checkpoint(path, files, dialect, beside, reading, metadata)
-
-
-def view_checkpoint(
-    tensors: Mapping[str, Array | LazyTensor], name: str = "state_dict", wrapper: str = ""
-) -> Checkpoint:
-    """Look at tensors in memory as at an open checkpoint, which has no config.
-
-    Args:
-        tensors: By the names of any framework's.
-        name: What errors call them.
-        wrapper: As `open_checkpoint` takes it.
-
-    Raises:
-        CheckpointError: No name is one of DistilBERT's.
-    """
-    path = Path(name)
-    stored, notes = unwrapped(path, {name: lazy(tensor) for name, tensor in tensors.items()}, "torch", wrapper)
-    return Checkpoint(path, [], detect(stored, "torch", None, path), lambda _: None, Reading(None, stored, notes=notes))
-
-
-def _read(files: list[Path]) -> tuple[Mapping[str, LazyTensor], dict[str, str]]:
-    """Return tensors by the names in the files, and metadata."""
-    stored: dict[str, LazyTensor] = {}
-    container = container_of(files[0])
-    for file in files:
-        for name, tensor in formats.read(file, container).items():
-            if name in stored and not equal(stored[name], tensor):
-                raise CheckpointError(f"{file} and a file beside it hold different values for {name!r}")
-            stored[name] = tensor
-    return stored, safetensors_file.read_metadata(files[0]) if container == "safetensors" else {}
 
 
 def _key(name: str) -> str:
@@ -305,8 +196,8 @@ def _guess_head(tensors: Mapping[str, LazyTensor], architecture: str | None) -> 
     }
     if architecture and any(present[architecture]):
         return architecture
-    if not any(any(found) for found in present.values()):
+    if not any(map(any, present.values())):
         return "Model"
     # Multiple choice has the names of sequence classification with one label: without a config it is taken for that.
-    fit = {head: 2 * sum(found) - len(found) for head, found in present.items() if found}
+    fit = {head: 2 * sum(own) - len(own) for head, own in present.items() if own}
     return max(fit, key=lambda head: fit[head])

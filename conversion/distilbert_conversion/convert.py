@@ -12,33 +12,34 @@ frameworks with the same outputs, save where that release itself cannot:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
-from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError
 from distilbert_common.files import local_path
 from distilbert_common.load_report import LoadReport
-from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint
-from distilbert_conversion.layers import choose_layers
-from distilbert_conversion.locate import check_links
-from distilbert_conversion.output.atomic_directory import appearing, check_target
+from distilbert_conversion.checkpoint import Checkpoint
+from distilbert_conversion.encoder_layers import choose_layers
+from distilbert_conversion.opening import open_checkpoint
+from distilbert_conversion.output.atomic_directory import atomic_directory, check_target
 from distilbert_conversion.output.sidecar_files import (
-    COMPANIONS,
-    check_text,
+    check_sidecar_files,
     lost_in_a_preset,
-    write_companions,
     write_preset,
+    write_sidecar_files,
 )
 from distilbert_conversion.report import check, compare, own_inventory
 from distilbert_conversion.save import save_checkpoint
+from distilbert_conversion.source import Source
 from distilbert_conversion.translate.keras_hub import NOTES
 from distilbert_conversion.verify import Rounding, rounding
-from distilbert_conversion.verify import verify as read_again
+from distilbert_conversion.verify import verify as verify_written
 from distilbert_conversion.weights.lazy import Array, LazyTensor
 from distilbert_conversion.weights.table import HEADS, expected
+
+__all__ = ["FORMATS", "ConversionSummary", "convert", "dialect_of"]
 
 FORMATS: dict[str, tuple[str, ...]] = {
     "pt": ("safetensors", "bin"),
@@ -111,7 +112,7 @@ def dialect_of(to: str, format: str | None = None) -> str:
 
 
 def convert(
-    src: str | Path,
+    src: str | Path | Source,
     dst: str | Path,
     *,
     to: str,
@@ -129,12 +130,12 @@ def convert(
     """Write a checkpoint in another dialect, with its config and tokenizer files.
 
     Args:
-        src: A directory, a weights file, an index of shards, or a hub id.
+        src: A directory, a weights file, an index of shards, a hub id, or what `Source.find` made of one.
         dst: The directory to write.
         to: "pt", "tf" or "flax".
         format: One of `FORMATS[to]`; None for the first.
         dtype: "float32", "float16", "bfloat16" or "float64" to convert to; None keeps each tensor's own.
-        max_shard_size: Divide into files of at most this size, as 2_000_000_000 or "2GB"; None for one file.
+        max_shard_size: Shard into files of at most this size, as 2_000_000_000 or "2GB"; None for one file.
         overwrite: Replace `dst` though it is not empty, if it is a saved model: the whole directory.
         head: The model to write, a key of `HEADS`; None for the one that the checkpoint holds. Given, weights
             that are not the model's are left out, instead of an error.
@@ -149,7 +150,7 @@ def convert(
         CheckpointError: The source is damaged or not a DistilBERT, weights are missing, misshapen or would be lost, a
             value is beyond the range of `dtype`, or what was written does not come back.
         OutputExistsError: `dst` is not empty, or is the source.
-        UnsupportedFormatError: The format cannot hold the type, or cannot be divided.
+        UnsupportedFormatError: The format cannot hold the type, or cannot be sharded.
     """
     started = perf_counter()
     dialect = dialect_of(to, format)
@@ -157,21 +158,19 @@ def convert(
         raise CheckpointError(f"the head is {head!r}; expected one of {', '.join(HEADS)}")
     target = local_path(dst)
     with open_checkpoint(src, fold_token_type=fold_token_type) as opened:
-        sources = [opened.path, *opened.files]
-        check_target(target, sources, overwrite=overwrite)
-        texts = [path for name in (*COMPANIONS, "config.json") if (path := opened.beside(name)) is not None]
-        check_links(texts)
-        for path in texts:
-            check_text(path)
+        inputs = [opened.path, *opened.files]
+        check_target(target, inputs, overwrite=overwrite)
+        check_sidecar_files(opened.source)
         checkpoint = opened if layers is None else choose_layers(opened, layers)
         config = checkpoint.config()
         shapes = expected(config, head) if head else own_inventory(checkpoint, config)
-        report = _checked(checkpoint, config, head, shapes)
-        chosen = {name: tensor for name in shapes if (tensor := checkpoint.weight(name)) is not None}
-        with appearing(target, sources, overwrite=overwrite) as temporary:
+        report = compare(checkpoint, config, head or checkpoint.head, expected=shapes)
+        _check_nothing_lost(checkpoint, report, head)
+        tensors = {name: tensor for name in shapes if (tensor := checkpoint.weight(name)) is not None}
+        with atomic_directory(target, inputs, overwrite=overwrite) as temporary:
             files = save_checkpoint(
                 temporary,
-                _watched(chosen, progress),
+                _with_progress(tensors, progress),
                 config,
                 head or (None if checkpoint.has_own_head else checkpoint.head),
                 expected=shapes,
@@ -184,37 +183,35 @@ def convert(
             if dialect == "keras-hub":
                 write_preset(checkpoint, temporary, head or checkpoint.head, dtype)
             else:
-                write_companions(checkpoint, temporary, head, dtype)
+                write_sidecar_files(checkpoint, temporary, head, dtype)
+            written = Source.find(temporary)
             if verify:
-                read_again(temporary, chosen, dtype)
-            rounded = None if dtype is None else rounding(temporary, chosen, dtype)
+                verify_written(written, tensors, dtype)
+            changes = None if dtype is None else rounding(written, tensors, dtype)
         return ConversionSummary(
             source_dialect=checkpoint.dialect,
             dialect=dialect,
             head=head or checkpoint.head,
-            tensors=len(chosen),
-            parameters=sum(tensor.size for tensor in chosen.values()),
+            tensors=len(tensors),
+            parameters=sum(tensor.size for tensor in tensors.values()),
             nbytes=nbytes,
             seconds=perf_counter() - started,
             files=tuple(target / file.name for file in files),
             report=report,
             notes=checkpoint.notes + (_preset_notes(checkpoint, head) if dialect == "keras-hub" else ()),
             verified=verify,
-            rounding=rounded,
+            rounding=changes,
         )
 
 
 def _preset_notes(checkpoint: Checkpoint, head: str | None) -> tuple[str, ...]:
     """Return in words what a KerasHub preset does not hold."""
-    lost = lost_in_a_preset(checkpoint) if checkpoint.reading.companions is None else ()
+    lost = lost_in_a_preset(checkpoint) if checkpoint.translated.sidecar_files is None else ()
     return NOTES.get(head or checkpoint.head, ()) + lost
 
 
-def _checked(
-    checkpoint: Checkpoint, config: DistilBertConfig, head: str | None, shapes: Mapping[str, tuple[int, ...]]
-) -> LoadReport:
-    """Return the report on a checkpoint of which nothing is missing and nothing would be lost unasked."""
-    report = compare(checkpoint, config, head or checkpoint.head, expected=shapes)
+def _check_nothing_lost(checkpoint: Checkpoint, report: LoadReport, head: str | None) -> None:
+    """Check that nothing is missing, and that nothing would be left out of which the caller did not say so."""
     check(checkpoint, report)
     if report.new_head:
         raise CheckpointError(
@@ -225,10 +222,11 @@ def _checked(
             f"{checkpoint.path} holds weights that are not a DistilBert{checkpoint.head}'s and would be lost: "
             f"{', '.join(report.unexpected)}; name the head to convert ({', '.join(HEADS)}) to leave them out"
         )
-    return report
 
 
-def _watched(tensors: dict[str, LazyTensor], progress: Callable[[int, int], None] | None) -> dict[str, LazyTensor]:
+def _with_progress(
+    tensors: dict[str, LazyTensor], progress: Callable[[int, int], None] | None
+) -> dict[str, LazyTensor]:
     """Return the tensors such that reading one is reported."""
     if progress is None:
         return tensors

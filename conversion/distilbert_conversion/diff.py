@@ -1,4 +1,4 @@
-"""Comparing two checkpoints of any dialects, tensor by tensor and piece by piece."""
+"""Comparing two checkpoints of any dialects, tensor by tensor and chunk by chunk."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from distilbert_conversion.checkpoint import Checkpoint, open_checkpoint
+from distilbert_conversion.checkpoint import Checkpoint
+from distilbert_conversion.opening import open_checkpoint
+from distilbert_conversion.source import Source
 from distilbert_conversion.weights.lazy import Array, LazyTensor, equal
+
+__all__ = ["STATUSES", "CheckpointDiff", "TensorDiff", "deviation", "diff"]
 
 STATUSES = ("equal", "values", "type", "shape", "only in A", "only in B")
 """What two checkpoints' tensors of one name can be: the same to the last bit, or the first thing that differs."""
@@ -64,15 +68,17 @@ class CheckpointDiff:
     @property
     def counts(self) -> dict[str, int]:
         """How many tensors have each status, in the order of `STATUSES`."""
-        found = Counter(tensor.status for tensor in self.tensors)
-        return {status: found[status] for status in STATUSES}
+        counts = Counter(tensor.status for tensor in self.tensors)
+        return {status: counts[status] for status in STATUSES}
 
 
-def diff(a: str | Path, b: str | Path, *, progress: Callable[[int, int], None] | None = None) -> CheckpointDiff:
+def diff(
+    a: str | Path | Source, b: str | Path | Source, *, progress: Callable[[int, int], None] | None = None
+) -> CheckpointDiff:
     """Compare two checkpoints in PyTorch's names and layout; a few megabytes are in memory at a time.
 
     Args:
-        a: A directory, a weights file, an index of shards, or a hub id.
+        a: A directory, a weights file, an index of shards, a hub id, or what `Source.find` made of one.
         b: The same.
         progress: Called with the bytes of A that were compared last and the bytes in all.
 
@@ -83,13 +89,13 @@ def diff(a: str | Path, b: str | Path, *, progress: Callable[[int, int], None] |
         left, right = _comparable(one), _comparable(other)
         tied = {name for name in one.tied ^ other.tied if (name in left) != (name in right)}
         total = sum(tensor.nbytes for tensor in left.values())
-        found = []
+        diffs = []
         for name in sorted((left.keys() | right.keys()) - tied):
-            found.append(_compared(name, left.get(name), right.get(name)))
+            diffs.append(_compared(name, left.get(name), right.get(name)))
             if progress is not None and name in left:
                 progress(left[name].nbytes, total)
         dialects = (one.dialect, other.dialect)
-        return CheckpointDiff(one.path, other.path, dialects, tuple(found), tuple(sorted(tied)))
+        return CheckpointDiff(one.path, other.path, dialects, tuple(diffs), tuple(sorted(tied)))
 
 
 def _comparable(checkpoint: Checkpoint) -> dict[str, LazyTensor]:
@@ -116,8 +122,9 @@ def deviation(a: LazyTensor, b: LazyTensor) -> tuple[float, float]:
     """
     wide: np.dtype[Any] = np.dtype(np.float64)
     pairs = zip(a.cast(wide).chunks(), b.cast(wide).chunks(), strict=True)
-    found = [_deviation(left, right) for left, right in pairs if left.size]
-    return max((each[0] for each in found), default=0.0), max((each[1] for each in found), default=0.0)
+    deviations = [_deviation(left, right) for left, right in pairs if left.size]
+    absolute, relative = zip(*deviations, strict=True) if deviations else ((0.0,), (0.0,))
+    return max(absolute), max(relative)
 
 
 def _deviation(a: Array, b: Array) -> tuple[float, float]:

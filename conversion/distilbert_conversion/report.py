@@ -81,7 +81,7 @@ def own_inventory(checkpoint: Checkpoint, config: DistilBertConfig) -> dict[str,
     shapes = table.expected(config, checkpoint.head)
     tied = checkpoint.tied
     others = {name for name in checkpoint.tensors if not is_backbone(name) and name not in (shapes.keys() | tied)}
-    if not (checkpoint.extras or others) or checkpoint.reading.fields is not None:
+    if not (checkpoint.extras or others) or checkpoint.translated.fields is not None:
         return shapes
     backbone = {name: shape for name, shape in shapes.items() if is_backbone(name)}
     heads = {name: tensor.shape for name, tensor in checkpoint.tensors.items() if not is_backbone(name)}

@@ -12,7 +12,8 @@ from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError, UnsupportedFormatError
 from distilbert_common.files import replacing
 from distilbert_conversion import formats
-from distilbert_conversion.output.sharding import index, parse_size, split
+from distilbert_conversion.formats.shard_index import index_fields
+from distilbert_conversion.output.sharding import parse_size, split
 from distilbert_conversion.output.superseded import remove_superseded
 from distilbert_conversion.translate.keras_hub import renamed_for_preset
 from distilbert_conversion.weights.dialects import DIALECTS, Dialect
@@ -221,5 +222,5 @@ def _with_tied(
 
 def _index_text(stored: Mapping[str, LazyTensor], weight_map: Mapping[str, str], dialect: Dialect) -> str:
     parameters = sum(tensor.size for tensor in stored.values()) if dialect.framework == "pt" else None
-    content = index(weight_map, sum(tensor.nbytes for tensor in stored.values()), parameters)
+    content = index_fields(weight_map, sum(tensor.nbytes for tensor in stored.values()), parameters)
     return json.dumps(content, indent=2, sort_keys=True) + "\n"

@@ -12,7 +12,7 @@ import pytest
 from checkpoints import MLM, assert_same, read_all, safetensors_bytes
 from distilbert_common.errors import CheckpointError, UnsupportedFormatError
 from distilbert_conversion import FORMATS, convert, open_checkpoint
-from distilbert_conversion.convert import COMPANIONS
+from distilbert_conversion.output.sidecar_files import SIDECAR_FILES
 
 
 @pytest.fixture
@@ -41,12 +41,12 @@ def test_first_format_is_the_usual_one(tmp_path: Path) -> None:
 
 
 def test_tokenizer_files_go_along_as_they_are(source: Path, tmp_path: Path) -> None:
-    for number, name in enumerate(COMPANIONS):
+    for number, name in enumerate(SIDECAR_FILES):
         (source / name).write_bytes(f"{number}\r\n\xe9".encode())
     (source / "optimizer.pt").write_bytes(b"stays")
     convert(source, tmp_path / "out", to="tf")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {*COMPANIONS, "config.json", "tf_model.h5"}
-    for name in COMPANIONS:
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*SIDECAR_FILES, "config.json", "tf_model.h5"}
+    for name in SIDECAR_FILES:
         assert (tmp_path / "out" / name).read_bytes() == (source / name).read_bytes()
 
 

@@ -204,7 +204,7 @@ def test_a_hub_id_in_the_cache(tmp_path: Path) -> None:
     with open_checkpoint("someone/distilbert", cache_dir=tmp_path, local_files_only=True) as checkpoint:
         assert checkpoint.sharded
         assert checkpoint.config().dim == 12
-        assert checkpoint.beside("vocab.txt") is None
+        assert checkpoint.source.sibling("vocab.txt") is None
         assert_same(read_all(checkpoint), read_all(MLM))
     inner = open_checkpoint("someone/distilbert", cache_dir=tmp_path, local_files_only=True, subfolder="flax")
     assert inner.dialect == "flax-msgpack"

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from distilbert_common.errors import CheckpointError, UnreadableFileError
-from distilbert_conversion.diagnosis import wrong_content
+from distilbert_conversion.formats.contents import wrong_content
 from distilbert_conversion.weights.dialects import Dialect
 from distilbert_conversion.weights.lazy import LazyTensor, check_sizes
 

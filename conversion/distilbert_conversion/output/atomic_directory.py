@@ -18,30 +18,32 @@ from pathlib import Path
 from secrets import token_hex
 
 from distilbert_common.errors import OutputExistsError
-from distilbert_conversion.locate import CANDIDATES
+from distilbert_conversion.source import WEIGHTS_FILENAMES
 
 if sys.platform != "win32":
     import fcntl
+
+__all__ = ["atomic_directory", "check_target"]
 
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 _GONE_WRONG = "was written by somebody else meanwhile; give another place, or convert again"
 
 
-def check_target(target: Path, sources: Iterable[Path], *, overwrite: bool) -> None:
+def check_target(target: Path, inputs: Iterable[Path], *, overwrite: bool) -> None:
     """Raise unless a directory may be written: it is free, or a saved model that may be replaced.
 
     Args:
         target: The directory to write.
-        sources: The files that are read from.
+        inputs: The files that are read from.
         overwrite: Whether a saved model may be replaced.
 
     Raises:
         OutputExistsError: The target holds the source, is a file, or is not empty and may not be replaced.
     """
     place = target.resolve()
-    if any(path.resolve().is_relative_to(place) for source in sources for path in (source, source.parent)):
+    if any(path.resolve().is_relative_to(place) for file in inputs for path in (file, file.parent)):
         raise OutputExistsError(f"{target} holds the checkpoint to convert; give another place to write to")
-    _tidy(place)
+    _remove_stale(place)
     if not target.exists():
         return
     if not target.is_dir():
@@ -50,33 +52,33 @@ def check_target(target: Path, sources: Iterable[Path], *, overwrite: bool) -> N
     if entries and not overwrite:
         raise OutputExistsError(f"{target} is not empty; give another place, or --overwrite to replace it as a whole")
     names = {entry.name for entry in entries}
-    if entries and (names.isdisjoint({"config.json", *CANDIDATES}) or any(entry.is_dir() for entry in entries)):
+    if entries and (names.isdisjoint({"config.json", *WEIGHTS_FILENAMES}) or any(entry.is_dir() for entry in entries)):
         raise OutputExistsError(f"{target} holds more than a saved model, and is not replaced; give another place")
 
 
 @contextmanager
-def appearing(target: Path, sources: Iterable[Path], *, overwrite: bool) -> Iterator[Path]:
+def atomic_directory(target: Path, inputs: Iterable[Path], *, overwrite: bool) -> Iterator[Path]:
     """Give a directory beside `target` to fill; on success it takes the place of `target`, else it is removed.
 
     Args:
         target: The directory to write.
-        sources: The files that are read from.
+        inputs: The files that are read from.
         overwrite: Whether a saved model may be replaced.
 
     Raises:
         OutputExistsError: Somebody else wrote there since it was checked.
         OSError: The disk is full, or the place is not to be written; names `target`.
     """
-    sources = list(sources)
+    inputs = list(inputs)
     place = target.resolve()
     place.parent.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as held:
-        temporary = _new_folder(place, held)
+    with ExitStack() as locks:
+        temporary = _new_folder(place, locks)
         try:
             yield temporary
             _sync(temporary)
-            check_target(target, sources, overwrite=overwrite)
-            _publish(temporary, place, held, overwrite=overwrite)
+            check_target(target, inputs, overwrite=overwrite)
+            _publish(temporary, place, locks, overwrite=overwrite)
         except OSError as error:
             hidden = error.filename is None or str(error.filename).startswith(str(temporary))
             if hidden and not isinstance(error, OutputExistsError):
@@ -86,23 +88,23 @@ def appearing(target: Path, sources: Iterable[Path], *, overwrite: bool) -> Iter
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _new_folder(place: Path, held: ExitStack) -> Path:
+def _new_folder(place: Path, locks: ExitStack) -> Path:
     """Make a hidden folder beside `place`, and lock it; another process may tidy it up before it is locked."""
     while True:
         folder = place.with_name(f".{place.name}.{token_hex(4)}.new")
         folder.mkdir()
         with suppress(FileNotFoundError):
-            _lock(folder, held, wait=True)
+            _lock(folder, locks, wait=True)
         if folder.exists():
             return folder
 
 
-def _publish(temporary: Path, place: Path, held: ExitStack, *, overwrite: bool) -> None:
+def _publish(temporary: Path, place: Path, locks: ExitStack, *, overwrite: bool) -> None:
     """Rename a finished folder; what is replaced is moved away first and removed last."""
     old = temporary.with_suffix(".old")
     try:
         if overwrite and place.exists():
-            _lock(place, held)
+            _lock(place, locks)
             place.rename(old)
         elif sys.platform == "win32" and place.exists():
             place.rmdir()  # empty; elsewhere a rename replaces it
@@ -114,34 +116,34 @@ def _publish(temporary: Path, place: Path, held: ExitStack, *, overwrite: bool) 
             raise OutputExistsError(f"{place} {_GONE_WRONG}") from error
         raise
     finally:
-        _bring_back(old, place)
+        _restore_backup(old, place)
         shutil.rmtree(old, ignore_errors=True)
     _sync(place.parent)
 
 
-def _bring_back(old: Path, place: Path) -> None:
+def _restore_backup(old: Path, place: Path) -> None:
     """Undo a replacement of which only the first half took place."""
     with suppress(OSError):  # it is not there, or there is something in its place by now
         if not place.exists():
             old.rename(place)
 
 
-def _tidy(place: Path) -> None:
+def _remove_stale(place: Path) -> None:
     """Bring back or remove what conversions to the same place left when they were killed."""
     leftover = re.compile(rf"\.{re.escape(place.name)}\.[0-9a-f]{{8}}\.(new|old)")
     with suppress(OSError):
         for folder in place.parent.iterdir():
             if leftover.fullmatch(folder.name) and not folder.is_symlink():
-                with ExitStack() as held, suppress(OSError):
-                    if not _lock(folder, held):
+                with ExitStack() as locks, suppress(OSError):
+                    if not _lock(folder, locks):
                         continue
                     if folder.suffix == ".old":
-                        _bring_back(folder, place)
+                        _restore_backup(folder, place)
                     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _lock(directory: Path, held: ExitStack, *, wait: bool = False) -> bool:
-    """Lock a directory until `held` is closed or the process ends; return whether the file system can do that.
+def _lock(directory: Path, locks: ExitStack, *, wait: bool = False) -> bool:
+    """Lock a directory until `locks` is closed or the process ends; return whether the file system can do that.
 
     Raises:
         BlockingIOError: Another process holds it.
@@ -149,7 +151,7 @@ def _lock(directory: Path, held: ExitStack, *, wait: bool = False) -> bool:
     if sys.platform == "win32":
         return False  # leftovers stay, since nobody can tell whose they are
     descriptor = os.open(directory, os.O_RDONLY)
-    held.callback(os.close, descriptor)
+    locks.callback(os.close, descriptor)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:

@@ -10,35 +10,58 @@ from typing import Any
 
 from distilbert_common.config_fields import storable
 from distilbert_common.credentials import credential_names, without_credentials
-from distilbert_common.errors import UnreadableFileError
+from distilbert_common.errors import CheckpointError, UnreadableFileError
 from distilbert_common.files import check_fetched, read_json, replacing, write_text
 from distilbert_conversion.checkpoint import Checkpoint
-from distilbert_conversion.translate.keras_hub_files import preset_files, read_object, section, vocabulary_of
-from distilbert_conversion.translate.translated_checkpoint import as_json
+from distilbert_conversion.source import Source
+from distilbert_conversion.translate.keras_hub_files import preset_files, vocabulary_of
+from distilbert_conversion.translate.text_files import as_json, read_object, section
 
-COMPANIONS = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+__all__ = ["SIDECAR_FILES", "check_sidecar_files", "lost_in_a_preset", "write_preset", "write_sidecar_files"]
+
+SIDECAR_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 """The files that go along as they are."""
 
 
-def check_text(path: Path) -> None:
-    """Require that a file which goes along was fetched whole; what is in it is not for a conversion to judge.
+def check_sidecar_files(source: Source) -> None:
+    """Check the text files that go along: each lies in the checkpoint's folder, and was fetched whole.
 
     Raises:
-        UnreadableFileError: It is empty, or what a failed download leaves.
+        CheckpointError: A file is a link that leads out of its folder.
+        UnreadableFileError: A file is empty, or what a failed download leaves.
     """
-    check_fetched(path)
-    if not path.stat().st_size:
-        raise UnreadableFileError(f"{path} is empty; get it again, or remove it")
+    filenames = (*SIDECAR_FILES, "config.json")
+    paths = [path for filename in filenames if (path := source.sibling(filename)) is not None]
+    for path in paths:
+        _check_link(path)
+    for path in paths:
+        check_fetched(path)
+        if not path.stat().st_size:
+            raise UnreadableFileError(f"{path} is empty; get it again, or remove it")
+
+
+def _check_link(path: Path) -> None:
+    """Check that a file whose text is copied is what it seems: a folder that was fetched may link to any secret.
+
+    Weights may be links to anywhere, since only numbers come out of them; links into the hub's cache are its own.
+    """
+    folder = path.parent.resolve()
+    caches = [parent.parent / "blobs" for parent in folder.parents if parent.name == "snapshots"]
+    if not any(path.resolve().is_relative_to(parent) for parent in (folder, *caches)):
+        raise CheckpointError(
+            f"{path} is a link to {path.resolve()}, out of its folder, and is not followed; "
+            "copy that file to its place if it belongs there"
+        )
 
 
 def write_preset(checkpoint: Checkpoint, directory: Path, head: str, dtype: str | None) -> None:
     """Write the text files of a KerasHub preset."""
-    texts = checkpoint.reading.companions
+    texts = checkpoint.translated.sidecar_files
     if texts is None:
-        vocabulary = vocabulary_of(checkpoint.beside)
+        vocabulary = vocabulary_of(checkpoint.source)
         tokenizer = {
-            **_normalizer_options(checkpoint.beside("tokenizer.json")),
-            **read_object(checkpoint.beside("tokenizer_config.json")),
+            **_normalizer_options(checkpoint.source.sibling("tokenizer.json")),
+            **read_object(checkpoint.source.sibling("tokenizer_config.json")),
         }
     else:
         vocabulary, tokenizer = texts.get("vocab.txt"), json.loads(texts.get("tokenizer_config.json", "{}"))
@@ -53,21 +76,21 @@ def _normalizer_options(tokenizer_json: Path | None) -> dict[str, Any]:
     return {ours: normalizer[theirs] for ours, theirs in names.items() if theirs in normalizer}
 
 
-def write_companions(checkpoint: Checkpoint, directory: Path, head: str | None, dtype: str | None) -> None:
+def write_sidecar_files(checkpoint: Checkpoint, directory: Path, head: str | None, dtype: str | None) -> None:
     """Copy the tokenizer's files, and the config with what the conversion changes in it."""
-    if checkpoint.reading.companions is not None:
-        _write_texts(checkpoint.reading.companions, directory)
-    for name in COMPANIONS if checkpoint.reading.companions is None else ():
-        source = checkpoint.beside(name)
+    if checkpoint.translated.sidecar_files is not None:
+        _write_texts(checkpoint.translated.sidecar_files, directory)
+    for name in SIDECAR_FILES if checkpoint.translated.sidecar_files is None else ():
+        source = checkpoint.source.sibling(name)
         if source is not None:
             with replacing(directory / name) as temporary:
                 shutil.copyfile(source, temporary)
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         _make_fit_to_write(directory / name)
-    foreign = checkpoint.reading.fields is not None
-    if foreign:
+    is_translated = checkpoint.translated.fields is not None
+    if is_translated:
         _rename_tokenizer(directory / "tokenizer_config.json")
-    changes = _changes(checkpoint.fields, checkpoint.head if foreign and head is None else head, dtype)
+    changes = _changes(checkpoint.fields, checkpoint.head if is_translated and head is None else head, dtype)
     write_text(directory / "config.json", as_json({**storable(checkpoint.fields), **changes}))
 
 
@@ -92,11 +115,11 @@ def _make_fit_to_write(path: Path) -> None:
 
 def lost_in_a_preset(checkpoint: Checkpoint) -> tuple[str, ...]:
     """Return in words what of the tokenizer a KerasHub preset has no place for."""
-    config = read_object(checkpoint.beside("tokenizer_config.json"))
-    added = {str(token) for token in read_object(checkpoint.beside("added_tokens.json"))}
+    config = read_object(checkpoint.source.sibling("tokenizer_config.json"))
+    added = {str(token) for token in read_object(checkpoint.source.sibling("added_tokens.json"))}
     in_config = section(config, "added_tokens_decoder").values()
     added |= {str(token.get("content")) for token in in_config if isinstance(token, Mapping)}
-    vocabulary = set((vocabulary_of(checkpoint.beside) or "").splitlines())
+    vocabulary = set((vocabulary_of(checkpoint.source) or "").splitlines())
     beyond = sorted(added - vocabulary) if vocabulary else []
     declared = config.get("tokenizer_class") or "DistilBertTokenizer"
     notes = []

@@ -11,13 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from distilbert_common.errors import CheckpointError, CheckpointNotFoundError, ConfigError
 from distilbert_common.files import read_json
-from distilbert_conversion.translate.translated_checkpoint import Reading
+from distilbert_conversion.source import Source
+from distilbert_conversion.translate.translated_checkpoint import TranslatedCheckpoint
 from distilbert_conversion.weights.lazy import Array, LazyTensor, equal
+
+__all__ = ["MODULES", "is_bert", "read_as_distilbert", "translated_config", "wrapper_of"]
 
 MODULES: dict[str, str] = {
     "embeddings.word_embeddings": "embeddings.word_embeddings",
@@ -139,22 +141,23 @@ def wrapper_of(name: str) -> str | None:
 
 
 def read_as_distilbert(
-    path: Path, stored: Mapping[str, LazyTensor], config: Path | None, fold_token_type: bool | None
-) -> Reading:
+    source: Source, stored: Mapping[str, LazyTensor], fold_token_type: bool | None
+) -> TranslatedCheckpoint:
     """Return what a BERT's file holds as a DistilBERT's.
 
     Args:
-        path: The file, for messages.
+        source: The file.
         stored: Its tensors by their names in it, of any framework.
-        config: The `config.json` beside it.
         fold_token_type: Add the row of token type 0 to every position, or leave it out; None refuses.
 
     Raises:
         CheckpointError: It is not wanted, has no config, or its tensors contradict each other.
         ConfigError: No DistilBERT equals it.
     """
+    path = source.path
     if fold_token_type is None:
         raise CheckpointError(f"{path} is a BERT; make a DistilBERT of it with: distilbert convert SRC DST --to pt")
+    config = source.sibling("config.json") or source.sibling("bert_config.json")  # which Google's code wrote
     if config is None:
         raise CheckpointNotFoundError(f"{path} has no config.json beside it; a model's sizes are read from there")
     fields = read_json(config)
@@ -167,12 +170,12 @@ def read_as_distilbert(
             if not equal(stored[name], tensors.setdefault(new, stored[name])):
                 raise CheckpointError(f"{path} holds two different values for {new}, one as {name!r}")
     if fold_token_type:
-        places = {parts.module: name for name, parts in parsed.items() if parts.module in (POSITIONS, TOKEN_TYPES)}
-        if len(places) < 2:
+        tables = {parts.module: name for name, parts in parsed.items() if parts.module in (POSITIONS, TOKEN_TYPES)}
+        if len(tables) < 2:
             raise CheckpointError(f"{path} has no {TOKEN_TYPES} to fold into positions; pass --no-fold-token-type")
-        tensors[parsed[places[POSITIONS]].renamed()] = _folded(stored[places[POSITIONS]], stored[places[TOKEN_TYPES]])
+        tensors[parsed[tables[POSITIONS]].renamed()] = _folded(stored[tables[POSITIONS]], stored[tables[TOKEN_TYPES]])
     left_out = tuple(name for name, parts in parsed.items() if parts.module in unwanted)
-    return Reading(translated_config(fields), tensors, left_out, (NOTES[fold_token_type],))
+    return TranslatedCheckpoint(translated_config(fields), tensors, left_out, (NOTES[fold_token_type],))
 
 
 def _unwanted(modules: set[str], architectures: str) -> set[str]:

@@ -9,16 +9,20 @@ Source: `keras_hub/src/models/distil_bert` and `keras_hub/src/utils/preset_utils
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError, UnsupportedFormatError
 from distilbert_conversion import formats
-from distilbert_conversion.translate.keras_hub_files import FIELDS, TASK_CLASSES, read_object, section, tokenizer_files
-from distilbert_conversion.translate.translated_checkpoint import Reading
+from distilbert_conversion.source import Source
+from distilbert_conversion.translate.keras_hub_files import FIELDS, TASK_CLASSES, tokenizer_files
+from distilbert_conversion.translate.text_files import read_object, section
+from distilbert_conversion.translate.translated_checkpoint import TranslatedCheckpoint
 from distilbert_conversion.weights.lazy import LazyTensor
 from distilbert_conversion.weights.table import PREFIX
+
+__all__ = ["BACKBONE", "NOTES", "TASKS", "read_preset", "renamed_for_preset"]
 
 _BLOCK, _OURS = "layers/transformer_encoder{_i}", "transformer/layer/transformer_block{_i}"
 _TABLES = "layers/token_and_position_embedding"
@@ -59,28 +63,27 @@ _LAYER = {
 }
 
 
-def read_preset(path: Path, beside: Callable[[str], Path | None]) -> tuple[list[Path], Reading] | None:
+def read_preset(source: Source) -> tuple[list[Path], TranslatedCheckpoint] | None:
     """Return the weights files of a preset and what they hold; None where the config is not a preset's.
 
     Args:
-        path: The backbone's weights.
-        beside: Finds the other files.
+        source: The backbone's weights.
 
     Raises:
         CheckpointError: A file is damaged, or a size is missing.
     """
-    fields, task = (read_object(beside(name)) for name in ("config.json", "task.json"))
+    fields, task = (read_object(source.sibling(name)) for name in ("config.json", "task.json"))
     config = fields.get("config")
     if fields.get("class_name") != "DistilBertBackbone" or not isinstance(config, dict):
         return None
     absent = sorted(FIELDS.keys() - config.keys())
     if absent:
-        raise CheckpointError(f"the preset's config.json beside {path} has no {', '.join(absent)}; get it again")
+        raise CheckpointError(f"the preset's config.json beside {source.path} has no {', '.join(absent)}; get it again")
     head = next((head for head, name in TASK_CLASSES.items() if name == task.get("class_name")), "Model")
-    extra = beside(TASK_WEIGHTS) if head in TASKS else None
-    files = [path] if extra is None else [path, extra]
+    extra = source.sibling(TASK_WEIGHTS) if head in TASKS else None
+    files = [source.path] if extra is None else [source.path, extra]
     stored = {name: tensor for file in files for name, tensor in formats.read(file, "keras_hub").items()}
-    translated = {
+    translated_config = {
         **{ours: config[theirs] for theirs, ours in FIELDS.items()},
         **({"num_labels": section(task).get("num_classes", 2)} if head == "ForSequenceClassification" else {}),
         "attention_dropout": config["dropout"],
@@ -88,7 +91,10 @@ def read_preset(path: Path, beside: Callable[[str], Path | None]) -> tuple[list[
         "architectures": [f"DistilBert{head}"],
         "model_type": "distilbert",
     }
-    return files, Reading(translated, _renamed(stored, head), (), NOTES.get(head, ()), tokenizer_files(beside, config))
+    sidecar_files = tokenizer_files(source, config)
+    return files, TranslatedCheckpoint(
+        translated_config, _renamed(stored, head), notes=NOTES.get(head, ()), sidecar_files=sidecar_files
+    )
 
 
 def _renamed(stored: Mapping[str, LazyTensor], head: str) -> dict[str, LazyTensor]:

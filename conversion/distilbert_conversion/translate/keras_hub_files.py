@@ -5,14 +5,14 @@ Source: `keras_hub/src/models/distil_bert` and `keras_hub/src/utils/preset_utils
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from distilbert_common.config import DistilBertConfig
-from distilbert_common.errors import CheckpointError
-from distilbert_common.files import read_json
-from distilbert_conversion.translate.translated_checkpoint import as_json
+from distilbert_conversion.source import Source
+from distilbert_conversion.translate.text_files import as_json, read_object, read_text, section
+
+__all__ = ["FIELDS", "TASK_CLASSES", "preset_files", "tokenizer_files", "vocabulary_of"]
 
 FIELDS: dict[str, str] = {
     "vocabulary_size": "vocab_size",
@@ -33,35 +33,12 @@ _MODULES = {"ForMaskedLM": "masked_lm", "ForSequenceClassification": "text_class
 _VERSIONS = {"keras_version": "3.15.1", "keras_hub_version": "0.32.0"}  # whose presets these are
 
 
-def read_object(path: Path | None) -> dict[str, Any]:
-    """Return the content of a JSON file, nothing where there is none."""
-    return {} if path is None else read_json(path)
-
-
-def section(fields: Mapping[str, Any], name: str = "config") -> dict[str, Any]:
-    """Return an object in a JSON object, nothing where it has none of that name."""
-    found = fields.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def read_text(path: Path) -> str:
-    """Return the text of a file.
-
-    Raises:
-        CheckpointError: It is not UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f"{path} is not UTF-8 text ({error.reason}); get it again") from error
-
-
-def tokenizer_files(beside: Callable[[str], Path | None], config: Mapping[str, Any]) -> dict[str, str]:
+def tokenizer_files(source: Source, config: Mapping[str, Any]) -> dict[str, str]:
     """Return the tokenizer's files as transformers has them: name and text."""
-    vocabulary = beside(VOCABULARY)
+    vocabulary = source.sibling(VOCABULARY)
     if vocabulary is None:
         return {}
-    settings = section(read_object(beside("tokenizer.json")))
+    settings = section(read_object(source.sibling("tokenizer.json")))
     fields = {
         "do_lower_case": bool(settings.get("lowercase", False)),
         "strip_accents": bool(settings.get("strip_accents", False)),
@@ -113,12 +90,12 @@ def _object(name: str, module: str, config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def vocabulary_of(beside: Callable[[str], Path | None]) -> str | None:
+def vocabulary_of(source: Source) -> str | None:
     """Return the source's vocabulary, one token a line: from vocab.txt, else from tokenizer.json."""
-    path = beside("vocab.txt")
+    path = source.sibling("vocab.txt")
     if path is not None:
         return read_text(path)
-    tokens = section(section(read_object(beside("tokenizer.json")), "model"), "vocab")
+    tokens = section(section(read_object(source.sibling("tokenizer.json")), "model"), "vocab")
     return "".join(f"{token}\n" for token in sorted(tokens, key=lambda token: int(tokens[token]))) or None
 
 

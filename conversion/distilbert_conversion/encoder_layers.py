@@ -15,9 +15,11 @@ from distilbert_conversion.weights.dialects import DIALECTS
 from distilbert_conversion.weights.lazy import LazyTensor
 from distilbert_conversion.weights.table import in_layer, layer_of
 
+__all__ = ["choose_layers"]
+
 
 def choose_layers(checkpoint: Checkpoint, layers: Sequence[int]) -> Checkpoint:
-    """Return a checkpoint with some of the layers, renumbered in the order given; the rest is left out.
+    """Return a checkpoint with some of the layers, renumbered in the order given; all others are left out.
 
     Args:
         checkpoint: An open checkpoint with its config.
@@ -31,7 +33,7 @@ def choose_layers(checkpoint: Checkpoint, layers: Sequence[int]) -> Checkpoint:
         raise CheckpointError(
             f"the layers are {list(layers)}; expected numbers from 0 to {config.n_layers - 1}, as in {checkpoint.path}"
         )
-    pruned = {place: config.pruned_heads[layer] for place, layer in enumerate(layers) if layer in config.pruned_heads}
+    pruned = {number: config.pruned_heads[layer] for number, layer in enumerate(layers) if layer in config.pruned_heads}
     student = copy(checkpoint)
     student.tensors = _renumbered(checkpoint.tensors, layers, "canonical")
     student.extras = _renumbered(checkpoint.extras, layers, DIALECTS[checkpoint.dialect].column)

@@ -1,0 +1,41 @@
+"""Reading and writing the text files beside the weights: JSON objects, and the vocabulary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from distilbert_common.errors import CheckpointError
+from distilbert_common.files import read_json
+
+__all__ = ["as_json", "read_object", "read_text", "section"]
+
+
+def read_object(path: Path | None) -> dict[str, Any]:
+    """Return the content of a JSON file, nothing where there is none."""
+    return {} if path is None else read_json(path)
+
+
+def section(fields: Mapping[str, Any], name: str = "config") -> dict[str, Any]:
+    """Return an object in a JSON object, nothing where it has none of that name."""
+    found = fields.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        CheckpointError: It is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path} is not UTF-8 text ({error.reason}); get it again") from error
+
+
+def as_json(fields: Mapping[str, Any]) -> str:
+    """Return the text of a JSON file as transformers writes them."""
+    return json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
