@@ -18,7 +18,7 @@ from rich.table import Table
 
 from distilbert_cli.compare import measure, run
 from distilbert_cli.frameworks import FRAMEWORKS, Arrays, Framework
-from distilbert_cli.tolerances import FRAMEWORKS as TOLERANCES
+from distilbert_cli.tolerances import BETWEEN_FRAMEWORKS as TOLERANCES
 from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
 from distilbert_conversion import convert
 

@@ -11,7 +11,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 import golden
-from distilbert_cli.frameworks import FRAMEWORKS, at_real_tokens
+from distilbert_cli.frameworks import FRAMEWORKS, zero_at_padding
 from gradients import GRADIENTS, ZERO_BY_SYMMETRY
 
 PATHS = ({"output_hidden_states": True, "output_attentions": True}, {"output_hidden_states": True})
@@ -40,7 +40,7 @@ def cell_difference(config: Path, head: str, folder: str, framework: str) -> flo
         found = family.run(model, inputs, "cpu", flags)
         assert found.keys() == {n for n in expected if "output_attentions" in flags or not n.startswith("attentions")}
         if "output_attentions" not in flags:  # padding need not be computed
-            found, expected = (at_real_tokens(x, head, inputs["attention_mask"]) for x in (found, expected))
+            found, expected = (zero_at_padding(x, head, inputs["attention_mask"]) for x in (found, expected))
         differences += [float(np.abs(found[name] - expected[name]).max()) for name in found]
     return max(differences)
 

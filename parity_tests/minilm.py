@@ -20,9 +20,9 @@ import numpy as np
 from rich.console import Console
 
 from distilbert_cli.frameworks import FRAMEWORKS
-from distilbert_cli.tolerances import BERT
 from distilbert_common import DistilBertTokenizerFast
 from distilbert_conversion import convert
+from tolerances import BERT
 
 EPSILONS = ("1e-8", "1e-6", "1e-5")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from distilbert_cli.tolerances import FRAMEWORKS, MATRIX
+from distilbert_cli.tolerances import BETWEEN_FRAMEWORKS
 from distilbert_pt import DistilBertConfig, DistilBertModel
+from tolerances import MATRIX
 
 CONFIG = DistilBertConfig(
     vocab_size=500, dim=128, hidden_dim=256, n_layers=3, n_heads=4, max_position_embeddings=128, initializer_range=0.1,
@@ -34,7 +35,7 @@ def test_padding_left_out_is_padding_computed(
 ) -> None:
     ids, mask = batch
     expected = model(ids, mask, unpad=False).last_hidden_state
-    tolerance = MATRIX.value if dtype == "float32" else FRAMEWORKS[dtype].value * float(expected.abs().max())
+    tolerance = MATRIX.value if dtype == "float32" else BETWEEN_FRAMEWORKS[dtype].value * float(expected.abs().max())
     found = model.to(getattr(torch, dtype))(ids, mask, unpad=True).last_hidden_state
     assert float((found - expected)[mask == 1].abs().max()) <= tolerance
     assert (found[mask == 0] == 0).all()
@@ -51,7 +52,7 @@ def test_gradients(dtype: str, model: DistilBertModel, batch: tuple[torch.Tensor
         (gradient,) = torch.autograd.grad((states.float() * factors).sum(), weight)
         found.append(gradient.float())
     scale = float(found[1].abs().max())
-    assert float((found[0] - found[1]).abs().max()) <= FRAMEWORKS[dtype].value * scale
+    assert float((found[0] - found[1]).abs().max()) <= BETWEEN_FRAMEWORKS[dtype].value * scale
 
 
 def test_the_gpu_gives_what_the_processor_gives(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from distilbert_cli.tolerances import GRADIENT
 from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
 from distilbert_common.packing import Packed
 from gradients import ZERO_BY_SYMMETRY, Arrays
+from tolerances import GRADIENT
 
 DEMO = Path(__file__).resolve().parents[1] / "demo"
 HEADS = ("ForMaskedLM", "ForTokenClassification", "ForSequenceClassification", "ForQuestionAnswering")

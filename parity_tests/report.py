@@ -25,10 +25,10 @@ from rich.table import Table
 
 import golden
 from distilbert_cli.frameworks import FRAMEWORKS
-from distilbert_cli.tolerances import GRADIENT, MATRIX
 from golden_files import WRITTEN, written_as_golden
 from measures import cell_difference, gradient_difference
 from page_tables import fill_tables, markdown_table
+from tolerances import GRADIENT, MATRIX
 
 HEADER = (
     "config",

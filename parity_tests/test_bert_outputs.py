@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from distilbert_cli.frameworks import FRAMEWORKS
-from distilbert_cli.tolerances import BERT
 from distilbert_conversion import convert
+from tolerances import BERT
 
 DATA = Path(__file__).resolve().parent / "data" / "bert"
 CASES: tuple[tuple[str, str, str, dict[str, Any], str], ...] = (

@@ -13,7 +13,7 @@ import pytest
 
 import golden
 from distilbert_cli.frameworks import FRAMEWORKS, Framework
-from distilbert_cli.tolerances import MATRIX
+from tolerances import MATRIX
 
 PT = golden.GOLDEN / "micro" / "ForMaskedLM" / "pt"
 INPUTS = {"input_ids": np.arange(1, 8)[None]}

@@ -8,8 +8,8 @@ import pytest
 
 import golden
 from distilbert_cli.frameworks import FRAMEWORKS
-from distilbert_cli.tolerances import GRADIENT
 from measures import gradient_difference
+from tolerances import GRADIENT
 
 CASES = [(config, head) for config, head in golden.cases() if head != "Model"]
 

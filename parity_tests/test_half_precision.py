@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import golden
-from distilbert_cli.frameworks import FRAMEWORKS, at_real_tokens
-from distilbert_cli.tolerances import HALF
+from distilbert_cli.frameworks import FRAMEWORKS, zero_at_padding
 from measures import PATHS
+from tolerances import HALF
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -28,7 +28,7 @@ def test_finite_and_close_to_float32(config: Path, head: str, dtype: str, framew
         for name, values in found.items():
             assert np.isfinite(values).all(), name
         if "output_attentions" not in flags:  # padding need not be computed
-            found, exact = (at_real_tokens(x, head, inputs["attention_mask"]) for x in (found, exact))
+            found, exact = (zero_at_padding(x, head, inputs["attention_mask"]) for x in (found, exact))
         for name in found.keys() & {"logits", "start_logits", "end_logits", "last_hidden_state"}:
             scale = max(1.0, float(np.abs(exact[name]).max()))  # the tolerance is for logits of size 1
             assert np.abs(found[name] - exact[name]).max() <= HALF[dtype].value * scale, name

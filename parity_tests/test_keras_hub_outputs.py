@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distilbert_cli.frameworks import FRAMEWORKS, at_real_tokens
-from distilbert_cli.tolerances import KERAS_HUB_MLM, MATRIX
+from distilbert_cli.frameworks import FRAMEWORKS, zero_at_padding
 from distilbert_conversion import convert
+from tolerances import KERAS_HUB_MLM, MATRIX
 
 DATA = Path(__file__).resolve().parent / "data" / "keras_hub"
 CASES = (
@@ -35,7 +35,7 @@ def test_outputs(framework: str, preset: str, head: str, output: str, tolerance:
     inputs = {name: arrays[name] for name in ("input_ids", "attention_mask")}
     expected = {output: arrays[head if head in arrays else output]}
     found = family.run(model, inputs, "cpu", {})
-    found, expected = (at_real_tokens(x, head, inputs["attention_mask"]) for x in (found, expected))
+    found, expected = (zero_at_padding(x, head, inputs["attention_mask"]) for x in (found, expected))
     assert np.abs(found[output] - expected[output]).max() <= tolerance[0]
 
 

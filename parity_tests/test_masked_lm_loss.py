@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from distilbert_cli.frameworks import FRAMEWORKS
-from distilbert_cli.tolerances import TRIPLE_LOSS
 from distilbert_common.errors import InputError
 from gradients import GRADIENTS
 from packing_cases import assert_same_gradients, padded, save_model, token_lists
+from tolerances import TRIPLE_LOSS
 
 LISTS = token_lists(60)
 

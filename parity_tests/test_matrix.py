@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import golden
-from distilbert_cli.tolerances import MATRIX
 from measures import cell_difference, cells
+from tolerances import MATRIX
 
 
 @pytest.mark.parametrize(("config", "head", "folder", "framework"), cells(), ids=golden.case_id)

@@ -16,10 +16,10 @@ import torch
 
 import golden
 from distilbert_cli.frameworks import FRAMEWORKS
-from distilbert_cli.tolerances import MATRIX
 from distilbert_common import DistilBertTokenizer, DistilBertTokenizerFast
 from distilbert_pt import DistilBertModel
 from distilbert_tf import TFDistilBertForSequenceClassification
+from tolerances import MATRIX
 
 MICRO = golden.GOLDEN / "micro"
 CLASSIFIER = "ForSequenceClassification"

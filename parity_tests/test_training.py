@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distilbert_cli.tolerances import TRAINING
+from tolerances import TRAINING
 from training import LOOPS, STEPS, make_checkpoint, train_pt
 
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from distilbert_cli.tolerances import MATRIX
 from distilbert_conversion import HEADS, expected, open_checkpoint, save_checkpoint
+from tolerances import MATRIX
 
 MODEL = Path(__file__).resolve().parents[1] / "demo" / "model"
 SEED, SCALE = 126, 0.2  # the seed gives an answer inside the text, and labels of most kinds

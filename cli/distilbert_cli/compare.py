@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from distilbert_cli.frameworks import Arrays, Framework, at_real_tokens
-from distilbert_cli.tolerances import FRAMEWORKS as TOLERANCES
+from distilbert_cli.frameworks import Arrays, Framework, zero_at_padding
+from distilbert_cli.tolerances import BETWEEN_FRAMEWORKS as TOLERANCES
 from distilbert_cli.tolerances import Tolerance
 from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
 from distilbert_common.errors import CheckpointError, TokenizerError
 from distilbert_conversion import open_checkpoint
+
+__all__ = ["SENTENCES", "Comparison", "Row", "compare", "make_inputs", "measure", "run"]
 
 SENTENCES = (
     "The quick brown fox jumps over the lazy dog.",
@@ -50,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found.
+    """The result of `compare`.
 
     Attributes:
         source: The checkpoint.
@@ -112,7 +114,7 @@ def run(framework: Framework, source: str | Path, head: str, inputs: Arrays, dev
     """
     model = framework.load(source, head, **({} if dtype is None else {"dtype": dtype}))
     outputs = framework.run(model, inputs, device, {"output_hidden_states": True})
-    outputs = at_real_tokens(outputs, head, inputs["attention_mask"])
+    outputs = zero_at_padding(outputs, head, inputs["attention_mask"])
     eager = framework.run(model, inputs, device, {"output_attentions": True})
     return outputs | {name: array for name, array in eager.items() if name.startswith("attentions/")}
 

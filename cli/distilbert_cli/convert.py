@@ -11,6 +11,8 @@ from distilbert_cli.progress import progress_bar
 from distilbert_cli.text import printable
 from distilbert_common.errors import InputError
 
+__all__ = ["convert"]
+
 
 def convert(
     source: Annotated[str, typer.Argument(metavar="SRC", help="Directory, weights file or hub id, in any dialect.")],

@@ -15,6 +15,8 @@ from distilbert_cli.text import printable
 if TYPE_CHECKING:
     from distilbert_conversion import CheckpointDiff, TensorDiff
 
+__all__ = ["describe", "diff"]
+
 
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="Directory, weights file or hub id, in any dialect.")],
@@ -26,30 +28,30 @@ def diff(
     from distilbert_conversion import diff as run
 
     with progress_bar("comparing") as progress:
-        found = run(a, b, progress=progress)
-    typer.echo(json.dumps(describe(found), indent=2)) if as_json else _show(found, show_all)
-    if not found.equal:
+        difference = run(a, b, progress=progress)
+    typer.echo(json.dumps(describe(difference), indent=2)) if as_json else _show(difference, show_all)
+    if not difference.equal:
         raise typer.Exit(1)
 
 
-def describe(found: CheckpointDiff) -> dict[str, Any]:
+def describe(difference: CheckpointDiff) -> dict[str, Any]:
     """Return a comparison, ready for JSON, which has no infinity: it becomes the text "inf"."""
-    tensors = [asdict(tensor) for tensor in found.tensors]
+    tensors = [asdict(tensor) for tensor in difference.tensors]
     for tensor in tensors:
         for key in ("absolute", "relative"):
             tensor[key] = "inf" if tensor[key] == math.inf else tensor[key]
     return {
-        "a": str(found.a),
-        "b": str(found.b),
-        "dialects": list(found.dialects),
-        "equal": found.equal,
-        "counts": found.counts,
-        "tied": list(found.tied),
+        "a": str(difference.a),
+        "b": str(difference.b),
+        "dialects": list(difference.dialects),
+        "equal": difference.equal,
+        "counts": difference.counts,
+        "tied": list(difference.tied),
         "tensors": tensors,
     }
 
 
-def _show(found: CheckpointDiff, show_all: bool) -> None:
+def _show(difference: CheckpointDiff, show_all: bool) -> None:
     """Print a table of what differs, then one line on what is equal."""
     from rich.console import Console
     from rich.table import Table
@@ -61,26 +63,27 @@ def _show(found: CheckpointDiff, show_all: bool) -> None:
     table = Table("tensor", "differs in", "A", "B")
     table.add_column("largest |a-b|", justify="right")
     table.add_column("|a-b|/|a|", justify="right")
-    for tensor in found.tensors:
+    for tensor in difference.tensors:
         if show_all or tensor.status != "equal":
             cells = (tensor.status, *_sides(tensor), _figure(tensor.absolute), _figure(tensor.relative))
             table.add_row(Text(printable(tensor.name), overflow="fold"), *cells)
     if table.row_count:
         console.print(table)
-    for line in _lines(found):
+    for line in _lines(difference):
         console.print(Text(printable(line)), soft_wrap=True)
 
 
-def _lines(found: CheckpointDiff) -> list[str]:
+def _lines(difference: CheckpointDiff) -> list[str]:
     """Return what is said below the table."""
-    counts = found.counts
+    counts = difference.counts
     differing = ", ".join(f"{number} {status}" for status, number in counts.items() if number and status != "equal")
-    tied = [f"tied, and stored on one side only: {', '.join(found.tied)}"] if found.tied else []
+    differing = f"; differing: {differing}" if differing else ""
+    tied = [f"tied, and stored on one side only: {', '.join(difference.tied)}"] if difference.tied else []
     return [
-        f"A: {found.a} ({found.dialects[0]})",
-        f"B: {found.b} ({found.dialects[1]})",
+        f"A: {difference.a} ({difference.dialects[0]})",
+        f"B: {difference.b} ({difference.dialects[1]})",
         *tied,
-        f"{counts['equal']} of {len(found.tensors)} tensors equal" + (f"; differing: {differing}" if differing else ""),
+        f"{counts['equal']} of {len(difference.tensors)} tensors equal{differing}",
     ]
 
 

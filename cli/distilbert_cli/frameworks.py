@@ -15,9 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from distilbert_cli.quiet import held_stderr
+from distilbert_cli.stderr import capture_stderr
 from distilbert_common.errors import InputError
 from distilbert_common.frameworks import modules, require
+from distilbert_common.outputs import per_token_outputs
+
+__all__ = ["DEVICES", "FRAMEWORKS", "Arrays", "Framework", "choose", "flatten", "full_float32", "zero_at_padding"]
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 DEVICES = ("cpu", "gpu")
@@ -32,22 +35,18 @@ def flatten(output: Mapping[str, Any], to_array: Callable[[Any], Any]) -> Arrays
     return arrays
 
 
-PER_TOKEN = ("last_hidden_state", "hidden_states", "start_logits", "end_logits")
-"""The outputs with one value for each token in every head; of some heads the logits too."""
-
-
-def at_real_tokens(arrays: Arrays, head: str, attention_mask: np.ndarray[Any, Any]) -> Arrays:
+def zero_at_padding(arrays: Arrays, head: str, attention_mask: np.ndarray[Any, Any]) -> Arrays:
     """Return outputs with 0 at padding, which the default path leaves out where that pays, and nothing depends on.
 
     Args:
-        arrays: What a model gave.
+        arrays: A model's outputs.
         head: Which model, as "ForMaskedLM".
         attention_mask: (batch, seq), or (batch, choices, seq).
     """
-    real = attention_mask.reshape(-1, attention_mask.shape[-1]) != 0  # (batch or batch * choices, seq)
-    names = PER_TOKEN + (("logits",) if head in ("ForMaskedLM", "ForTokenClassification") else ())
+    attends = attention_mask.reshape(-1, attention_mask.shape[-1]) != 0  # (batch or batch * choices, seq)
+    names = per_token_outputs(head)
     return {
-        name: array * real.reshape(real.shape + (1,) * (array.ndim - 2)) if name.split("/")[0] in names else array
+        name: array * attends.reshape(attends.shape + (1,) * (array.ndim - 2)) if name.split("/")[0] in names else array
         for name, array in arrays.items()
     }
 
@@ -76,10 +75,10 @@ def full_float32(framework: str) -> Iterator[None]:
 def _run_pt(model: Any, inputs: Arrays, device: str, flags: dict[str, Any]) -> Arrays:
     import torch
 
-    place = "cuda" if device == "gpu" else "cpu"
+    device = "cuda" if device == "gpu" else "cpu"
     with torch.no_grad():
-        tensors = {name: torch.from_numpy(array).to(place) for name, array in inputs.items()}
-        return flatten(model.to(place)(**tensors, **flags), lambda x: x.float().cpu().numpy())
+        tensors = {name: torch.from_numpy(array).to(device) for name, array in inputs.items()}
+        return flatten(model.to(device)(**tensors, **flags), lambda x: x.float().cpu().numpy())
 
 
 def _run_tf(model: Any, inputs: Arrays, device: str, flags: dict[str, Any]) -> Arrays:
@@ -119,7 +118,7 @@ class Framework:
 
     def installed(self) -> bool:
         """Whether the framework can be imported."""
-        return all(_found(module) for module in modules(self.name))
+        return all(_is_installed(module) for module in modules(self.name))
 
     def model_class(self, head: str) -> Any:
         """Return the class for a head such as "ForMaskedLM".
@@ -127,18 +126,18 @@ class Framework:
         Raises:
             MissingFrameworkError: The framework is not installed.
         """
-        with held_stderr():
+        with capture_stderr():
             require(self.name)
             return getattr(importlib.import_module(self.package), f"{self.prefix}DistilBert{head}")
 
     def load(self, name_or_path: str | Path, head: str, **kwargs: Any) -> Any:
         """Load a checkpoint of any dialect with `from_pretrained`."""
         model_class = self.model_class(head)
-        with held_stderr():
+        with capture_stderr():
             return model_class.from_pretrained(name_or_path, **kwargs)
 
 
-def _found(module: str) -> bool:
+def _is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:

@@ -12,6 +12,8 @@ from distilbert_cli.text import printable
 if TYPE_CHECKING:
     from distilbert_conversion import Checkpoint
 
+__all__ = ["describe", "inspect"]
+
 
 def inspect(
     source: Annotated[str, typer.Argument(metavar="SRC", help="Directory, weights file or hub id, in any dialect.")],

@@ -22,6 +22,8 @@ from distilbert_cli.parity import parity
 from distilbert_cli.text import printable
 from distilbert_common.errors import DistilBertError
 
+__all__ = ["app", "main"]
+
 
 class _Commands(TyperGroup):
     """The subcommands; an error on purpose, or of the file system, becomes one sentence and an exit status."""

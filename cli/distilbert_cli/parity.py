@@ -9,13 +9,15 @@ import typer
 
 from distilbert_cli.frameworks import DEVICES, choose
 from distilbert_cli.text import printable
-from distilbert_cli.tolerances import FRAMEWORKS as TOLERANCES
+from distilbert_cli.tolerances import BETWEEN_FRAMEWORKS as TOLERANCES
 from distilbert_common.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from distilbert_cli.compare import Comparison
+
+__all__ = ["parity", "show"]
 
 
 def parity(
@@ -72,8 +74,8 @@ def show(result: Comparison, console: Console) -> None:
     for pair in pairs:
         table.add_column(pair, justify="right")
     for row in result.rows:
-        colour = "green" if row.agree else "bold red"
-        cells = [f"[{colour}]{row.differences[pair]:.1e}[/]" for pair in pairs]
+        color = "green" if row.agree else "bold red"
+        cells = [f"[{color}]{row.differences[pair]:.1e}[/]" for pair in pairs]
         table.add_row(row.output, f"{row.scale:.3g}", *cells)
     console.print(table)
     batch = f"{len(result.texts)} texts" if result.texts else "fixed ids (the checkpoint has no vocabulary)"

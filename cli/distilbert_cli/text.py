@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["printable"]
+
 
 def printable(text: str) -> str:
     """Return a text in one line in which every character that does not print is written as an escape."""

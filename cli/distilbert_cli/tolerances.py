@@ -1,8 +1,10 @@
-"""Every tolerance of the project, each with its reason. A figure is widened here or nowhere."""
+"""How far two frameworks that run one checkpoint may lie apart, each figure with its reason."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+__all__ = ["BETWEEN_FRAMEWORKS", "Tolerance"]
 
 
 class Tolerance(NamedTuple):
@@ -17,34 +19,7 @@ class Tolerance(NamedTuple):
     reason: str
 
 
-MATRIX = Tolerance(
-    2e-5,
-    "absolute, against transformers in float64; float32 rounding through three layers with weights of std 0.2 "
-    "reaches 4e-6 in transformers' own float32 run",
-)
-GRADIENT = Tolerance(
-    1e-4,
-    "relative to the largest entry of the gradient; the backward pass sums over batch and seq in another order in "
-    "each framework",
-)
-TRIPLE_LOSS = Tolerance(
-    1e-5, "relative to the largest entry; a log-softmax over the vocabulary and one mean in float32"
-)
-BERT = Tolerance(
-    1e-5,
-    "absolute, a BERT read as a DistilBERT against transformers' BERT, both in float32: token type and position are "
-    "added in another order, and the error of one layer, about 1e-6, grows through six",
-)
-TRAINING = Tolerance(
-    1e-3,
-    "relative, of each loss over 50 steps of Adam; rounding of one step, about 1e-7, grows with every further step",
-)
-KERAS_HUB_MLM = Tolerance(
-    1e-3,
-    "absolute, masked-LM logits against KerasHub's, whose LayerNorm in the head has an epsilon of 1e-5, not 1e-12; "
-    "random weights show 1.3e-4",
-)
-FRAMEWORKS: dict[str, Tolerance] = {
+BETWEEN_FRAMEWORKS: dict[str, Tolerance] = {
     "float32": Tolerance(
         5e-5,
         "relative to the largest entry of each output: matrix products add up in another order; the error of one "
@@ -54,8 +29,3 @@ FRAMEWORKS: dict[str, Tolerance] = {
     "bfloat16": Tolerance(1e-1, "relative to the largest entry: 8 bits of mantissa, kept between the layers"),
 }
 """Between two frameworks that run one checkpoint, by compute dtype."""
-HALF: dict[str, Tolerance] = {
-    "float16": Tolerance(2e-2, "absolute, against float32 on logits of size 1: 11 bits of mantissa, a few layers"),
-    "bfloat16": Tolerance(1e-1, "absolute, against float32 on logits of size 1: 8 bits of mantissa, a few layers"),
-}
-"""Between half precision and float32 in one framework."""

@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from distilbert_common import errors
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.config_fields import ACTIVATIONS
-from distilbert_common.errors import DistilBertError
+from distilbert_common.errors import *  # noqa: F403
+from distilbert_common.load_report import LoadReport
 from distilbert_common.outputs import (
     OUTPUT_TYPES,
     BaseModelOutput,
@@ -15,6 +17,7 @@ from distilbert_common.outputs import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
+from distilbert_common.packing import Packed, pack
 
 if TYPE_CHECKING:
     from distilbert_common.tokenization import AddedToken, BatchEncoding, DistilBertTokenizer, DistilBertTokenizerFast
@@ -30,13 +33,16 @@ __all__ = [
     "BaseModelOutput",
     "BatchEncoding",
     "DistilBertConfig",
-    "DistilBertError",
     "DistilBertTokenizer",
     "DistilBertTokenizerFast",
+    "LoadReport",
     "MaskedLMOutput",
     "ModelOutput",
     "MultipleChoiceModelOutput",
+    "Packed",
     "QuestionAnsweringModelOutput",
     "SequenceClassifierOutput",
     "TokenClassifierOutput",
+    "pack",
 ]
+__all__ += errors.__all__

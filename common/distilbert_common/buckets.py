@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["STEPS", "bucket", "buckets"]
+
 STEPS = 4
 """How many buckets there are between a size and its double; so many leave at most a quarter empty."""
 

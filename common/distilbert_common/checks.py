@@ -14,6 +14,22 @@ from numpy.typing import NDArray
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import ConfigError, InputError
 
+__all__ = [
+    "check_choices",
+    "check_config",
+    "check_ids",
+    "check_labels",
+    "check_length",
+    "check_loss_only",
+    "check_no_segments",
+    "check_num_segments",
+    "check_one_input",
+    "check_one_mask",
+    "check_size",
+    "check_two_labels",
+    "warn_token_types",
+]
+
 
 def check_config(config: object, attention_implementations: Iterable[str] | None = None) -> None:
     """Require a config that a model can be made of.

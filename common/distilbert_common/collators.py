@@ -15,6 +15,18 @@ from distilbert_common.constants import IGNORE_INDEX
 from distilbert_common.errors import InputError
 from distilbert_common.tokenization import BatchEncoding
 
+__all__ = [
+    "LABEL_NAMES",
+    "DataCollatorForLanguageModeling",
+    "DataCollatorForMultipleChoice",
+    "DataCollatorForTokenClassification",
+    "DataCollatorWithPadding",
+    "DefaultDataCollator",
+    "Features",
+    "as_list",
+    "with_labels_apart",
+]
+
 LABEL_NAMES = ("labels", "label", "label_ids")
 """The columns that labels may be in; they leave as "labels"."""
 

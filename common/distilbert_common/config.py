@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Self
 
 from distilbert_common.config_fields import (
@@ -14,26 +11,18 @@ from distilbert_common.config_fields import (
     LATENT_DEFAULTS,
     MAX_IMPLIED_LABELS,
     NOT_WRITTEN,
-    OWN_FIELDS,
     RENAMED,
     RULES,
-    int_keys,
     is_int,
-    label_ids,
-    plain,
-    secrets_in,
-    storable,
 )
+from distilbert_common.config_files import ConfigFiles
+from distilbert_common.config_values import int_keys, label_ids, parsed, plain, storable, warn_of_secrets
 from distilbert_common.errors import ConfigError
-from distilbert_common.files import read_json, resolve, write_text
-from distilbert_common.hub import check_push_options, push_folder, take_saving_options
-from distilbert_common.loading_options import split_options, take_passed_on
-from distilbert_common.user_warnings import warn_user
 
-_RESERVED = {"self", "_field_names"}
+__all__ = ["DistilBertConfig"]
 
 
-class DistilBertConfig:
+class DistilBertConfig(ConfigFiles):
     """What a DistilBERT is made of: sizes, rates, activation, labels and output flags.
 
     Names, order and defaults are those of transformers' `DistilBertConfig`; `hidden_size`,
@@ -91,7 +80,7 @@ class DistilBertConfig:
     ) -> None:
         fields = {k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")}
         self._field_names = tuple(fields)
-        _warn_of_secrets(kwargs, "the config")
+        warn_of_secrets(kwargs, "the config")
         values = {RENAMED.get(key, key): value for key, value in storable(kwargs).items() if key != "model_type"}
         labels = {key: values.pop(key, None) for key in ("num_labels", "id2label", "label2id")}
         for key, value in {**fields, **LATENT_DEFAULTS, **values}.items():
@@ -191,45 +180,12 @@ class DistilBertConfig:
         """Whether models return `ModelOutput`: as `return_dict` says, and never for TorchScript, which takes tuples."""
         return bool(self.return_dict and not self.torchscript)
 
-    # Reading and writing.
+    # Changes.
 
-    @classmethod
-    def from_dict(cls, config_dict: Mapping[str, Any], *, return_unused_kwargs: bool = False, **overrides: Any) -> Any:
-        """Build a config from the parsed content of a `config.json`.
-
-        Args:
-            config_dict: The JSON object; unknown keys are kept, save loading options and secrets.
-            return_unused_kwargs: Whether keywords that are no fields of the config are returned beside it.
-            **overrides: Fields that replace the object's.
-
-        Returns:
-            The config; with `return_unused_kwargs` also a dict.
-
-        Raises:
-            ConfigError: The object is another model's config, or a value breaks its rule.
-        """
-        model_type = config_dict.get("model_type", cls.model_type)
-        if str(model_type) not in cls._model_types() and not OWN_FIELDS.issubset(config_dict):
-            raise ConfigError(
-                f"the config's model_type is {model_type!r}; expected {cls.model_type!r}: another model's file"
-            )
-        _warn_of_secrets(config_dict, "the file of the config")
-        merged = {RENAMED.get(key, key): value for key, value in storable(config_dict).items()}
-        for key in merged:
-            if _is_reserved(key):
-                raise ConfigError(f"the config has a field {key!r}, which cannot be one; remove it")
-        unused = _pop_unused(cls, merged, overrides) if return_unused_kwargs else {}
-        if {"num_labels", "id2label", "label2id"} & set(overrides):
-            fitting = len(merged.get("id2label") or ()) == overrides.get("num_labels")
-            merged = {k: v for k, v in merged.items() if fitting or k not in ("num_labels", "id2label", "label2id")}
-        merged.update({RENAMED.get(key, key): value for key, value in overrides.items()})
-        config = cls(**merged)
-        return (config, unused) if return_unused_kwargs else config
-
-    @classmethod
-    def _model_types(cls) -> set[str]:
-        """Return this class's type and those of the classes that it derives from."""
-        return {base.model_type for base in cls.__mro__ if issubclass(base, DistilBertConfig)}
+    def to_dict(self) -> dict[str, Any]:
+        """Return every field, known and kept, as JSON-ready values with `model_type`; never a secret."""
+        fields = {k: v for k, v in vars(self).items() if not k.startswith("_") and k not in NOT_WRITTEN}
+        return copy.deepcopy({**storable(fields), "model_type": self.model_type})
 
     def updated(self, **overrides: Any) -> DistilBertConfig:
         """Return a copy with some fields replaced.
@@ -244,58 +200,6 @@ class DistilBertConfig:
             raise TypeError(f"unexpected keyword argument {unknown[0]!r}: neither an option nor a config field")
         unwritten = {key: value for key, value in vars(self).items() if key in NOT_WRITTEN}
         config: DistilBertConfig = self.from_dict(self.to_dict(), **{**unwritten, **overrides})
-        return config
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> Any:
-        """Read the config of a checkpoint.
-
-        Args:
-            pretrained_model_name_or_path: A directory with `config.json`, that file itself, or a hub id.
-            **kwargs: `cache_dir`, `revision`, `token`, `local_files_only`, `subfolder`, `force_download` for the hub;
-                `return_unused_kwargs`, as `from_dict` takes it; the loading options of `LOADING_OPTIONS`; fields of
-                the config, which replace the file's. As in transformers, another keyword becomes no field: a warning
-                names it.
-
-        Returns:
-            The config; with `return_unused_kwargs` also a dict of the keywords that are no fields.
-
-        Raises:
-            ConfigError: The file is not a DistilBERT config.
-            CheckpointNotFoundError: There is no such file.
-            UnreadableFileError: It is damaged.
-        """
-        returns_unused = bool(kwargs.pop("return_unused_kwargs", False))
-        passed_on = take_passed_on(kwargs, "config") if returns_unused else {}
-        config_dict, fields = cls.get_config_dict(pretrained_model_name_or_path, **kwargs)
-        config, unused = cls.from_dict(config_dict, **fields, return_unused_kwargs=True)
-        config.name_or_path = str(pretrained_model_name_or_path)
-        if unused and not returns_unused:
-            warn_user(f"from_pretrained: no effect has {', '.join(unused)}, which is no field; set it on the config")
-        return (config, {**unused, **passed_on}) if returns_unused else config
-
-    @classmethod
-    def get_config_dict(
-        cls, pretrained_model_name_or_path: str | Path, **kwargs: Any
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the content of a `config.json`, without secrets, and the keywords that are no loading options.
-
-        Args:
-            pretrained_model_name_or_path: A directory with `config.json`, that file itself, or a hub id.
-            **kwargs: As `from_pretrained` takes them.
-        """
-        hub, handled, fields = split_options(kwargs, "config")
-        filename = handled.get("_configuration_file") or "config.json"
-        path = resolve(pretrained_model_name_or_path, filename, **hub)
-        assert path is not None
-        content = read_json(path)
-        _warn_of_secrets(content, str(path))
-        return storable(content), fields
-
-    @classmethod
-    def from_json_file(cls, json_file: str | Path) -> Self:
-        """Read a config from a JSON file of any name."""
-        config: Self = cls.from_dict(read_json(Path(json_file)))
         return config
 
     def update(self, config_dict: Mapping[str, Any]) -> None:
@@ -318,59 +222,16 @@ class DistilBertConfig:
             ConfigError: A field does not exist, or its value is of another type.
         """
         pairs = (pair.partition("=") for pair in update_str.split(","))
-        self.update({name.strip(): _parsed(self, name.strip(), text.strip()) for name, _, text in pairs})
+        self.update({name.strip(): self._parsed(name.strip(), text.strip()) for name, _, text in pairs})
+
+    def _parsed(self, name: str, text: str) -> Any:
+        if not hasattr(self, name):
+            raise ConfigError(f"the config has no field {name!r} to update")
+        return parsed(name, text, getattr(self, name))
 
     def get_text_config(self, decoder: bool = False, encoder: bool = False) -> Self:
         """Return the config itself: there is no other part that has one of its own."""
         return self
-
-    def save_pretrained(self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any) -> None:
-        """Write `config.json`.
-
-        Args:
-            save_directory: Made where it is missing.
-            push_to_hub: Whether to upload the directory.
-            **kwargs: `repo_id`, else the directory's own name; `token` and the like, as in `push_folder`.
-        """
-        repo_id = kwargs.pop("repo_id", None) or Path(save_directory).name
-        check_push_options(kwargs)
-        Path(save_directory).mkdir(parents=True, exist_ok=True)
-        self.to_json_file(Path(save_directory) / "config.json")
-        if push_to_hub:
-            push_folder(save_directory, repo_id, patterns=["config.json"], **kwargs)
-
-    def push_to_hub(self, repo_id: str, **kwargs: Any) -> str:
-        """Upload `config.json` to the hub; `token` and the like as in `push_folder`."""
-        take_saving_options(kwargs)
-        with TemporaryDirectory() as directory:
-            self.save_pretrained(directory)
-            return push_folder(directory, repo_id, **kwargs)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return every field, known and kept, as JSON-ready values with `model_type`; never a secret."""
-        fields = {k: v for k, v in vars(self).items() if not k.startswith("_") and k not in NOT_WRITTEN}
-        return copy.deepcopy({**storable(fields), "model_type": self.model_type})
-
-    def to_diff_dict(self) -> dict[str, Any]:
-        """Return what transformers writes: the architecture, and the rest only where it is not the default."""
-        full = self.to_dict()
-        plain = {i: f"LABEL_{i}" for i in range(2)}
-        if self.id2label == plain and self.label2id == {label: i for i, label in plain.items()}:
-            del full["id2label"], full["label2id"]
-        return {k: v for k, v in full.items() if k not in LATENT_DEFAULTS or v != LATENT_DEFAULTS[k]}
-
-    def to_json_string(self, use_diff: bool = True) -> str:
-        """Return the text of a `config.json`, keys sorted.
-
-        Args:
-            use_diff: Whether to leave out what equals transformers' general defaults, as its own files do.
-        """
-        fields = self.to_diff_dict() if use_diff else self.to_dict()
-        return json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-
-    def to_json_file(self, json_file_path: str | Path, use_diff: bool = True) -> None:
-        """Write the text of `to_json_string` to a file, all or nothing."""
-        write_text(Path(json_file_path), self.to_json_string(use_diff))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, DistilBertConfig) and self.to_dict() == other.to_dict()
@@ -379,40 +240,3 @@ class DistilBertConfig:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.to_json_string()}"
-
-
-def _is_reserved(name: str) -> bool:
-    """Whether a field of this name would hide a part of the class."""
-    part = getattr(DistilBertConfig, name, None)
-    fixed = isinstance(part, property) and part.fset is None
-    return name in _RESERVED or name.startswith("__") or fixed or callable(part)
-
-
-def _pop_unused(cls: type[DistilBertConfig], fields: Mapping[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    """Take the keywords out that are no fields of a config made from `fields`, and return them."""
-    config = cls(**fields)
-    return {name: overrides.pop(name) for name in list(overrides) if not hasattr(config, name)}
-
-
-def _warn_of_secrets(fields: Mapping[str, Any], place: str) -> None:
-    """Tell of secrets by the names of their fields; their values are shown nowhere."""
-    if names := secrets_in(fields):
-        warn_user(
-            f"{place} has a secret under {', '.join(names)}, which is not kept; take it out, and revoke it if others "
-            "could read it"
-        )
-
-
-def _parsed(config: DistilBertConfig, name: str, text: str) -> Any:
-    """Return text as a value of the type that a field has."""
-    if not hasattr(config, name):
-        raise ConfigError(f"the config has no field {name!r} to update")
-    present = getattr(config, name)
-    if isinstance(present, bool):
-        if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
-            raise ConfigError(f"config field {name!r} is {text!r}; it must be true or false")
-        return text.lower() in ("true", "1", "yes")
-    try:
-        return type(present)(text) if isinstance(present, (int, float)) else text
-    except ValueError as error:
-        raise ConfigError(f"config field {name!r} is {text!r}; it must be a {type(present).__name__}") from error

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from numbers import Number
 from typing import Any
 
-from distilbert_common.credentials import credential_names, without_credentials
-from distilbert_common.errors import ConfigError
-from distilbert_common.loading_options import is_loading_option
+__all__ = [
+    "ACTIVATIONS",
+    "GENERAL_DEFAULTS",
+    "LATENT_DEFAULTS",
+    "MAX_IMPLIED_LABELS",
+    "NOT_WRITTEN",
+    "OWN_FIELDS",
+    "RENAMED",
+    "RULES",
+    "is_int",
+]
+
 
 ACTIVATIONS: tuple[str, ...] = (
     "gelu", "gelu_10", "gelu_accurate", "gelu_fast", "gelu_new", "gelu_python", "gelu_pytorch_tanh",
@@ -126,43 +134,3 @@ GENERAL_DEFAULTS: dict[str, Any] = {
 
 The options of text generation, which transformers 4 keeps in every config, are not among them.
 """
-
-_TABLES = ("id2label", "label2id")  # a label may be called "password"
-
-
-def storable(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return fields without loading options and without secrets, at any depth."""
-    kept = {name: value for name, value in fields.items() if not is_loading_option(name)}
-    return without_credentials(kept, skip=_TABLES)
-
-
-def secrets_in(fields: Mapping[str, Any]) -> list[str]:
-    """Return the names of the fields that hold a secret; an unused token, None or false, is none."""
-    return [name for name in credential_names(fields, skip=_TABLES) if fields[name] not in (None, False, True, "")]
-
-
-def plain(name: str, value: Any) -> Any:
-    """Return a value as JSON has it: a dtype by its name, a number of NumPy as a number."""
-    if name == "dtype" and value is not None and not isinstance(value, str):
-        value = getattr(value, "name", None) or getattr(value, "__name__", None) or str(value)
-    if name == "dtype" and isinstance(value, str):
-        return value.removeprefix("torch.")
-    if isinstance(value, Number) and not isinstance(value, (int, float, complex)) and hasattr(value, "item"):
-        return value.item()
-    return value
-
-
-def label_ids(label2id: Mapping[str, Any]) -> dict[str, int]:
-    """Return the ids of labels as whole numbers; some files have them as text."""
-    try:
-        return {label: int(i) for label, i in label2id.items()}
-    except (AttributeError, TypeError, ValueError, OverflowError) as error:
-        raise ConfigError(f"config field 'label2id' is {label2id!r}; its values must be whole numbers") from error
-
-
-def int_keys(field: str, mapping: Mapping[Any, Any]) -> dict[int, Any]:
-    """Return the mapping with the whole-number keys that JSON turned into text."""
-    try:
-        return {int(key): value for key, value in mapping.items()}
-    except (AttributeError, TypeError, ValueError, OverflowError) as error:
-        raise ConfigError(f"config field {field!r} is {mapping!r}; its keys must be whole numbers") from error

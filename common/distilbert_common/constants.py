@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["ATTENTION_IMPLEMENTATIONS", "FAST_SWITCH", "IGNORE_INDEX", "LAYER_NORM_EPS", "LOSS_CHUNK_TOKENS", "is_fast"]
+__all__ = [
+    "ATTENTION_IMPLEMENTATIONS",
+    "FAST_SWITCH",
+    "IGNORE_INDEX",
+    "LAYER_NORM_EPS",
+    "LOSS_CHUNK_TOKENS",
+    "MIN_ROW_LENGTH",
+    "UNPAD_THRESHOLD",
+    "is_fast",
+]
 
 IGNORE_INDEX = -100
 """The label of a token that counts for nothing in a loss."""
@@ -17,6 +26,12 @@ ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
 
 LOSS_CHUNK_TOKENS = 512
 """How many labeled tokens the chunked cross-entropy projects to the vocabulary at a time."""
+
+UNPAD_THRESHOLD = 0.9
+"""Padding is left out where less than this share of the batch's tokens is left to compute: then it is faster."""
+
+MIN_ROW_LENGTH = 16
+"""The shortest row that packed tokens are given."""
 
 FAST_SWITCH = "DISTILBERT_FAST"
 """The environment variable whose value 0 switches off everything that is only there to be fast."""

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+__all__ = ["REDACTED", "credential_names", "harmless", "is_credential", "redacted", "without_credentials"]
+
 REDACTED = "<redacted>"
 """What stands in a text in the place of a secret."""
 

@@ -3,6 +3,24 @@
 A message says what was given, what was expected and what to do; the command line prints it as it stands.
 """
 
+__all__ = [
+    "CheckpointError",
+    "CheckpointNotFoundError",
+    "ConfigError",
+    "DeviceError",
+    "DistilBertError",
+    "HubError",
+    "InputError",
+    "MisshapenWeightError",
+    "MissingFrameworkError",
+    "OutputExistsError",
+    "TextTypeError",
+    "TokenizerError",
+    "TokenizerNotFoundError",
+    "UnreadableFileError",
+    "UnsupportedFormatError",
+]
+
 
 class DistilBertError(Exception):
     """The base of all errors of this project: catch it to catch them all."""

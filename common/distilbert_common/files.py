@@ -15,6 +15,19 @@ from typing import Any
 from distilbert_common.credentials import harmless, redacted
 from distilbert_common.errors import CheckpointNotFoundError, HubError, UnreadableFileError
 
+__all__ = [
+    "HUB_OPTIONS",
+    "NOT_REACHED",
+    "check_fetched",
+    "dangling_link",
+    "failed_download",
+    "local_path",
+    "read_json",
+    "replacing",
+    "resolve",
+    "write_text",
+]
+
 HUB_OPTIONS = ("cache_dir", "revision", "token", "local_files_only", "subfolder", "force_download")
 """The keywords that every `from_pretrained` hands to `resolve`."""
 

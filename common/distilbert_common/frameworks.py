@@ -7,6 +7,8 @@ import os
 
 from distilbert_common.errors import MissingFrameworkError
 
+__all__ = ["MODULES", "modules", "require"]
+
 MODULES: dict[str, tuple[str, ...]] = {
     "pt": ("torch",),
     "tf": ("keras", "tensorflow"),

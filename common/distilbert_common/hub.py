@@ -10,6 +10,8 @@ from distilbert_common.credentials import harmless, redacted
 from distilbert_common.errors import HubError
 from distilbert_common.user_warnings import warn_user
 
+__all__ = ["PUSH_OPTIONS", "check_push_options", "push_folder", "take_saving_options"]
+
 PUSH_OPTIONS = (
     "token", "use_auth_token", "private", "commit_message", "commit_description", "create_pr", "revision", "tags",
     "use_temp_dir",

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from distilbert_common.config import DistilBertConfig
 
+__all__ = ["InitScheme", "init_scheme", "sinusoidal_table"]
+
 InitScheme = Literal["zeros", "ones", "normal", "word_table", "sinusoidal"]
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+__all__ = ["COLLATORS", "TOKENIZATION", "TOKENIZERS", "lazy_exports"]
+
 _TOKENIZATION = "distilbert_common.tokenization"
 
 TOKENIZERS = dict.fromkeys(("DistilBertTokenizer", "DistilBertTokenizerFast"), _TOKENIZATION)

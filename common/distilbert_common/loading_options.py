@@ -11,8 +11,20 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from distilbert_common.credentials import is_credential
-from distilbert_common.errors import InputError
+from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.user_warnings import warn_user
+
+__all__ = [
+    "CALLERS",
+    "LOADING_OPTIONS",
+    "MODELS",
+    "LoadingOption",
+    "SplitOptions",
+    "is_loading_option",
+    "sole_value",
+    "split_options",
+    "take_passed_on",
+]
 
 MODELS = ("pt", "tf", "flax")
 CALLERS = (*MODELS, "config", "tokenizer")
@@ -197,6 +209,26 @@ def _acting(name: str) -> tuple[str, ...]:
 def is_loading_option(name: str) -> bool:
     """Whether a keyword is a loading option that can be no config field."""
     return name in LOADING_OPTIONS and LOADING_OPTIONS[name].kind != "field"
+
+
+def sole_value(name: str, value: Any) -> Any:
+    """Return the one value of an option that transformers 5 also takes as a mapping by parts of a model.
+
+    Args:
+        name: The option, `dtype` or `attn_implementation`, for the message.
+        value: The value, or a mapping that has it under "", the name of the model itself.
+
+    Raises:
+        ConfigError: The mapping has values for parts only, and this model has none.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    if "" not in value:
+        raise ConfigError(
+            f"{name} is {dict(value)!r}, but the model has no parts with a {name} of their own; give one value, "
+            "or a mapping that has it under ''"
+        )
+    return value[""]
 
 
 def _asks_for_nothing(value: Any, neutral: tuple[Any, ...]) -> bool:

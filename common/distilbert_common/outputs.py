@@ -6,7 +6,20 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, ItemsView, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, dataclass_transform
+
+__all__ = [
+    "OUTPUT_TYPES",
+    "BaseModelOutput",
+    "MaskedLMOutput",
+    "ModelOutput",
+    "MultipleChoiceModelOutput",
+    "QuestionAnsweringModelOutput",
+    "SequenceClassifierOutput",
+    "TokenClassifierOutput",
+    "per_token_outputs",
+]
 
 
 @dataclass_transform()
@@ -58,7 +71,7 @@ class ModelOutput(OrderedDict[str, Any]):
         Its pipelines and Trainer ask whether an output is one of theirs, and take any other mapping apart.
         """
         theirs = getattr(sys.modules.get("transformers.modeling_outputs"), type(self).__name__, None)
-        return theirs if isinstance(theirs, type) else type(self)
+        return _made_as_ours(theirs, type(self)) if isinstance(theirs, type) else type(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
@@ -66,6 +79,17 @@ class ModelOutput(OrderedDict[str, Any]):
     def to_tuple(self) -> tuple[Any, ...]:
         """Return the values of all fields that are not None, in order."""
         return tuple(self.values())
+
+
+@cache
+def _made_as_ours(theirs: type, ours: type[ModelOutput]) -> type:
+    """Return a subclass of transformers' type that makes ours when it is called, as `dataclasses.replace` calls it."""
+    namespace = {
+        "__module__": f"{ours.__module__}.as_transformers",  # theirs enters each subclass into a table by this name
+        "__doc__": ours.__doc__,
+        "__new__": lambda _, *args, **kwargs: ours(*args, **kwargs),
+    }
+    return type(ours.__name__, (theirs,), namespace)
 
 
 def _holds_pairs(value: Any) -> bool:
@@ -155,3 +179,13 @@ OUTPUT_TYPES: tuple[type[ModelOutput], ...] = (
     QuestionAnsweringModelOutput,
 )
 """All output types; each family registers them with its framework's tree utilities."""
+
+
+def per_token_outputs(head: str | None) -> tuple[str, ...]:
+    """Return the names of a model's outputs that have one value, or one vector, for each token.
+
+    Args:
+        head: Which model, as "ForMaskedLM".
+    """
+    names = ("last_hidden_state", "hidden_states", "start_logits", "end_logits")
+    return (*names, "logits") if head in ("ForMaskedLM", "ForTokenClassification") else names

@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from distilbert_common.constants import IGNORE_INDEX
 from distilbert_common.errors import InputError
 
+__all__ = ["Ints", "Packed", "Placement", "pack", "place", "scatter"]
+
 Ints = NDArray[np.int32]
 
 

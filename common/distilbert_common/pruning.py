@@ -13,6 +13,8 @@ from distilbert_common.errors import InputError
 if TYPE_CHECKING:
     from distilbert_common.config import DistilBertConfig
 
+__all__ = ["attention_dim", "check_heads", "heads_left", "kept_columns", "merged"]
+
 
 def heads_left(config: DistilBertConfig, layer: int) -> list[int]:
     """Return the heads of one layer that have not been pruned, by their original numbers."""

@@ -11,13 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distilbert_common.buckets import bucket
+from distilbert_common.constants import MIN_ROW_LENGTH, UNPAD_THRESHOLD
 from distilbert_common.packing import Ints, place
 
-UNPAD_THRESHOLD = 0.9
-"""The share of places that packed rows have of the padded batch's, below which they are the faster."""
-
-SMALLEST_LENGTH = 16
-"""No row is shorter."""
+__all__ = ["UNPAD_THRESHOLD", "Packing", "pack_batch", "power_of_two"]
 
 
 class Packing(NamedTuple):
@@ -36,7 +33,7 @@ class Packing(NamedTuple):
 
 def power_of_two(size: int, largest: int) -> int:
     """Round the length of a row up to a power of two: few lengths, and attention is the small part of the work."""
-    return max(size, min(1 << (max(size, SMALLEST_LENGTH) - 1).bit_length(), largest))
+    return max(size, min(1 << (max(size, MIN_ROW_LENGTH) - 1).bit_length(), largest))
 
 
 def pack_batch(mask: NDArray[np.bool_], length: int, *, rounded: bool = True) -> Packing | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import warnings
 
+__all__ = ["warn_user"]
+
 _OURS = ("distilbert_common", "distilbert_conversion", "distilbert_pt", "distilbert_tf", "distilbert_flax")
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import importlib
 import pickle
 
@@ -82,3 +83,12 @@ def test_transformers_takes_them_for_its_own_where_it_is_imported() -> None:
     assert not isinstance(output, modeling_outputs.MaskedLMOutput)
     assert type(copy.copy(output)) is type(pickle.loads(pickle.dumps(output))) is BaseModelOutput
     assert output == BaseModelOutput(last_hidden_state=1)
+
+
+def test_replacing_a_field_gives_the_same_type_where_transformers_is_imported() -> None:
+    importlib.import_module("transformers.modeling_outputs")
+    output = MaskedLMOutput(logits=1, hidden_states=(2,))
+    changed = dataclasses.replace(output, logits=3)
+    assert type(changed) is MaskedLMOutput
+    assert dict(changed) == {"logits": 3, "hidden_states": (2,)}
+    assert dict(output) == {"logits": 1, "hidden_states": (2,)}

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from distilbert_common import OUTPUT_TYPES, DistilBertConfig
+from distilbert_common import OUTPUT_TYPES, DistilBertConfig, LoadReport, Packed, errors, pack
+from distilbert_common.errors import *  # noqa: F403
 from distilbert_common.frameworks import require
 from distilbert_common.lazy_imports import TOKENIZERS, lazy_exports
 
@@ -42,5 +43,9 @@ __all__ = [
     "FlaxDistilBertModel",
     "FlaxDistilBertPreTrainedModel",
     "Frozen",
+    "LoadReport",
+    "Packed",
     "distillation_loss",
+    "pack",
 ]
+__all__ += errors.__all__

@@ -15,6 +15,7 @@ from jax.typing import DTypeLike
 
 from distilbert_common import ModelOutput
 from distilbert_common.errors import InputError
+from distilbert_common.loading_options import sole_value
 
 
 def to_jax(array: np.ndarray, dtype: DTypeLike) -> Array:
@@ -41,8 +42,10 @@ def as_dtype(dtype: DTypeLike | None, default: str) -> np.dtype:
     float64 is float32 unless JAX is told to use 64 bits, as everywhere in JAX.
 
     Raises:
+        ConfigError: A mapping has no dtype for the model itself.
         InputError: The name is not a floating-point dtype of JAX.
     """
+    dtype = sole_value("dtype", dtype)
     try:
         found = jnp.dtype(default if dtype is None or dtype == "auto" else dtype)
     except TypeError:

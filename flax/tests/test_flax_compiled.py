@@ -10,13 +10,13 @@ import pytest
 from flax import nnx
 
 import golden
-from distilbert_cli.tolerances import MATRIX
 from distilbert_common.buckets import buckets
 from distilbert_common.errors import InputError
 from distilbert_flax import FlaxDistilBertForMaskedLM, FlaxDistilBertForSequenceClassification, FlaxDistilBertModel
 from distilbert_flax.bucketing import SMALLEST_LENGTH, to_bucket
 from distilbert_flax.programs import program
 from packing_cases import padded, save_model, token_lists
+from tolerances import MATRIX
 
 MICRO = golden.GOLDEN / "micro"
 IDS = np.arange(1, 8)[None]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import distilbert_flax
-from distilbert_cli.tolerances import MATRIX
 from distilbert_common.packing import pack
 from distilbert_flax import DistilBertConfig
 from packing_cases import padded, token_lists
+from tolerances import MATRIX
 
 LISTS = token_lists(12)
 BATCH = padded(LISTS)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import distilbert_flax.programs as programs
-from distilbert_cli.tolerances import MATRIX
 from distilbert_common.packing import pack
 from distilbert_flax import FlaxDistilBertForTokenClassification, FlaxDistilBertModel
 from distilbert_flax.slices import TOKENS, in_slices
 from distilbert_flax.structure import structure_of
 from packing_cases import padded, save_model, token_lists
+from tolerances import MATRIX
 
 
 def close(one: jax.Array, other: jax.Array) -> bool:

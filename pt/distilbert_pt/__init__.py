@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from distilbert_common import OUTPUT_TYPES, DistilBertConfig
+from distilbert_common import OUTPUT_TYPES, DistilBertConfig, LoadReport, Packed, errors, pack
+from distilbert_common.errors import *  # noqa: F403
 from distilbert_common.frameworks import require
 from distilbert_common.lazy_imports import TOKENIZERS, lazy_exports
 
@@ -40,5 +41,9 @@ __all__ = [
     "DistilBertTokenizer",
     "DistilBertTokenizerFast",
     "DistillationLoss",
+    "LoadReport",
+    "Packed",
     "distillation_loss",
+    "pack",
 ]
+__all__ += errors.__all__

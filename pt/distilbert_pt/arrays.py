@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 
 from distilbert_common import ModelOutput
 from distilbert_common.errors import DeviceError, InputError
+from distilbert_common.loading_options import sole_value
 
 PLACED_BY_LIBRARY = ("auto", "balanced", "balanced_low_0", "sequential")
 """The words with which transformers leaves the choice of a device to a library."""
@@ -61,8 +62,10 @@ def as_dtype(dtype: torch.dtype | str | None, default: str) -> torch.dtype:
     """Return the torch dtype of a name such as "float16"; of `default` when None or "auto".
 
     Raises:
+        ConfigError: A mapping has no dtype for the model itself.
         InputError: The name is not a floating-point dtype of torch.
     """
+    dtype = sole_value("dtype", dtype)
     if dtype is None or dtype == "auto":
         dtype = default
     found = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype

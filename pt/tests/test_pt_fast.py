@@ -13,13 +13,14 @@ from torch import nn
 from torch.nn.utils import prune
 from torch.utils.flop_counter import FlopCounterMode
 
-from distilbert_cli.tolerances import FRAMEWORKS, GRADIENT
+from distilbert_cli.tolerances import BETWEEN_FRAMEWORKS
 from distilbert_pt import DistilBertConfig, DistilBertModel
 from distilbert_pt.fast import onednn
 from distilbert_pt.fast.layers import feed_forward, linear, uses_onednn
 from distilbert_pt.fast.prepacked import pack_weights
+from tolerances import GRADIENT
 
-TOLERANCE = FRAMEWORKS["float32"].value
+TOLERANCE = BETWEEN_FRAMEWORKS["float32"].value
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_bfloat16(lin: nn.Linear, trained: bool) -> None:
     half = copy.deepcopy(lin).to(torch.bfloat16)
     y = linear(half, x.to(torch.bfloat16).requires_grad_(trained))
     assert y.dtype == torch.bfloat16
-    assert close(y.float(), lin(x), FRAMEWORKS["bfloat16"].value)
+    assert close(y.float(), lin(x), BETWEEN_FRAMEWORKS["bfloat16"].value)
 
 
 def test_rows_that_do_not_lie_together(lin: nn.Linear) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from distilbert_cli.tolerances import GRADIENT, MATRIX
 from distilbert_pt import (
     DistilBertConfig,
     DistilBertForMaskedLM,
@@ -14,6 +13,7 @@ from distilbert_pt import (
 from distilbert_pt.attention import sdpa_attention
 from distilbert_pt.fast.unpadding import unpadded_layout
 from distilbert_pt.layout import Padded, Unpadded
+from tolerances import GRADIENT, MATRIX
 
 MASK = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 0], [1, 0, 1, 1]])
 IDS = torch.arange(20).reshape(5, 4) + 1

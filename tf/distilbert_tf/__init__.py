@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from distilbert_common import OUTPUT_TYPES, DistilBertConfig
+from distilbert_common import OUTPUT_TYPES, DistilBertConfig, LoadReport, Packed, errors, pack
+from distilbert_common.errors import *  # noqa: F403
 from distilbert_common.frameworks import require
 from distilbert_common.lazy_imports import COLLATORS, TOKENIZERS, lazy_exports
 
@@ -45,6 +46,8 @@ __all__ = [
     "DistilBertTokenizer",
     "DistilBertTokenizerFast",
     "DistillationLoss",
+    "LoadReport",
+    "Packed",
     "TFDistilBertForMaskedLM",
     "TFDistilBertForMultipleChoice",
     "TFDistilBertForQuestionAnswering",
@@ -54,4 +57,6 @@ __all__ = [
     "TFDistilBertModel",
     "TFDistilBertPreTrainedModel",
     "distillation_loss",
+    "pack",
 ]
+__all__ += errors.__all__

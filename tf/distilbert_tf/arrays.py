@@ -12,6 +12,7 @@ import numpy as np
 
 from distilbert_common import ModelOutput
 from distilbert_common.errors import InputError
+from distilbert_common.loading_options import sole_value
 
 Tensor: TypeAlias = Any
 """A tensor of Keras' backend, a `keras.KerasTensor` while a model is composed, or, given to a model, an array."""
@@ -35,8 +36,10 @@ def as_policy(dtype: Any, default: str) -> keras.DTypePolicy:
     None and "auto" give Keras' global policy where its variables have the dtype `default`, or else that dtype's.
 
     Raises:
+        ConfigError: A mapping has no dtype for the model itself.
         InputError: The dtype is no floating-point one that Keras knows.
     """
+    dtype = sole_value("dtype", dtype)
     if dtype is None or dtype == "auto":
         policy = keras.config.dtype_policy()
         return policy if policy.variable_dtype == default else keras.DTypePolicy(default)

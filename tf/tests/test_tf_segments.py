@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from distilbert_cli.tolerances import MATRIX
 from distilbert_common.packing import pack
 from distilbert_tf import (
     DistilBertConfig,
@@ -13,6 +12,7 @@ from distilbert_tf import (
     TFDistilBertForSequenceClassification,
 )
 from distilbert_tf.segments import belongs, first_tokens, segment_mask, segment_positions
+from tolerances import MATRIX
 
 SEGMENTS = tf.constant([[1, 1, 2, 2, 2, 0, 0], [1, 0, 0, 0, 0, 0, 0]])
 CONFIG = DistilBertConfig(

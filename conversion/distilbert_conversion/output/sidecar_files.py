@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distilbert_common.config_fields import storable
+from distilbert_common.config_values import storable
 from distilbert_common.credentials import credential_names, without_credentials
 from distilbert_common.errors import CheckpointError, UnreadableFileError
 from distilbert_common.files import check_fetched, read_json, replacing, write_text
