@@ -70,8 +70,8 @@ def names_in(file: Path) -> set[str]:
     return found
 
 
-def test_every_pain_has_a_line_and_every_test_named_exists() -> None:
-    rows = tables("What hurt there, and what happens here")
+def test_every_known_issue_has_a_line_and_every_test_named_exists() -> None:
+    rows = tables("Known issues of transformers, and what happens here")
     assert [row[0] for row in rows] == [str(number) for number in range(1, 31)]
     for number, _, happens, shown in rows:
         tests = code(shown)
