@@ -4,11 +4,11 @@ Each figure comes from a process of its own: it builds the model, takes one smal
 and then one step whose peak is measured. The figures (Linux only):
 
 - process: the peak of the process (VmHWM) during the step, less what it held before;
-- kept: what JAX keeps from the forward pass for the backward pass, weights included;
+- saved: what JAX saves from the forward pass for the backward pass, weights included;
 - XLA: what the compiled step says it needs for temporary values.
 
 XLA's compiler for CPUs merges what is computed twice, and so undoes `jax.checkpoint`, also in the smallest program:
-there, what is kept shows what checkpointing asks for.
+there, what is saved shows what checkpointing asks for.
 
 Usage: python benchmarks/checkpointing_memory.py
 """
@@ -124,9 +124,9 @@ def step_flax(checkpointing: bool) -> tuple[Step, Figures]:
         return {name: np.asarray(gradient) for name, gradient in gradients.items()}
 
     backward = jax.eval_shape(lambda params: jax.vjp(partial(loss, batch=batch), params)[1], model.params)
-    kept = sum(residual.size * residual.dtype.itemsize for residual in jax.tree.leaves(backward))
+    saved = sum(residual.size * residual.dtype.itemsize for residual in jax.tree.leaves(backward))
     plan = compiled.lower(model.params, batch).compile().memory_analysis()
-    return step, {"kept": kept / 2**20, "XLA": plan.temp_size_in_bytes / 2**20}
+    return step, {"saved": saved / 2**20, "XLA": plan.temp_size_in_bytes / 2**20}
 
 
 STEPS = {"PyTorch": step_pt, "Keras": step_tf, "Flax": step_flax}

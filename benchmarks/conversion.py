@@ -102,17 +102,17 @@ def child(*arguments: str) -> dict[str, float]:
     return dict(json.loads(done.stdout))
 
 
-def copy_seconds(source: Path, place: Path) -> float:
+def copy_seconds(source: Path, copy: Path) -> float:
     """Return how long `cp` of a folder's files takes, to disk as a conversion's are."""
     started = perf_counter()
-    subprocess.run(["cp", "-r", source, place], check=True)
-    for path in place.rglob("*"):
+    subprocess.run(["cp", "-r", source, copy], check=True)
+    for path in copy.rglob("*"):
         if path.is_file():
             descriptor = os.open(path, os.O_RDONLY)
             os.fsync(descriptor)
             os.close(descriptor)
     seconds = perf_counter() - started
-    shutil.rmtree(place)
+    shutil.rmtree(copy)
     return seconds
 
 
@@ -123,10 +123,10 @@ def measure(source: tuple[str, Path], target: tuple[str, str, str], work: Path, 
     for _ in range(repeats):
         for mode in ("verify", "no"):
             times["cp"].append(copy_seconds(source[1], work / "copy"))
-            found = child(str(source[1]), str(work / "out"), *target[1:], mode)
-            times[mode].append(found["seconds"])
+            measured = child(str(source[1]), str(work / "out"), *target[1:], mode)
+            times[mode].append(measured["seconds"])
             if mode == "verify":
-                peaks.append(int(found["peak"]))
+                peaks.append(int(measured["peak"]))
                 identical &= diff(source[1], work / "out").equal
             shutil.rmtree(work / "out")
     nbytes = sum(path.stat().st_size for path in source[1].rglob("*") if path.is_file())
@@ -147,12 +147,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--python", type=Path)
-    parser.add_argument("--page-only", action="store_true", help="write the page again from the figures kept")
+    parser.add_argument("--page-only", action="store_true", help="write the page again from the stored figures")
     options = parser.parse_args()
-    kept = HERE / "conversion.json"
+    results = HERE / "conversion.json"
     if not options.page_only:
-        kept.write_text(json.dumps(figures(options.repeats, options.python), indent=1) + "\n")
-    facts = json.loads(kept.read_text())
+        results.write_text(json.dumps(figures(options.repeats, options.python), indent=1) + "\n")
+    facts = json.loads(results.read_text())
     write_page(facts, HERE.parent / "docs" / "conversion.md")
     write_picture(facts, HERE.parent / "docs" / "conversion.png")
 

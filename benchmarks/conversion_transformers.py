@@ -44,13 +44,13 @@ def main() -> None:
     """Print the figures."""
     sources = dict(argument.split("=", 1) for argument in sys.argv[1:])
     transformers.logging.set_verbosity_error()
-    found = {}
+    results = {}
     for way, (model_class, loading) in WAYS.items():
         source = way.split()[0]
         if Path(sources[source]).is_dir():
             seconds(sources[source], model_class, loading)  # the first one imports
-            found[way] = seconds(sources[source], model_class, loading)
-    print(json.dumps(found))
+            results[way] = seconds(sources[source], model_class, loading)
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":

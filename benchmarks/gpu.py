@@ -49,7 +49,7 @@ Run = Callable[[], np.ndarray]
 DTYPES = ("bfloat16", "float32", "float16")
 FULL = {"1x128": (1, 128), "32x128": (32, 128), "256x128": (256, 128), "64x512": (64, 512)}
 """Rows without padding: batch and seq."""
-MASKED = "masked-LM step without optimiser, 16 x 512"
+MASKED = "masked-LM step without optimizer, 16 x 512"
 COMPILED = {(title, dtype) for title in ("32x128", "256x128") for dtype in ("bfloat16", "float32")}
 """What Flax and Keras run too: compiling for a GPU takes long."""
 HEAD = "ForSequenceClassification"
@@ -66,7 +66,7 @@ def clock(runs: dict[str, Run], rounds: int) -> dict[str, float]:
             start = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - start)
-    return {name: median(found) for name, found in seconds.items()}
+    return {name: median(times) for name, times in seconds.items()}
 
 
 def matrix_rate(dtype: str) -> float:
@@ -89,8 +89,8 @@ def torch_run(model: Any, batches: list[Batch], **options: Any) -> Run:
 
     def run() -> np.ndarray:
         with torch.inference_mode():
-            found = [model(**batch, **options).logits for batch in tensors]
-        return torch.cat(found).float().cpu().numpy()
+            logits = [model(**batch, **options).logits for batch in tensors]
+        return torch.cat(logits).float().cpu().numpy()
 
     return run
 
@@ -98,12 +98,12 @@ def torch_run(model: Any, batches: list[Batch], **options: Any) -> Run:
 def jax_run(model: Any, batches: list[Batch]) -> Run:
     """Return what runs batches by Flax's default call, or by `jax.jit` of the Keras model's stateless call."""
     if not isinstance(model, keras.Model):
-        given = batches if "attention_mask" in batches[0] else [jax.device_put(batch) for batch in batches]
-        return lambda: np.asarray(jnp.concatenate([model(**batch).logits for batch in given]), np.float32)
+        inputs = batches if "attention_mask" in batches[0] else [jax.device_put(batch) for batch in batches]
+        return lambda: np.asarray(jnp.concatenate([model(**batch).logits for batch in inputs]), np.float32)
     values = [[v.value for v in part] for part in (model.trainable_variables, model.non_trainable_variables)]
     call = jax.jit(lambda values, batch: model.stateless_call(*values, training=False, **batch)[0].logits)
-    given = [jax.device_put(batch) for batch in batches]
-    return lambda: np.asarray(jnp.concatenate([call(values, batch) for batch in given]), np.float32)
+    inputs = [jax.device_put(batch) for batch in batches]
+    return lambda: np.asarray(jnp.concatenate([call(values, batch) for batch in inputs]), np.float32)
 
 
 def models(folder: Path, dtype: str) -> dict[str, Any]:
@@ -126,8 +126,8 @@ def models(folder: Path, dtype: str) -> dict[str, Any]:
 
 def differences(runs: dict[str, Run]) -> dict[str, float]:
     """Return how far the logits of each lie from transformers'."""
-    found = {name: run() for name, run in runs.items()}
-    return {name: float(np.abs(array - found["transformers"]).max()) for name, array in found.items()}
+    arrays = {name: run() for name, run in runs.items()}
+    return {name: float(np.abs(array - arrays["transformers"]).max()) for name, array in arrays.items()}
 
 
 def full_row(models: dict[str, Any], title: str, dtype: str, rate: float, rounds: int) -> Facts:
@@ -167,11 +167,11 @@ def padded_row(models: dict[str, Any], folder: Path, batch: int, dtype: str, rou
 
 def parity(checkpoint: Path) -> dict[str, dict[str, float]]:
     """Return the largest difference of each two families in each dtype, as `distilbert parity` shows it."""
-    found: dict[str, dict[str, float]] = {}
+    furthest: dict[str, dict[str, float]] = {}
     for dtype in DTYPES:
         rows = compare(checkpoint, list(FRAMEWORKS.values()), device="gpu", dtype=dtype).rows
-        found[dtype] = {pair: max(row.differences[pair] for row in rows) for pair in rows[0].differences}
-    return found
+        furthest[dtype] = {pair: max(row.differences[pair] for row in rows) for pair in rows[0].differences}
+    return furthest
 
 
 def timed(runs: dict[str, Run], rounds: int) -> Facts:
@@ -209,15 +209,15 @@ def masked_lm_row(folder: Path, dtype: str, rounds: int) -> Facts:
 def measure(folder: Path, dtype: str, rounds: int, only: str, keep: Callable[[Facts], None]) -> None:
     """Measure the rows of one dtype."""
     padded = {f"SST-2 dev, first half, {batch} at a time": batch for batch in (32, 256)}
-    wanted = [title for title in (*FULL, *padded, MASKED) if only in f"{title} {dtype}"]
-    if not wanted:
+    titles = [title for title in (*FULL, *padded, MASKED) if only in f"{title} {dtype}"]
+    if not titles:
         return
-    found, rate = models(folder, dtype), matrix_rate(dtype)
-    for title in wanted:
+    implementations, rate = models(folder, dtype), matrix_rate(dtype)
+    for title in titles:
         if title in FULL:
-            keep(full_row(found, title, dtype, rate, rounds))
+            keep(full_row(implementations, title, dtype, rate, rounds))
         elif title in padded:
-            keep(padded_row(found, folder, padded[title], dtype, rounds))
+            keep(padded_row(implementations, folder, padded[title], dtype, rounds))
         else:
             keep(masked_lm_row(folder, dtype, rounds))
 

@@ -41,7 +41,7 @@ Use = Callable[[DistilBertConfig, Path, Batch], None]
 
 
 def padded_batch() -> Batch:
-    """Return ids, mask (8, 32), one sentence whole and the others short, and labels (8,)."""
+    """Return ids, mask (8, 32), one full sentence and short ones, and labels (8,)."""
     ids = np.random.default_rng(0).integers(1, CONFIG.vocab_size, (8, 32), dtype=np.int32)
     mask = (np.arange(32) < np.where(np.arange(8) == 0, 32, 6)[:, None]).astype(np.int32)
     return {"input_ids": ids, "attention_mask": mask, "labels": np.arange(8, dtype=np.int32) % 2}
@@ -67,8 +67,8 @@ def growth(turn: Callable[[], None], turns: int, warm: int = 3) -> float:
 
 def uses(framework: str) -> dict[str, Use]:
     """Return what is measured in a framework."""
-    found: dict[str, Use] = importlib.import_module(FRAMEWORKS[framework]).USES
-    return found
+    uses: dict[str, Use] = importlib.import_module(FRAMEWORKS[framework]).USES
+    return uses
 
 
 def measure(framework: str, use: str, turns: int) -> float:

@@ -46,7 +46,7 @@ def forward(implementation: str, folder: Path, workload: str) -> Run:
 def step(implementation: str, folder: Path, workload: str) -> Run:
     """Return what takes a step of training under `jax.jit`; ours on packed sentences, whose shapes are fixed.
 
-    The parameters and the optimiser's state are donated, as loops in JAX do: a step holds them once.
+    The parameters and the optimizer's state are donated, as loops in JAX do: a step holds them once.
     """
     model, params = load(implementation, folder, head_of(workload), _do_init=False, **NO_DROPOUT)
     optimizer = optax.adamw(1e-7)

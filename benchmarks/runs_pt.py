@@ -148,8 +148,8 @@ def products(_: str, folder: Path, workload: str) -> Run:
 
     def run(_: list[Batch]) -> np.ndarray:
         with torch.inference_mode():
-            found = [multiply(rows[weight.shape[1]], weight) for weight in weights]
-        return found[-1][:1, :1].float().numpy()
+            products = [multiply(rows[weight.shape[1]], weight) for weight in weights]
+        return products[-1][:1, :1].float().numpy()
 
     return run
 
@@ -164,7 +164,7 @@ def step_products(_: str, folder: Path, workload: str) -> Run:
     def run(_: list[Batch]) -> np.ndarray:
         with torch.inference_mode():
             for x, weight, d in parts:
-                found = multiply(x, weight), multiply(d, weight.t()), multiply(d.t(), x.t())
-        return found[0][:1, :1].numpy()
+                products = multiply(x, weight), multiply(d, weight.t()), multiply(d.t(), x.t())
+        return products[0][:1, :1].numpy()
 
     return run

@@ -39,10 +39,10 @@ def forward(implementation: str, folder: Path, workload: str) -> Run:
 
     def run(batches: list[Batch]) -> np.ndarray:
         if is_ours(implementation):
-            found = [model(**batch).logits for batch in batches]
+            logits = [model(**batch).logits for batch in batches]
         else:
-            found = [call({name: tf.constant(array) for name, array in batch.items()}) for batch in batches]
-        return np.concatenate([tf.cast(logits, tf.float32).numpy() for logits in found])
+            logits = [call({name: tf.constant(array) for name, array in batch.items()}) for batch in batches]
+        return np.concatenate([tf.cast(one, tf.float32).numpy() for one in logits])
 
     return run
 

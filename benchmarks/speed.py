@@ -35,7 +35,7 @@ from speed_pictures import draw_pictures
 from speed_table import EVERY, GROWTH, Row
 
 RESULTS = ROOT / "benchmarks" / "speed.json"
-PEER_PYTHON = {
+BASELINE_PYTHON = {
     "transformers-pt": ".venv-bench-pt", "onnxruntime-pt": ".venv-bench-pt",
     "sentence-transformers-pt": ".venv-bench-pt", "transformers-tf": ".venv-bench-tf",
     "transformers-flax": ".venv-bench-tf", "unjitted-flax": ".venv-bench-tf", "keras-hub-tf": ".venv-bench-tf",
@@ -62,13 +62,13 @@ def sentences() -> list[str]:
 def running_text(otherwise: list[str]) -> dict[str, list[str]]:
     """Return real running text: XQuAD's paragraphs and WikiText's lines where they are at hand, or what is given."""
     paragraphs, lines = SHARED / "xquad" / "xquad.en.json", SHARED / "wikitext2" / "wiki.test.raw"
-    found = {"paragraphs": otherwise, "articles": otherwise}
+    texts = {"paragraphs": otherwise, "articles": otherwise}
     if paragraphs.is_file():
         articles = json.loads(paragraphs.read_text(encoding="utf-8"))["data"]
-        found["paragraphs"] = [paragraph["context"] for article in articles for paragraph in article["paragraphs"]]
+        texts["paragraphs"] = [paragraph["context"] for article in articles for paragraph in article["paragraphs"]]
     if lines.is_file():
-        found["articles"] = lines.read_text(encoding="utf-8").splitlines()[:1000]
-    return found
+        texts["articles"] = lines.read_text(encoding="utf-8").splitlines()[:1000]
+    return texts
 
 
 def write_models(folder: Path, frameworks: tuple[str, ...] = ("pt", "tf", "flax")) -> None:
@@ -96,8 +96,8 @@ def write_batches(folder: Path) -> None:
     texts, rng = sentences(), np.random.default_rng(0)
     (folder / "texts.json").write_text(json.dumps((texts * 12)[:10_000]))
     running = {
-        name: np.concatenate([np.array(ids, np.int64) for ids in tokenizer(found)["input_ids"]])
-        for name, found in running_text(texts).items()
+        name: np.concatenate([np.array(ids, np.int64) for ids in tokenizer(lines)["input_ids"]])
+        for name, lines in running_text(texts).items()
     }
 
     def full(batch: int, seq: int, kind: str = "paragraphs") -> dict[str, np.ndarray]:
@@ -127,8 +127,8 @@ def write_batches(folder: Path) -> None:
 
 def python_of(implementation: str) -> Path:
     """Return the interpreter that has what an implementation needs."""
-    place = PEER_PYTHON.get(implementation)
-    return Path(sys.executable) if place is None else ROOT / place / "bin" / "python"
+    environment = BASELINE_PYTHON.get(implementation)
+    return Path(sys.executable) if environment is None else ROOT / environment / "bin" / "python"
 
 
 def environment_of(implementation: str) -> dict[str, str]:
@@ -156,7 +156,7 @@ class Worker:
         self.process.stdin.write(json.dumps({"kind": row.kind, "workload": row.workload, "repeat": repeat}) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
-        return answer["seconds"], answer["memory"], np.array(answer["found"])
+        return answer["seconds"], answer["memory"], np.array(answer["numbers"])
 
     def close(self) -> None:
         """End the process."""
@@ -164,7 +164,7 @@ class Worker:
 
 
 def baseline_of(row: Row) -> str:
-    """Return the implementation on the other side, as `PEER_PYTHON` names it."""
+    """Return the implementation on the other side, as `BASELINE_PYTHON` names it."""
     return f"{row.baseline}-pt" if row.baseline == "sentence-transformers" else f"{row.baseline}-{row.framework}"
 
 
@@ -198,7 +198,7 @@ def measure(row: Row, workers: dict[str, Worker], rounds: int) -> Facts:
 
 def measure_all(rows: list[Row], folder: Path, rounds: int, progress: Progress) -> list[Facts]:
     """Run all rows, those of the same two processes one after the other; return their figures in the rows' order."""
-    found: dict[Row, Facts] = {}
+    facts: dict[Row, Facts] = {}
     task = progress.add_task("", total=len(rows))
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:  # the peak of a process holds what it did before: a row with a goal for it starts anew
@@ -208,10 +208,10 @@ def measure_all(rows: list[Row], folder: Path, rounds: int, progress: Progress) 
         workers = {side: Worker(name, folder) for side, name in implementations(group[0]).items()}
         for row in group:
             progress.update(task, advance=1, description=f"{row.title} ({row.framework}, {row.baseline})")
-            found[row] = measure(row, workers, min(rounds, row.rounds))
+            facts[row] = measure(row, workers, min(rounds, row.rounds))
         for worker in workers.values():
             worker.close()
-    return [found[row] for row in rows]
+    return [facts[row] for row in rows]
 
 
 START = (
@@ -232,7 +232,7 @@ def measure_start(framework: str, folder: Path, rounds: int) -> Facts:
     figures: dict[str, list[tuple[float, float]]] = {"ours": [], "baseline": [], "bare": []}
     model = {"pt": "", "tf": "TF", "flax": "Flax"}[framework] + "DistilBertForSequenceClassification"
     for _ in range(rounds + 1):
-        for side, found in figures.items():
+        for side, starts in figures.items():
             ours = side != "baseline"
             names = ("common", "conversion", framework)
             paths = [str(ROOT / name) for name in names] if ours else []
@@ -246,8 +246,8 @@ def measure_start(framework: str, folder: Path, rounds: int) -> Facts:
                 capture_output=True, text=True, check=True, env=environment_of(implementation),
             )  # fmt: skip
             seconds, memory = map(float, done.stdout.split()[-2:])
-            found.append((seconds, memory))
-    ours, baseline, bare = (found[1:] for found in figures.values())
+            starts.append((seconds, memory))
+    ours, baseline, bare = (starts[1:] for starts in figures.values())
     ratios = [b[0] / a[0] for a, b in zip(ours, baseline, strict=True)]
     return {
         "title": "import and from_pretrained, fresh process", "framework": framework, "goal": 2.0, "rounds": rounds,
@@ -259,17 +259,17 @@ def measure_start(framework: str, folder: Path, rounds: int) -> Facts:
     }  # fmt: skip
 
 
-def merged(found: list[Facts]) -> list[Facts]:
-    """Return the rows kept, with those measured now in the place of the same ones; all new ones where none are kept."""
+def merged(measured: list[Facts]) -> list[Facts]:
+    """Return the stored rows, those measured now in place of the same ones."""
 
     def key(row: Facts) -> tuple[Any, ...]:
         return tuple(row[name] for name in ("workload", "kind", "framework", "baseline"))
 
-    kept = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else []
+    stored = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else []
     table = {key(row._asdict()): row for row in EVERY}
     order = list(table)
-    now = {key(row): row for row in (*kept, *found) if key(row) in order or row["kind"] == "start"}
-    for row in now.values():  # rows that were kept are named and judged as the table says now
+    now = {key(row): row for row in (*stored, *measured) if key(row) in order or row["kind"] == "start"}
+    for row in now.values():  # stored rows are named and judged as the table says now
         if key(row) in table:
             row |= {name: getattr(table[key(row)], name) for name in ("title", "goal", "memory_goal")}
     return sorted(now.values(), key=lambda row: order.index(key(row)) if key(row) in order else len(order))
@@ -298,7 +298,7 @@ def main() -> None:
         "--only", default="", help="rows whose title, framework or baseline holds this; others stay as they are"
     )
     parser.add_argument("--rounds", type=int, default=100, help="no row is measured for more rounds than this")
-    parser.add_argument("--page-only", action="store_true", help="write the page again from the figures kept")
+    parser.add_argument("--page-only", action="store_true", help="write the page again from the stored figures")
     options = parser.parse_args()
     if not options.page_only:
         chosen = [
@@ -311,16 +311,16 @@ def main() -> None:
             task = progress.add_task("models and batches", total=4)
             write_models(folder)
             write_batches(folder)
-            found = measure_all(chosen, folder, options.rounds, progress)
+            measured = measure_all(chosen, folder, options.rounds, progress)
             for framework in ("pt", "tf", "flax"):
                 if options.only not in f"import and from_pretrained {framework} start":
                     continue
                 progress.update(task, advance=1, description=f"start ({framework})")
-                found.append(measure_start(framework, folder, min(options.rounds, 9)))
-        RESULTS.write_text(json.dumps({"machine": machine(), "rows": merged(found)}, indent=1) + "\n")
-    kept = json.loads(RESULTS.read_text())
-    write_page(kept)
-    draw_pictures(kept["rows"])
+                measured.append(measure_start(framework, folder, min(options.rounds, 9)))
+        RESULTS.write_text(json.dumps({"machine": machine(), "rows": merged(measured)}, indent=1) + "\n")
+    results = json.loads(RESULTS.read_text())
+    write_page(results)
+    draw_pictures(results["rows"])
 
 
 if __name__ == "__main__":

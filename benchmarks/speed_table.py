@@ -42,8 +42,8 @@ SHORT, LONG, FULL, SST2 = (
     "32 texts of 128 tokens",
     "SST-2 dev, 32 at a time in file order",
 )
-WHOLE, TRAIN = "SST-2 dev, whole at once, text to vectors", "fine-tuning step, 32 sentences of SST-2"
-MASKED, HALF = "masked-LM step, 4 rows of 512, 15 % labelled", "32 texts of 128 tokens, bfloat16"
+ENCODE, TRAIN = "SST-2 dev, whole at once, text to vectors", "fine-tuning step, 32 sentences of SST-2"
+MASKED, HALF = "masked-LM step, 4 rows of 512, 15 % labeled", "32 texts of 128 tokens, bfloat16"
 ALL = ("pt", "tf", "flax")
 _FORWARD = (
     (SHORT, "1x20", (1.05, 1.05, 1.0), 15),  # Flax's baseline is jitted, as the plain call of its users is not
@@ -59,7 +59,7 @@ ROWS = (
         for f, goal in zip(ALL, goals, strict=True)
     ),
     *(Row(title, name, "forward", "flax", 3.0, 1e-4, 9, "unjitted") for title, name, *_ in _FORWARD[:2]),
-    *(Row(WHOLE, "whole", "encode", f, 1.1, 1e-3, 9, "sentence-transformers") for f in ALL),
+    *(Row(ENCODE, "whole", "encode", f, 1.1, 1e-3, 9, "sentence-transformers") for f in ALL),
     *(Row(TRAIN, "train32", "step", f, 1.8, 1e-3) for f in ALL),
     *(Row(MASKED, "masked4x512", "step", f, 1.4, 1e-3, 9, "transformers", 0.6) for f in ALL),
     Row(f"{MASKED}, checkpointed", "masked4x512-checkpointed", "step", "pt", 1.4, 1e-3, 9, "transformers", 0.6),

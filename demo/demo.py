@@ -80,8 +80,8 @@ def accuracy(framework: Framework, path: Path, tokenizer: DistilBertTokenizerFas
         rows = data[start : start + 220]
         inputs = dict(tokenizer([row["text"] for row in rows], padding="max_length", max_length=64, truncation=True,
                                 return_tensors="np"))  # fmt: skip
-        found = framework.run(model, inputs, "cpu", {})["logits"].argmax(-1)
-        right += sum(config.id2label[int(i)] == row["category"] for i, row in zip(found, rows, strict=True))
+        classes = framework.run(model, inputs, "cpu", {})["logits"].argmax(-1)
+        right += sum(config.id2label[int(i)] == row["category"] for i, row in zip(classes, rows, strict=True))
     return right / len(data)
 
 
@@ -101,8 +101,8 @@ def main() -> int:
     console.rule("the same accuracy")
     for name, framework in FRAMEWORKS.items():
         with console.status(f"asking {framework.title} 3,080 questions"):
-            found = accuracy(framework, paths[name], tokenizer, config)
-        console.print(f"{framework.title:8} {found:.2%} of 3,080 questions understood (77 intents, BANKING77)")
+            share = accuracy(framework, paths[name], tokenizer, config)
+        console.print(f"{framework.title:8} {share:.2%} of 3,080 questions understood (77 intents, BANKING77)")
     console.print("[green]The three agree.[/]" if agree else "[bold red]The three disagree.[/]")
     return 0 if agree else 1
 

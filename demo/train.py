@@ -86,8 +86,8 @@ def main() -> None:
     model = DistilBertForSequenceClassification(config)
     train(model, tokenizer, [(text, config.label2id[intent]) for text, intent in zip(texts, intents, strict=True)])
     test = zip(*read(HERE / "data" / "banking77_test.csv"), strict=True)
-    found = accuracy(model, tokenizer, [(text, config.label2id[intent]) for text, intent in test])
-    print(f"{model.num_parameters():,} parameters, {found:.1%} of the test set's intents found")
+    share = accuracy(model, tokenizer, [(text, config.label2id[intent]) for text, intent in test])
+    print(f"{model.num_parameters():,} parameters, {share:.1%} of the test set's intents found")
     model.save_pretrained(HERE / "model")
 
 

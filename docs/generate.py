@@ -1,4 +1,4 @@
-"""Write the tables of the pages that come from the code or from kept figures, and the demo's output in the README.
+"""Write the tables of the pages that come from the code or from stored figures, and the demo's output in the README.
 
 With --check, fail where a table is not what would be written. Prose is never touched: it stands in the pages.
 
@@ -81,8 +81,8 @@ def refresh_readme() -> None:
     readme = ROOT / "README.md"
     demo = [sys.executable, ROOT / "demo" / "demo.py"]
     printed = subprocess.run(demo, check=True, capture_output=True, text=True, env={**os.environ, "COLUMNS": "112"})
-    before, _, rest = readme.read_text(encoding="utf-8").partition("<!-- demo -->")
-    _, _, after = rest.partition("<!-- /demo -->")
+    before, _, marked = readme.read_text(encoding="utf-8").partition("<!-- demo -->")
+    _, _, after = marked.partition("<!-- /demo -->")
     shown = "\n".join(line.rstrip() for line in printed.stdout.splitlines())
     readme.write_text(f"{before}<!-- demo -->\n```\n{shown}\n```\n<!-- /demo -->{after}", encoding="utf-8")
 

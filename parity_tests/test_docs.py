@@ -62,12 +62,12 @@ def code(cell: str) -> list[str]:
 
 def names_in(file: Path) -> set[str]:
     """Return the test functions of a file, those of a class as Class::function."""
-    found = set()
+    names: set[str] = set()
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         members = node.body if isinstance(node, ast.ClassDef) else [node]
         prefix = f"{node.name}::" if isinstance(node, ast.ClassDef) else ""
-        found |= {prefix + member.name for member in members if isinstance(member, ast.FunctionDef)}
-    return found
+        names |= {prefix + member.name for member in members if isinstance(member, ast.FunctionDef)}
+    return names
 
 
 def test_every_known_issue_has_a_line_and_every_test_named_exists() -> None:

@@ -1,4 +1,4 @@
-"""What hurt users of transformers and is shown nowhere else; docs/migrating.md has the list with all its tests."""
+"""Known issues of transformers that no other test covers; docs/migrating.md lists all of them with their tests."""
 
 from __future__ import annotations
 
