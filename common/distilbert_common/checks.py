@@ -6,9 +6,10 @@ The families bring the concrete numbers; what is allowed, and what is said, stan
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from distilbert_common.config import DistilBertConfig
@@ -18,6 +19,7 @@ __all__ = [
     "check_choices",
     "check_config",
     "check_ids",
+    "check_inputs",
     "check_labels",
     "check_length",
     "check_loss_only",
@@ -110,6 +112,40 @@ def check_loss_only(loss_only: bool, labels: object | None) -> None:
         raise InputError("loss_only is True and labels are not given, which leaves nothing to compute; give labels")
 
 
+def check_inputs(
+    config: DistilBertConfig,
+    seq: int | None,
+    input_ids: Any,
+    position_ids: Any,
+    token_type_ids: Any,
+    value_range: Callable[[Any], tuple[int, int] | None],
+) -> None:
+    """Check length and ids of one call before any compute.
+
+    Args:
+        config: The model's config.
+        seq: How many tokens a row has; None where that is not known, or not to be checked.
+        input_ids: Integers, or None.
+        position_ids: Integers, or None.
+        token_type_ids: Anything; a non-zero value gives a warning.
+        value_range: Returns the lowest and the highest of integers; None where there are none, or none to look at.
+
+    Raises:
+        InputError: Too long an input, or an id outside its table.
+    """
+    if position_ids is None and seq is not None:
+        check_length(seq, config.max_position_embeddings)
+    for name, ids, limit_name in (
+        ("input_ids", input_ids, "vocab_size"),
+        ("position_ids", position_ids, "max_position_embeddings"),
+    ):
+        ids_range = value_range(ids)
+        if ids_range is not None:
+            check_ids(name, *ids_range, getattr(config, limit_name), limit_name)
+    if (value_range(token_type_ids) or (0, 0)) != (0, 0):
+        warn_token_types()
+
+
 def check_length(seq: int, max_position_embeddings: int) -> None:
     """Require that the input fits the position table.
 
@@ -149,14 +185,15 @@ def check_labels(labels: NDArray[Any], classes: int, ignored: int) -> None:
     """Require that labels are class ids or the ignored value.
 
     Args:
-        labels: Whole numbers, of any shape.
+        labels: Numbers, of any shape.
         classes: The number of classes.
         ignored: The label that counts for nothing.
 
     Raises:
         InputError: One is neither.
     """
-    wrong = labels[(labels != ignored) & ((labels < 0) | (labels >= classes))]
+    outside = (labels < 0) | (labels >= classes) | (labels != np.floor(labels))
+    wrong = labels[(labels != ignored) & outside]
     if wrong.size:
         raise InputError(f"labels hold {wrong[0]}; expected 0..{classes - 1}, or {ignored} for what does not count")
 
@@ -202,5 +239,5 @@ def warn_token_types() -> None:
     warnings.warn(
         "token_type_ids holds non-zero values; DistilBERT has no token types and ignores them",
         UserWarning,
-        stacklevel=4,
+        stacklevel=5,
     )

@@ -7,7 +7,7 @@ effect. None of them ever becomes a config field.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from distilbert_common.credentials import is_credential
@@ -49,89 +49,67 @@ class LoadingOption:
     note: str = ""
 
 
-_NO_QUANTIZATION = "quantized loading is not part of this project; load the weights as they are, and quantize after it"
-_ONE_DEVICE = "a model is loaded on one device"
-_NO_CODE = "no code from a checkpoint is ever run"
 _ANY = (...,)  # met in any case, or of no consequence
+_NO_CODE = "no code from a checkpoint is ever run"
+_HUB = LoadingOption("hub")
+_MODELS = LoadingOption("handled", MODELS, _ANY)
+_PYTORCH = LoadingOption("handled", ("pt",), _ANY)
+_FLAX = LoadingOption("handled", ("flax",), _ANY)
+_FIELD = LoadingOption("field", (*MODELS, "config"), _ANY)
+_SILENT = LoadingOption("ignored", neutral=_ANY)
+_ONE_DEVICE = LoadingOption("ignored", note="a model is loaded on one device")
+_OWN_KERNELS = LoadingOption("ignored", note="the models have kernels of their own")
+_QUANTIZED = LoadingOption(
+    "refused",
+    MODELS,
+    note="quantized loading is not part of this project; load the weights as they are, and quantize after it",
+)
 
 LOADING_OPTIONS: dict[str, LoadingOption] = {
     # Where files are.
-    "cache_dir": LoadingOption("hub"),
-    "force_download": LoadingOption("hub"),
-    "local_files_only": LoadingOption("hub"),
-    "revision": LoadingOption("hub"),
-    "subfolder": LoadingOption("hub"),
-    "token": LoadingOption("hub"),
-    "use_auth_token": LoadingOption("hub"),  # the older name of `token`
+    **dict.fromkeys(("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token"), _HUB),
+    "use_auth_token": _HUB,  # the older name of `token`
     "proxies": LoadingOption("ignored", neutral=(None, {}), note="set HTTPS_PROXY in the environment instead"),
     "mirror": LoadingOption("ignored", neutral=(None, ""), note="set HF_ENDPOINT in the environment instead"),
-    "resume_download": LoadingOption("ignored", neutral=_ANY),  # downloads always resume
-    "commit_hash": LoadingOption("ignored", neutral=_ANY),
-    "_commit_hash": LoadingOption("ignored", neutral=_ANY),
+    "resume_download": _SILENT,  # downloads always resume
+    **dict.fromkeys(("commit_hash", "_commit_hash"), _SILENT),
     # What the caller acts on.
-    "variant": LoadingOption("handled", MODELS, _ANY),
-    "use_safetensors": LoadingOption("handled", MODELS, _ANY),
-    "config": LoadingOption("handled", MODELS, _ANY),
+    **dict.fromkeys(
+        ("variant", "use_safetensors", "config", "output_loading_info", "ignore_mismatched_sizes"), _MODELS
+    ),
     "state_dict": LoadingOption("handled", ("pt",), note="give a directory with the weights instead"),
     "device_map": LoadingOption("handled", ("pt",), note="the framework places its variables itself"),
-    "output_loading_info": LoadingOption("handled", MODELS, _ANY),
-    "ignore_mismatched_sizes": LoadingOption("handled", MODELS, _ANY),
+    "disable_mmap": _PYTORCH,
     "return_unused_kwargs": LoadingOption("handled", ("config",), note="only the config's from_pretrained takes it"),
     "_configuration_file": LoadingOption("handled", ("config",), _ANY),
-    "disable_mmap": LoadingOption("handled", ("pt",), _ANY),
-    "_do_init": LoadingOption("handled", ("flax",), _ANY),
-    "input_shape": LoadingOption("handled", ("flax",), _ANY),
+    **dict.fromkeys(("_do_init", "input_shape"), _FLAX),
     # Config fields that programs pass along with the rest.
-    "dtype": LoadingOption("field", (*MODELS, "config"), _ANY),
-    "torch_dtype": LoadingOption("field", (*MODELS, "config"), _ANY),
-    "attn_implementation": LoadingOption("field", (*MODELS, "config"), _ANY),
-    "_attn_implementation": LoadingOption("field", (*MODELS, "config"), _ANY),
+    **dict.fromkeys(("dtype", "torch_dtype", "attn_implementation", "_attn_implementation"), _FIELD),
     # Met in any case: the dialect is found out, files are mapped, no code is run.
-    "from_pt": LoadingOption("ignored", neutral=_ANY),
-    "from_tf": LoadingOption("ignored", neutral=_ANY),
-    "from_flax": LoadingOption("ignored", neutral=_ANY),
-    "low_cpu_mem_usage": LoadingOption("ignored", neutral=_ANY),
-    "_fast_init": LoadingOption("ignored", neutral=_ANY),
-    "_from_auto": LoadingOption("ignored", neutral=_ANY),
-    "_from_pipeline": LoadingOption("ignored", neutral=_ANY),
+    **dict.fromkeys(("from_pt", "from_tf", "from_flax", "low_cpu_mem_usage", "_fast_init"), _SILENT),
+    **dict.fromkeys(("_from_auto", "_from_pipeline"), _SILENT),
     "weights_only": LoadingOption("ignored", neutral=(None, True), note=_NO_CODE),
-    "trust_remote_code": LoadingOption("ignored", note=_NO_CODE),
-    "code_revision": LoadingOption("ignored", note=_NO_CODE),
+    **dict.fromkeys(("trust_remote_code", "code_revision"), LoadingOption("ignored", note=_NO_CODE)),
     # Placement over several devices.
-    "max_memory": LoadingOption("ignored", note=_ONE_DEVICE),
-    "offload_folder": LoadingOption("ignored", note=_ONE_DEVICE),
-    "offload_state_dict": LoadingOption("ignored", note=_ONE_DEVICE),
-    "offload_buffers": LoadingOption("ignored", note=_ONE_DEVICE),
-    "tp_plan": LoadingOption("ignored", note=_ONE_DEVICE),
-    "tp_size": LoadingOption("ignored", note=_ONE_DEVICE),
-    "device_mesh": LoadingOption("ignored", note=_ONE_DEVICE),
-    "distributed_config": LoadingOption("ignored", note=_ONE_DEVICE),
+    **dict.fromkeys(("max_memory", "offload_folder", "offload_state_dict", "offload_buffers"), _ONE_DEVICE),
+    **dict.fromkeys(("tp_plan", "tp_size", "device_mesh", "distributed_config"), _ONE_DEVICE),
     # Other models' business, and kernels.
     "generation_config": LoadingOption("ignored", note="DistilBERT does not generate"),
     "experts_implementation": LoadingOption("ignored", note="DistilBERT has no experts"),
-    "use_kernels": LoadingOption("ignored", note="the models have kernels of their own"),
-    "kernel_config": LoadingOption("ignored", note="the models have kernels of their own"),
-    "allow_all_kernels": LoadingOption("ignored", note="the models have kernels of their own"),
-    "fusion_config": LoadingOption("ignored", note="the models have kernels of their own"),
+    **dict.fromkeys(("use_kernels", "kernel_config", "allow_all_kernels", "fusion_config"), _OWN_KERNELS),
     "adapter_kwargs": LoadingOption("ignored", neutral=(None, {}), note="load adapters with PEFT"),
     "adapter_name": LoadingOption("ignored", neutral=(None, "default"), note="load adapters with PEFT"),
     # What would change the weights.
-    "load_in_8bit": LoadingOption("refused", MODELS, note=_NO_QUANTIZATION),
-    "load_in_4bit": LoadingOption("refused", MODELS, note=_NO_QUANTIZATION),
-    "quantization_config": LoadingOption("refused", MODELS, (None,), _NO_QUANTIZATION),
+    **dict.fromkeys(("load_in_8bit", "load_in_4bit"), _QUANTIZED),
+    "quantization_config": replace(_QUANTIZED, neutral=(None,)),
     "gguf_file": LoadingOption("refused", note="GGUF is not read; give a safetensors file"),
     "key_mapping": LoadingOption("refused", MODELS, (None, {}), "rename the weights in the file instead"),
     "load_weight_prefix": LoadingOption("refused", ("tf",), (None, ""), "prefixes of names are taken off on their own"),
     "tf_to_pt_weight_rename": LoadingOption("refused", ("tf",), (None,), "names of every framework are known already"),
     # Of the classes that choose a class.
-    "use_fast": LoadingOption("ignored", neutral=_ANY),
-    "from_slow": LoadingOption("ignored", neutral=_ANY),
-    "legacy": LoadingOption("field", (*MODELS, "config"), _ANY),
-    "backend": LoadingOption("field", (*MODELS, "config"), _ANY),
+    **dict.fromkeys(("use_fast", "from_slow", "_is_local", "_processor_class", "fix_mistral_regex"), _SILENT),
+    **dict.fromkeys(("legacy", "backend"), _FIELD),
     "tokenizer_type": LoadingOption("ignored", neutral=(None, "distilbert"), note="the tokenizer is DistilBERT's"),
-    "_is_local": LoadingOption("ignored", neutral=_ANY),
-    "_processor_class": LoadingOption("ignored", neutral=_ANY),
-    "fix_mistral_regex": LoadingOption("ignored", neutral=_ANY),
 }
 """Every keyword by name."""
 

@@ -124,40 +124,29 @@ class BaseModelOutput(ModelOutput):
         return BaseModelOutput(hidden_states[-1], hidden_states, self.attentions)
 
 
-class MaskedLMOutput(ModelOutput):
+class LogitsOutput(ModelOutput):
+    """The fields of a head with one kind of logits."""
+
+    loss: Any = None
+    logits: Any = None
+    hidden_states: Any = None
+    attentions: Any = None
+
+
+class MaskedLMOutput(LogitsOutput):
     """Output of the masked-LM model: scalar loss, logits (batch, seq, vocab), and the base model's lists."""
 
-    loss: Any = None
-    logits: Any = None
-    hidden_states: Any = None
-    attentions: Any = None
 
-
-class SequenceClassifierOutput(ModelOutput):
+class SequenceClassifierOutput(LogitsOutput):
     """Output of the sequence classifier: scalar loss, logits (batch, num_labels), and the base model's lists."""
 
-    loss: Any = None
-    logits: Any = None
-    hidden_states: Any = None
-    attentions: Any = None
 
-
-class MultipleChoiceModelOutput(ModelOutput):
+class MultipleChoiceModelOutput(LogitsOutput):
     """Output of the multiple-choice model: scalar loss, logits (batch, choices), and the base model's lists."""
 
-    loss: Any = None
-    logits: Any = None
-    hidden_states: Any = None
-    attentions: Any = None
 
-
-class TokenClassifierOutput(ModelOutput):
+class TokenClassifierOutput(LogitsOutput):
     """Output of the token classifier: scalar loss, logits (batch, seq, num_labels), and the base model's lists."""
-
-    loss: Any = None
-    logits: Any = None
-    hidden_states: Any = None
-    attentions: Any = None
 
 
 class QuestionAnsweringModelOutput(ModelOutput):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from distilbert_common import DistilBertConfig
-from distilbert_common.checks import check_ids, check_length, warn_token_types
+from distilbert_common import DistilBertConfig, checks
+
+__all__ = ["check_inputs", "is_concrete", "value_range"]
 
 
 def is_concrete(x: Tensor) -> bool:
@@ -27,28 +28,15 @@ def check_inputs(
     position_ids: Tensor | None,
     token_type_ids: Tensor | None,
 ) -> None:
-    """Check length and ids of one call before any compute.
-
-    Args:
-        config: The model's config.
-        input_ids: (batch, seq) integers, or None.
-        inputs_embeds: (batch, seq, dim), or None.
-        position_ids: (batch, seq) or (1, seq) integers, or None.
-        token_type_ids: Anything; a non-zero value gives a warning.
-
-    Raises:
-        InputError: Too long an input, or an id outside its table.
-    """
+    """Check length and ids of one call before any compute; see `distilbert_common.checks.check_inputs`."""
     words = input_ids if inputs_embeds is None else inputs_embeds
-    if position_ids is None and is_concrete(words):
-        check_length(words.size(1), config.max_position_embeddings)
-    _check_range("input_ids", input_ids, config.vocab_size, "vocab_size")
-    _check_range("position_ids", position_ids, config.max_position_embeddings, "max_position_embeddings")
-    if token_type_ids is not None and is_concrete(token_type_ids) and bool(token_type_ids.any()):
-        warn_token_types()
+    seq = words.size(1) if is_concrete(words) else None  # a length that is traced may be any
+    checks.check_inputs(config, seq, input_ids, position_ids, token_type_ids, value_range)
 
 
-def _check_range(name: str, ids: Tensor | None, limit: int, limit_name: str) -> None:
-    if ids is not None and is_concrete(ids) and ids.numel():
-        lowest, highest = torch.stack(ids.aminmax()).tolist()
-        check_ids(name, lowest, highest, limit, limit_name)
+def value_range(ids: Tensor | None) -> tuple[int, int] | None:
+    """Return the lowest and the highest value, read in one transfer; None where there is none to look at."""
+    if ids is None or not is_concrete(ids) or not ids.numel():
+        return None
+    lowest, highest = torch.stack(ids.aminmax()).tolist()
+    return lowest, highest

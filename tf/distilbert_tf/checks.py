@@ -7,10 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from distilbert_common import DistilBertConfig
-from distilbert_common.checks import check_ids, check_length, warn_token_types
-from distilbert_common.errors import InputError
+from distilbert_common import DistilBertConfig, checks
 from distilbert_tf.arrays import Tensor
+
+__all__ = ["check_inputs", "check_labels", "concrete", "is_concrete", "value_range"]
 
 
 def check_inputs(
@@ -20,41 +20,26 @@ def check_inputs(
     position_ids: Tensor | None,
     token_type_ids: Tensor | None,
 ) -> None:
-    """Check length and ids of one call before any compute.
-
-    Args:
-        config: The model's config.
-        input_ids: (batch, seq) or (batch, choices, seq) integers, or None.
-        inputs_embeds: (batch, seq, dim) or (batch, choices, seq, dim), or None.
-        position_ids: Integers of the shape of `input_ids`, or (1, seq), or None.
-        token_type_ids: Anything; a non-zero value gives a warning.
-
-    Raises:
-        InputError: Too long an input, or an id outside its table.
-    """
+    """Check length and ids of one call before any compute; see `distilbert_common.checks.check_inputs`."""
     seq = input_ids.shape[-1] if inputs_embeds is None else inputs_embeds.shape[-2]
-    if position_ids is None and seq is not None:
-        check_length(seq, config.max_position_embeddings)
-    _check_range("input_ids", input_ids, config.vocab_size, "vocab_size")
-    _check_range("position_ids", position_ids, config.max_position_embeddings, "max_position_embeddings")
-    token_types = concrete(token_type_ids)
-    if token_types is not None and token_types.any():
-        warn_token_types()
+    checks.check_inputs(config, seq, input_ids, position_ids, token_type_ids, value_range)
+
+
+def value_range(ids: Tensor | None) -> tuple[int, int] | None:
+    """Return the lowest and the highest value; None where there is none to look at."""
+    values = concrete(ids)
+    return None if values is None or not values.size else (int(values.min()), int(values.max()))
 
 
 def check_labels(labels: Tensor, classes: int | None, ignored: int) -> None:
-    """Require that labels are class ids or the ignored value.
+    """Require that labels are class ids or the ignored value, where they can be looked at.
 
     Raises:
         InputError: One is neither.
     """
     values = concrete(labels)
-    if values is None or classes is None:
-        return
-    outside = (values < 0) | (values >= classes) | (values != np.floor(values))
-    wrong = values[(values != ignored) & outside]
-    if wrong.size:
-        raise InputError(f"labels hold {wrong[0]}; expected 0..{classes - 1}, or {ignored} for what does not count")
+    if values is not None and classes is not None:
+        checks.check_labels(values, classes, ignored)
 
 
 def is_concrete(x: Tensor) -> bool:
@@ -86,9 +71,3 @@ def _torch_has_values(x: Any) -> bool:
 
 
 _HAS_VALUES = {"tensorflow": _tensorflow_has_values, "jax": _jax_has_values, "torch": _torch_has_values}
-
-
-def _check_range(name: str, ids: Tensor | None, limit: int, limit_name: str) -> None:
-    values = concrete(ids)
-    if values is not None and values.size:
-        check_ids(name, int(values.min()), int(values.max()), limit, limit_name)

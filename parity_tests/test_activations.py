@@ -1,12 +1,21 @@
+"""Every activation in every framework, by its formula in double precision."""
+
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
+import jax.numpy as jnp
+import keras
+import numpy as np
 import pytest
 import torch
 
 import distilbert_common
-from distilbert_pt.activations import ACTIVATIONS
+from distilbert_flax.activations import ACTIVATIONS as FLAX
+from distilbert_pt.activations import ACTIVATIONS as PT
+from distilbert_tf.activations import ACTIVATIONS as TF
 
 
 def normal_cdf(x: float) -> float:
@@ -43,14 +52,24 @@ FORMULAS = {
     "tanh": math.tanh,
 }
 
+FRAMEWORKS: dict[str, tuple[dict[str, Any], Callable[[np.ndarray], Any]]] = {
+    "pt": (PT, torch.from_numpy),
+    "tf": (TF, keras.ops.convert_to_tensor),
+    "flax": (FLAX, jnp.asarray),
+}
+"""The activations of each framework, and how it takes an array."""
 
-def test_every_name_of_the_config_is_there() -> None:
-    assert set(ACTIVATIONS) == set(FORMULAS) == set(distilbert_common.ACTIVATIONS)
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_name_of_the_config_is_there(framework: str) -> None:
+    assert set(FRAMEWORKS[framework][0]) == set(FORMULAS) == set(distilbert_common.ACTIVATIONS)
 
 
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize("name", FORMULAS)
-def test_values(name: str) -> None:
-    x = torch.cat([torch.linspace(-6, 6, 61), torch.tensor([-20.0, 20.0])])
-    expected = torch.tensor([FORMULAS[name](v) for v in x.tolist()])
+def test_values(name: str, framework: str) -> None:
+    activations, to_tensor = FRAMEWORKS[framework]
+    x = np.concatenate([np.linspace(-6, 6, 61), [-20.0, 20.0]]).astype(np.float32)
+    expected = [FORMULAS[name](v) for v in x.tolist()]
     # float32 rounding on values of up to 400; laplace's constants are rounded to six digits in transformers
-    assert torch.allclose(ACTIVATIONS[name](x), expected, rtol=1e-5, atol=2e-6)
+    assert np.allclose(np.asarray(activations[name](to_tensor(x))), expected, rtol=1e-5, atol=2e-6)
