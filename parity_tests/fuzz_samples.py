@@ -13,11 +13,11 @@ from random import Random
 
 from checkpoints import MICRO
 from distilbert_conversion import convert
+from format_boundaries import boundaries
 from hostile_hdf5 import hostile_hdf5
+from hostile_msgpack import hostile_json, hostile_msgpack, hostile_safetensors
 from hostile_pickles import hostile_pickles, hostile_zip
-from hostile_trees import hostile_json, hostile_msgpack, hostile_safetensors
 from mutations import BLIND
-from structure import places
 
 _FOLDER = MICRO / "ForMaskedLM"
 _HOSTILE: dict[str, Callable[[Random, bytes], bytes]] = {
@@ -105,17 +105,17 @@ class Damage:
         self.good = self.sample.make()
 
     @cached_property
-    def places(self) -> dict[str, list[int]]:
+    def boundaries(self) -> dict[str, list[int]]:
         """Where the parts of each file to damage begin."""
         targets = {name: content for name, content in self.good.items() if name.endswith(self.sample.ending)}
-        return {name: places(self.sample.kind, content) for name, content in targets.items()}
+        return {name: boundaries(self.sample.kind, content) for name, content in targets.items()}
 
     @cached_property
     def cuts(self) -> list[tuple[str, int]]:
         """Every file and length to cut it off at: at the start of each part, and a byte before and after."""
         cuts = [
             (name, length)
-            for name, starts in self.places.items()
+            for name, starts in self.boundaries.items()
             for length in sorted({start + step for start in starts for step in (-1, 0, 1)})
             if 0 <= length < len(self.good[name])
         ]
@@ -127,12 +127,12 @@ class Damage:
             name, length = self.cuts[number]
             return name, self.good[name][:length]
         rng = Random(f"{self.seed}/{self.dialect}/{number}")
-        largest = max(self.places, key=lambda name: len(self.good[name]))
-        name = rng.choice((largest, rng.choice(list(self.places))))
+        largest = max(self.boundaries, key=lambda name: len(self.good[name]))
+        name = rng.choice((largest, rng.choice(list(self.boundaries))))
         content, kind = self.good[name], rng.random()
         with warnings.catch_warnings(action="ignore"):  # zipfile warns of a name that is there twice
             if kind < 0.5:
                 content = _HOSTILE[self.sample.kind](rng, content)
         if kind > 0.4:
-            content = rng.choice(list(BLIND.values()))(rng, content, self.places[name])
+            content = rng.choice(list(BLIND.values()))(rng, content, self.boundaries[name])
         return name, content

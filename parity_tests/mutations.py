@@ -1,4 +1,4 @@
-"""Ways to damage any file, given the places in it where its structure is."""
+"""Ways to damage any file, given the boundaries of its parts."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ PIECES = (
 """Bytes that mean something to one of the formats."""
 
 
-def spot(rng: Random, content: bytes, places: Sequence[int]) -> int:
-    """Return a position, more often one where the structure is than where the numbers are."""
-    near = rng.choice(places) + rng.randint(-4, 12) if rng.random() < 0.8 else rng.randint(0, len(content))
+def spot(rng: Random, content: bytes, boundaries: Sequence[int]) -> int:
+    """Return a position, more often one at a boundary than within the numbers."""
+    near = rng.choice(boundaries) + rng.randint(-4, 12) if rng.random() < 0.8 else rng.randint(0, len(content))
     return min(max(0, near), len(content))
 
 
@@ -49,58 +49,58 @@ def overwritten(content: bytes, start: int, piece: bytes) -> bytes:
     return content[:start] + piece + content[start + len(piece) :]
 
 
-def _span(rng: Random, content: bytes, places: Sequence[int]) -> tuple[int, int]:
-    start = spot(rng, content, places)
+def _span(rng: Random, content: bytes, boundaries: Sequence[int]) -> tuple[int, int]:
+    start = spot(rng, content, boundaries)
     return start, min(len(content), start + rng.choice((1, 2, 4, 8, 16, 64, 512)))
 
 
-def _cut(rng: Random, content: bytes, places: Sequence[int]) -> bytes:
-    return content[: spot(rng, content, places)]
+def _cut(rng: Random, content: bytes, boundaries: Sequence[int]) -> bytes:
+    return content[: spot(rng, content, boundaries)]
 
 
-def _bits(rng: Random, content: bytes, places: Sequence[int]) -> bytes:
+def _bits(rng: Random, content: bytes, boundaries: Sequence[int]) -> bytes:
     changed = bytearray(content or b"\0")
     for _ in range(rng.choice((1, 1, 1, 2, 4, 8))):
-        changed[min(spot(rng, content, places), len(changed) - 1)] ^= 1 << rng.randrange(8)
+        changed[min(spot(rng, content, boundaries), len(changed) - 1)] ^= 1 << rng.randrange(8)
     return bytes(changed)
 
 
-def _random(rng: Random, content: bytes, places: Sequence[int]) -> bytes:
-    return overwritten(content, spot(rng, content, places), rng.randbytes(rng.randint(1, 8)))
+def _random(rng: Random, content: bytes, boundaries: Sequence[int]) -> bytes:
+    return overwritten(content, spot(rng, content, boundaries), rng.randbytes(rng.randint(1, 8)))
 
 
-def _lying(rng: Random, content: bytes, places: Sequence[int]) -> bytes:
+def _lying(rng: Random, content: bytes, boundaries: Sequence[int]) -> bytes:
     for _ in range(rng.choice((1, 1, 2, 3))):
-        content = overwritten(content, spot(rng, content, places), number(rng))
+        content = overwritten(content, spot(rng, content, boundaries), number(rng))
     return content
 
 
-def _put_over(rng: Random, content: bytes, places: Sequence[int]) -> bytes:
-    return overwritten(content, spot(rng, content, places), rng.choice(PIECES))
+def _put_over(rng: Random, content: bytes, boundaries: Sequence[int]) -> bytes:
+    return overwritten(content, spot(rng, content, boundaries), rng.choice(PIECES))
 
 
-def _put_in(rng: Random, content: bytes, places: Sequence[int]) -> bytes:
-    start = spot(rng, content, places)
+def _put_in(rng: Random, content: bytes, boundaries: Sequence[int]) -> bytes:
+    start = spot(rng, content, boundaries)
     return content[:start] + rng.choice(PIECES) + content[start:]
 
 
-def _moved(rng: Random, content: bytes, places: Sequence[int]) -> bytes:
-    start, end = _span(rng, content, places)
-    return overwritten(content, spot(rng, content, places), content[start:end])
+def _moved(rng: Random, content: bytes, boundaries: Sequence[int]) -> bytes:
+    start, end = _span(rng, content, boundaries)
+    return overwritten(content, spot(rng, content, boundaries), content[start:end])
 
 
-def _left_out(rng: Random, content: bytes, places: Sequence[int]) -> bytes:
-    start, end = _span(rng, content, places)
+def _left_out(rng: Random, content: bytes, boundaries: Sequence[int]) -> bytes:
+    start, end = _span(rng, content, boundaries)
     return content[:start] + content[end:]
 
 
-def _twice(rng: Random, content: bytes, places: Sequence[int]) -> bytes:
-    start, end = _span(rng, content, places)
+def _twice(rng: Random, content: bytes, boundaries: Sequence[int]) -> bytes:
+    start, end = _span(rng, content, boundaries)
     return content[:end] + content[start:]
 
 
-def _blank(rng: Random, content: bytes, places: Sequence[int]) -> bytes:
-    start, end = _span(rng, content, places)
+def _blank(rng: Random, content: bytes, boundaries: Sequence[int]) -> bytes:
+    start, end = _span(rng, content, boundaries)
     return overwritten(content, start, rng.choice((b"\0", b"\xff", b" ")) * (end - start))
 
 

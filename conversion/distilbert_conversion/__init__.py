@@ -7,8 +7,9 @@ from distilbert_common.load_report import LoadReport
 from distilbert_conversion.checkpoint import Checkpoint
 from distilbert_conversion.convert import FORMATS, ConversionSummary, convert
 from distilbert_conversion.diff import CheckpointDiff, TensorDiff, diff
+from distilbert_conversion.load import load_weights
 from distilbert_conversion.opening import open_checkpoint, view_checkpoint
-from distilbert_conversion.report import check, compare, load_weights
+from distilbert_conversion.report import check, compare
 from distilbert_conversion.save import save_checkpoint
 from distilbert_conversion.source import Source
 from distilbert_conversion.weights.dialects import DIALECTS

@@ -22,6 +22,7 @@ from distilbert_common.files import local_path
 from distilbert_common.load_report import LoadReport
 from distilbert_conversion.checkpoint import Checkpoint
 from distilbert_conversion.encoder_layers import choose_layers
+from distilbert_conversion.inventory import checkpoint_inventory
 from distilbert_conversion.opening import open_checkpoint
 from distilbert_conversion.output.atomic_directory import atomic_directory, check_target
 from distilbert_conversion.output.sidecar_files import (
@@ -30,7 +31,7 @@ from distilbert_conversion.output.sidecar_files import (
     write_preset,
     write_sidecar_files,
 )
-from distilbert_conversion.report import check, compare, own_inventory
+from distilbert_conversion.report import check, compare
 from distilbert_conversion.save import save_checkpoint
 from distilbert_conversion.source import Source
 from distilbert_conversion.translate.keras_hub import NOTES
@@ -163,7 +164,7 @@ def convert(
         check_sidecar_files(opened.source)
         checkpoint = opened if layers is None else choose_layers(opened, layers)
         config = checkpoint.config()
-        shapes = expected(config, head) if head else own_inventory(checkpoint, config)
+        shapes = expected(config, head) if head else checkpoint_inventory(checkpoint, config)
         report = compare(checkpoint, config, head or checkpoint.head, expected=shapes)
         _check_nothing_lost(checkpoint, report, head)
         tensors = {name: tensor for name in shapes if (tensor := checkpoint.weight(name)) is not None}

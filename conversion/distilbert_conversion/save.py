@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError, UnsupportedFormatError
-from distilbert_common.files import replacing
-from distilbert_conversion import formats
-from distilbert_conversion.formats.shard_index import index_fields
+from distilbert_conversion.formats.tree_names import check_names
+from distilbert_conversion.inventory import Shape, inventory, tensor_inventory
 from distilbert_conversion.output.sharding import parse_size, split
 from distilbert_conversion.output.superseded import remove_superseded
+from distilbert_conversion.output.weights_files import write_one_file_each, write_shards
 from distilbert_conversion.translate.keras_hub import renamed_for_preset
 from distilbert_conversion.weights.dialects import DIALECTS, Dialect
 from distilbert_conversion.weights.lazy import DTYPES, KNOWN_DTYPES, Array, LazyTensor, cast_float, lazy
-from distilbert_conversion.weights.table import PREFIX, TIED, is_backbone, is_known, is_transposed, owners
-from distilbert_conversion.weights.table import expected as table_shapes
+from distilbert_conversion.weights.table import PREFIX, is_backbone, is_known, is_transposed, owners
 
-_MAX_NAME = 255  # bytes that the usual file systems allow
+__all__ = ["save_checkpoint"]
+
+_EMBEDDINGS, _PROJECTOR = f"{PREFIX}.embeddings.word_embeddings.weight", "vocab_projector.weight"
 
 
 def save_checkpoint(
@@ -49,7 +48,7 @@ def save_checkpoint(
         config: The model's sizes, and whether the projector is tied, in which case it is not needed.
         head: A key of `HEADS`; None for a model with a head of its own, whose backbone gets the prefix.
         dialect: A key of `DIALECTS`.
-        max_shard_size: Divide into files of at most this size, as 2_000_000_000 or "2GB"; None for one file.
+        max_shard_size: Shard into files of at most this size, as 2_000_000_000 or "2GB"; None for one file.
         dtype: "float32", "float16", "bfloat16" or "float64" to convert to; None keeps each tensor's own.
         materialize_tied: Write a tied projector as a tensor of its own, for runtimes that do not tie; PyTorch only.
         expected: The model's own inventory, shape by name, all of which is written and nothing else; None for what
@@ -61,140 +60,75 @@ def save_checkpoint(
 
     Raises:
         CheckpointError: Weights are missing or misshapen, or an argument is not one of those listed.
-        UnsupportedFormatError: The format cannot hold the type or cannot be divided.
+        UnsupportedFormatError: The format cannot hold the type or cannot be sharded.
     """
     if dialect not in DIALECTS:
         raise CheckpointError(f"the dialect is {dialect!r}; expected one of {', '.join(DIALECTS)}")
     kind = DIALECTS[dialect]
     limit = None if max_shard_size is None else parse_size(max_shard_size)
     if kind.head_filename and limit is not None:
-        raise UnsupportedFormatError("a KerasHub preset cannot be divided; use format safetensors, or no shard size")
-    chosen = _chosen(tensors, inventory(tensors, config, head, expected), head, dtype)
-    stored = {kind.full_name(bare, head): _layout(bare, tensor, kind) for bare, tensor in chosen.items()}
-    _check_names(stored, kind)
+        raise UnsupportedFormatError("a KerasHub preset cannot be sharded; use format safetensors, or no shard size")
+    shapes = tensor_inventory(tensors, config, head) if expected is None else inventory(config, head, expected)
+    weights = _model_weights(tensors, shapes, head, dtype)
+    stored = {kind.full_name(bare, head): _in_layout(bare, tensor, kind) for bare, tensor in weights.items()}
+    check_names(stored, kind)
     if materialize_tied:
         stored = _materialized(stored, kind, config, head)
     if kind.head_filename:
-        extras = [name for name in chosen if not is_backbone(name) and head not in owners(name)]
-        stored, shards = renamed_for_preset(stored, config, head, extras)
+        extras = [name for name in weights if not is_backbone(name) and head not in owners(name)]
+        parts = renamed_for_preset(stored, config, head, extras)
     else:
-        shards = split({name: tensor.nbytes for name, tensor in stored.items()}, limit)
+        names = split({name: tensor.nbytes for name, tensor in stored.items()}, limit)
+        parts = [_with_tied({name: stored[name] for name in part}, kind, config, head) for part in names]
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    written = _write(directory, stored, shards, kind, config, head, variant)
+    written = _write(directory, parts, stored, kind, head, variant)
     remove_superseded(directory, written, variant)
     return written
 
 
-def inventory(
-    tensors: Mapping[str, Array | LazyTensor],
-    config: DistilBertConfig,
-    head: str | None,
-    expected: Mapping[str, tuple[int, ...]] | None,
-) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every weight to store by its name: what the model says, or else the weight table's.
-
-    Without a word of the model, weights beyond the table's are a user's own and stored as they are; of a model with a
-    head of its own, the whole head is.
+def _model_weights(
+    tensors: Mapping[str, Array | LazyTensor], shapes: Mapping[str, Shape], head: str | None, dtype: str | None
+) -> dict[str, LazyTensor]:
+    """Return what the model stores, in the model's order and the type asked for.
 
     Raises:
-        CheckpointError: There are weights of more layers than the config has.
+        CheckpointError: The message lists all weights that are missing, misshapen or of an unknown type.
     """
-    tied = TIED if config.tie_word_embeddings else {}
-    if expected is not None:
-        return {name: shape for name, shape in expected.items() if name not in tied}
-    table = table_shapes(config, head or "Model")
-    own = {name: tensor.shape for name, tensor in tensors.items() if name not in {**table, **tied}}
-    if surplus := sorted(filter(is_backbone, own)):
-        raise CheckpointError(f"the config has no layer for {', '.join(surplus)}; set n_layers to what the model has")
-    return {**table, **own}
-
-
-def _chosen(
-    tensors: Mapping[str, Array | LazyTensor],
-    wanted: Mapping[str, tuple[int, ...]],
-    head: str | None,
-    dtype: str | None,
-) -> dict[str, LazyTensor]:
-    """Return what the model stores, in the model's order and the type asked for."""
     if dtype is not None and dtype not in DTYPES:
         raise CheckpointError(f"the dtype is {dtype!r}; expected one of {', '.join(DTYPES)}")
-    faults = [f"{name} is missing" for name in wanted if name not in tensors]
-    chosen = {name: replace(lazy(tensors[name]), name=name) for name in wanted if name in tensors}
-    for name, tensor in chosen.items():
-        if tensor.shape != wanted[name]:
-            faults.append(f"{name} is {tensor.shape}, expected {wanted[name]}")
+    faults = [f"{name} is missing" for name in shapes if name not in tensors]
+    weights = {name: replace(lazy(tensors[name]), name=name) for name in shapes if name in tensors}
+    for name, tensor in weights.items():
+        if tensor.shape != shapes[name]:
+            faults.append(f"{name} is {tensor.shape}, expected {shapes[name]}")
         types = DTYPES if is_known(name) else KNOWN_DTYPES
         if tensor.dtype not in types.values():
             faults.append(f"{name} has the type {tensor.dtype}, expected one of {', '.join(types)}")
     if faults:
         model = "what this model has" if head is None else f"a DistilBert{head} of this config"
         raise CheckpointError(f"these weights are not {model}: {'; '.join(sorted(faults))}")
-    return {name: cast_float(tensor, dtype) for name, tensor in chosen.items()}
+    return {name: cast_float(tensor, dtype) for name, tensor in weights.items()}
 
 
-def _check_names(names: Iterable[str], dialect: Dialect) -> None:
-    """Check that a format which stores weights as a tree can hold their names side by side."""
-    names = set(names)
-    if dialect.container in ("safetensors", "torch"):
-        return
-    for name in sorted(names):
-        if "\0" in name or not _is_path(name.split("/"), dialect.container == "orbax"):
-            raise UnsupportedFormatError(
-                f"{dialect.filename} cannot hold the name {name!r}; rename it or use safetensors"
-            )
-        parents = {name[:end] for end, char in enumerate(name) if char == "/"}
-        if clash := sorted(names & parents):
-            raise UnsupportedFormatError(
-                f"{dialect.filename} cannot hold {clash[0]!r} beside {name!r}; rename one of them or use safetensors"
-            )
-
-
-def _is_path(parts: list[str], as_folder: bool) -> bool:
-    """Whether the parts of a name can be those of a path; as the name of a folder it has to stay where it is put."""
-    if as_folder:
-        joined = ".".join(parts)
-        return (
-            all(part and part[0] != "." for part in parts) and "\\" not in joined and len(joined.encode()) <= _MAX_NAME
-        )
-    return all(part not in ("", ".", "..") for part in parts)
-
-
-def _layout(bare: str, tensor: LazyTensor, dialect: Dialect) -> LazyTensor:
+def _in_layout(bare: str, tensor: LazyTensor, dialect: Dialect) -> LazyTensor:
+    """Return a weight as a dialect stores it."""
     return tensor.transposed() if dialect.column != "canonical" and is_transposed(bare) else tensor
 
 
 def _write(
     directory: Path,
+    parts: list[dict[str, LazyTensor]],
     stored: Mapping[str, LazyTensor],
-    shards: list[list[str]],
     dialect: Dialect,
-    config: DistilBertConfig,
     head: str | None,
     variant: str | None,
 ) -> list[Path]:
-    """Write all files beside their places, then rename them, the index last."""
-    divided = len(shards) > 1 and not dialect.head_filename
-    numbered = [dialect.shard(number, len(shards), variant) for number in range(1, len(shards) + 1)]
-    names = numbered if divided else [dialect.file(variant), dialect.head_filename][: len(shards)]
-    files = [directory / name for name in names]
-    weight_map: dict[str, str] = {}
-    with ExitStack() as places:  # renames in the reverse order of entry
-        index_place = places.enter_context(replacing(directory / dialect.index(variant))) if divided else None
-        for file, shard in zip(files, shards, strict=True):
-            content = _with_tied({name: stored[name] for name in shard}, dialect, config, head)
-            weight_map.update(dict.fromkeys(content, file.name))
-            formats.write(
-                places.enter_context(replacing(file)),
-                content,
-                dialect,
-                (head or "Model") if index_place is None else None,
-            )
-        if index_place is not None:
-            index_place.write_text(_index_text(stored, weight_map, dialect), encoding="utf-8")
-            if any(file.exists() for file in files):  # a kill between the renames must not leave old and new mixed
-                (directory / dialect.index(variant)).unlink(missing_ok=True)
-    return files if index_place is None else [*files, directory / dialect.index(variant)]
+    """Write the parts of a model: one file, the two of a KerasHub preset, or shards with an index."""
+    if len(parts) > 1 and not dialect.head_filename:
+        return write_shards(directory, parts, dialect, variant, stored)
+    filenames = (dialect.file(variant), dialect.head_filename)
+    return write_one_file_each(directory, dict(zip(filenames, parts, strict=False)), dialect, head)
 
 
 def _materialized(
@@ -208,19 +142,12 @@ def _materialized(
         )
     if dialect.container == "torch" or not config.tie_word_embeddings:
         return stored
-    return {**stored, "vocab_projector.weight": stored[f"{PREFIX}.embeddings.word_embeddings.weight"]}
+    return {**stored, _PROJECTOR: stored[_EMBEDDINGS]}
 
 
 def _with_tied(
-    content: dict[str, LazyTensor], dialect: Dialect, config: DistilBertConfig, head: str | None
+    tensors: dict[str, LazyTensor], dialect: Dialect, config: DistilBertConfig, head: str | None
 ) -> dict[str, LazyTensor]:
     """Add a tied projector where transformers stores it: in PyTorch's own format, as the embeddings' second name."""
-    embeddings = f"{PREFIX}.embeddings.word_embeddings.weight"
     tied = head == "ForMaskedLM" and config.tie_word_embeddings and dialect.container == "torch"
-    return {**content, "vocab_projector.weight": content[embeddings]} if tied and embeddings in content else content
-
-
-def _index_text(stored: Mapping[str, LazyTensor], weight_map: Mapping[str, str], dialect: Dialect) -> str:
-    parameters = sum(tensor.size for tensor in stored.values()) if dialect.framework == "pt" else None
-    content = index_fields(weight_map, sum(tensor.nbytes for tensor in stored.values()), parameters)
-    return json.dumps(content, indent=2, sort_keys=True) + "\n"
+    return {**tensors, _PROJECTOR: tensors[_EMBEDDINGS]} if tied and _EMBEDDINGS in tensors else tensors

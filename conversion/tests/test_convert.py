@@ -153,6 +153,6 @@ class TestWrongArguments:
         assert list(tmp_path.iterdir()) == []
 
     def test_shards_of_keras_weights(self, tmp_path: Path) -> None:
-        with pytest.raises(UnsupportedFormatError, match="cannot be divided; use format safetensors"):
+        with pytest.raises(UnsupportedFormatError, match="cannot be sharded; use format safetensors"):
             convert(MLM, tmp_path / "out", to="tf", format="keras", max_shard_size="4KB")
         assert list(tmp_path.iterdir()) == []

@@ -20,7 +20,7 @@ from checkpoints import MLM
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion import convert, open_checkpoint
 
-FAR_MORE = r"tells of tensors of \d+; expected at most 16 times the file"
+FAR_MORE = r"declares tensors of \d+; expected at most 16 times the file"
 NO_ARRAY = "a tensor that no array can hold"
 NAME = "classifier/vars/0"
 
@@ -68,10 +68,10 @@ class TestMessagePack:
         refused(self.file(tmp_path / "flax_model.msgpack", tree), "has 'classifier/bias' twice")
 
     @pytest.mark.parametrize("shape", [{"0": "a", "1": 2**62}, {"0": True}, {"0": [0], "1": 2**40}])
-    def test_divided_arrays_with_odd_sizes(self, shape: dict[str, Any], tmp_path: Path) -> None:
-        divided = {"__msgpack_chunked_array__": True, "shape": shape, "chunks": {"0": self.array([1], b"1234")}}
-        path = self.file(tmp_path / "flax_model.msgpack", {"classifier": {"bias": divided}})
-        refused(path, "pieces do not make up its shape")
+    def test_chunked_arrays_with_odd_sizes(self, shape: dict[str, Any], tmp_path: Path) -> None:
+        chunked = {"__msgpack_chunked_array__": True, "shape": shape, "chunks": {"0": self.array([1], b"1234")}}
+        path = self.file(tmp_path / "flax_model.msgpack", {"classifier": {"bias": chunked}})
+        refused(path, "chunks do not make up its shape")
 
     def test_bytes_after_an_array(self, tmp_path: Path) -> None:
         one = msgpack.ExtType(1, self.array([1], b"1234").data + b"more")
@@ -132,7 +132,7 @@ class TestHdf5:
     @pytest.mark.parametrize(
         "options",
         [{}, {"chunks": (1024,)}, {"chunks": (1024,), "compression": "gzip"}, {"fillvalue": 1.0}],
-        ids=["plain", "pieces", "gzip", "filled"],
+        ids=["plain", "chunks", "gzip", "filled"],
     )
     def test_values_never_written(self, options: dict[str, Any], tmp_path: Path) -> None:
         path = self.made(tmp_path / "model.weights.h5", (2**40,), **options)
@@ -146,13 +146,13 @@ class TestHdf5:
         assert path.stat().st_size < 2**17
         refused(path, FAR_MORE)
 
-    def test_a_piece_that_unpacks_to_more_than_a_piece(self, tmp_path: Path) -> None:
+    def test_a_chunk_that_unpacks_to_more_than_a_chunk(self, tmp_path: Path) -> None:
         """HDF5 would go on unpacking: 16 MB here, out of 16 kB."""
         path = tmp_path / "model.weights.h5"
         with h5py.File(path, "w") as file:
             dataset = file.create_dataset(NAME, (1024,), "f4", chunks=(1024,), compression="gzip")
             dataset.id.write_direct_chunk((0,), zlib.compress(bytes(2**24), 9))
-        refused(path, "a piece of another size than its others")
+        refused(path, "a chunk of another size than its others")
 
     @pytest.mark.parametrize("options", [{"compression": "lzf"}, {"fletcher32": True}, {"scaleoffset": 2}], ids=str)
     def test_other_filters(self, options: dict[str, Any], tmp_path: Path) -> None:
@@ -212,11 +212,11 @@ class TestOrbax:
         self.changed(folder / "_METADATA", double)
         refused(folder / "_METADATA", "twice")
 
-    def test_pieces_larger_than_the_array(self, folder: Path) -> None:
-        """Such a piece would be made in memory to take a few numbers from it."""
+    def test_chunks_larger_than_the_array(self, folder: Path) -> None:
+        """Such a chunk would be made in memory to take a few numbers from it."""
         place = "distilbert.embeddings.LayerNorm.bias/.zarray"
         self.changed(folder / place, lambda fields: fields.update(chunks=[2**36]))
-        refused(folder / "_METADATA", "stored in pieces larger than itself")
+        refused(folder / "_METADATA", "stored in chunks larger than itself")
 
 
 def test_a_folder_and_other_things_under_the_names_of_weights(tmp_path: Path) -> None:

@@ -155,8 +155,8 @@ def test_configs_that_keras_hub_has_not(fields: dict[str, Any], message: str, tm
     assert not (tmp_path / "out").exists()
 
 
-def test_it_is_not_divided(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedFormatError, match="preset cannot be divided; use format safetensors"):
+def test_it_is_not_sharded(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedFormatError, match="preset cannot be sharded; use format safetensors"):
         convert(MLM, tmp_path / "out", to="tf", format="keras-hub", max_shard_size="1KB")
 
 

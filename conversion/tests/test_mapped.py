@@ -25,55 +25,55 @@ def file(tmp_path: Path) -> MappedFile:
 
 
 def test_a_tensor_may_be_kept_and_changed_and_the_file_stays_as_it_is(file: MappedFile) -> None:
-    tensor = file.tensor(64, (8, 16), FLOAT, kept=True)
-    own = tensor.own()
-    assert not own.flags.owndata
-    own += 1
-    np.testing.assert_array_equal(own, np.arange(16, 144).reshape(8, 16) + 1)
-    np.testing.assert_array_equal(tensor.read(), own - 1)
+    tensor = file.tensor(64, (8, 16), FLOAT, allow_private=True)
+    private = tensor.private()
+    assert not private.flags.owndata
+    private += 1
+    np.testing.assert_array_equal(private, np.arange(16, 144).reshape(8, 16) + 1)
+    np.testing.assert_array_equal(tensor.read(), private - 1)
     assert file.path.read_bytes() == np.arange(4096, dtype=FLOAT).tobytes()
 
 
 def test_bytes_are_given_to_one_reader_only(file: MappedFile) -> None:
-    first, again, beside = (file.tensor(offset, (8,), FLOAT, kept=True) for offset in (32, 48, 64))
-    assert first.own().flags.writeable
-    assert not first.own().flags.writeable, "given away"
-    assert not again.own().flags.writeable, "a part of it is given away"
-    assert beside.own().flags.writeable
+    first, again, beside = (file.tensor(offset, (8,), FLOAT, allow_private=True) for offset in (32, 48, 64))
+    assert first.private().flags.writeable
+    assert not first.private().flags.writeable, "given away"
+    assert not again.private().flags.writeable, "a part of it is given away"
+    assert beside.private().flags.writeable
 
 
 NOT_KEPT: dict[str, Callable[[MappedFile], LazyTensor]] = {
     "written in its place": lambda file: file.tensor(0, (4, 4), FLOAT),
-    "not aligned": lambda file: file.tensor(2, (4, 4), FLOAT, kept=True),
-    "of foreign byte order": lambda file: file.tensor(0, (4, 4), FLOAT.newbyteorder(), kept=True),
-    "turned": lambda file: file.tensor(0, (4, 4), FLOAT, kept=True).transposed(),
-    "empty": lambda file: file.tensor(0, (4, 0), FLOAT, kept=True),
+    "not aligned": lambda file: file.tensor(2, (4, 4), FLOAT, allow_private=True),
+    "of foreign byte order": lambda file: file.tensor(0, (4, 4), FLOAT.newbyteorder(), allow_private=True),
+    "turned": lambda file: file.tensor(0, (4, 4), FLOAT, allow_private=True).transposed(),
+    "empty": lambda file: file.tensor(0, (4, 0), FLOAT, allow_private=True),
 }
 
 
 @pytest.mark.parametrize("name", NOT_KEPT)
 def test_what_cannot_be_kept_is_as_it_would_be_read(file: MappedFile, name: str) -> None:
     tensor = NOT_KEPT[name](file)
-    one, other = tensor.own(), tensor.own()
+    one, other = tensor.private(), tensor.private()
     np.testing.assert_array_equal(one, tensor.read())
     assert not one.flags.writeable or not np.shares_memory(one, other)
 
 
 def test_a_converted_tensor_is_a_copy(file: MappedFile) -> None:
-    half = file.tensor(0, (4, 4), FLOAT, kept=True).cast(np.dtype(np.float16)).own()
+    half = file.tensor(0, (4, 4), FLOAT, allow_private=True).cast(np.dtype(np.float16)).private()
     np.testing.assert_array_equal(half, np.arange(16).reshape(4, 4))
     assert half.dtype == np.float16
 
 
 def test_an_array_that_is_given_is_not_given_on(file: MappedFile) -> None:
     array = np.zeros((4, 4), FLOAT)
-    assert not lazy(array).own().flags.writeable
+    assert not lazy(array).private().flags.writeable
     assert array.flags.writeable
 
 
 def test_one_descriptor_is_open_for_all_tensors_of_a_file(file: MappedFile) -> None:
     before = len(os.listdir("/dev/fd"))
-    arrays = [file.tensor(64 * place, (16,), FLOAT, kept=True).own() for place in range(100)]
+    arrays = [file.tensor(64 * place, (16,), FLOAT, allow_private=True).private() for place in range(100)]
     assert len(os.listdir("/dev/fd")) == before + 1
     assert len(arrays) == 100
 
@@ -82,7 +82,7 @@ def test_changes_to_mapped_weights_are_saved(tmp_path: Path) -> None:
     """Memory that maps a file is let go while it is written, which must not undo what was changed in it."""
     source = open_checkpoint(MICRO / "ForMaskedLM" / "pt")
     config, arrays = source.config(), {}
-    load_weights(source, config, "ForMaskedLM", arrays.__setitem__, own=True)
+    load_weights(source, config, "ForMaskedLM", arrays.__setitem__, private=True)
     assert all(array.flags.writeable for array in arrays.values())
     for array in arrays.values():
         array += 1
@@ -95,7 +95,7 @@ def test_changes_to_mapped_weights_are_saved(tmp_path: Path) -> None:
 
 def test_changes_in_large_mapped_memory_are_written(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(bytes(2**23))
-    own = MappedFile(tmp_path / "large").tensor(0, (2**11, 2**10), FLOAT, kept=True).own()
-    own += 1
-    assert all((piece == 1).all() for piece in lazy(own).chunks())
-    assert (own == 1).all()
+    private = MappedFile(tmp_path / "large").tensor(0, (2**11, 2**10), FLOAT, allow_private=True).private()
+    private += 1
+    assert all((piece == 1).all() for piece in lazy(private).chunks())
+    assert (private == 1).all()

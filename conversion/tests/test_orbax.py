@@ -201,6 +201,6 @@ def test_a_larger_model(tmp_path: Path) -> None:
     assert_same(read_all(tmp_path / "orbax"), tensors)
 
 
-def test_it_is_not_divided(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedFormatError, match="cannot be divided; use format msgpack"):
+def test_it_is_not_sharded(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedFormatError, match="cannot be sharded; use format msgpack"):
         convert(MLM, tmp_path / "out", to="flax", format="orbax", max_shard_size="1KB")

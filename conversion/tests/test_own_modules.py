@@ -13,8 +13,16 @@ import pytest
 
 from checkpoints import MICRO, MLM, assert_same, read_all
 from distilbert_common.errors import CheckpointError, MisshapenWeightError, UnsupportedFormatError
-from distilbert_conversion import FORMATS, Checkpoint, convert, diff, open_checkpoint, save_checkpoint
-from distilbert_conversion.report import compare, load_weights
+from distilbert_conversion import (
+    FORMATS,
+    Checkpoint,
+    compare,
+    convert,
+    diff,
+    load_weights,
+    open_checkpoint,
+    save_checkpoint,
+)
 from distilbert_conversion.weights.table import bare_name, full_name
 
 RNG = np.random.default_rng(0)

@@ -100,7 +100,7 @@ def test_fewer_layers_than_the_config_has() -> None:
 def test_layers_beyond_number_are_not_counted() -> None:
     config = open_checkpoint(MLM).config()
     config.n_layers = 10**15
-    with pytest.raises(CheckpointError, match="has 41 weights, but the config tells of 1000000000000000 layers"):
+    with pytest.raises(CheckpointError, match="has 41 weights, but the config declares 1000000000000000 layers"):
         load(MLM, "ForMaskedLM", config=config)
 
 

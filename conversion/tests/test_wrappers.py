@@ -12,8 +12,7 @@ import pytest
 
 from checkpoints import MICRO, MLM, assert_same, read_all, safetensors_bytes
 from distilbert_common.errors import CheckpointError
-from distilbert_conversion import convert, open_checkpoint
-from distilbert_conversion.report import compare
+from distilbert_conversion import compare, convert, open_checkpoint
 
 PREFIXES = [
     "_orig_mod.",  # torch.compile

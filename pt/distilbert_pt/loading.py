@@ -149,7 +149,7 @@ def fill(
     for name, tensor in tensors.items():
         stored = checkpoint.weight(names[name]) if names[name] in loaded else None
         if stored is not None:
-            values = to_tensor(stored.own() if own else stored.read(), dtype_of(model, name, tensor, dtype))
+            values = to_tensor(stored.private() if own else stored.read(), dtype_of(model, name, tensor, dtype))
             put(model, groups.get(name, [name]), values)
     for module in model.modules():  # not to be initialized again where the model is a part of another
         module._is_hf_initialized = True

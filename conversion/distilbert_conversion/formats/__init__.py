@@ -12,6 +12,8 @@ from distilbert_conversion.formats.contents import wrong_content
 from distilbert_conversion.weights.dialects import Dialect
 from distilbert_conversion.weights.lazy import LazyTensor, check_sizes
 
+__all__ = ["read", "write"]
+
 
 def read(path: Path, container: str) -> dict[str, LazyTensor]:
     """Return the tensors of a file by the names that it gives them.
@@ -33,7 +35,7 @@ def read(path: Path, container: str) -> dict[str, LazyTensor]:
     except CheckpointError as error:
         other = wrong_content(path, container)
         raise UnreadableFileError(other or str(error)) from error.__cause__
-    # Orbax' list of arrays and TensorFlow's index have them in files beside them.
+    # Orbax' list of arrays and TensorFlow's index have them in files next to them.
     files = path.parent.rglob("*") if container in ("orbax", "tensor_bundle") else [path]
     check_sizes(path, tensors.values(), sum(file.stat().st_size for file in files if file.is_file()))
     return tensors

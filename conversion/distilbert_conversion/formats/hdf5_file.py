@@ -30,6 +30,8 @@ from distilbert_conversion.weights.lazy import DTYPES, Array, LazyTensor, check_
 from distilbert_conversion.weights.mapped import MappedFile
 from distilbert_conversion.weights.table import HEADS, PREFIX
 
+__all__ = ["put", "read", "write"]
+
 BFLOAT16 = DTYPES["bfloat16"]
 OPAQUE = np.dtype("V2")  # how Keras 3 stores bfloat16, which HDF5 does not know, with its name as an attribute
 
@@ -38,7 +40,7 @@ SAVED_MODEL = "model_weights"
 
 _FAULTS = (OSError, RuntimeError, KeyError, TypeError, ValueError, zlib.error)
 _PIPELINES = {(), (h5py.h5z.FILTER_DEFLATE,), (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE)}
-_PIECE = 2**20  # bytes; a small data set's only piece may be larger than itself
+_CHUNK = 2**20  # bytes; a small data set's only chunk may be larger than itself
 _HEADER_LIMIT = 64512  # bytes that an HDF5 attribute can take, by Keras' count
 _ROOT_ATTRIBUTES = {"backend": b"tensorflow", "keras_version": b"2.21.0"}
 
@@ -56,16 +58,17 @@ def read(path: Path, name_of: Callable[[h5py.File, str], str] | None = None) -> 
     mapped = MappedFile(path)
     try:
         with h5py.File(path, "r") as file:
-            found = [
-                ((name_of or _name)(file, place), _tensor(mapped, dataset, place)) for place, dataset in _datasets(file)
+            named = [
+                ((name_of or _name)(file, location), _tensor(mapped, dataset, location))
+                for location, dataset in _datasets(file)
             ]
     except _FAULTS as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path} is not a whole HDF5 file ({error}); get it again") from error
-    check_sizes(path, (tensor for _, tensor in found))
+    check_sizes(path, (tensor for _, tensor in named))
     tensors: dict[str, LazyTensor] = {}
-    for name, tensor in found:
+    for name, tensor in named:
         if name in tensors and not equal(tensors[name], tensor):
             raise CheckpointError(f"{path} holds two different values for {name!r}")
         tensors[name] = tensor
@@ -74,42 +77,42 @@ def read(path: Path, name_of: Callable[[h5py.File, str], str] | None = None) -> 
 
 def _datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
     """Return every data set of the weights with its path; links to other files are not followed."""
-    found: list[tuple[str, h5py.Dataset]] = []
-    file.visititems(lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None)
+    datasets: list[tuple[str, h5py.Dataset]] = []
+    file.visititems(lambda name, item: datasets.append((name, item)) if isinstance(item, h5py.Dataset) else None)
     prefix = f"{SAVED_MODEL}/" if SAVED_MODEL in file else ""
-    return [(name, item) for name, item in found if name.startswith(prefix)]
+    return [(name, item) for name, item in datasets if name.startswith(prefix)]
 
 
-def _name(file: h5py.File, place: str) -> str:
+def _name(file: h5py.File, location: str) -> str:
     """Return the name of the weight at a path."""
     if SAVED_MODEL in file:
-        place = place.removeprefix(f"{SAVED_MODEL}/")
+        location = location.removeprefix(f"{SAVED_MODEL}/")
         file = file[SAVED_MODEL]
-    first, _, rest = place.partition("/")
+    first, _, after = location.partition("/")
     if _has_list(file, "layer_names"):
-        return rest if _has_list(file[first], "weight_names") else place  # a shard has no groups of layers
-    if first == "layers" and "/vars/" in place:
-        module, _, parameter = place.rpartition("/vars/")
+        return after if _has_list(file[first], "weight_names") else location  # a shard has no groups of layers
+    if first == "layers" and "/vars/" in location:
+        module, _, parameter = location.rpartition("/vars/")
         return f"{file[module]['vars'].attrs.get('name', module)}/vars/{parameter}"
-    return place
+    return location
 
 
 def _has_list(group: h5py.Group, name: str) -> bool:
-    """Whether a group has a list of names, which is in pieces where it is long."""
+    """Whether a group has a list of names, which is in several attributes where it is long."""
     return name in group.attrs or f"{name}0" in group.attrs
 
 
-def _tensor(mapped: MappedFile, dataset: h5py.Dataset, place: str) -> LazyTensor:
-    """Describe a data set; one that is not a plain piece of the file is opened again when it is read."""
+def _tensor(mapped: MappedFile, dataset: h5py.Dataset, location: str) -> LazyTensor:
+    """Describe a data set; one that is not a plain part of the file is opened again when it is read."""
     path = mapped.path
     if dataset.external or dataset.is_virtual:
-        raise CheckpointError(f"{path}: {place!r} refers to another file, which is not followed")
-    _check_filters(path, dataset, place)
+        raise CheckpointError(f"{path}: {location!r} refers to another file, which is not followed")
+    _check_filters(path, dataset, location)
     dtype = dataset.dtype
     if dtype == OPAQUE and dataset.attrs.get("dtype") == "bfloat16":
         dtype = BFLOAT16
     if dtype.kind not in "fiub" and dtype != BFLOAT16:
-        raise CheckpointError(f"{path}: {place!r} has the type {dtype}; expected one of {', '.join(DTYPES)}")
+        raise CheckpointError(f"{path}: {location!r} has the type {dtype}; expected one of {', '.join(DTYPES)}")
     offset = dataset.id.get_offset()
     if offset is not None and dataset.file.userblock_size == 0:
         return mapped.tensor(offset, dataset.shape, dtype)
@@ -117,32 +120,36 @@ def _tensor(mapped: MappedFile, dataset: h5py.Dataset, place: str) -> LazyTensor
     def load() -> Array:
         try:
             with h5py.File(path, "r") as file:
-                array: Array = file[place][()]
+                array: Array = file[location][()]
         except _FAULTS as error:
-            raise CheckpointError(f"{path}: {place!r} cannot be read ({error}); get the file again") from error
+            raise CheckpointError(f"{path}: {location!r} cannot be read ({error}); get the file again") from error
         return array.view(dtype)
 
     return LazyTensor(dataset.shape, dtype.newbyteorder("="), load)
 
 
-def _check_filters(path: Path, dataset: h5py.Dataset, place: str) -> None:
-    """Check that each compressed piece of a data set unpacks to the size of a piece; the library would go on."""
+def _check_filters(path: Path, dataset: h5py.Dataset, location: str) -> None:
+    """Check that each compressed chunk of a data set unpacks to the size of a chunk; the library would go on."""
     properties = dataset.id.get_create_plist()
     filters = tuple(properties.get_filter(i)[0] for i in range(properties.get_nfilters()))
     if filters not in _PIPELINES:
-        raise CheckpointError(f"{path}: {place!r} is stored with the filters {filters}; save it without or with gzip")
+        raise CheckpointError(
+            f"{path}: {location!r} is stored with the filters {filters}; save it without or with gzip"
+        )
     if h5py.h5z.FILTER_DEFLATE not in filters:
         return
     size = prod(dataset.chunks) * dataset.dtype.itemsize
-    if size > max(dataset.nbytes, _PIECE):
-        raise CheckpointError(f"{path}: {place!r} is stored in pieces larger than itself; get the file again")
+    if size > max(dataset.nbytes, _CHUNK):
+        raise CheckpointError(f"{path}: {location!r} is stored in chunks larger than itself; get the file again")
     for number in range(dataset.id.get_num_chunks()):
         chunk = dataset.id.get_chunk_info(number)
         if chunk.size > path.stat().st_size:
-            raise CheckpointError(f"{path} is cut off: {place!r} has a piece larger than the file; get it again")
+            raise CheckpointError(f"{path} is cut off: {location!r} has a chunk larger than the file; get it again")
         mask, packed = dataset.id.read_direct_chunk(chunk.chunk_offset)
         if not mask and len(zlib.decompressobj().decompress(packed, size + 1)) != size:
-            raise CheckpointError(f"{path}: {place!r} has a piece of another size than its others; get the file again")
+            raise CheckpointError(
+                f"{path}: {location!r} has a chunk of another size than its others; get the file again"
+            )
 
 
 def write(path: Path, tensors: Mapping[str, LazyTensor], dialect: Dialect, head: str | None) -> None:
@@ -155,10 +162,10 @@ def write(path: Path, tensors: Mapping[str, LazyTensor], dialect: Dialect, head:
         head: The model; None for one shard of several.
 
     Raises:
-        UnsupportedFormatError: A tensor is bfloat16, or Keras' format is to be divided.
+        UnsupportedFormatError: A tensor is bfloat16, or Keras' format is to be sharded.
     """
     if dialect.column == "keras" and head is None:
-        raise UnsupportedFormatError("a Keras weights file cannot be divided; use format safetensors, or no shard size")
+        raise UnsupportedFormatError("a Keras weights file cannot be sharded; use format safetensors, or no shard size")
     with created(path) as file:
         if dialect.column == "keras":
             for name, tensor in tensors.items():
@@ -196,20 +203,20 @@ def _put_group(file: h5py.File, name: str, tensors: Mapping[str, LazyTensor]) ->
 
 
 def _put_attribute(group: h5py.Group, name: str, values: Iterable[str]) -> None:
-    """Write a list of names, in pieces where it is longer than an attribute can be, as Keras 2 does."""
+    """Write a list of names, in several attributes where it is longer than an attribute can be, as Keras 2 does."""
     encoded = [value.encode() for value in values]
-    pieces = 1
-    while any(piece.nbytes > _HEADER_LIMIT for piece in np.array_split(np.asarray(encoded), pieces)):
-        pieces += 1
-    if pieces == 1:
+    count = 1
+    while any(part.nbytes > _HEADER_LIMIT for part in np.array_split(np.asarray(encoded), count)):
+        count += 1
+    if count == 1:
         group.attrs[name] = encoded
         return
-    for number, piece in enumerate(np.array_split(np.asarray(encoded), pieces)):
-        group.attrs[f"{name}{number}"] = piece
+    for number, part in enumerate(np.array_split(np.asarray(encoded), count)):
+        group.attrs[f"{name}{number}"] = part
 
 
 def put(group: h5py.Group, name: str, tensor: LazyTensor) -> None:
-    """Write one data set piece by piece."""
+    """Write one data set chunk by chunk."""
     is_bfloat16 = tensor.dtype == BFLOAT16
     dataset = group.create_dataset(name, tensor.shape, OPAQUE if is_bfloat16 else tensor.dtype)
     if is_bfloat16:
@@ -219,10 +226,9 @@ def put(group: h5py.Group, name: str, tensor: LazyTensor) -> None:
         return
     rows = 0
     for chunk in tensor.chunks():
-        piece = chunk.view(OPAQUE) if is_bfloat16 else chunk
-        piece = piece.reshape(-1, *tensor.shape[1:])
-        dataset[rows : rows + len(piece)] = piece
-        rows += len(piece)
+        values = (chunk.view(OPAQUE) if is_bfloat16 else chunk).reshape(-1, *tensor.shape[1:])
+        dataset[rows : rows + len(values)] = values
+        rows += len(values)
 
 
 def _no_bfloat16(tensor: LazyTensor) -> LazyTensor:

@@ -15,6 +15,8 @@ from typing import Any
 
 import h5py
 
+__all__ = ["created"]
+
 
 @contextmanager
 def created(path: Path) -> Iterator[h5py.File]:
@@ -45,10 +47,10 @@ class _Output(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         """Write all bytes, until an error; from then on none."""
-        rest = memoryview(data).cast("B")
-        while rest and self.error is None:
+        unwritten = memoryview(data).cast("B")
+        while unwritten and self.error is None:
             try:
-                rest = rest[self._file.write(rest) :]
+                unwritten = unwritten[self._file.write(unwritten) :]
             except OSError as error:
                 self.error = self._named(error)
         return len(data)
@@ -64,8 +66,8 @@ class _Output(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read bytes; what could not be written is zero."""
         view = memoryview(buffer).cast("B")
-        found = self._file.readinto(view) or 0
-        view[found:] = bytes(len(view) - found)
+        count = self._file.readinto(view) or 0
+        view[count:] = bytes(len(view) - count)
         return len(view)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:

@@ -10,6 +10,8 @@ from distilbert_conversion.formats.hdf5_output import created
 from distilbert_conversion.weights.dialects import Dialect
 from distilbert_conversion.weights.lazy import LazyTensor
 
+__all__ = ["read", "write"]
+
 
 def read(path: Path) -> dict[str, LazyTensor]:
     """Return the tensors of a file by their paths.
@@ -17,7 +19,7 @@ def read(path: Path) -> dict[str, LazyTensor]:
     Raises:
         CheckpointError: The file is damaged, or links to other files.
     """
-    return hdf5_file.read(path, lambda file, place: place)
+    return hdf5_file.read(path, lambda file, location: location)
 
 
 def write(path: Path, tensors: Mapping[str, LazyTensor], dialect: Dialect, head: str | None) -> None:

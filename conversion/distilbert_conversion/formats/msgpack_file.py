@@ -1,7 +1,7 @@
 """MessagePack as `flax.serialization` writes it: nested maps, the arrays in them as extensions of type 1.
 
 An array's extension holds, itself as MessagePack, (shape, name of the type, bytes). One above 2^30 bytes is a map
-instead: a marker, the shape, and flat pieces. Maps are walked by hand so that the arrays' bytes, found by their
+instead: a marker, the shape, and flat chunks. Maps are walked by hand so that the arrays' bytes, read by their
 offsets, need not be read; the bytes written are those that Flax writes.
 Source: flax 0.12 `flax/serialization.py`.
 """
@@ -21,8 +21,10 @@ from distilbert_conversion.weights.dialects import Dialect
 from distilbert_conversion.weights.lazy import LazyTensor, bytes_of
 from distilbert_conversion.weights.mapped import MappedFile
 
+__all__ = ["MAX_CHUNK", "read", "write"]
+
 MAX_CHUNK = 2**30
-"""Bytes above which Flax divides an array."""
+"""Bytes above which Flax writes an array in chunks."""
 
 _BYTES_HEADS = {1: b"\xc4", 2: b"\xc5", 4: b"\xc6"}
 _EXT_HEADS = {1: b"\xc7", 2: b"\xc8", 4: b"\xc9"}
@@ -49,7 +51,7 @@ def read(path: Path) -> dict[str, LazyTensor]:
                 "save the model's parameters alone, without the state of a training"
             )
         if name in tensors:
-            raise CheckpointError(f"{path} has {name!r} twice: as one name with a stroke, and as one map in another")
+            raise CheckpointError(f"{path} has {name!r} twice: as one name with a slash, and as one map in another")
         tensors[name] = leaf
     return tensors
 
@@ -93,10 +95,10 @@ def _write_map(file: BinaryIO, tree: Mapping[str, Any]) -> None:
 
 
 def _write_array(file: BinaryIO, tensor: LazyTensor) -> None:
-    """Write an array, divided where it is larger than `MAX_CHUNK`."""
+    """Write an array, in chunks where it is larger than `MAX_CHUNK`."""
     stream = (bytes_of(chunk) for chunk in tensor.chunks())
     if tensor.nbytes <= MAX_CHUNK:
-        _write_piece(file, tensor.shape, tensor, stream, memoryview(b""))
+        _write_values(file, tensor.shape, tensor, stream, memoryview(b""))
         return
     size = max(1, MAX_CHUNK // tensor.dtype.itemsize)
     sizes = [min(size, tensor.size - start) for start in range(0, tensor.size, size)]
@@ -104,14 +106,14 @@ def _write_array(file: BinaryIO, tensor: LazyTensor) -> None:
     pack = msgpack.packb
     file.write(msgpack.Packer().pack_map_header(3) + pack(MARKER) + pack(True) + pack("shape") + pack(shape))
     file.write(pack("chunks") + msgpack.Packer().pack_map_header(len(sizes)))
-    rest = memoryview(b"")
+    unwritten = memoryview(b"")
     for number, values in enumerate(sizes):
         file.write(pack(str(number)))
-        rest = _write_piece(file, (values,), tensor, stream, rest)
+        unwritten = _write_values(file, (values,), tensor, stream, unwritten)
 
 
-def _write_piece(
-    file: BinaryIO, shape: tuple[int, ...], tensor: LazyTensor, stream: Iterator[memoryview], rest: memoryview
+def _write_values(
+    file: BinaryIO, shape: tuple[int, ...], tensor: LazyTensor, stream: Iterator[memoryview], unwritten: memoryview
 ) -> memoryview:
     """Write an array's next values as one extension; return the bytes of the stream that are left over."""
     nbytes = prod(shape) * tensor.dtype.itemsize
@@ -119,12 +121,12 @@ def _write_piece(
     start = b"\x93" + start[1:] + _length(nbytes, _BYTES_HEADS)  # a list of three, the third the bytes
     file.write(_length(len(start) + nbytes, _EXT_HEADS) + bytes([NDARRAY]) + start)
     while nbytes:
-        rest = rest or next(stream)
-        part = rest[:nbytes]
+        unwritten = unwritten or next(stream)
+        part = unwritten[:nbytes]
         file.write(part)
-        rest = rest[len(part) :]
+        unwritten = unwritten[len(part) :]
         nbytes -= len(part)
-    return rest
+    return unwritten
 
 
 def _length(length: int, heads: Mapping[int, bytes]) -> bytes:

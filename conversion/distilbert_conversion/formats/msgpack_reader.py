@@ -1,4 +1,4 @@
-"""Walking MessagePack by hand: the maps are read, the arrays only found.
+"""Walking MessagePack by hand: the maps are read, the arrays only located.
 
 Source: https://github.com/msgpack/msgpack/blob/master/spec.md
 """
@@ -13,6 +13,8 @@ import numpy as np
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion.weights.lazy import DTYPES, KNOWN_DTYPES, LazyTensor
 from distilbert_conversion.weights.mapped import MappedFile
+
+__all__ = ["MARKER", "NDARRAY", "Reader"]
 
 MARKER = "__msgpack_chunked_array__"
 NDARRAY = 1
@@ -46,12 +48,12 @@ class Reader:
 
     def take(self, length: int) -> bytes:
         """Return the next bytes."""
-        taken = self.file.bytes(self.offset, length)
+        content = self.file.bytes(self.offset, length)
         self.offset += length
-        return taken
+        return content
 
     def head(self) -> tuple[str, int]:
-        """Return the next value's kind and its length, or for whole numbers its value."""
+        """Return the next value's kind and its length, or for integers its value."""
         (first,) = self.take(1)
         if first in _FIXED_EXT:
             return "ext", _FIXED_EXT[first]
@@ -64,7 +66,7 @@ class Reader:
         raise self.fault(f"the value {first:#x}")
 
     def value(self, depth: int = 0) -> Any:
-        """Return the next value: a dict, text, a whole number, true or false, a list, or an array as `LazyTensor`."""
+        """Return the next value: a dict, text, an integer, true or false, a list, or an array as `LazyTensor`."""
         if depth > _MAX_DEPTH:
             raise self.fault("maps nested too deep")
         kind, length = self.head()
@@ -84,7 +86,7 @@ class Reader:
         raise self.fault(f"a value of kind {kind}")
 
     def map(self, length: int, depth: int) -> Any:
-        """Return the `length` pairs of a map as a dict, or the array whose pieces they are."""
+        """Return the `length` pairs of a map as a dict, or the array whose chunks they are."""
         pairs: dict[str, Any] = {}
         for _ in range(length):
             key = self.text()
@@ -94,18 +96,18 @@ class Reader:
         return self.joined(pairs) if MARKER in pairs else pairs
 
     def joined(self, pairs: dict[str, Any]) -> LazyTensor:
-        """Return the array that was divided into flat pieces."""
+        """Return the array that was written in flat chunks."""
         try:
             shape = tuple(pairs["shape"][str(axis)] for axis in range(len(pairs["shape"])))
-            pieces: list[LazyTensor] = [pairs["chunks"][str(number)] for number in range(len(pairs["chunks"]))]
-            plain = all(type(size) is int for size in shape) and len({piece.dtype for piece in pieces}) == 1
-            whole = plain and sum(piece.size for piece in pieces) == prod(shape)
+            chunks: list[LazyTensor] = [pairs["chunks"][str(number)] for number in range(len(pairs["chunks"]))]
+            plain = all(type(size) is int for size in shape) and len({chunk.dtype for chunk in chunks}) == 1
+            is_complete = plain and sum(chunk.size for chunk in chunks) == prod(shape)
         except (KeyError, TypeError, AttributeError):
-            whole = False
-        if not whole:
-            raise self.fault("a divided array whose pieces do not make up its shape")
+            is_complete = False
+        if not is_complete:
+            raise self.fault("a chunked array whose chunks do not make up its shape")
         return LazyTensor(
-            shape, pieces[0].dtype, lambda: np.concatenate([piece.read() for piece in pieces]).reshape(shape)
+            shape, chunks[0].dtype, lambda: np.concatenate([chunk.read() for chunk in chunks]).reshape(shape)
         )
 
     def text(self) -> str:
@@ -136,7 +138,7 @@ class Reader:
         return tensor
 
     def fault(self, what: str) -> CheckpointError:
-        """Return the error that says what was found."""
+        """Return the error that says what is wrong."""
         return CheckpointError(
             f"{self.file.path} is not a Flax checkpoint: at byte {self.offset} it has {what}; get it again"
         )

@@ -14,6 +14,8 @@ import numpy as np
 
 from distilbert_conversion.weights.lazy import KNOWN_DTYPES, Array, LazyTensor, lazy
 
+__all__ = ["CALLS", "ArrayRef", "DtypeRef"]
+
 
 @dataclass
 class ArrayRef:
@@ -40,8 +42,8 @@ class ArrayRef:
         if self.array is None:
             raise ValueError(f"an array without values as {name!r}")
         tensor = lazy(self.array)
-        own = tensor.dtype.newbyteorder("=")
-        return tensor.cast(KNOWN_DTYPES.get(self.dtype, own) if self.dtype else own)
+        stored = tensor.dtype.newbyteorder("=")
+        return tensor.cast(KNOWN_DTYPES.get(self.dtype, stored) if self.dtype else stored)
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Orbax checkpoints of Flax parameters: a directory, whose `_METADATA` lists the arrays, each stored as Zarr.
 
-Written is Orbax's plain layout, a folder for each array with its bytes in one uncompressed piece, which Orbax opens
+Written is Orbax's plain layout, a folder for each array with its bytes in one uncompressed chunk, which Orbax opens
 like its own and which is mapped when read. Orbax itself packs the arrays of a checkpoint into an OCDBT store, and
 compresses them; those are read through tensorstore, which needs no JAX.
 Sources: `orbax.checkpoint` 0.12 and https://zarr-specs.readthedocs.io/en/latest/v2/v2.0.html
@@ -23,8 +23,10 @@ from distilbert_conversion.weights.dialects import Dialect
 from distilbert_conversion.weights.lazy import KNOWN_DTYPES, Array, LazyTensor, bytes_of
 from distilbert_conversion.weights.mapped import MappedFile
 
+__all__ = ["read", "write"]
+
 _MAX_NAME = 255  # bytes that the usual file systems allow
-_SPARE = 2**20  # bytes; a small array's only piece may be larger than itself
+_SPARE = 2**20  # bytes; a small array's only chunk may be larger than itself
 _KEY_OF_DICT = 2  # Orbax' number for a key of a dict
 _CODES = {name: name if name == "bfloat16" else dtype.str for name, dtype in KNOWN_DTYPES.items()}
 
@@ -73,16 +75,16 @@ def _mapped(folder: Path, facts: Mapping[str, Any]) -> LazyTensor | None:
     shape = fields.get("shape")
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
         raise CheckpointError(f"{folder} has the shape {shape}; get it again")
-    whole = shape == fields.get("chunks") and fields.get("order") == "C"
+    is_one_chunk = shape == fields.get("chunks") and fields.get("order") == "C"
     names = [name for name, code in _CODES.items() if code == fields.get("dtype")]
-    piece = folder / _piece(len(shape))
-    if not whole or fields.get("compressor") or fields.get("filters") or not names or not piece.is_file():
+    chunk = folder / _chunk_name(len(shape))
+    if not is_one_chunk or fields.get("compressor") or fields.get("filters") or not names or not chunk.is_file():
         return None
-    return MappedFile(piece).tensor(0, tuple(shape), KNOWN_DTYPES[names[0]])
+    return MappedFile(chunk).tensor(0, tuple(shape), KNOWN_DTYPES[names[0]])
 
 
-def _piece(axes: int) -> str:
-    """Return the name of the first, here the only, piece of an array."""
+def _chunk_name(axes: int) -> str:
+    """Return the name of the first, here the only, chunk of an array."""
     return ".".join(["0"] * axes) or "0"
 
 
@@ -92,12 +94,12 @@ def _stored(path: Path, name: str, facts: Mapping[str, Any]) -> LazyTensor:
         import tensorstore
     except ImportError as error:
         raise MissingFrameworkError("reading a packed Orbax checkpoint", "tensorstore", "flax") from error
-    place = {"driver": "ocdbt", "base": f"{path.parent.resolve().as_uri()}/", "path": f"{name}/"}
+    packed = {"driver": "ocdbt", "base": f"{path.parent.resolve().as_uri()}/", "path": f"{name}/"}
     plain = {"driver": "file", "path": f"{path.parent.resolve()}/{name}/"}
     spec: dict[str, Any] = {
         "driver": "zarr3" if facts.get("use_zarr3", False) else "zarr",
-        "kvstore": place if facts.get("use_ocdbt", True) else plain,
-        # A piece that is not there is damage, unless Orbax left those out that hold nothing but zeros.
+        "kvstore": packed if facts.get("use_ocdbt", True) else plain,
+        # A chunk that is not there is damage, unless Orbax left those out that hold nothing but zeros.
         "fill_missing_data_reads": not facts.get("store_array_data_equal_to_fill_value", False),
     }
     try:
@@ -105,9 +107,9 @@ def _stored(path: Path, name: str, facts: Mapping[str, Any]) -> LazyTensor:
     except (ValueError, OSError) as error:
         raise CheckpointError(f"{path}: {name!r} cannot be opened ({_short(error)}); get it again") from error
     dtype: np.dtype[Any] = np.dtype(array.dtype.numpy_dtype)
-    shape, piece = tuple(array.shape), array.chunk_layout.read_chunk.shape or ()
-    if prod(size or 1 for size in piece) * dtype.itemsize > prod(shape) * dtype.itemsize + _SPARE:
-        raise CheckpointError(f"{path}: {name!r} is stored in pieces larger than itself; get it again")
+    shape, chunk = tuple(array.shape), array.chunk_layout.read_chunk.shape or ()
+    if prod(size or 1 for size in chunk) * dtype.itemsize > prod(shape) * dtype.itemsize + _SPARE:
+        raise CheckpointError(f"{path}: {name!r} is stored in chunks larger than itself; get it again")
 
     def load() -> Array:
         try:
@@ -133,10 +135,10 @@ def write(path: Path, tensors: Mapping[str, LazyTensor], dialect: Dialect, head:
         head: None for one shard of several.
 
     Raises:
-        UnsupportedFormatError: It is to be divided.
+        UnsupportedFormatError: It is to be sharded.
     """
     if head is None:
-        raise UnsupportedFormatError("an Orbax checkpoint cannot be divided; use format msgpack, or no shard size")
+        raise UnsupportedFormatError("an Orbax checkpoint cannot be sharded; use format msgpack, or no shard size")
     for name, tensor in tensors.items():
         _write_array(path.parent / name.replace("/", "."), tensor)
     tree = {str(tuple(name.split("/"))): _entry(name, tensor) for name, tensor in tensors.items()}
@@ -157,7 +159,7 @@ def _entry(name: str, tensor: LazyTensor) -> dict[str, Any]:
 
 
 def _write_array(folder: Path, tensor: LazyTensor) -> None:
-    """Write one array as Zarr: its description, and its bytes in one piece."""
+    """Write one array as Zarr: its description, and its bytes in one chunk."""
     folder.mkdir(exist_ok=True)
     fields = {
         "chunks": list(tensor.shape),
@@ -170,7 +172,7 @@ def _write_array(folder: Path, tensor: LazyTensor) -> None:
         "shape": list(tensor.shape),
         "zarr_format": 2,
     }
-    with (folder / _piece(len(tensor.shape))).open("wb") as file:
+    with (folder / _chunk_name(len(tensor.shape))).open("wb") as file:
         for chunk in tensor.chunks():
             file.write(bytes_of(chunk))
         file.flush()

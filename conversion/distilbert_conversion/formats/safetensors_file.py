@@ -21,6 +21,8 @@ from distilbert_conversion.weights.dialects import Dialect
 from distilbert_conversion.weights.lazy import KNOWN_DTYPES, LazyTensor, bytes_of
 from distilbert_conversion.weights.mapped import MappedFile
 
+__all__ = ["read", "read_metadata", "write"]
+
 CODES: dict[str, str] = {
     "F64": "float64",
     "F32": "float32",
@@ -57,7 +59,7 @@ def read(path: Path) -> dict[str, LazyTensor]:
             )
         offset = start + entry["data_offsets"][0]
         dtype = KNOWN_DTYPES[CODES[entry["dtype"]]]
-        tensors[name] = file.tensor(offset, tuple(entry["shape"]), dtype, kept=True)
+        tensors[name] = file.tensor(offset, tuple(entry["shape"]), dtype, allow_private=True)
     return tensors
 
 

@@ -19,6 +19,8 @@ from distilbert_common.errors import CheckpointError
 from distilbert_conversion.weights.lazy import KNOWN_DTYPES, LazyTensor
 from distilbert_conversion.weights.mapped import MappedFile
 
+__all__ = ["read"]
+
 DTYPES = {
     1: "float32", 2: "float64", 3: "int32", 4: "uint8", 6: "int8", 9: "int64", 10: "bool", 14: "bfloat16",
     19: "float16",
@@ -87,13 +89,13 @@ def _block(file: MappedFile, start: int, size: int) -> Iterator[tuple[bytes, byt
     end, offset, key = size - 4 * (restarts + 1), 0, b""
     while offset < end:
         shared, offset = _varint(data, offset)
-        own, offset = _varint(data, offset)
+        length_of_key, offset = _varint(data, offset)
         length, offset = _varint(data, offset)
-        if shared > len(key) or offset + own + length > end:
+        if shared > len(key) or offset + length_of_key + length > end:
             raise ValueError("an entry beyond its block")
-        key = key[:shared] + data[offset : offset + own]
-        yield key, data[offset + own : offset + own + length]
-        offset += own + length
+        key = key[:shared] + data[offset : offset + length_of_key]
+        yield key, data[offset + length_of_key : offset + length_of_key + length]
+        offset += length_of_key + length
 
 
 def _varint(data: bytes, offset: int) -> tuple[int, int]:

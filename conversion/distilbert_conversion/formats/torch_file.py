@@ -25,6 +25,8 @@ from distilbert_conversion.weights.dialects import Dialect
 from distilbert_conversion.weights.lazy import KNOWN_DTYPES, Array, LazyTensor, bytes_of
 from distilbert_conversion.weights.mapped import MappedFile
 
+__all__ = ["read", "write"]
+
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 _ALIGNMENT = 64
@@ -64,7 +66,7 @@ def _read_zip(path: Path) -> dict[str, LazyTensor]:
     except _FAULTS as error:
         raise CheckpointError(f"{path} is not a whole PyTorch file ({error}); get it again") from error
 
-    def place(storage: StorageRef) -> tuple[int, int]:
+    def span(storage: StorageRef) -> tuple[int, int]:
         entry = entries.get(f"{root}data/{storage.key}")
         if entry is None:
             raise CheckpointError(f"{path} has no storage {storage.key!r}; get it again")
@@ -72,8 +74,8 @@ def _read_zip(path: Path) -> dict[str, LazyTensor]:
         return entry.header_offset + 30 + name_length + extra_length, entry.file_size
 
     refs = _refs(content, path).values()
-    places = {ref.storage.key: place(ref.storage) for ref in refs if isinstance(ref, TensorRef)}
-    return _tensors(file, content, places)
+    spans = {ref.storage.key: span(ref.storage) for ref in refs if isinstance(ref, TensorRef)}
+    return _tensors(file, content, spans)
 
 
 def _read_legacy(path: Path) -> dict[str, LazyTensor]:
@@ -92,23 +94,23 @@ def _read_legacy(path: Path) -> dict[str, LazyTensor]:
     itemsizes = {storage.key: _dtype(storage, path).itemsize for storage in _storages(content)}
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise CheckpointError(f"{path} was not written on a little-endian machine; save it again on one")
-    places = {}
+    spans = {}
     for key in keys if isinstance(keys, list) else []:
         if type(key) is not str:
             raise CheckpointError(f"{path} is not a whole PyTorch file; get it again")
         (count,) = struct.unpack("<q", mapped.bytes(offset, 8))
         if key not in itemsizes or count < 0:
             raise CheckpointError(f"{path} has a storage {key!r} that its description does not; get it again")
-        places[str(key)] = (offset + 8, count * itemsizes[key])
+        spans[str(key)] = (offset + 8, count * itemsizes[key])
         offset += 8 + count * itemsizes[key]
-    return _tensors(mapped, content, places)
+    return _tensors(mapped, content, spans)
 
 
 def _refs(content: Any, path: Path) -> dict[str, TensorRef | ArrayRef]:
     """Return the description as tensors by name, or raise.
 
     A training checkpoint has the state_dict as one of its entries, as "state_dict" or "model", beside the optimizer's
-    state and numbers: where one entry alone is tensors by name it is taken, where several are, their names tell.
+    state and numbers: of entries that are tensors by name a single one is taken, and of several their names tell.
     """
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}; expected a state_dict, tensors by name")
@@ -151,7 +153,7 @@ def _dtype(storage: StorageRef, path: Path) -> np.dtype[Any]:
     return KNOWN_DTYPES[STORAGES[storage.kind]]
 
 
-def _tensors(file: MappedFile, content: Any, places: Mapping[str, tuple[int, int]]) -> dict[str, LazyTensor]:
+def _tensors(file: MappedFile, content: Any, spans: Mapping[str, tuple[int, int]]) -> dict[str, LazyTensor]:
     """Describe every tensor, given offset and bytes of each storage."""
     tensors = {}
     for name, ref in _refs(content, file.path).items():
@@ -159,7 +161,7 @@ def _tensors(file: MappedFile, content: Any, places: Mapping[str, tuple[int, int
             tensors[name] = ref.tensor(name)
             continue
         dtype = _dtype(ref.storage, file.path)
-        start, nbytes = places.get(ref.storage.key, (0, -1))
+        start, nbytes = spans.get(ref.storage.key, (0, -1))
         last = ref.offset + sum((size - 1) * stride for size, stride in zip(ref.shape, ref.strides, strict=False))
         sane = len(ref.shape) == len(ref.strides) and min(ref.offset, *ref.shape, *ref.strides, 0) >= 0
         if not sane or nbytes < 0 or ((last + 1) * dtype.itemsize > nbytes and 0 not in ref.shape):
@@ -169,7 +171,7 @@ def _tensors(file: MappedFile, content: Any, places: Mapping[str, tuple[int, int
 
 
 def _view(file: MappedFile, ref: TensorRef, dtype: np.dtype[Any], offset: int, span: int) -> LazyTensor:
-    """Describe one tensor: a plain piece of the file, or a strided view of one."""
+    """Describe one tensor: a plain part of the file, or a strided view of one."""
     contiguous = contiguous_strides(ref.shape)
     # An axis of one number is never stepped along: its stride may be anything.
     strides = tuple(

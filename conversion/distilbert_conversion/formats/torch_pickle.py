@@ -9,6 +9,8 @@ from math import prod
 
 from distilbert_conversion.weights.lazy import LazyTensor
 
+__all__ = ["STORAGES", "contiguous_strides", "pickled"]
+
 STORAGES = {
     "DoubleStorage": "float64",
     "FloatStorage": "float32",
@@ -38,27 +40,27 @@ def pickled(tensors: Mapping[str, LazyTensor], keys: Mapping[int, str]) -> bytes
     def text(value: str) -> bytes:
         return op["BINUNICODE"] + struct.pack("<I", len(value.encode())) + value.encode()
 
-    def whole(value: int) -> bytes:
+    def integer(value: int) -> bytes:
         return op["LONG1"] + b"\x08" + struct.pack("<q", value)
 
     def name(module: str, attribute: str) -> bytes:
         return op["GLOBAL"] + f"{module}\n{attribute}\n".encode()
 
-    def several(*items: bytes) -> bytes:
+    def sequence(*items: bytes) -> bytes:
         return op["MARK"] + b"".join(items) + op["TUPLE"]
 
     def call(function: bytes, *arguments: bytes) -> bytes:
-        return function + several(*arguments) + op["REDUCE"]
+        return function + sequence(*arguments) + op["REDUCE"]
 
     def tensor(value: LazyTensor) -> bytes:
         kind = name("torch", _STORAGE_OF[value.dtype.name])
-        storage = several(text("storage"), kind, text(keys[id(value)]), text("cpu"), whole(value.size))
+        storage = sequence(text("storage"), kind, text(keys[id(value)]), text("cpu"), integer(value.size))
         return call(
             name("torch._utils", "_rebuild_tensor_v2"),
             storage + op["BINPERSID"],
-            whole(0),
-            several(*map(whole, value.shape)),
-            several(*map(whole, contiguous_strides(value.shape))),
+            integer(0),
+            sequence(*map(integer, value.shape)),
+            sequence(*map(integer, contiguous_strides(value.shape))),
             op["NEWFALSE"],
             call(name("collections", "OrderedDict")),
         )

@@ -1,6 +1,6 @@
 """Reading a PyTorch pickle without running anything from it.
 
-A pickle is a program; unpickling it runs whatever it names. Here its instructions are taken one by one, and the few
+A pickle is a program; unpickling it runs whatever it names. Here its instructions are read one by one, and the few
 that a dict of tensors needs are carried out on plain data: a name becomes a `Name`, a call to one of the functions
 in `_CALLS` that rebuild tensors becomes a `TensorRef`, an `ArrayRef` or a dict, everything else is refused. Nothing is
 imported.
@@ -21,6 +21,8 @@ from typing import IO, Any, cast
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion.formats import numpy_pickle
 from distilbert_conversion.formats.numpy_pickle import ArrayRef, DtypeRef
+
+__all__ = ["StorageRef", "TensorRef", "unpickle"]
 
 
 @dataclass(frozen=True)

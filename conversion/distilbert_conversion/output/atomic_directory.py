@@ -2,7 +2,7 @@
 
 It is written beside its place under a hidden name, `.NAME.8 digits.new`, and renamed. One that is replaced is
 `.NAME.8 digits.old` in between, and is brought back by the next conversion if this one was killed just then. Both are
-locked while their process lives, so that a later one knows what it may tidy up.
+locked while their process lives, so that a later one knows which are stale.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if sys.platform != "win32":
 
 __all__ = ["atomic_directory", "check_target"]
 
-_TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
+_EXISTS_ERRORS = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 _GONE_WRONG = "was written by somebody else meanwhile; give another place, or convert again"
 
 
@@ -89,7 +89,7 @@ def atomic_directory(target: Path, inputs: Iterable[Path], *, overwrite: bool) -
 
 
 def _new_folder(place: Path, locks: ExitStack) -> Path:
-    """Make a hidden folder beside `place`, and lock it; another process may tidy it up before it is locked."""
+    """Make a hidden folder beside `place`, and lock it; another process may remove it as stale before it is locked."""
     while True:
         folder = place.with_name(f".{place.name}.{token_hex(4)}.new")
         folder.mkdir()
@@ -112,7 +112,7 @@ def _publish(temporary: Path, place: Path, locks: ExitStack, *, overwrite: bool)
     except (FileNotFoundError, BlockingIOError) as error:
         raise OutputExistsError(f"{place} {_GONE_WRONG}") from error
     except OSError as error:
-        if error.errno in _TAKEN:
+        if error.errno in _EXISTS_ERRORS:
             raise OutputExistsError(f"{place} {_GONE_WRONG}") from error
         raise
     finally:

@@ -29,9 +29,9 @@ def parse_size(size: int | str) -> int:
 
 
 def split(sizes: Mapping[str, int], limit: int | None) -> list[list[str]]:
-    """Divide tensors into shards in their order, none above `limit` bytes unless a single tensor is.
+    """Distribute tensors over shards in their order, none above `limit` bytes unless a single tensor is.
 
-    The rule is huggingface_hub's, so that PyTorch checkpoints divide as transformers divides them.
+    The rule is huggingface_hub's, so that PyTorch checkpoints are sharded as transformers shards them.
 
     Args:
         sizes: Bytes by name.

@@ -15,6 +15,8 @@ from distilbert_common.errors import DistilBertError
 from distilbert_common.files import read_json
 from distilbert_conversion.weights.dialects import DIALECTS
 
+__all__ = ["remove_superseded"]
+
 _SHARD = r"-[0-9]{5}-of-[0-9]{5}"
 _ORBAX = DIALECTS["flax-orbax"].filename
 

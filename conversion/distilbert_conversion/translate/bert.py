@@ -79,7 +79,7 @@ REQUIRED: tuple[tuple[str, Any, str], ...] = (
 )
 """What a BERT must be: field, value (also where the field is absent), and why."""
 
-_NOT_KEPT = {
+_OF_BERT_ALONE = {
     *(field for field, _, _ in (*FIELDS, *REQUIRED)),
     *("model_type", "type_vocab_size", "use_cache", "classifier_dropout", "gradient_checkpointing"),
     *("architectures", "_name_or_path"),
@@ -151,7 +151,7 @@ def read_as_distilbert(
         fold_token_type: Add the row of token type 0 to every position, or leave it out; None refuses.
 
     Raises:
-        CheckpointError: It is not wanted, has no config, or its tensors contradict each other.
+        CheckpointError: It was not asked for, has no config, or its tensors contradict each other.
         ConfigError: No DistilBERT equals it.
     """
     path = source.path
@@ -162,10 +162,10 @@ def read_as_distilbert(
         raise CheckpointNotFoundError(f"{path} has no config.json beside it; a model's sizes are read from there")
     fields = read_json(config)
     parsed = {name: Name.parse(name) for name in stored}
-    unwanted = _unwanted({parts.module for parts in parsed.values()}, str(fields.get("architectures")))
+    left_out = _beyond_distilbert({parts.module for parts in parsed.values()}, str(fields.get("architectures")))
     tensors: dict[str, LazyTensor] = {}
     for name, parts in parsed.items():
-        if parts.module not in unwanted:
+        if parts.module not in left_out:
             new = parts.renamed() if parts.module in MODULES else name
             if not equal(stored[name], tensors.setdefault(new, stored[name])):
                 raise CheckpointError(f"{path} holds two different values for {new}, one as {name!r}")
@@ -174,11 +174,11 @@ def read_as_distilbert(
         if len(tables) < 2:
             raise CheckpointError(f"{path} has no {TOKEN_TYPES} to fold into positions; pass --no-fold-token-type")
         tensors[parsed[tables[POSITIONS]].renamed()] = _folded(stored[tables[POSITIONS]], stored[tables[TOKEN_TYPES]])
-    left_out = tuple(name for name, parts in parsed.items() if parts.module in unwanted)
-    return TranslatedCheckpoint(translated_config(fields), tensors, left_out, (NOTES[fold_token_type],))
+    names_left_out = tuple(name for name, parts in parsed.items() if parts.module in left_out)
+    return TranslatedCheckpoint(translated_config(fields), tensors, names_left_out, (NOTES[fold_token_type],))
 
 
-def _unwanted(modules: set[str], architectures: str) -> set[str]:
+def _beyond_distilbert(modules: set[str], architectures: str) -> set[str]:
     """Return the modules that a DistilBERT has no place for.
 
     A token classifier takes the last hidden states, as DistilBERT's does, though old files hold a pooler beside it.
@@ -214,5 +214,5 @@ def translated_config(fields: Mapping[str, Any]) -> dict[str, Any]:
                 f"config field {field!r} is {fields[field]!r}; expected {value!r}: {reason}; "
                 "change it in config.json if you accept that"
             )
-    kept = {key: value for key, value in fields.items() if key not in _NOT_KEPT}
-    return {**kept, "model_type": "distilbert", **{ours: fields.get(theirs, std) for theirs, ours, std in FIELDS}}
+    shared = {key: value for key, value in fields.items() if key not in _OF_BERT_ALONE}
+    return {**shared, "model_type": "distilbert", **{ours: fields.get(theirs, std) for theirs, ours, std in FIELDS}}

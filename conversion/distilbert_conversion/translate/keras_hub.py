@@ -106,14 +106,14 @@ def _renamed(stored: Mapping[str, LazyTensor], head: str) -> dict[str, LazyTenso
         layer = _LAYER["theirs"].search(path)
         ours = modules.get(_LAYER["theirs"].sub(r"\1{_i}", module))
         name = f"{ours}/vars/{parameter}".replace("{_i}", (layer[2] or "") if layer else "") if ours else path
-        tensors[name] = _merged(tensor, name) if ours else tensor
+        tensors[name] = _with_heads_joined(tensor, name) if ours else tensor
     return tensors
 
 
 def renamed_for_preset(
     stored: Mapping[str, LazyTensor], config: DistilBertConfig, head: str | None, extras: Sequence[str] = ()
-) -> tuple[dict[str, LazyTensor], list[list[str]]]:
-    """Return tensors by a preset's names, heads as an axis, and the names for each of its files.
+) -> list[dict[str, LazyTensor]]:
+    """Return tensors by a preset's names, heads as an axis: those of the backbone's file and those of the head's.
 
     Args:
         stored: By the names of this project's Keras files.
@@ -124,20 +124,20 @@ def renamed_for_preset(
     Raises:
         UnsupportedFormatError: A preset cannot hold the model.
     """
-    check_config(config, head, extras)
+    _check_config(config, head, extras)
     theirs = {ours: path for path, ours in {**BACKBONE, **TASKS.get(head or "", {})}.items()}
-    tensors: dict[str, LazyTensor] = {}
-    names: dict[bool, list[str]] = {True: [], False: []}  # of the backbone, of the head
+    of_backbone: dict[str, LazyTensor] = {}
+    of_head: dict[str, LazyTensor] = {}
     for name, tensor in stored.items():
         module, _, parameter = name.removeprefix(f"{PREFIX}/").rpartition("/vars/")
         layer = _LAYER["ours"].search(module)
         path = theirs[_LAYER["ours"].sub(r"\1{_i}", module)].replace("{_i}", (layer[2] or "") if layer else "")
-        tensors[f"{path}/vars/{parameter}"] = _divided(tensor, name, config)
-        names[name.startswith(f"{PREFIX}/")].append(f"{path}/vars/{parameter}")
-    return tensors, [files for files in names.values() if files]
+        file = of_backbone if name.startswith(f"{PREFIX}/") else of_head
+        file[f"{path}/vars/{parameter}"] = _with_heads_apart(tensor, name, config)
+    return [file for file in (of_backbone, of_head) if file]
 
 
-def check_config(config: DistilBertConfig, head: str | None, extras: Sequence[str] = ()) -> None:
+def _check_config(config: DistilBertConfig, head: str | None, extras: Sequence[str] = ()) -> None:
     """Raise unless KerasHub has such a model.
 
     Raises:
@@ -150,13 +150,12 @@ def check_config(config: DistilBertConfig, head: str | None, extras: Sequence[st
         "pruned heads": bool(config.pruned_heads),
         "an untied projector": head == "ForMaskedLM" and not config.tie_word_embeddings,
     }
-    found = [what for what, lacking in lacks.items() if lacking]
-    if found:
-        raise UnsupportedFormatError(f"a KerasHub preset cannot hold {'; '.join(found)}; use format keras or h5")
+    if lacking := [what for what, is_lacking in lacks.items() if is_lacking]:
+        raise UnsupportedFormatError(f"a KerasHub preset cannot hold {'; '.join(lacking)}; use format keras or h5")
 
 
-def _divided(tensor: LazyTensor, name: str, config: DistilBertConfig) -> LazyTensor:
-    """Return an attention weight with its heads as an axis of their own; the reverse of `_merged`."""
+def _with_heads_apart(tensor: LazyTensor, name: str, config: DistilBertConfig) -> LazyTensor:
+    """Return an attention weight with its heads as an axis of their own; the reverse of `_with_heads_joined`."""
     heads = (config.n_heads, config.dim // config.n_heads)
     if "/attention/" not in name or (name.endswith("vars/1") and "out_lin" in name):
         return tensor
@@ -165,7 +164,7 @@ def _divided(tensor: LazyTensor, name: str, config: DistilBertConfig) -> LazyTen
     return tensor.reshaped((*heads, config.dim) if "out_lin" in name else (config.dim, *heads))
 
 
-def _merged(tensor: LazyTensor, name: str) -> LazyTensor:
+def _with_heads_joined(tensor: LazyTensor, name: str) -> LazyTensor:
     """Return an attention weight with its heads in one axis."""
     if "/attention/" not in name or len(tensor.shape) < 2:
         return tensor

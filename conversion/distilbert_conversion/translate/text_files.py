@@ -20,8 +20,8 @@ def read_object(path: Path | None) -> dict[str, Any]:
 
 def section(fields: Mapping[str, Any], name: str = "config") -> dict[str, Any]:
     """Return an object in a JSON object, nothing where it has none of that name."""
-    found = fields.get(name)
-    return found if isinstance(found, dict) else {}
+    value = fields.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def read_text(path: Path) -> str:

@@ -15,6 +15,8 @@ from distilbert_conversion.translate import bert
 from distilbert_conversion.weights.dialects import dialects_in
 from distilbert_conversion.weights.lazy import LazyTensor
 
+__all__ = ["unwrapped", "wrappers"]
+
 
 def unwrapped(
     path: Path, stored: Mapping[str, LazyTensor], container: str, wrapper: str = ""

@@ -10,6 +10,17 @@ from pathlib import Path
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion.weights.table import PREFIX, block_start, canonical_name, is_backbone, is_known, name_in
 
+__all__ = [
+    "CONTAINERS",
+    "DIALECTS",
+    "Dialect",
+    "container_of",
+    "detect",
+    "dialects_in",
+    "is_ignored",
+    "with_variant",
+]
+
 
 @dataclass(frozen=True)
 class Dialect:
@@ -38,7 +49,7 @@ class Dialect:
         return with_variant(self.filename, variant)
 
     def index(self, variant: str | None = None) -> str:
-        """Return the name of the file that lists the shards of a divided checkpoint."""
+        """Return the name of the file that lists the shards of a sharded checkpoint."""
         return with_variant(f"{self.filename}.index.json", variant)
 
     def shard(self, number: int, count: int, variant: str | None = None) -> str:
@@ -167,13 +178,13 @@ def is_ignored(name: str) -> bool:
     return _IGNORED.search(name) is not None
 
 
-def detect(stored: Iterable[str], container: str, stated: str | None, path: object) -> str:
+def detect(stored: Iterable[str], container: str, declared: str | None, path: object) -> str:
     """Return the dialect of a file from the names in it.
 
     Args:
         stored: The names of its tensors.
         container: Its container.
-        stated: The framework that its metadata names; counts only where the names fit several dialects equally.
+        declared: The framework that its metadata names; counts only where the names fit several dialects equally.
         path: The file, for the message.
 
     Raises:
@@ -181,7 +192,7 @@ def detect(stored: Iterable[str], container: str, stated: str | None, path: obje
     """
     stored = list(stored)
     fits = {
-        name: (sum(dialect.bare_name(entry) is not None for entry in stored), dialect.framework == stated)
+        name: (sum(dialect.bare_name(entry) is not None for entry in stored), dialect.framework == declared)
         for name, dialect in dialects_in(container).items()
     }
     best = max(fits, key=lambda name: fits[name])

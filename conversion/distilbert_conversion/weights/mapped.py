@@ -15,9 +15,11 @@ import numpy as np
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion.weights.lazy import Array, LazyTensor
 
+__all__ = ["MappedFile"]
+
 
 class MappedFile:
-    """A file open for reading, of which pieces are mapped into memory one by one.
+    """A file open for reading, of which parts are mapped into memory one by one.
 
     A mapping lives as long as the array that shows it, so that resident memory stays that of one tensor.
     The file stays open until the last tensor of it is dropped, so that replacing it on disk changes nothing.
@@ -28,7 +30,7 @@ class MappedFile:
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         weakref.finalize(self, os.close, self._descriptor)
         self.size = os.fstat(self._descriptor).st_size
-        self._taken: list[tuple[int, int]] = []
+        self._given: list[tuple[int, int]] = []
 
     def bytes(self, offset: int, length: int) -> bytes:
         """Return `length` bytes from `offset`.
@@ -37,11 +39,11 @@ class MappedFile:
             CheckpointError: The file ends before.
         """
         self._check(offset, length)
-        return self._whole[offset : offset + length] if length else b""
+        return self._shared[offset : offset + length] if length else b""
 
     @cached_property
-    def _whole(self) -> mmap.mmap:
-        """The file as one mapping, from which small pieces are taken; only what is looked at is ever in memory."""
+    def _shared(self) -> mmap.mmap:
+        """The file as one mapping, for small parts; only what is looked at is ever in memory."""
         return mmap.mmap(self._descriptor, self.size, access=mmap.ACCESS_READ)
 
     @cached_property
@@ -49,14 +51,16 @@ class MappedFile:
         """The file as one mapping whose changes stay in this process; one, as each holds a descriptor open."""
         return mmap.mmap(self._descriptor, self.size, access=mmap.ACCESS_COPY)
 
-    def tensor(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], *, kept: bool = False) -> LazyTensor:
-        """Describe the tensor that lies at `offset` in C order; a foreign byte order is turned when read.
+    def tensor(
+        self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], *, allow_private: bool = False
+    ) -> LazyTensor:
+        """Describe the tensor that lies at `offset` in C order; another byte order is swapped when read.
 
         Args:
             offset: Where it begins.
             shape: Its shape.
             dtype: Its type in the file.
-            kept: Whether `LazyTensor.own` may give a mapping to keep: only for files that writers replace as a whole,
+            allow_private: Whether `LazyTensor.private` may map it: only for files that writers replace as a whole,
                 as memory that maps a file which is cut off in its place is lost.
 
         Raises:
@@ -73,8 +77,8 @@ class MappedFile:
             array: Array = np.frombuffer(mapping, dtype, prod(shape), start)
             return array.reshape(shape)
 
-        take = (lambda: self._take(offset, shape, dtype)) if kept else None
-        return LazyTensor(shape, dtype.newbyteorder("="), load, take=take)
+        map_private = (lambda: self._map_private(offset, shape, dtype)) if allow_private else None
+        return LazyTensor(shape, dtype.newbyteorder("="), load, map_private=map_private)
 
     def _check(self, offset: int, length: int) -> None:
         """Refuse bytes that the file does not have."""
@@ -83,13 +87,13 @@ class MappedFile:
                 f"{self.path} is cut off: it has {self.size} bytes, and {offset + length} are needed; get it again"
             )
 
-    def _take(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array | None:
+    def _map_private(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array | None:
         """Return a tensor in the private mapping, where its bytes are given to one caller only; None otherwise."""
         end = offset + prod(shape) * dtype.itemsize
-        taken = any(offset < other_end and other < end for other, other_end in self._taken)
+        is_given = any(offset < other_end and other < end for other, other_end in self._given)
         unusable = offset % dtype.itemsize or not dtype.isnative or 0 in shape
-        if taken or unusable or os.name == "nt":  # where a file that is mapped cannot be replaced
+        if is_given or unusable or os.name == "nt":  # where a file that is mapped cannot be replaced
             return None
-        self._taken.append((offset, end))
+        self._given.append((offset, end))
         array: Array = np.frombuffer(self._private, dtype, prod(shape), offset)
         return array.reshape(shape)

@@ -14,6 +14,30 @@ from dataclasses import dataclass
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.pruning import attention_dim
 
+__all__ = [
+    "BLOCK",
+    "HEADS",
+    "PREFIX",
+    "TIED",
+    "WEIGHTS",
+    "Head",
+    "Weight",
+    "bare_name",
+    "block_start",
+    "canonical_name",
+    "expected",
+    "full_name",
+    "in_layer",
+    "is_backbone",
+    "is_known",
+    "is_transposed",
+    "layer_of",
+    "name_in",
+    "names",
+    "owners",
+    "weight_row",
+]
+
 
 @dataclass(frozen=True)
 class Head:
@@ -161,13 +185,13 @@ def _weight(
     heads: tuple[str, ...],
 ) -> Weight:
     path = module.replace(".", "/")
-    places = {column: path.replace("layer/{i}", spelling) for column, spelling in BLOCK.items()}
+    paths = {column: path.replace("layer/{i}", spelling) for column, spelling in BLOCK.items()}
     name = f"{module}.{canonical}"
     return Weight(
         canonical=name,
-        tf=f"{places['tf']}/{tf}",
-        flax=f"{places['flax']}/{flax}",
-        keras=f"{places['keras']}/{keras}",
+        tf=f"{paths['tf']}/{tf}",
+        flax=f"{paths['flax']}/{flax}",
+        keras=f"{paths['keras']}/{keras}",
         transform=transform,
         shape=shape,
         heads=heads,

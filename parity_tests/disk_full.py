@@ -1,6 +1,6 @@
 """Conversions to disks that take no more: the command line in processes that may write only so much, or nothing.
 
-    python parity_tests/disks.py FOLDER
+    python parity_tests/disk_full.py FOLDER
 
 prints one JSON object a conversion: how it ended, what it said, and what was left.
 """

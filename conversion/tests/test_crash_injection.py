@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import killing
+import crash_injection
 
 MOMENTS = 60
 RACES = 30
@@ -18,7 +18,7 @@ RACES = 30
 def seen(what: str, folder: Path, count: int) -> Any:
     """Return what was seen in processes of their own."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, killing.__file__, what, str(folder), str(count)]
+    command = [sys.executable, crash_injection.__file__, what, str(folder), str(count)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""Where the parts of a file begin: the places at which damage bites, and files are cut off."""
+"""Where the parts of a file begin: the boundaries at which damage bites, and files are cut off."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ _PARTS: dict[str, Callable[[bytes], Iterable[int]]] = {
 }
 
 
-def places(kind: str, content: bytes) -> list[int]:
+def boundaries(kind: str, content: bytes) -> list[int]:
     """Return the offsets at which the parts of a good file begin, sorted; its end is the last.
 
     Args:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import disks
+import disk_full
 from distilbert_conversion import FORMATS
 
 
@@ -17,11 +17,11 @@ def test_disks_that_take_no_more() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as root:  # pytest's own folders are root's alone
         Path(root).chmod(0o755)
-        command = [sys.executable, disks.__file__, root]
+        command = [sys.executable, disk_full.__file__, root]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         assert done.returncode == 0, done.stderr
         facts = [json.loads(line) for line in done.stdout.splitlines()]
-        assert len(facts) == len(disks.LIMITS) * sum(map(len, FORMATS.values())) + 2
+        assert len(facts) == len(disk_full.LIMITS) * sum(map(len, FORMATS.values())) + 2
         for fact in facts:
             folder, problem = (
                 ("locked", "Permission denied") if "locked" in fact["case"] else ("results/out", "File too large")

@@ -1,6 +1,6 @@
 """Conversions killed at any moment, and two to one place at the same time: processes that fork from a warm one.
 
-python parity_tests/killing.py kill|race FOLDER COUNT
+python parity_tests/crash_injection.py kill|race FOLDER COUNT
 
 prints what was seen as JSON. A moment is a step of Python towards the system, so that each run has the same ones.
 """
