@@ -131,7 +131,7 @@ def test_files_of_an_earlier_tokenizer_are_gone(cls: type, tmp_path: Path) -> No
 
 @each_class
 def test_fields_without_a_meaning_are_written_back(cls: type, folder: Path, caplog: Any) -> None:
-    kept = {
+    carried = {
         "chat_template": "{{ x }}",
         "processor_class": "P",
         "auto_map": {"AutoTokenizer": ["a.B", None]},
@@ -143,13 +143,13 @@ def test_fields_without_a_meaning_are_written_back(cls: type, folder: Path, capl
         "use_auth_token": "hf_" + "x" * 34, "hub_token": "secret",
         "use_fast": True, "trust_remote_code": True, "device_map": "auto",
     }  # fmt: skip
-    write_files(folder, {"tokenizer_config.json": {**kept, **lost, "max_len": 77}})
+    write_files(folder, {"tokenizer_config.json": {**carried, **lost, "max_len": 77}})
     one = cls.from_pretrained(folder)
     assert one.model_max_length == 77
     assert "tokenizer_config.json has a secret under hub_token, use_auth_token, which is not kept" in caplog.text
     one.save_pretrained(folder / "saved")
     saved = json.loads((folder / "saved" / "tokenizer_config.json").read_text(encoding="utf-8"))
-    assert kept.items() <= saved.items()
+    assert carried.items() <= saved.items()
     assert not lost.keys() & saved.keys()
     assert "hf_x" not in repr(one) + str(one.init_kwargs)
     assert "secret" not in repr(one) + str(one.init_kwargs) + str(one.get_vocab())

@@ -319,7 +319,7 @@ def reversed_vocab(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("has_vocab", [True, False])
 @each_class
-def test_a_vocab_file_beside_a_directory(cls: type, has_vocab: bool, reversed_vocab: Path, tmp_path: Path) -> None:
+def test_a_vocab_file_of_another_directory(cls: type, has_vocab: bool, reversed_vocab: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tokenizer"
     folder.mkdir()
     write_json(folder / "tokenizer_config.json", do_lower_case=False, model_max_length=77)
@@ -343,7 +343,7 @@ def test_the_fast_class_reads_tokenizer_json_before_a_vocab_file(
 
 
 @each_class
-def test_a_tokenizer_file_beside_a_directory(cls: type, reversed_vocab: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_file_of_another_directory(cls: type, reversed_vocab: Path, tmp_path: Path) -> None:
     DistilBertTokenizerFast(reversed_vocab).save_pretrained(tmp_path / "other")
     DistilBertTokenizerFast(SMALL, model_max_length=77).save_pretrained(tmp_path / "saved")
     one = cls.from_pretrained(tmp_path / "saved", tokenizer_file=tmp_path / "other" / "tokenizer.json")

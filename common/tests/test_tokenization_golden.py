@@ -35,13 +35,13 @@ def test_calls(cls: type, vocabulary: str) -> None:
     one = tokenizer(cls, vocabulary)
     errors = 0
     for case in cases("calls", vocabulary):
-        given = (case["first"], case["second"])
+        texts = (case["first"], case["second"])
         if "error" in case["result"]:
             errors += 1
             with pytest.raises(TokenizerError, match="cannot bring sample"):
-                one(*given, **case["options"])
+                one(*texts, **case["options"])
         else:
-            assert as_json(dict(one(*given, **case["options"]))) == case["result"], case["options"]
+            assert as_json(dict(one(*texts, **case["options"]))) == case["result"], case["options"]
     assert errors in (2, 3)
     assert len(cases("calls", vocabulary)) in (16, 24)
 

@@ -33,8 +33,8 @@ def test_padding_later_gives_what_padding_at_once_gives(one: Any, options: dict[
     expected = one(TEXTS, **{"padding": True, **options}, **columns)
     batch = one(TEXTS, **columns)
     rows = [one(text, **columns) for text in TEXTS]
-    for given in (batch, rows, [dict(row) for row in rows]):
-        padded = one.pad(given, **options)
+    for encoded in (batch, rows, [dict(row) for row in rows]):
+        padded = one.pad(encoded, **options)
         assert padded.keys() == expected.keys()
         for name, value in expected.items():
             np.testing.assert_array_equal(np.array(padded[name]), np.array(value), err_msg=name)
@@ -78,7 +78,7 @@ def test_ragged_columns_of_arrays_stay_lists(one: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("encoded", "message"),
     [
         ([], "a list of such"),
         (["a"], "a list of such"),
@@ -87,9 +87,9 @@ def test_ragged_columns_of_arrays_stay_lists(one: Any) -> None:
         ([{"input_ids": [1]}, {"input_ids": [1], "x": 2}], "the same columns in every row"),
     ],
 )
-def test_wrong_input(one: Any, given: Any, message: str) -> None:
+def test_wrong_input(one: Any, encoded: Any, message: str) -> None:
     with pytest.raises(TokenizerError, match=message):
-        one.pad(given)
+        one.pad(encoded)
 
 
 def test_rows_that_stay_ragged_are_no_tensor(one: Any) -> None:

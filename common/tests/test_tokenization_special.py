@@ -72,12 +72,12 @@ def test_a_piece_that_is_added_keeps_its_id(one: Any) -> None:
 def test_flags(one: Any, token: AddedToken, text: str, offsets: tuple[int, int]) -> None:
     one.add_tokens([token])
     encoded = one(text, return_offsets_mapping=True)
-    found = [
+    matches = [
         span
         for span, index in zip(encoded["offset_mapping"], encoded["input_ids"], strict=True)
         if index == one.convert_tokens_to_ids(token.content)
     ]
-    assert found == [offsets]
+    assert matches == [offsets]
 
 
 def test_tokens_of_the_library_are_understood(one: Any) -> None:
@@ -139,13 +139,13 @@ def test_composing_by_hand(one: Any) -> None:
     assert one.build_inputs_with_special_tokens(first) == one.encode("a b")
     assert one.build_inputs_with_special_tokens(first, second) == one.encode("a b", "c")
     for pair in ((first,), (first, second)):
-        whole = one.build_inputs_with_special_tokens(*pair)
+        ids = one.build_inputs_with_special_tokens(*pair)
         expected = one(
             "a b", "c" if len(pair) == 2 else None, return_token_type_ids=True, return_special_tokens_mask=True
         )
         assert one.create_token_type_ids_from_sequences(*pair) == expected["token_type_ids"]
         assert one.get_special_tokens_mask(*pair) == expected["special_tokens_mask"]
-        assert one.get_special_tokens_mask(whole, already_has_special_tokens=True) == expected["special_tokens_mask"]
+        assert one.get_special_tokens_mask(ids, already_has_special_tokens=True) == expected["special_tokens_mask"]
         assert one.num_special_tokens_to_add(len(pair) == 2) == sum(expected["special_tokens_mask"])
 
 

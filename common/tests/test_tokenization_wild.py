@@ -70,8 +70,8 @@ def test_a_trained_tokenizer_without_post_processor(cls: type, tmp_path: Path, c
 
 
 def parts(tmp_path: Path, **changes: Any) -> Path:
-    DistilBertTokenizer(SMALL).save_pretrained(tmp_path / "whole")
-    content = json.loads((tmp_path / "whole" / "tokenizer.json").read_text(encoding="utf-8"))
+    DistilBertTokenizer(SMALL).save_pretrained(tmp_path / "saved")
+    content = json.loads((tmp_path / "saved" / "tokenizer.json").read_text(encoding="utf-8"))
     write_files(tmp_path, {"tokenizer.json": {**content, **changes}})
     return tmp_path
 

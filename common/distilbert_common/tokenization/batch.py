@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from distilbert_common.tokenization.encoding import Encoding, TextPieces
-from distilbert_common.tokenization.padding import PADDING_VALUES, pad_array, pad_lists
+from distilbert_common.tokenization.padding import PADDING_VALUES, Padding, pad_array, pad_lists
 from distilbert_common.tokenization.truncation import Row
 
 __all__ = ["Batch"]
@@ -52,8 +52,7 @@ class Batch:
         rows: Which pieces stand in which row.
         cls_sep_pad: The ids of [CLS], [SEP] and [PAD].
         specials: How many special tokens a row gets, with one text and with a pair; 0 for none.
-        width: The length that rows are padded to; None for no padding.
-        padding_side: "right" or "left".
+        padding: How the rows are brought to one length.
     """
 
     first: Sequence[TextPieces]
@@ -61,8 +60,12 @@ class Batch:
     rows: list[Row]
     cls_sep_pad: tuple[int, int, int]
     specials: tuple[int, int]
-    width: int | None
-    padding_side: str
+    padding: Padding
+    width: int | None = field(init=False)
+    """The length that rows are padded to; None for no padding."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "width", self.padding.width(self._lengths()))
 
     @property
     def n_sequences(self) -> int:
@@ -72,11 +75,11 @@ class Batch:
     @property
     def lengths(self) -> list[int]:
         """The number of tokens of each row, special tokens and padding included."""
-        return [max(row.length + self.specials[row.second is not None], self.width or 0) for row in self.rows]
+        return [max(length, self.width or 0) for length in self._lengths()]
 
     def lists(self, name: str) -> list[list[Any]]:
         """Return a column as one list per row, padded."""
-        return pad_lists(self._joined(name), self.width, self._padding_value(name), self.padding_side)
+        return pad_lists(self._joined(name), self.width, self._padding_value(name), self.padding.side)
 
     def array(self, name: str) -> np.ndarray:
         """Return a column as an int64 array, (rows, seq), or (rows, seq, 2) for offsets.
@@ -86,10 +89,10 @@ class Batch:
         """
         fill = self._padding_value(name)
         if isinstance(fill, int):
-            return pad_array(name, self._joined(name), self.width, fill, self.padding_side)
+            return pad_array(name, self._joined(name), self.width, fill, self.padding.side)
         flat = [list(chain.from_iterable(row)) for row in self._joined(name)]
         width = None if self.width is None else self.width * len(fill)
-        array = pad_array(name, flat, width, fill[0], self.padding_side)
+        array = pad_array(name, flat, width, fill[0], self.padding.side)
         return array.reshape(len(flat), -1, len(fill)) if array.size else array.reshape(len(flat), 0, len(fill))
 
     def encodings(self, token: Callable[[int], str]) -> list[Encoding]:
@@ -101,6 +104,10 @@ class Batch:
         ids = self.lists("input_ids")
         tokens = [[token(index) for index in row] for row in ids]
         return [Encoding(*row) for row in zip(ids, tokens, *map(self.lists, _OF_ENCODINGS), strict=True)]
+
+    def _lengths(self) -> list[int]:
+        """Return the number of tokens of each row, special tokens included."""
+        return [row.length + self.specials[row.second is not None] for row in self.rows]
 
     def _padding_value(self, name: str) -> Any:
         return self.cls_sep_pad[2] if name == "input_ids" else PADDING_VALUES[name]

@@ -78,7 +78,7 @@ class DecodingMixin:
         if tokens is None:
             return None
         if isinstance(tokens, str):
-            return self.settings.token_ids([tokens])[0]
+            return self.settings.token_id(tokens)
         return [self.convert_tokens_to_ids(token) for token in tokens]
 
     def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
@@ -186,7 +186,7 @@ class DecodingMixin:
         return token
 
     def _skipped_ids(self) -> set[int]:
-        return self._special_added_ids().union(self.settings.token_ids(self.settings.all_special_tokens))
+        return self._special_added_ids().union(self.settings.all_special_ids)
 
     def _skipped_in_texts(self) -> set[int]:
         """Return the ids that `decode` skips."""

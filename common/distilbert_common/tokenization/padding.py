@@ -11,12 +11,12 @@ import numpy as np
 
 from distilbert_common.errors import TokenizerError
 from distilbert_common.tokenization.options import SIDES, choose, count_of
-from distilbert_common.tokenization.tensors import as_lists, tensor_type_of
+from distilbert_common.tokenization.tensors import as_lists, tensor_type_of, to_tensor
 from distilbert_common.tokenization.truncation import Truncation
 
 __all__ = [
-    "PADDING_VALUES", "Encoded", "Padding", "as_columns", "check_agreement", "pad_array", "pad_columns", "pad_lists",
-    "read_padding",
+    "PADDING_VALUES", "Encoded", "Padding", "as_columns", "check_agreement", "like_input", "pad_array", "pad_columns",
+    "pad_lists", "read_padding",
 ]  # fmt: skip
 
 PADDING_STRATEGIES = {
@@ -185,3 +185,11 @@ def pad_columns(
     width = padding.width([len(row) for row in table[ids_name]])
     padded = {name: pad_lists(rows, width, fills[name], padding.side) for name, rows in table.items()}
     return {**columns, **{name: rows[0] if single else rows for name, rows in padded.items()}}
+
+
+def like_input(name: str, value: Any, tensor_type: str | None) -> Any:
+    """Return a column as the kind of tensor that came in; one that cannot be a tensor, such as ragged labels, stays."""
+    try:
+        return value if tensor_type is None else to_tensor(name, value, tensor_type)
+    except TokenizerError:
+        return value

@@ -18,11 +18,11 @@ from distilbert_common.tokenization.padding import (
     Padding,
     as_columns,
     check_agreement,
+    like_input,
     pad_columns,
     read_padding,
 )
 from distilbert_common.tokenization.settings import ROLES, Setting, TokenizerSettings
-from distilbert_common.tokenization.tensors import to_tensor
 from distilbert_common.tokenization.truncation import (
     TRUNCATION_STRATEGIES,
     Truncation,
@@ -89,7 +89,7 @@ class PreparationMixin:
             already_has_special_tokens: Whether the ids hold the special tokens already, or will get them.
         """
         if already_has_special_tokens:
-            special = set(self.settings.token_ids(self.settings.all_special_tokens))
+            special = set(self.settings.all_special_ids)
             return [int(index in special) for index in [*token_ids_0, *(token_ids_1 or ())]]
         second = [] if token_ids_1 is None else [0] * len(token_ids_1) + [1]
         return [1] + [0] * len(token_ids_0) + [1] + second
@@ -179,7 +179,7 @@ class PreparationMixin:
         data = pad_columns(columns, how_to_pad, (ids_name, self._cls_sep_pad(specials=False)[2]), mask)
         if return_tensors is not None:
             return BatchEncoding(data, tensor_type=return_tensors)
-        return BatchEncoding({name: _like_input(name, value, tensor_type) for name, value in data.items()})
+        return BatchEncoding({name: like_input(name, value, tensor_type) for name, value in data.items()})
 
     def _prepare(
         self, ids: Sequence[int], pair_ids: Sequence[int] | None, options: CallOptions, prepend_batch_axis: bool
@@ -290,11 +290,3 @@ def _check_columns(options: CallOptions, pair: bool) -> None:
             "return_overflowing_tokens=True of a pair needs truncation='only_first' or 'only_second', so that the "
             "tokens are all of one text"
         )
-
-
-def _like_input(name: str, value: Any, tensor_type: str | None) -> Any:
-    """Return a column as the kind of tensor that came in; one that cannot be a tensor, such as ragged labels, stays."""
-    try:
-        return value if tensor_type is None else to_tensor(name, value, tensor_type)
-    except TokenizerError:
-        return value

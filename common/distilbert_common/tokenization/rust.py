@@ -55,12 +55,12 @@ def _in_order_of_ids(vocabulary: Vocabulary) -> Iterator[tokenizers.AddedToken]:
     A token that no text can match, and an id that no token has, is held by a token that no text contains: of tokens
     that are the same once normalized the library would match any.
     """
-    added, hidden = vocabulary.added_by_id, vocabulary.shadowed
+    added, shadowed = vocabulary.added_by_id, vocabulary.shadowed
     for token in added.values():
-        if vocabulary[token.content] < vocabulary.n_pieces and token.content not in hidden:
+        if vocabulary[token.content] < vocabulary.n_pieces and token.content not in shadowed:
             yield library_token(token)
     for index in range(vocabulary.n_pieces, vocabulary.next_id):
-        is_used = index in added and added[index].content not in hidden
+        is_used = index in added and added[index].content not in shadowed
         yield library_token(added[index]) if is_used else tokenizers.AddedToken(_placeholder(index), normalized=False)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from distilbert_common.tokenization.normalizer import Normalizer
-from distilbert_common.tokenization.vocabulary import Vocabulary
+from distilbert_common.tokenization.vocabulary import AddedToken, Vocabulary
 
-__all__ = ["DEFAULT_MAX_LENGTH", "MODEL_INPUT_NAMES", "ROLES", "Setting", "TokenizerSettings"]
+__all__ = [
+    "DEFAULT_MAX_LENGTH", "MODEL_INPUT_NAMES", "ROLES", "Setting", "SpecialToken", "SpecialTokenId",
+    "SpecialTokenNames", "TokenizerSettings",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -84,15 +86,20 @@ class TokenizerSettings:
         token = self.special_tokens.get(role)
         return None if token is None else self.vocabulary.token_id(token)
 
-    def token_ids(self, tokens: Iterable[str]) -> list[Any]:
-        """Return the ids of tokens; one that is not in the vocabulary has that of the unknown token."""
-        ids = map(self.vocabulary.token_id, tokens)
-        return [self.role_id("unk_token") if index is None else index for index in ids]
+    def token_id(self, token: str) -> Any:
+        """Return the id of a token; one that is not in the vocabulary has that of the unknown token, if any."""
+        index = self.vocabulary.token_id(token)
+        return self.role_id("unk_token") if index is None else index
 
     @property
     def all_special_tokens(self) -> list[str]:
         """Every special token, once."""
         return list(dict.fromkeys([*self.special_tokens.values(), *self.additional_special_tokens]))
+
+    @property
+    def all_special_ids(self) -> list[int]:
+        """The ids of `all_special_tokens`."""
+        return [self.token_id(token) for token in self.all_special_tokens]
 
 
 class Setting(Generic[T]):
@@ -107,3 +114,43 @@ class Setting(Generic[T]):
 
     def __set__(self, tokenizer: Any, value: T) -> None:
         setattr(tokenizer.settings, self._name, value)
+
+
+class SpecialToken:
+    """An attribute that is the special token of a role, or None.
+
+    Setting it gives the role to another token, or to none; `add_special_tokens` also adds that token to the vocabulary.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._role = name
+
+    def __get__(self, tokenizer: Any, owner: type | None = None) -> str | None:
+        token: str | None = tokenizer.settings.special_tokens.get(self._role)
+        return token
+
+    def __set__(self, tokenizer: Any, token: Any) -> None:
+        tokenizer.set_special_token(self._role, None if token is None else AddedToken.of(token).content)
+
+
+class SpecialTokenNames:
+    """The names of the attributes that are special tokens: of a class those of all, of a tokenizer its own too."""
+
+    def __get__(self, tokenizer: Any, owner: type | None = None) -> list[str]:
+        own = () if tokenizer is None else tokenizer.settings.special_tokens
+        return list(dict.fromkeys([*ROLES, "additional_special_tokens", *own]))
+
+
+class SpecialTokenId:
+    """An attribute that is the id of the special token of a role, or None; setting it gives the role to its token."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._role = name.removesuffix("_id")
+
+    def __get__(self, tokenizer: Any, owner: type | None = None) -> int | None:
+        index: int | None = tokenizer.settings.role_id(self._role)
+        return index
+
+    def __set__(self, tokenizer: Any, index: int | None) -> None:
+        token = None if index is None else tokenizer.token_of(index)
+        tokenizer.set_special_token(self._role, token)

@@ -9,53 +9,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization.settings import ROLES, TokenizerSettings
+from distilbert_common.tokenization.settings import (
+    ROLES,
+    SpecialToken,
+    SpecialTokenId,
+    SpecialTokenNames,
+    TokenizerSettings,
+)
 from distilbert_common.tokenization.vocabulary import AddedToken
 
 __all__ = ["SpecialTokensMixin"]
 
 _LISTS = ("additional_special_tokens", "extra_special_tokens")
 """What the special tokens without a role are called, in transformers 4 and 5."""
-
-
-class SpecialToken:
-    """An attribute that is the special token of a role, or None.
-
-    Setting it gives the role to another token, or to none; `add_special_tokens` also adds that token to the vocabulary.
-    """
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._role = name
-
-    def __get__(self, tokenizer: Any, owner: type | None = None) -> str | None:
-        token: str | None = tokenizer.settings.special_tokens.get(self._role)
-        return token
-
-    def __set__(self, tokenizer: Any, token: Any) -> None:
-        tokenizer.set_special_token(self._role, None if token is None else AddedToken.of(token).content)
-
-
-class SpecialTokenNames:
-    """The names of the attributes that are special tokens: of a class those of all, of a tokenizer its own too."""
-
-    def __get__(self, tokenizer: Any, owner: type | None = None) -> list[str]:
-        own = () if tokenizer is None else tokenizer.settings.special_tokens
-        return list(dict.fromkeys([*ROLES, "additional_special_tokens", *own]))
-
-
-class SpecialTokenId:
-    """An attribute that is the id of the special token of a role, or None; setting it gives the role to its token."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._role = name.removesuffix("_id")
-
-    def __get__(self, tokenizer: Any, owner: type | None = None) -> int | None:
-        index: int | None = tokenizer.settings.role_id(self._role)
-        return index
-
-    def __set__(self, tokenizer: Any, index: int | None) -> None:
-        token = None if index is None else tokenizer.token_of(index)
-        tokenizer.set_special_token(self._role, token)
 
 
 class SpecialTokensMixin:
@@ -190,7 +156,7 @@ class SpecialTokensMixin:
     @property
     def all_special_ids(self) -> list[int]:
         """The ids of `all_special_tokens`."""
-        return self.settings.token_ids(self.all_special_tokens)
+        return [self.settings.token_id(token) for token in self.all_special_tokens]
 
     @property
     def all_special_tokens_extended(self) -> list[AddedToken]:

@@ -54,7 +54,7 @@ class AddedTokenFinder:
             text: The text.
             pass_over_special: Whether special tokens are not looked for.
         """
-        done = 0
+        position = 0
         for match in self._pattern.finditer(text) if self._pattern else ():
             token = self._tokens[match.group()]
             start, end = match.span()
@@ -63,15 +63,15 @@ class AddedTokenFinder:
             if token.single_word and (_is_letter(text[start - 1 : start]) or _is_letter(text[end : end + 1])):
                 continue
             if token.lstrip:
-                start = max(len(text[:start].rstrip(_SPACES)), done)
+                start = max(len(text[:start].rstrip(_SPACES)), position)
             if token.rstrip:
                 end = len(text) - len(text[end:].lstrip(_SPACES))
-            if done < start:
-                yield None, done, start
+            if position < start:
+                yield None, position, start
             yield token, start, end
-            done = end
-        if done < len(text):
-            yield None, done, len(text)
+            position = end
+        if position < len(text):
+            yield None, position, len(text)
 
 
 def _is_letter(char: str) -> bool:
@@ -101,28 +101,28 @@ def cut_around_words(
     if not settings.never_split:
         return cut(texts)
     segments_of = _segments_of_words if is_split_into_words else _segments_of_text
-    divided = [segments_of(text, settings) for text in texts]
-    between = iter(cut([segment.content for segments in divided for segment in segments if not segment.is_word]))
-    return [_joined(segments, between, is_split_into_words, settings) for segments in divided]
+    segmented = [segments_of(text, settings) for text in texts]
+    between = iter(cut([segment.content for segments in segmented for segment in segments if not segment.is_word]))
+    return [_joined(segments, between, is_split_into_words, settings) for segments in segmented]
 
 
 def _segments_of_text(text: Any, settings: TokenizerSettings) -> list[_Segment]:
-    segments, done = [], 0
+    segments, position = [], 0
     for match in _NEVER_SPLIT_WORD.finditer(text):
         if _lowered(match.group(), settings) in settings.never_split:
-            segments.append(_Segment(done, text[done : match.start()], False))
+            segments.append(_Segment(position, text[position : match.start()], False))
             segments.append(_Segment(match.start(), match.group(), True))
-            done = match.end()
-    return [*segments, _Segment(done, text[done:], False)]
+            position = match.end()
+    return [*segments, _Segment(position, text[position:], False)]
 
 
 def _segments_of_words(words: Any, settings: TokenizerSettings) -> list[_Segment]:
-    segments, done = [], 0
+    segments, position = [], 0
     for index, word in enumerate(words):
         if _lowered(word, settings) in settings.never_split:
-            segments += [_Segment(done, words[done:index], False), _Segment(index, word, True)]
-            done = index + 1
-    return [*segments, _Segment(done, words[done:], False)]
+            segments += [_Segment(position, words[position:index], False), _Segment(index, word, True)]
+            position = index + 1
+    return [*segments, _Segment(position, words[position:], False)]
 
 
 def _lowered(word: str, settings: TokenizerSettings) -> str:

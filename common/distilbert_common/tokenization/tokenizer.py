@@ -19,7 +19,6 @@ from distilbert_common.tokenization.files.paths import TokenizerFiles
 from distilbert_common.tokenization.files.tokenizer_config import OPTIONS, unknown_options
 from distilbert_common.tokenization.files.tokenizer_json import TokenizerJson, from_memory
 from distilbert_common.tokenization.options import CALL_ORDER, ENCODE_ORDER, CallOptions
-from distilbert_common.tokenization.padding import Padding
 from distilbert_common.tokenization.preparation import PreparationMixin
 from distilbert_common.tokenization.settings import Setting
 from distilbert_common.tokenization.special_tokens import SpecialTokensMixin
@@ -35,7 +34,7 @@ from distilbert_common.tokenization.texts import (
     read_text,
     read_texts,
 )
-from distilbert_common.tokenization.truncation import Truncation, plan_rows
+from distilbert_common.tokenization.truncation import plan_rows
 
 __all__ = ["COMMON_POSITIONAL", "TokenizerBase"]
 
@@ -65,7 +64,7 @@ class TokenizerBase(SpecialTokensMixin, DecodingMixin, PreparationMixin, Storage
             sep_token, pad_token, cls_token, mask_token, bos_token, eos_token, additional_special_tokens,
             extra_special_tokens, model_max_length, padding_side, truncation_side, clean_up_tokenization_spaces,
             split_special_tokens, model_input_names. What is left out comes from the files; where these do not say
-            whether text is lower-cased, it is if no piece of the vocabulary holds a capital. `repr` tells what was
+            whether text is lower-cased, it is if no piece of the vocabulary holds a capital. `repr` says what was
             chosen and why.
 
     Raises:
@@ -267,53 +266,39 @@ class TokenizerBase(SpecialTokensMixin, DecodingMixin, PreparationMixin, Storage
         return Forms(words=options.is_split_into_words, tokens=self.takes_tokens)
 
     def _encode(self, texts: Texts, options: CallOptions) -> BatchEncoding:
-        """Take texts all the way: pieces, rows, special tokens and padding, columns.
-
-        A sample of tokens or ids alone goes the way of `prepare_for_model`.
-        """
+        """Take texts all the way; a sample of tokens or ids alone goes the way of `prepare_for_model`."""
         sample = [*texts.first, *(texts.second or ())]
         if not texts.batched and all(isinstance(text, (Tokens, TokenIds)) for text in sample):
             ids = [piece.ids for piece in self._pieces(sample, split_special_tokens=False)]
             return self._prepare(ids[0], ids[1] if len(ids) == 2 else None, options, prepend_batch_axis=True)
         if options.return_tensors is not None:
             import_framework(options.return_tensors)  # missing? say so before the work is done
-        batch = self._batch(texts, options, *self._truncation_and_padding(options))
+        truncation, padding = self._truncation_and_padding(options)
+        split = self.split_special_tokens if options.split_special_tokens is None else options.split_special_tokens
+        first = self._pieces(texts.first, split)  # normalized, split, WordPiece
+        second = None if texts.second is None else self._pieces(texts.second, split)
+        specials = (0, 0)
+        if options.add_special_tokens:
+            specials = self.num_special_tokens_to_add(False), self.num_special_tokens_to_add(True)
+        lengths = _lengths(first), None if second is None else _lengths(second)
+        rows = plan_rows(*lengths, truncation, specials, options.return_overflowing_tokens)
+        cls_sep_pad = self._cls_sep_pad(any(specials), padding.strategy is not None)
+        batch = Batch(first, second, rows, cls_sep_pad, specials, padding)
         if options.verbose and options.max_length is None:
             self._warn_of_length(max(batch.lengths, default=0))
-        data = self._columns(batch, options)
-        if not texts.batched and options.return_tensors is None and not options.return_overflowing_tokens:
-            data = {name: rows[0] for name, rows in data.items()}
-        if options.return_length:
-            data["length"] = batch.lengths
-        if options.return_overflowing_tokens:
-            data["overflow_to_sample_mapping"] = [row.sample for row in batch.rows]
         return BatchEncoding(
-            data,
+            self._columns(batch, texts.batched, options),
             partial(batch.encodings, self._convert_id_to_token),
             options.return_tensors,
             n_sequences=batch.n_sequences,
             is_fast=self.is_fast,
         )
 
-    def _batch(self, texts: Texts, options: CallOptions, truncation: Truncation, padding: Padding) -> Batch:
-        """Cut texts into pieces, and decide which of them stand in which row, with which special tokens and padding."""
-        split = self.split_special_tokens if options.split_special_tokens is None else options.split_special_tokens
-        first = self._pieces(texts.first, split)
-        second = None if texts.second is None else self._pieces(texts.second, split)
-        specials = (0, 0)
-        if options.add_special_tokens:
-            specials = self.num_special_tokens_to_add(False), self.num_special_tokens_to_add(True)
-        rows = plan_rows(
-            _lengths(first), None if second is None else _lengths(second), truncation, specials,
-            options.return_overflowing_tokens,
-        )  # fmt: skip
-        cls_sep_pad = self._cls_sep_pad(any(specials), padding.strategy is not None)
-        batch = Batch(first, second, rows, cls_sep_pad, specials, None, padding.side)
-        return replace(batch, width=padding.width(batch.lengths))
-
     def _pieces(self, texts: Sequence[Text | None], split_special_tokens: bool) -> list[Any]:
         """Cut the texts that are not tokens or ids yet; None stays None."""
-        pieces: list[Any] = [self._ids_of_tokens(text) if isinstance(text, Tokens) else text for text in texts]
+        pieces: list[Any] = [
+            TokenIds(self.convert_tokens_to_ids(text.tokens)) if isinstance(text, Tokens) else text for text in texts
+        ]
         for words, kinds in ((False, str), (True, (list, tuple))):
             numbers = [number for number, text in enumerate(texts) if isinstance(text, kinds)]
             cut = self._cut([texts[number] for number in numbers], words, split_special_tokens) if numbers else ()
@@ -321,11 +306,8 @@ class TokenizerBase(SpecialTokensMixin, DecodingMixin, PreparationMixin, Storage
                 pieces[number] = piece
         return pieces
 
-    def _ids_of_tokens(self, text: Tokens) -> TokenIds:
-        return TokenIds(self.convert_tokens_to_ids(text.tokens))
-
-    def _columns(self, batch: Batch, options: CallOptions) -> dict[str, Any]:
-        """Return the columns that a call returns, as lists or arrays."""
+    def _columns(self, batch: Batch, batched: bool, options: CallOptions) -> dict[str, Any]:
+        """Return the columns that a call returns: as lists, those of a single text without a batch axis, or arrays."""
         returned = {
             "input_ids": True,
             "token_type_ids": self._returns("token_type_ids", options.return_token_type_ids),
@@ -334,7 +316,14 @@ class TokenizerBase(SpecialTokensMixin, DecodingMixin, PreparationMixin, Storage
             "offset_mapping": options.return_offsets_mapping,
         }
         column = batch.lists if options.return_tensors is None else batch.array
-        return {name: column(name) for name, is_returned in returned.items() if is_returned}
+        columns: dict[str, Any] = {name: column(name) for name, is_returned in returned.items() if is_returned}
+        if not batched and options.return_tensors is None and not options.return_overflowing_tokens:
+            columns = {name: rows[0] for name, rows in columns.items()}
+        if options.return_length:
+            columns["length"] = batch.lengths
+        if options.return_overflowing_tokens:
+            columns["overflow_to_sample_mapping"] = [row.sample for row in batch.rows]
+        return columns
 
     def _warn_of_length(self, longest: int) -> None:
         if longest > self.model_max_length:

@@ -42,8 +42,8 @@ class WordPiece:
         """Take notice of tokens added to the vocabulary."""
         added, forms = self._vocabulary.added, self._vocabulary.forms
         in_raw_text = {form: added[name] for name, form in forms.items() if not added[name].normalized}
-        hidden = self._vocabulary.shadowed
-        normalized = {name: form for name, form in forms.items() if added[name].normalized and name not in hidden}
+        shadowed = self._vocabulary.shadowed
+        normalized = {name: form for name, form in forms.items() if added[name].normalized and name not in shadowed}
         in_normalized = {form: added[name] for name, form in normalized.items()}
         self._in_raw_text, self._in_normalized = AddedTokenFinder(in_raw_text), AddedTokenFinder(in_normalized)
 

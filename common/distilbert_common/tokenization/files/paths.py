@@ -80,7 +80,7 @@ class TokenizerFiles:
 
     @classmethod
     def of_keywords(cls, vocab_file: str | Path | None, tokenizer_file: str | Path | None) -> TokenizerFiles:
-        """Return the vocabulary files that a caller names beside a directory or hub id.
+        """Return the vocabulary files that a caller names in addition to a directory or hub id.
 
         Raises:
             TokenizerNotFoundError: There is no such file.

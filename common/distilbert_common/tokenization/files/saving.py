@@ -25,7 +25,7 @@ def write_files(
 ) -> tuple[str, ...]:
     """Write a tokenizer so that `from_pretrained`, and transformers 4.57 and 5, open it with equal results.
 
-    Files of an earlier tokenizer that would be read beside the new ones are removed.
+    Files of an earlier tokenizer that would be read along with the new ones are removed.
 
     Args:
         settings: The settings of the tokenizer.

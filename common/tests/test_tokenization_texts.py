@@ -94,11 +94,11 @@ class Strategy(StrEnum):
 
 def test_members_of_enumerations_and_numpy_numbers(one: Any) -> None:
     length = np.int64(6)
-    given = one(
+    encoded = one(
         "a b c d e f", padding=Strategy.MAX_LENGTH, truncation=Strategy.ONLY_FIRST, max_length=length,
         return_tensors=Strategy.NUMPY, stride=np.int32(0),
     )  # fmt: skip
-    assert given["input_ids"].shape == (1, 6)
+    assert encoded["input_ids"].shape == (1, 6)
     assert (
         one.pad({"input_ids": [2, 3]}, Strategy.MAX_LENGTH, length, return_tensors=Strategy.NUMPY)["input_ids"].size
         == 6
