@@ -48,6 +48,25 @@ def test_relative_links_lead_to_files(page: Path) -> None:
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+def paths_in(page: Path) -> list[str]:
+    """Return what a page names in backticks that is a path of this repository, or the name of a file."""
+    prose = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    pieces = [piece for piece in code(prose) if re.fullmatch(r"[\w.*-]+(/[\w.*-]+)*/?", piece)]
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir()}
+    return [piece for piece in pieces if piece.split("/")[0] in folders or piece.endswith((".py", ".md", ".toml"))]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/hostile-files.md"])
+def test_every_path_named_is_there(page: str) -> None:
+    """A path from the root, or the bare name of a file that each of the three families has."""
+    named = paths_in(ROOT / page)
+    bases = [ROOT / family / f"distilbert_{family}" for family in ("pt", "tf", "flax")]
+    absent = [path for path in named if "/" in path and not any(ROOT.glob(path))]
+    absent += [path for path in named if "/" not in path and not all((base / path).exists() for base in bases)]
+    assert named
+    assert absent == []
+
+
 def tables(heading: str) -> list[list[str]]:
     """Return the rows of the table below a heading of docs/migrating.md, each a list of cells."""
     section = MIGRATING.read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
