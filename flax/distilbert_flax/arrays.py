@@ -32,8 +32,8 @@ def to_jax(array: np.ndarray, dtype: DTypeLike) -> Array:
 
 
 def as_array(value: Any) -> Any:
-    """Turn a list into an array; anything else comes back as it is."""
-    return np.asarray(value) if isinstance(value, (list, tuple)) else value
+    """Turn a list into an array; anything else, such as a layout, comes back as it is."""
+    return np.asarray(value) if type(value) in (list, tuple) else value
 
 
 def as_dtype(dtype: DTypeLike | None, default: str) -> np.dtype:

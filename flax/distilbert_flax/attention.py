@@ -16,6 +16,8 @@ from jax import Array
 
 from distilbert_common.errors import InputError
 
+__all__ = ["MASKED_SCORE", "eager_attention", "expand_mask", "masked_scores", "sdpa_attention"]
+
 MASKED_SCORE = float(jnp.finfo(jnp.float32).min)
 """The value of a masked score: the lowest finite float32."""
 

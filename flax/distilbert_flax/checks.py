@@ -40,11 +40,15 @@ def value_range(ids: Array | None) -> tuple[int, int] | None:
     return int(values.min()), int(values.max())
 
 
-def check_classes(labels: Array, classes: int, real: Array | None = None, ignored: int = IGNORE_INDEX) -> None:
-    """Refuse labels that are neither classes nor ignored, where they are `real`."""
-    if is_concrete(labels):
-        values = np.asarray(labels)
-        checks.check_labels(values if real is None else values[np.asarray(real)], classes, ignored)
+def check_classes(labels: Array, classes: int | None) -> bool:
+    """Refuse labels that are neither classes nor ignored, where their values are concrete.
+
+    Returns:
+        Whether the number of classes is known, so that labels can be checked at all.
+    """
+    if classes is not None and is_concrete(labels):
+        checks.check_labels(np.asarray(labels), classes, IGNORE_INDEX)
+    return classes is not None
 
 
 def is_concrete(array: Array) -> bool:

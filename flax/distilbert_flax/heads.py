@@ -1,20 +1,23 @@
 """The five task models: the bare model, a head, and its loss when labels are given.
 
 Arguments, their order, outputs and parameter names are those of transformers. Each `forward` takes what
-`FlaxDistilBertModel.forward` takes, and labels. Where layers do not see padding, logits of tokens are 0 there, and the
-start and end logits of question answering the lowest value.
+`FlaxDistilBertModel.forward` takes, and labels; logits at padding that is left out are 0, those of question answering
+the lowest finite value, so that no argmax or softmax finds an answer there. `check_labels` and `reads` tell compiled
+calls what they have to know before; see `FunctionalModule`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypedDict, Unpack
+from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from distilbert_common import (
+    BaseModelOutput,
     DistilBertConfig,
     MaskedLMOutput,
     MultipleChoiceModelOutput,
@@ -27,40 +30,86 @@ from distilbert_common.checks import (
     check_loss_only,
     check_no_segments,
     check_one_input,
+    check_one_mask,
     check_two_labels,
 )
 from distilbert_flax import losses
-from distilbert_flax.activations import ACTIVATIONS
 from distilbert_flax.checks import check_classes
-from distilbert_flax.masked_lm_loss import labelled_first, masked_lm_loss
+from distilbert_flax.framework.options import Options
+from distilbert_flax.layers import out_features
+from distilbert_flax.layout import (
+    Layout,
+    Unpad,
+    count_segments,
+    fill_padding,
+    first_tokens,
+    padded_layout,
+    segment_ids_of,
+    segment_onehot,
+)
 from distilbert_flax.modeling import FlaxDistilBertModel
-from distilbert_flax.options import Options
 from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
-from distilbert_flax.segments import belongs, count_segments, first_tokens
-from distilbert_flax.unpadding import filled_at_padding
+
+__all__ = [
+    "FlaxDistilBertForMaskedLM",
+    "FlaxDistilBertForMultipleChoice",
+    "FlaxDistilBertForQuestionAnswering",
+    "FlaxDistilBertForSequenceClassification",
+    "FlaxDistilBertForTokenClassification",
+]
 
 
-class MoreInputs(TypedDict, total=False):
-    """The inputs that come by keyword only; see `FlaxDistilBertModel.forward`."""
+def encode(
+    model: Any,
+    input_ids: Array | None,
+    attention_mask: Array | None,
+    head_mask: Array | None,
+    inputs_embeds: Array | None,
+    output_attentions: bool | None,
+    output_hidden_states: bool | None,
+    position_ids: Array | None,
+    token_type_ids: Array | None,
+    segment_ids: Array | None,
+    unpad: Unpad,
+    layout: Layout | None,
+) -> tuple[BaseModelOutput, Layout]:
+    """Call the bare model of a head: arguments as `FlaxDistilBertModel.forward`.
 
-    position_ids: Array | None
-    token_type_ids: Array | None
-    segment_ids: Array | None
+    Returns:
+        Its output, and how the tokens lay.
+    """
+    if layout is None:
+        check_one_mask(attention_mask, segment_ids)
+        layout = padded_layout(attention_mask, segment_ids, unpad)
+    encoded = model.distilbert.forward(
+        input_ids,
+        None,
+        head_mask,
+        inputs_embeds,
+        output_attentions,
+        output_hidden_states,
+        True,
+        position_ids,
+        token_type_ids,
+        layout=layout,
+    )
+    return encoded, layout
 
 
 class FlaxDistilBertForMaskedLM(FlaxDistilBertPreTrainedModel):
     """DistilBERT that predicts the token at each position.
 
     `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts. `loss_only=True` gives the loss
-    alone, the same one, and projects labelled positions only, some at a time: less work and far less memory.
+    alone, the same one, and projects labeled positions only, some at a time: less work and far less memory.
     """
 
     _table_head = "ForMaskedLM"
     padding_is_unseen = True
+    takes_segments = False
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
         make = self.begin(config, **options)
-        self.activation = ACTIVATIONS[config.activation]
+        self.activation = make.activation(config.activation)
         self.distilbert = FlaxDistilBertModel(self.config, **make.inner())
         self.vocab_transform = make.linear(config.dim, config.dim)
         self.vocab_layer_norm = make.norm(config.dim)
@@ -77,30 +126,37 @@ class FlaxDistilBertForMaskedLM(FlaxDistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        *,
+        position_ids: Array | None = None,
+        token_type_ids: Array | None = None,
+        segment_ids: Array | None = None,
+        unpad: Unpad = "auto",
+        num_segments: int | None = None,
         loss_only: bool = False,
-        **more: Unpack[MoreInputs],
+        layout: Layout | None = None,
     ) -> MaskedLMOutput | tuple[Array, ...]:
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
         check_loss_only(loss_only, labels)
-        encoded = self.distilbert.forward(
-            input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
-        )
-        x = self.activation(self.vocab_transform(encoded.last_hidden_state))  # (batch, seq, dim)
-        x, table = self.vocab_layer_norm(x), self.get_input_embeddings().embedding[...]  # (vocab, dim)
-        if not loss_only:
-            logits = self.vocab_projector(x, table)  # (batch, seq, vocab)
-            logits = filled_at_padding(logits, attention_mask, more.get("segment_ids"), 0)
-            loss = None if labels is None else losses.cross_entropy(logits, labels)
+        encoded, layout = encode(
+            self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
+            position_ids, token_type_ids, segment_ids, unpad, layout,
+        )  # fmt: skip
+        x, table = self.lm_transform(encoded.last_hidden_state), self.get_input_embeddings().embedding[...]
+        logits = None
+        if loss_only:
+            weight, bias = self.vocab_projector.weights(table)  # (vocab, dim), (vocab,)
+            loss = losses.masked_lm_loss(x, weight, bias, labels)
         else:
-            x, labels = labelled_first(x, labels)  # (tokens, dim), (tokens,)
-            logits, loss = None, masked_lm_loss(x, *self.vocab_projector.weights(table), labels)
+            logits = fill_padding(self.vocab_projector(x, table), layout.padding, 0.0)  # (batch, seq, vocab)
+            loss = None if labels is None else losses.cross_entropy(logits, labels)
         return self._as_output(MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions), return_dict)
 
-    def check_labels(self, output: MaskedLMOutput, inputs: Mapping[str, Array]) -> None:
+    def lm_transform(self, x: Array) -> Array:
+        """Return what is projected to the vocabulary: (…, dim) -> (…, dim)."""
+        return self.vocab_layer_norm(self.activation(self.vocab_transform(x)))
+
+    def check_labels(self, inputs: Mapping[str, Any]) -> bool:
         """Refuse labels that are no words; see `FunctionalModule.check_labels`."""
-        classes = self.config.vocab_size if output.logits is None else output.logits.shape[-1]
-        check_classes(inputs["labels"], classes)
+        return check_classes(inputs["labels"], out_features(self.vocab_projector))
 
 
 class FlaxDistilBertForSequenceClassification(FlaxDistilBertPreTrainedModel):
@@ -113,6 +169,7 @@ class FlaxDistilBertForSequenceClassification(FlaxDistilBertPreTrainedModel):
 
     _table_head = "ForSequenceClassification"
     padding_is_unseen = True
+    takes_segments = True
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
         make = self.begin(config, **options)
@@ -132,32 +189,44 @@ class FlaxDistilBertForSequenceClassification(FlaxDistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        *,
+        position_ids: Array | None = None,
+        token_type_ids: Array | None = None,
+        segment_ids: Array | None = None,
+        unpad: Unpad = "auto",
         num_segments: int | None = None,
-        **more: Unpack[MoreInputs],
+        layout: Layout | None = None,
     ) -> SequenceClassifierOutput | tuple[Array, ...]:
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
-        encoded = self.distilbert.forward(
-            input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
-        )
-        segment_ids, real = more.get("segment_ids"), None
-        if segment_ids is None:
-            first = encoded.last_hidden_state[:, 0]  # (batch, dim)
+        encoded, layout = encode(
+            self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
+            position_ids, token_type_ids, segment_ids, unpad, layout,
+        )  # fmt: skip
+        x, mask = encoded.last_hidden_state, None  # (batch, seq, dim)
+        if layout.segment_ids is None:
+            x = x[:, 0]  # (batch, dim)
         else:
-            num_segments = count_segments(segment_ids, labels, num_segments)
-            first = first_tokens(encoded.last_hidden_state, segment_ids, num_segments)  # (batch, num_segments, dim)
-            real = belongs(segment_ids, num_segments).any(axis=-1)  # (batch, num_segments)
-        logits = self.classifier(self.dropout(jax.nn.relu(self.pre_classifier(first))))  # (batch, …, num_labels)
-        loss = None if labels is None else losses.sequence_classification_loss(logits, labels, self.config, real)
+            num_segments = count_segments(layout.segment_ids, labels, num_segments)
+            x = first_tokens(x, layout.segment_ids, num_segments)  # (batch, num_segments, dim)
+            mask = segment_onehot(layout.segment_ids, num_segments).any(axis=-1)  # (batch, num_segments)
+        logits = self.classifier(self.dropout(jax.nn.relu(self.pre_classifier(x))))  # (batch, …, num_labels)
+        loss = None if labels is None else losses.sequence_classification_loss(logits, labels, self.config, mask)
         output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self._as_output(output, return_dict)
 
-    def check_labels(self, output: SequenceClassifierOutput, inputs: Mapping[str, Array]) -> None:
+    def check_labels(self, inputs: Mapping[str, Any]) -> bool:
         """Refuse labels that are no classes, where they have to be; see `FunctionalModule.check_labels`."""
-        labels, segment_ids, logits = inputs["labels"], inputs.get("segment_ids"), output.logits
-        if losses.problem_type(logits, labels, self.config) == "single_label_classification":
-            real = None if segment_ids is None else belongs(segment_ids, logits.shape[1]).any(axis=-1)
-            check_classes(labels, logits.shape[-1], real)
+        labels, segment_ids = inputs["labels"], segment_ids_of(inputs)
+        if losses.problem_type(2 if segment_ids is None else 3, labels, self.config) != "single_label_classification":
+            return True
+        if segment_ids is not None:
+            numbers = np.arange(1, labels.shape[1] + 1)
+            has_segment = (np.asarray(segment_ids)[:, None, :] == numbers[:, None]).any(-1)  # (batch, num_segments)
+            labels = np.asarray(labels)[has_segment]
+        return check_classes(labels, out_features(self.classifier))
+
+    def reads(self, inputs: Mapping[str, Any]) -> np.ndarray:
+        """Tell that the first token of a row is read; see `FunctionalModule.reads`."""
+        return np.arange(inputs["input_ids"].shape[-1])[None] == 0  # (1, seq)
 
 
 class FlaxDistilBertForMultipleChoice(FlaxDistilBertPreTrainedModel):
@@ -168,6 +237,7 @@ class FlaxDistilBertForMultipleChoice(FlaxDistilBertPreTrainedModel):
     """
 
     _table_head = "ForMultipleChoice"
+    takes_segments = False
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
         make = self.begin(config, **options)
@@ -187,26 +257,26 @@ class FlaxDistilBertForMultipleChoice(FlaxDistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        **more: Unpack[MoreInputs],
+        position_ids: Array | None = None,
+        token_type_ids: Array | None = None,
+        segment_ids: Array | None = None,
+        unpad: Unpad = "auto",
+        num_segments: int | None = None,
+        layout: Layout | None = None,
     ) -> MultipleChoiceModelOutput | tuple[Array, ...]:
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
         check_one_input(input_ids, inputs_embeds)
-        check_no_segments(more.get("segment_ids"))
-        choices = check_choices(inputs_embeds.shape, 4) if input_ids is None else check_choices(input_ids.shape, 3)
-
-        def flat(x: Array | None) -> Array | None:
-            return x.reshape(-1, *x.shape[2:]) if x is not None and x.ndim > 2 else x  # (batch * choices, seq, ...)
-
-        encoded = self.distilbert.forward(
-            flat(input_ids),
-            flat(attention_mask),
-            head_mask,
-            flat(inputs_embeds),
-            output_attentions,
-            output_hidden_states,
-            True,
-            **{name: flat(value) for name, value in more.items()},
+        check_no_segments(segment_ids)
+        x, axes = (inputs_embeds, 4) if input_ids is None else (input_ids, 3)
+        choices = check_choices(jnp.shape(x), axes)
+        input_ids, attention_mask, inputs_embeds, position_ids, token_type_ids = (
+            x.reshape(-1, *x.shape[2:]) if x is not None and x.ndim > 2 else x  # (batch * choices, seq, …)
+            for x in (input_ids, attention_mask, inputs_embeds, position_ids, token_type_ids)
         )
+        encoded, layout = encode(
+            self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
+            position_ids, token_type_ids, None, unpad, layout,
+        )  # fmt: skip
         first = encoded.last_hidden_state[:, 0]  # (batch * choices, dim)
         scores = self.classifier(self.dropout(jax.nn.relu(self.pre_classifier(first))))  # (batch * choices, 1)
         logits = scores.reshape(-1, choices)  # (batch, choices)
@@ -214,9 +284,10 @@ class FlaxDistilBertForMultipleChoice(FlaxDistilBertPreTrainedModel):
         output = MultipleChoiceModelOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self._as_output(output, return_dict)
 
-    def check_labels(self, output: MultipleChoiceModelOutput, inputs: Mapping[str, Array]) -> None:
+    def check_labels(self, inputs: Mapping[str, Any]) -> bool:
         """Refuse labels that are no choices; see `FunctionalModule.check_labels`."""
-        check_classes(inputs["labels"], output.logits.shape[-1])
+        ids = inputs["input_ids" if "input_ids" in inputs else "inputs_embeds"]  # (batch, choices, seq, …)
+        return check_classes(inputs["labels"], ids.shape[1])
 
 
 class FlaxDistilBertForTokenClassification(FlaxDistilBertPreTrainedModel):
@@ -227,6 +298,7 @@ class FlaxDistilBertForTokenClassification(FlaxDistilBertPreTrainedModel):
 
     _table_head = "ForTokenClassification"
     padding_is_unseen = True
+    takes_segments = False
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
         make = self.begin(config, **options)
@@ -245,21 +317,27 @@ class FlaxDistilBertForTokenClassification(FlaxDistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        **more: Unpack[MoreInputs],
+        position_ids: Array | None = None,
+        token_type_ids: Array | None = None,
+        segment_ids: Array | None = None,
+        unpad: Unpad = "auto",
+        num_segments: int | None = None,
+        layout: Layout | None = None,
     ) -> TokenClassifierOutput | tuple[Array, ...]:
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
-        encoded = self.distilbert.forward(
-            input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
-        )
+        encoded, layout = encode(
+            self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
+            position_ids, token_type_ids, segment_ids, unpad, layout,
+        )  # fmt: skip
         logits = self.classifier(self.dropout(encoded.last_hidden_state))  # (batch, seq, num_labels)
-        logits = filled_at_padding(logits, attention_mask, more.get("segment_ids"), 0)
+        logits = fill_padding(logits, layout.padding, 0.0)
         loss = None if labels is None else losses.cross_entropy(logits, labels)
         output = TokenClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self._as_output(output, return_dict)
 
-    def check_labels(self, output: TokenClassifierOutput, inputs: Mapping[str, Array]) -> None:
+    def check_labels(self, inputs: Mapping[str, Any]) -> bool:
         """Refuse labels that are no classes; see `FunctionalModule.check_labels`."""
-        check_classes(inputs["labels"], output.logits.shape[-1])
+        return check_classes(inputs["labels"], out_features(self.classifier))
 
 
 class FlaxDistilBertForQuestionAnswering(FlaxDistilBertPreTrainedModel):
@@ -271,6 +349,7 @@ class FlaxDistilBertForQuestionAnswering(FlaxDistilBertPreTrainedModel):
 
     _table_head = "ForQuestionAnswering"
     padding_is_unseen = True
+    takes_segments = False
 
     def __init__(self, config: DistilBertConfig, **options: Unpack[Options]) -> None:
         make = self.begin(config, **options)
@@ -291,21 +370,24 @@ class FlaxDistilBertForQuestionAnswering(FlaxDistilBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        **more: Unpack[MoreInputs],
+        position_ids: Array | None = None,
+        token_type_ids: Array | None = None,
+        segment_ids: Array | None = None,
+        unpad: Unpad = "auto",
+        num_segments: int | None = None,
+        layout: Layout | None = None,
     ) -> QuestionAnsweringModelOutput | tuple[Array, ...]:
         """Return logits, and the loss where positions are given; see the class and `FlaxDistilBertModel.forward`."""
-        encoded = self.distilbert.forward(
-            input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states, True, **more
-        )
+        encoded, layout = encode(
+            self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
+            position_ids, token_type_ids, segment_ids, unpad, layout,
+        )  # fmt: skip
         logits = self.qa_outputs(self.dropout(encoded.last_hidden_state))  # (batch, seq, 2)
-        lowest = float(jnp.finfo(logits.dtype).min)  # no argmax, softmax or list of the best can choose padding
-        logits = filled_at_padding(logits, attention_mask, more.get("segment_ids"), lowest)
+        logits = fill_padding(logits, layout.padding, float(jnp.finfo(logits.dtype).min))
         start_logits, end_logits = logits[..., 0], logits[..., 1]  # (batch, seq) each
-        loss, task = None, (start_logits, end_logits, start_positions, end_positions)
-        segment_ids, with_loss = more.get("segment_ids"), start_positions is not None and end_positions is not None
-        if with_loss and segment_ids is None:
+        loss = None
+        if start_positions is not None and end_positions is not None:
+            task = (start_logits, end_logits, start_positions, end_positions, layout.segment_ids)
             loss = losses.question_answering_loss(*task)
-        elif with_loss:
-            loss = losses.packed_question_answering_loss(*task, segment_ids)
         output = QuestionAnsweringModelOutput(loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions)
         return self._as_output(output, return_dict)

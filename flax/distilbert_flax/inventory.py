@@ -18,7 +18,7 @@ from jax import Array
 
 from distilbert_common import DistilBertConfig
 from distilbert_flax.arrays import to_jax
-from distilbert_flax.functional import is_shape, shape_of
+from distilbert_flax.framework.variables import is_shape, shape_of
 
 if TYPE_CHECKING:
     from distilbert_common.load_report import LoadReport

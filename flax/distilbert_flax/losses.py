@@ -13,51 +13,72 @@ from jax import Array
 from jax.lax import stop_gradient
 
 from distilbert_common import DistilBertConfig
-from distilbert_common.constants import IGNORE_INDEX
+from distilbert_common.constants import IGNORE_INDEX, is_fast
 from distilbert_flax.checks import check_classes
-from distilbert_flax.segments import belongs
+from distilbert_flax.fast.chunked_cross_entropy import chunked_cross_entropy
+from distilbert_flax.layout import segment_onehot
+
+__all__ = [
+    "DistillationLoss",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "distillation_loss",
+    "masked_lm_loss",
+    "mean_squared_error",
+    "question_answering_loss",
+    "sequence_classification_loss",
+]
 
 
-def cross_entropy(logits: Array, labels: Array, ignored: int = IGNORE_INDEX) -> Array:
-    """Mean cross-entropy over the labels that are not ignored.
+def cross_entropy(logits: Array, labels: Array) -> Array:
+    """Mean cross-entropy over the labels that are not `IGNORE_INDEX`: (…, classes), (…) integers -> a scalar.
 
-    Args:
-        logits: (..., classes).
-        labels: (...) integers.
-        ignored: The label that counts for nothing.
-
-    Returns:
-        A scalar; NaN where traced code brings a label that is no class, which cannot be refused there.
+    Traced code cannot refuse a label that is no class: the loss is NaN there.
 
     Raises:
         InputError: A label is neither a class nor ignored.
     """
     classes = logits.shape[-1]
-    check_classes(labels, classes, ignored=ignored)
+    check_classes(labels, classes)
     logits, labels = logits.reshape(-1, classes).astype(jnp.float32), jnp.ravel(labels)  # (rows, classes), (rows,)
-    counted = labels != ignored  # (rows,)
+    mask = labels != IGNORE_INDEX  # (rows,)
     rows = jnp.arange(labels.size)
-    picked = jax.nn.log_softmax(logits).at[rows, jnp.where(counted, labels, 0)]
-    gains = picked.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)  # (rows,)
-    return -jnp.where(counted, gains, 0).sum() / jnp.maximum(counted.sum(), 1)
+    at_labels = jax.nn.log_softmax(logits).at[rows, jnp.where(mask, labels, 0)]
+    gains = at_labels.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)  # (rows,)
+    return -jnp.where(mask, gains, 0).sum() / jnp.maximum(mask.sum(), 1)
 
 
-def mean_squared_error(logits: Array, labels: Array, real: Array | None = None) -> Array:
-    """Mean of squared differences, where `real`; (batch, 1) logits meet (batch,) labels."""
+def masked_lm_loss(x: Array, weight: Array, bias: Array, labels: Array) -> Array:
+    """Mean cross-entropy of `x @ weight.T + bias` with labels; 0 where there are none.
+
+    Args:
+        x: (…, dim).
+        weight: (vocab, dim).
+        bias: (vocab,).
+        labels: (…) integers, -100 where nothing counts.
+    """
+    check_classes(labels, len(weight))
+    if is_fast():
+        return chunked_cross_entropy(x, weight, bias, labels)
+    return cross_entropy(x @ weight.T + bias, labels)
+
+
+def mean_squared_error(logits: Array, labels: Array, mask: Array | None = None) -> Array:
+    """Mean of squared differences, where the mask is True; (batch, 1) logits meet (batch,) labels."""
     labels = jnp.asarray(labels, jnp.float32)
-    return mean_of_real(jnp.square(logits.astype(jnp.float32).reshape(labels.shape) - labels), real)
+    return mean_where(jnp.square(logits.astype(jnp.float32).reshape(labels.shape) - labels), mask)
 
 
-def binary_cross_entropy(logits: Array, labels: Array, real: Array | None = None) -> Array:
-    """Mean binary cross-entropy, where `real`, of logits (…, num_labels) with 0/1 labels of their shape, any dtype."""
+def binary_cross_entropy(logits: Array, labels: Array, mask: Array | None = None) -> Array:
+    """Mean binary cross-entropy of logits (…, num_labels) with 0/1 labels of any dtype, where the mask is True."""
     logits, labels = logits.astype(jnp.float32), jnp.asarray(labels, jnp.float32)
     losses = -(labels * jax.nn.log_sigmoid(logits) + (1 - labels) * jax.nn.log_sigmoid(-logits))
-    return mean_of_real(losses, real)
+    return mean_where(losses, mask)
 
 
-def classification_cross_entropy(logits: Array, labels: Array, real: Array | None = None) -> Array:
-    """`cross_entropy` of logits (…, num_labels) and labels (…), where `real`."""
-    return cross_entropy(logits, labels if real is None else jnp.where(real, labels, IGNORE_INDEX))
+def classification_cross_entropy(logits: Array, labels: Array, mask: Array | None = None) -> Array:
+    """`cross_entropy` of logits (…, num_labels) and labels (…), where the mask is True."""
+    return cross_entropy(logits, labels if mask is None else jnp.where(mask, labels, IGNORE_INDEX))
 
 
 LOSSES = {
@@ -68,7 +89,7 @@ LOSSES = {
 
 
 def sequence_classification_loss(
-    logits: Array, labels: Array, config: DistilBertConfig, real: Array | None = None
+    logits: Array, labels: Array, config: DistilBertConfig, mask: Array | None = None
 ) -> Array:
     """The loss of the config's problem type, or of the one that labels and `num_labels` imply.
 
@@ -79,28 +100,40 @@ def sequence_classification_loss(
         logits: (batch, num_labels), or (batch, num_segments, num_labels) of packed rows.
         labels: (batch,) or (batch, num_labels); of packed rows (batch, num_segments, …).
         config: What says the problem type and `num_labels`.
-        real: (batch, num_segments), which segments there are; the others count for nothing.
+        mask: (batch, num_segments), which segments there are; the others count for nothing.
     """
-    return LOSSES[problem_type(logits, labels, config)](logits, labels, real)
+    return LOSSES[problem_type(logits.ndim, labels, config)](logits, labels, mask)
 
 
-def problem_type(logits: Array | jax.ShapeDtypeStruct, labels: Array, config: DistilBertConfig) -> str:
-    """Return the key of `LOSSES` that the config names, or labels and `num_labels` imply."""
+def problem_type(logits_ndim: int, labels: Array, config: DistilBertConfig) -> str:
+    """Return the key of `LOSSES` that the config names, or that labels and `num_labels` imply."""
     if config.problem_type is not None:
         return config.problem_type
     if config.num_labels == 1:
         return "regression"
-    single = not jnp.issubdtype(labels.dtype, jnp.floating) and labels.ndim < len(logits.shape)
+    single = not jnp.issubdtype(labels.dtype, jnp.floating) and labels.ndim < logits_ndim
     return "single_label_classification" if single else "multi_label_classification"
 
 
 def question_answering_loss(
-    start_logits: Array, end_logits: Array, start_positions: Array, end_positions: Array
+    start_logits: Array,
+    end_logits: Array,
+    start_positions: Array,
+    end_positions: Array,
+    segment_ids: Array | None = None,
 ) -> Array:
-    """Mean of the cross-entropies of start and end, (batch, seq) logits and (batch,) or (batch, 1) positions.
+    """Mean of the cross-entropies of start and end; a position past the end or below 0 is ignored.
 
-    A position past the end of the sequence or below 0 is ignored.
+    Args:
+        start_logits: (batch, seq).
+        end_logits: (batch, seq).
+        start_positions: (batch,) or (batch, 1); of packed rows (batch, num_segments), counted from each segment's
+            first token.
+        end_positions: As `start_positions`.
+        segment_ids: (batch, seq) of packed rows: each segment counts by itself.
     """
+    if segment_ids is not None:
+        return packed_question_answering_loss(start_logits, end_logits, start_positions, end_positions, segment_ids)
     seq = start_logits.shape[1]
 
     def one(logits: Array, positions: Array) -> Array:
@@ -113,20 +146,12 @@ def question_answering_loss(
 def packed_question_answering_loss(
     start_logits: Array, end_logits: Array, start_positions: Array, end_positions: Array, segment_ids: Array
 ) -> Array:
-    """`question_answering_loss` of packed rows: each segment by itself.
-
-    Args:
-        start_logits: (batch, seq).
-        end_logits: (batch, seq).
-        start_positions: (batch, num_segments), counted from the segment's first token.
-        end_positions: (batch, num_segments).
-        segment_ids: (batch, seq).
-    """
-    own = belongs(segment_ids, start_positions.shape[1])  # (batch, num_segments, seq)
-    sizes, firsts = own.sum(-1), own.argmax(-1)  # (batch, num_segments)
+    """`question_answering_loss` of packed rows."""
+    onehot = segment_onehot(segment_ids, start_positions.shape[1])  # (batch, num_segments, seq)
+    sizes, firsts = onehot.sum(-1), onehot.argmax(-1)  # (batch, num_segments)
 
     def one(logits: Array, positions: Array) -> Array:
-        alone = jnp.where(own, logits.astype(jnp.float32)[:, None], jnp.finfo(jnp.float32).min)
+        alone = jnp.where(onehot, logits.astype(jnp.float32)[:, None], jnp.finfo(jnp.float32).min)
         inside = (positions >= 0) & (positions < sizes)  # (batch, num_segments)
         return cross_entropy(alone, jnp.where(inside, firsts + positions, IGNORE_INDEX))
 
@@ -174,11 +199,11 @@ def distillation_loss(
     Returns:
         The weighted sum and the three parts; a part with no token to count is 0.
     """
-    real = attention_mask != 0  # (batch, seq)
-    soft = real & (labels != IGNORE_INDEX) if restrict_ce_to_mask else real  # (batch, seq)
+    mask = attention_mask != 0  # (batch, seq)
+    soft = mask & (labels != IGNORE_INDEX) if restrict_ce_to_mask else mask  # (batch, seq)
     ce = masked_mean(kl_divergence(student_logits, stop_gradient(teacher_logits), temperature), soft) * temperature**2
     mlm = cross_entropy(student_logits, labels)
-    cos = masked_mean(1 - cosine(student_hidden, stop_gradient(teacher_hidden)), real)
+    cos = masked_mean(1 - cosine(student_hidden, stop_gradient(teacher_hidden)), mask)
     return DistillationLoss(alpha_ce * ce + alpha_mlm * mlm + alpha_cos * cos, ce, mlm, cos)
 
 
@@ -195,12 +220,12 @@ def cosine(a: Array, b: Array) -> Array:
     return (a * b).sum(-1) / jnp.sqrt((jnp.square(a).sum(-1) + 1e-12) * (jnp.square(b).sum(-1) + 1e-12))
 
 
-def mean_of_real(values: Array, real: Array | None) -> Array:
-    """Mean of the values (batch, num_segments, …) of those segments that there are; of all values when None."""
-    if real is None:
+def mean_where(values: Array, mask: Array | None) -> Array:
+    """Mean of the values (batch, num_segments, …) where the mask (batch, num_segments) is True; of all when None."""
+    if mask is None:
         return values.mean()
-    many = real.reshape(*real.shape, *(1,) * (values.ndim - real.ndim))  # (batch, num_segments, 1, ...)
-    return masked_mean(values, jnp.broadcast_to(many, values.shape))
+    mask = mask.reshape(*mask.shape, *(1,) * (values.ndim - mask.ndim))  # (batch, num_segments, 1, …)
+    return masked_mean(values, jnp.broadcast_to(mask, values.shape))
 
 
 def masked_mean(values: Array, mask: Array) -> Array:

@@ -21,11 +21,11 @@ from distilbert_common.initialization import init_scheme, sinusoidal_table
 from distilbert_common.loading_options import split_options
 from distilbert_common.pretrained import push_saved
 from distilbert_flax.arrays import as_dtype
-from distilbert_flax.functional import Params, shape_of
+from distilbert_flax.framework.module_utils import ModuleUtils
+from distilbert_flax.framework.options import StaticConfig
+from distilbert_flax.framework.variables import Params, bind, flat_params, shape_of
 from distilbert_flax.inventory import arrays_of, build, fill, fitting_config, load, own_arguments
-from distilbert_flax.layers import Layers
-from distilbert_flax.module_utils import ModuleUtils
-from distilbert_flax.options import StaticConfig
+from distilbert_flax.layers import LayerFactory
 from distilbert_flax.resizing import prune, resize_positions, resize_tokens
 
 
@@ -76,22 +76,22 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
         param_dtype: DTypeLike = "float32",
         rngs: nnx.Rngs | None = None,
         _do_init: bool = True,
-    ) -> Layers:
+    ) -> LayerFactory:
         """Set what holds for every head, and return the layers to build of; the first line of every constructor."""
         check_config(config, ATTENTION_IMPLEMENTATIONS)
         if not isinstance(config, StaticConfig):
-            unwritten = {
+            unwritten: dict[str, Any] = {
                 "attn_implementation": config.attn_implementation or "sdpa",
                 "name_or_path": config.name_or_path,
             }
             config = StaticConfig.from_dict(config.to_dict(), **unwritten)
         self.config, self.seed, self.input_shape = config, seed, tuple(input_shape)
         self.dtype = as_dtype(dtype, "float32")
-        return Layers(self.dtype, as_dtype(param_dtype, "float32"), rngs or nnx.Rngs(seed), _do_init)
+        return LayerFactory(self.dtype, as_dtype(param_dtype, "float32"), rngs or nnx.Rngs(seed), _do_init)
 
     # Initialisation.
 
-    def post_init(self, make: Layers) -> None:
+    def post_init(self, make: LayerFactory) -> None:
         """Give all parameters their initial values, where wanted; the last line of every constructor."""
         if make.fill:
             fill(self, make.rngs.params())
@@ -120,7 +120,7 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
         """
         model = nnx.clone(self)
         variables = model.flat_variables()
-        given = {} if params is None else self.flat_params(params, variables, complete=False)
+        given = {} if params is None else flat_params(self, params, variables, complete=False)
         for path, variable in variables.items():
             variable.set_value(given.get(path, shape_of(variable)))
         fill(model, rng)
@@ -180,12 +180,13 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
         options = {name: handled.pop(name) for name in ("input_shape",) if name in handled}
         with open_checkpoint(pretrained_model_name_or_path, **hub, **handled) as checkpoint:
             if isinstance(config, (str, Path)):
-                config = cls.config_class.from_pretrained(config, **hub)
-            config = config or checkpoint.config()
-            options |= {name: fields.pop(name) for name in own_arguments(cls, fields, config)}
+                own_config = cls.config_class.from_pretrained(config, **hub)
+            else:
+                own_config = config or checkpoint.config()
+            options |= {name: fields.pop(name) for name in own_arguments(cls, fields, own_config)}
             rngs, target = rngs or nnx.Rngs(seed), as_dtype(param_dtype or torch_dtype, checkpoint.dtype)
             options |= {"dtype": dtype or "float32", "param_dtype": target, "rngs": rngs, "seed": seed}
-            model = build(cls, config.updated(**fields), model_args, {**options, "_do_init": False})
+            model = build(cls, own_config.updated(**fields), model_args, {**options, "_do_init": False})
             report = load(model, checkpoint, target, ignore_mismatched_sizes)
         fill(model, rngs.params())  # a new head, or a weight of another shape
         model.eval()
@@ -254,7 +255,7 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
             return
         if save_function is not None:
             warnings.warn("save_function has no effect: it writes PyTorch's files, and none is written", stacklevel=2)
-        model = self._bound(state_dict if params is None else params, None, None)
+        model = bind(self, state_dict if params is None else params, None, None)
         arrays, config = arrays_of(model), fitting_config(model)
         files = save_checkpoint(
             save_directory,
@@ -272,4 +273,4 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
 
     def push_to_hub(self, repo_id: str, params: Params | None = None, **hub: Any) -> str:
         """Upload config and weights, `params` or the model's own; `token` and the like as in `push_folder`."""
-        return super(FlaxDistilBertPreTrainedModel, self._bound(params, None, None)).push_to_hub(repo_id, **hub)
+        return super(FlaxDistilBertPreTrainedModel, bind(self, params, None, None)).push_to_hub(repo_id, **hub)

@@ -15,7 +15,7 @@ from jax import Array
 
 from distilbert_common.errors import InputError
 from distilbert_common.pruning import check_heads, kept_columns, merged
-from distilbert_flax.functional import is_shape
+from distilbert_flax.framework.variables import is_shape
 
 __all__ = ["prune", "resize_positions", "resize_tokens"]
 

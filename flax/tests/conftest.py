@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import jax
 import pytest
 
-from distilbert_flax.programs import program
+from distilbert_flax.fast.programs import program
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,12 +10,17 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import distilbert_flax
 import golden
 from distilbert_common.buckets import buckets
+from distilbert_common.constants import FAST_SWITCH
 from distilbert_common.errors import InputError
+from distilbert_common.packing import pack
 from distilbert_flax import FlaxDistilBertForMaskedLM, FlaxDistilBertForSequenceClassification, FlaxDistilBertModel
-from distilbert_flax.bucketing import SMALLEST_LENGTH, to_bucket
-from distilbert_flax.programs import program
+from distilbert_flax.fast.bucketing import MIN_BUCKET_LENGTH, to_bucket
+from distilbert_flax.fast.programs import program
+from distilbert_flax.fast.snapshots import snapshot_of
+from distilbert_flax.layout import padded_layout
 from packing_cases import padded, save_model, token_lists
 from tolerances import MATRIX
 
@@ -47,11 +53,12 @@ def test_a_second_call_compiles_nothing() -> None:
 
 
 def test_real_batches_of_any_size_compile_no_more_programs_than_there_are_buckets(tmp_path: Path) -> None:
-    model = FlaxDistilBertModel.from_pretrained(save_model(tmp_path, "Model"))
+    sizes = {"n_layers": 1, "dim": 8, "hidden_dim": 8, "n_heads": 2}
+    model = FlaxDistilBertModel.from_pretrained(save_model(tmp_path, "Model", **sizes))
     lists, rng = token_lists(300), np.random.default_rng(0)
-    batches = [padded([lists[i] for i in rng.integers(300, size=rng.integers(1, 13))]) for _ in range(60)]
+    batches = [padded([lists[i] for i in rng.integers(300, size=rng.integers(1, 13))]) for _ in range(40)]
     shapes = {batch["input_ids"].shape for batch in batches}
-    bound = len(buckets(12)) * len(buckets(40, SMALLEST_LENGTH))
+    bound = len(buckets(12)) * len(buckets(40, MIN_BUCKET_LENGTH))
     rounded = {to_bucket(batch, 64)["input_ids"].shape for batch in batches}
     found = programs(lambda: [model(**batch) for batch in batches])
     assert found <= len(rounded) + 1 < len(shapes)
@@ -80,6 +87,8 @@ def test_padding_to_a_bucket_is_cut_off_again(flags: dict[str, bool]) -> None:
         lambda model: setattr(model, "vocab_layer_norm", nnx.LayerNorm(12, rngs=nnx.Rngs(0))),
         lambda model: model.vocab_projector.bias.set_value(jnp.ones(40)),
         lambda model: setattr(model, "params", jax.tree.map(lambda x: x * 0.5, model.params)),
+        lambda model: nnx.jit(lambda model: setattr(model, "activation", jnp.tanh))(model),
+        lambda model: model.distilbert.transformer.layer.pop(),
     ],
 )
 def test_changes_of_the_model_are_noticed(change: Callable[[FlaxDistilBertForMaskedLM], object]) -> None:
@@ -89,6 +98,60 @@ def test_changes_of_the_model_are_noticed(change: Callable[[FlaxDistilBertForMas
     found, expected = model(IDS), model(IDS, jit=False)
     assert found.keys() == expected.keys()
     assert close(found.logits, expected.logits)
+
+
+def test_changes_of_others_layers_are_noticed() -> None:
+    model = FlaxDistilBertForSequenceClassification.from_pretrained(MICRO / "ForSequenceClassification" / "pt")
+    model.classifier = nnx.Linear(12, 3, rngs=nnx.Rngs(0))
+    assert model(IDS).logits.shape == (1, 3)
+    model.classifier.kernel, model.classifier.bias = nnx.Param(jnp.ones((12, 4))), nnx.Param(jnp.ones(4))
+    assert close(model(IDS).logits, model(IDS, jit=False).logits)
+
+
+def test_nothing_is_read_again_while_nothing_changes() -> None:
+    model, other = load(), load()
+    snapshot = snapshot_of(model)
+    model(IDS), model(IDS, params=model.params), other.train()
+    nnx.jit(lambda model: model(IDS)[0])(other)
+    assert snapshot_of(model) is snapshot
+    model.train()
+    assert snapshot_of(model) is not snapshot
+
+
+@pytest.mark.parametrize("function", [lambda x: x[..., :2], jax.nn.relu], ids=["lambda", "relu"])
+def test_a_function_stands_for_a_layer(function: Callable[[jax.Array], jax.Array]) -> None:
+    model = FlaxDistilBertForSequenceClassification.from_pretrained(MICRO / "ForSequenceClassification" / "pt")
+    model.classifier = function
+    output = model(IDS, labels=np.array([1]))
+    assert close(output.logits, model(IDS, jit=False).logits)
+    assert np.isfinite(output.loss)
+    with pytest.raises(InputError, match="labels hold 77"):
+        model(IDS, labels=np.array([77]))
+
+
+def test_the_signature_is_that_of_forward() -> None:
+    parameters = inspect.signature(load()).parameters
+    forward = list(inspect.signature(FlaxDistilBertForMaskedLM.forward).parameters)[1:]
+    assert list(parameters) == [*forward, "params", "dropout_rng", "train", "jit"]
+
+
+def test_without_what_is_fast_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load()
+    expected = model(IDS).logits
+    monkeypatch.setenv(FAST_SWITCH, "0")
+    assert programs(lambda: close(model(IDS).logits, expected)) == 0
+
+
+@pytest.mark.usefixtures("fast_and_plain")
+@pytest.mark.parametrize("head", [head for head in golden.HEADS if head != "ForMultipleChoice"])
+def test_every_model_takes_the_inputs_of_packed_rows_and_a_layout(head: str) -> None:
+    model = getattr(distilbert_flax, f"FlaxDistilBert{head}").from_pretrained(MICRO / head / "pt")
+    packed = pack([[1, 2, 3], [4, 5]], 6)
+    inputs = {**packed.inputs, "num_segments": packed.num_segments}
+    layout = padded_layout(None, packed.segment_ids, "auto")
+    ids = {"input_ids": packed.input_ids, "num_segments": packed.num_segments}
+    for one, other in zip(model(**inputs).to_tuple(), model(**ids, layout=layout).to_tuple(), strict=True):
+        assert close(one, other)
 
 
 def test_random_streams_move_on_in_training_and_stand_still_otherwise() -> None:

@@ -23,6 +23,7 @@ from distilbert_flax import (
     FlaxDistilBertPreTrainedModel,
     Frozen,
 )
+from distilbert_flax.framework.variables import bind
 
 SIZES = {"vocab_size": 40, "max_position_embeddings": 16, "n_layers": 1, "n_heads": 2, "dim": 12, "hidden_dim": 20}
 RATES = {"dropout": 0.0, "attention_dropout": 0.0, "seq_classif_dropout": 0.2}
@@ -140,7 +141,7 @@ def test_dropout_follows_the_key(model: Model, make_key: Callable[[int], jax.Arr
 
 def test_each_dropout_has_its_own_mask() -> None:
     model = FlaxDistilBertModel(DistilBertConfig(**SIZES))
-    dropouts = [m for _, m in nnx.iter_modules(model._bound(None, KEY, True)) if isinstance(m, nnx.Dropout)]
+    dropouts = [m for _, m in nnx.iter_modules(bind(model, None, KEY, True)) if isinstance(m, nnx.Dropout)]
     assert len(dropouts) == 3
     masks = [dropout(jnp.ones(200)) for dropout in dropouts]
     assert len({np.asarray(mask).tobytes() for mask in masks}) == len(masks)
@@ -206,7 +207,7 @@ def test_nnx_transformations(model: Model) -> None:
     graphdef, state = nnx.split(model)
     run = jax.jit(lambda graphdef, state: nnx.merge(graphdef, state)(**INPUTS), static_argnums=0)
     assert close(run(graphdef, state), expected), "a graphdef can be hashed"
-    loss, gradients = nnx.value_and_grad(lambda model: model(**INPUTS).loss)(model)
+    loss, gradients = nnx.jit(nnx.value_and_grad(lambda model: model(**INPUTS).loss))(model)
     assert np.isclose(loss, expected.loss, rtol=1e-6), "compiled and as it is: the last digit may differ"
     functional = flatten_dict(jax.jit(jax.grad(lambda p: model(**INPUTS, params=p).loss))(model.params))
     found = {tuple(map(str, path)): variable[...] for path, variable in nnx.to_flat_state(gradients)}

@@ -21,7 +21,7 @@ from distilbert_flax import (
     FlaxDistilBertForSequenceClassification,
     FlaxDistilBertModel,
 )
-from distilbert_flax.programs import MOST_PROGRAMS, program
+from distilbert_flax.fast.programs import MOST_PROGRAMS, program
 
 MOST = 5.0
 """Megabytes by which a process may grow at each turn."""

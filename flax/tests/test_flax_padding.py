@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -48,6 +49,19 @@ def test_logits_at_padding(head: str, path: str) -> None:
         logits = np.asarray(output[name])
         assert np.abs(logits[real] - np.asarray(plain[name])[real]).max() <= MATRIX.value
         assert (logits[~real] == (np.finfo(logits.dtype).min if fill is None else fill)).all()
+
+
+@pytest.mark.usefixtures("fast_and_plain")
+@pytest.mark.parametrize("head", AT_PADDING)
+def test_logits_at_padding_where_it_is_to_be_left_out(head: str) -> None:
+    model, real = model_of(head), BATCH["attention_mask"] != 0
+    computed = model(**BATCH, unpad=False)
+    for output in (model(**BATCH, unpad=True), jax.jit(lambda batch: model(**batch, unpad=True))(BATCH)):
+        for name, fill in AT_PADDING[head].items():
+            logits = np.asarray(output[name])
+            assert np.abs(logits - np.asarray(computed[name]))[real].max() <= MATRIX.value
+            assert (logits[~real] == (np.finfo(logits.dtype).min if fill is None else fill)).all()
+            assert (np.asarray(computed[name])[~real] != 0).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])

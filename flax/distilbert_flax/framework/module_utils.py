@@ -12,7 +12,8 @@ from flax.traverse_util import flatten_dict
 from jax import Array
 
 from distilbert_common.pretrained import DUMMY_IDS, PreTrainedMixin
-from distilbert_flax.functional import STORED, FunctionalModule, shape_of
+from distilbert_flax.framework.functional import FunctionalModule
+from distilbert_flax.framework.variables import STORED, shape_of
 
 
 class ModuleUtils(PreTrainedMixin, FunctionalModule):

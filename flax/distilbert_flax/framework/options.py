@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from flax import nnx
 from jax.typing import DTypeLike
 
 from distilbert_common import DistilBertConfig
 from distilbert_common.config_fields import RULES
+from distilbert_flax.framework.changes import count_change
+
+__all__ = ["Options", "StaticConfig"]
 
 
 class StaticConfig(DistilBertConfig):
-    """A model's own copy of its config: hashable, as NNX wants of what is static in a module.
+    """A model's own copy of its config: hashable, as NNX wants of what is static in a module, its changes counted.
 
-    As with all that is static in JAX, code that is compiled already does not see a field that is set later.
+    As with all that is static in JAX, code of a user that is compiled already does not see a field that is set later.
     """
 
-    def __eq__(self, other: object) -> bool:
-        same = self is other or super().__eq__(other)
-        return same and self.attn_implementation == getattr(other, "attn_implementation", None)
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        count_change()
 
-    def __hash__(self) -> int:
+    def __eq__(self, other: object) -> bool:
+        is_equal = self is other or super().__eq__(other)
+        return is_equal and self.attn_implementation == getattr(other, "attn_implementation", None)
+
+    def __hash__(self) -> int:  # type: ignore[override]
         return hash((self.attn_implementation, *(str(getattr(self, name)) for name in RULES)))
 
 

@@ -10,12 +10,14 @@ from jax import Array
 from distilbert_common import ModelOutput
 from distilbert_common.buckets import bucket
 
-SMALLEST_LENGTH = 8
+__all__ = ["MIN_BUCKET_LENGTH", "cut", "pad_to", "to_bucket"]
+
+MIN_BUCKET_LENGTH = 8
 """Shorter inputs are padded to this length."""
 
 Arrays = dict[str, Any]
 
-_KNOWN = {"input_ids", "attention_mask", "position_ids", "token_type_ids", "head_mask"}
+_ROUNDED = {"input_ids", "attention_mask", "position_ids", "token_type_ids", "head_mask"}
 _PER_TOKEN = ("last_hidden_state", "hidden_states", "start_logits", "end_logits")
 
 
@@ -27,11 +29,11 @@ def to_bucket(arrays: Arrays, longest: int) -> Arrays:
         longest: The number of the model's positions.
     """
     ids, mask = arrays.get("input_ids"), arrays.get("attention_mask")
-    if ids is None or ids.ndim != 2 or not arrays.keys() <= _KNOWN or not ids.size or ids.shape[1] > longest:
+    if ids is None or ids.ndim != 2 or not arrays.keys() <= _ROUNDED or not ids.size or ids.shape[1] > longest:
         return arrays
     if mask is not None and (mask.shape != ids.shape or not np.any(mask, axis=1).all()):
-        return arrays  # a row with nothing to attend to attends to all places, as many as there are
-    size = (bucket(ids.shape[0]), bucket(ids.shape[1], SMALLEST_LENGTH, longest))
+        return arrays  # a row with nothing to attend to attends to all tokens, as many as there are
+    size = (bucket(ids.shape[0]), bucket(ids.shape[1], MIN_BUCKET_LENGTH, longest))
     if size == ids.shape:
         return arrays
     mask = np.ones(ids.shape, np.int32) if mask is None else mask
@@ -41,12 +43,12 @@ def to_bucket(arrays: Arrays, longest: int) -> Arrays:
 
 def pad_to(array: Any, shape: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
     """(batch or 1, seq) -> a larger (batch or 1, seq), with zeros."""
-    widths = [(0, new - old if given == old else 0) for given, old, new in zip(array.shape, shape, size, strict=True)]
+    widths = [(0, new - old if axis == old else 0) for axis, old, new in zip(array.shape, shape, size, strict=True)]
     return np.pad(np.asarray(array), widths)
 
 
-def cut(output: ModelOutput, head: str, shape: tuple[int, int]) -> None:
-    """Cut the outputs of a padded call to the size (batch, seq) that was given."""
+def cut(output: ModelOutput, head: str | None, shape: tuple[int, int]) -> None:
+    """Cut the outputs of a padded call to the size (batch, seq) of its inputs."""
     batch, seq = shape
     per_token = _PER_TOKEN + (("logits",) if head in ("ForMaskedLM", "ForTokenClassification") else ())
 
