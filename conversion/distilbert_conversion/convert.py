@@ -12,17 +12,18 @@ frameworks with the same outputs, save where that release itself cannot:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
+from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError
 from distilbert_common.files import local_path
 from distilbert_common.load_report import LoadReport
 from distilbert_conversion.checkpoint import Checkpoint
 from distilbert_conversion.encoder_layers import choose_layers
-from distilbert_conversion.inventory import checkpoint_inventory
+from distilbert_conversion.inventory import Shape, checkpoint_inventory
 from distilbert_conversion.opening import open_checkpoint
 from distilbert_conversion.output.atomic_directory import atomic_directory, check_target
 from distilbert_conversion.output.sidecar_files import (
@@ -34,13 +35,14 @@ from distilbert_conversion.output.sidecar_files import (
 from distilbert_conversion.report import check, compare
 from distilbert_conversion.save import save_checkpoint
 from distilbert_conversion.source import Source
+from distilbert_conversion.summary import ConversionSummary
 from distilbert_conversion.translate.keras_hub import NOTES
-from distilbert_conversion.verify import Rounding, rounding
+from distilbert_conversion.verify import rounding
 from distilbert_conversion.verify import verify as verify_written
 from distilbert_conversion.weights.lazy import Array, LazyTensor
 from distilbert_conversion.weights.table import HEADS, expected
 
-__all__ = ["FORMATS", "ConversionSummary", "convert", "dialect_of"]
+__all__ = ["FORMATS", "convert", "dialect_of"]
 
 FORMATS: dict[str, tuple[str, ...]] = {
     "pt": ("safetensors", "bin"),
@@ -48,54 +50,6 @@ FORMATS: dict[str, tuple[str, ...]] = {
     "flax": ("msgpack", "safetensors", "orbax"),
 }
 """The formats of each framework, the usual one first."""
-
-
-@dataclass(frozen=True)
-class ConversionSummary:
-    """What a conversion did.
-
-    Attributes:
-        source_dialect: The dialect read, a key of `DIALECTS`.
-        dialect: The dialect written.
-        head: The model, a key of `HEADS`.
-        tensors: How many weights were written.
-        parameters: How many values they have.
-        nbytes: The size of the weights files, in bytes.
-        seconds: How long it took.
-        files: The weights files, and the index of shards.
-        report: What was found in the source.
-        notes: What was done to the source first, in words.
-        verified: Whether what was written was read again and compared.
-        rounding: What the conversion to another type changed, if anything was converted.
-    """
-
-    source_dialect: str
-    dialect: str
-    head: str
-    tensors: int
-    parameters: int
-    nbytes: int
-    seconds: float
-    files: tuple[Path, ...]
-    report: LoadReport
-    notes: tuple[str, ...] = ()
-    verified: bool = False
-    rounding: Rounding | None = None
-
-    def message(self) -> str:
-        """Return the summary in words."""
-        left_out = sorted((*self.report.unexpected, *self.report.ignored))
-        return "".join(
-            (
-                f"{self.source_dialect} -> {self.dialect}: DistilBert{self.head}, {self.tensors} tensors, ",
-                f"{self.parameters:,} parameters, {self.nbytes / 1e6:.1f} MB in {self.seconds:.1f} s",
-                "; verified" if self.verified else "; not verified",
-                *(f"; {note}" for note in (*self.notes, self.rounding) if note),
-                f"; own weights under their own names: {', '.join(self.report.extras)}" if self.report.extras else "",
-                f"; tied: {', '.join(self.report.tied)}" if self.report.tied else "",
-                f"; left out: {', '.join(left_out)}" if left_out else "",
-            )
-        )
 
 
 def dialect_of(to: str, format: str | None = None) -> str:
@@ -110,6 +64,17 @@ def dialect_of(to: str, format: str | None = None) -> str:
     if format not in FORMATS[to]:
         raise CheckpointError(f"the format is {format!r}; for {to} expected one of {', '.join(FORMATS[to])}")
     return format if format.startswith("keras") else f"{to}-{format}"
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What a conversion is to write: arguments of `convert`, and the dialect that they make."""
+
+    dialect: str
+    head: str | None
+    dtype: str | None
+    max_shard_size: int | str | None
+    materialize_tied: bool
 
 
 def convert(
@@ -154,7 +119,7 @@ def convert(
         UnsupportedFormatError: The format cannot hold the type, or cannot be sharded.
     """
     started = perf_counter()
-    dialect = dialect_of(to, format)
+    request = _Request(dialect_of(to, format), head, dtype, max_shard_size, materialize_tied)
     if head is not None and head not in HEADS:
         raise CheckpointError(f"the head is {head!r}; expected one of {', '.join(HEADS)}")
     target = local_path(dst)
@@ -169,29 +134,14 @@ def convert(
         _check_nothing_lost(checkpoint, report, head)
         tensors = {name: tensor for name in shapes if (tensor := checkpoint.weight(name)) is not None}
         with atomic_directory(target, inputs, overwrite=overwrite) as temporary:
-            files = save_checkpoint(
-                temporary,
-                _with_progress(tensors, progress),
-                config,
-                head or (None if checkpoint.has_own_head else checkpoint.head),
-                expected=shapes,
-                dialect=dialect,
-                max_shard_size=max_shard_size,
-                dtype=dtype,
-                materialize_tied=materialize_tied,
-            )
-            nbytes = sum(path.stat().st_size for path in temporary.rglob("*") if path.is_file())
-            if dialect == "keras-hub":
-                write_preset(checkpoint, temporary, head or checkpoint.head, dtype)
-            else:
-                write_sidecar_files(checkpoint, temporary, head, dtype)
+            files, nbytes = _write(temporary, checkpoint, _with_progress(tensors, progress), config, shapes, request)
             written = Source.find(temporary)
             if verify:
                 verify_written(written, tensors, dtype)
             changes = None if dtype is None else rounding(written, tensors, dtype)
         return ConversionSummary(
             source_dialect=checkpoint.dialect,
-            dialect=dialect,
+            dialect=request.dialect,
             head=head or checkpoint.head,
             tensors=len(tensors),
             parameters=sum(tensor.size for tensor in tensors.values()),
@@ -199,10 +149,38 @@ def convert(
             seconds=perf_counter() - started,
             files=tuple(target / file.name for file in files),
             report=report,
-            notes=checkpoint.notes + (_preset_notes(checkpoint, head) if dialect == "keras-hub" else ()),
+            notes=checkpoint.notes + (_preset_notes(checkpoint, head) if request.dialect == "keras-hub" else ()),
             verified=verify,
             rounding=changes,
         )
+
+
+def _write(
+    directory: Path,
+    checkpoint: Checkpoint,
+    tensors: Mapping[str, LazyTensor],
+    config: DistilBertConfig,
+    shapes: Mapping[str, Shape],
+    request: _Request,
+) -> tuple[list[Path], int]:
+    """Write weights, config and tokenizer; return the weights files, and their size in bytes."""
+    files = save_checkpoint(
+        directory,
+        tensors,
+        config,
+        request.head or (None if checkpoint.has_own_head else checkpoint.head),
+        expected=shapes,
+        dialect=request.dialect,
+        max_shard_size=request.max_shard_size,
+        dtype=request.dtype,
+        materialize_tied=request.materialize_tied,
+    )
+    nbytes = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    if request.dialect == "keras-hub":
+        write_preset(checkpoint, directory, request.head or checkpoint.head, request.dtype)
+    else:
+        write_sidecar_files(checkpoint, directory, request.head, request.dtype)
+    return files, nbytes
 
 
 def _preset_notes(checkpoint: Checkpoint, head: str | None) -> tuple[str, ...]:

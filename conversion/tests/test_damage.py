@@ -162,8 +162,8 @@ MSGPACK = {
     "wrong size": {"classifier": {"bias": msgpack.ExtType(1, msgpack.packb([[2], "float32", b"1234"]))}},
     "negative size": {"classifier": {"bias": msgpack.ExtType(1, msgpack.packb([[-1, -1], "float32", b"1234"]))}},
     "text as size": {"classifier": {"bias": msgpack.ExtType(1, msgpack.packb([["1"], "float32", b"1234"]))}},
-    "pieces without shape": {"classifier": {"bias": {"__msgpack_chunked_array__": True, "chunks": {}}}},
-    "no pieces": {"classifier": {"bias": {"__msgpack_chunked_array__": True, "shape": {"0": 2}, "chunks": {}}}},
+    "chunks without shape": {"classifier": {"bias": {"__msgpack_chunked_array__": True, "chunks": {}}}},
+    "no chunks": {"classifier": {"bias": {"__msgpack_chunked_array__": True, "shape": {"0": 2}, "chunks": {}}}},
 }
 
 

@@ -82,7 +82,7 @@ def test_another_type_is_measured(tmp_path: Path) -> None:
         assert tensor.dtypes == ("float32", "float16")
 
 
-def test_a_large_tensor_is_compared_to_its_last_piece(tmp_path: Path) -> None:
+def test_a_large_tensor_is_compared_to_its_last_chunk(tmp_path: Path) -> None:
     config = open_checkpoint(MLM).config().updated(vocab_size=100_000)
     tensors = read_all(MLM)
     tensors["embeddings.word_embeddings.weight"] = table = np.ones((100_000, 12), np.float32)

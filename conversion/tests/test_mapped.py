@@ -35,25 +35,25 @@ def test_a_tensor_may_be_kept_and_changed_and_the_file_stays_as_it_is(file: Mapp
 
 
 def test_bytes_are_given_to_one_reader_only(file: MappedFile) -> None:
-    first, again, beside = (file.tensor(offset, (8,), FLOAT, allow_private=True) for offset in (32, 48, 64))
+    first, overlapping, adjacent = (file.tensor(offset, (8,), FLOAT, allow_private=True) for offset in (32, 48, 64))
     assert first.private().flags.writeable
     assert not first.private().flags.writeable, "given away"
-    assert not again.private().flags.writeable, "a part of it is given away"
-    assert beside.private().flags.writeable
+    assert not overlapping.private().flags.writeable, "a part of it is given away"
+    assert adjacent.private().flags.writeable
 
 
-NOT_KEPT: dict[str, Callable[[MappedFile], LazyTensor]] = {
+NOT_PRIVATE: dict[str, Callable[[MappedFile], LazyTensor]] = {
     "written in its place": lambda file: file.tensor(0, (4, 4), FLOAT),
     "not aligned": lambda file: file.tensor(2, (4, 4), FLOAT, allow_private=True),
-    "of foreign byte order": lambda file: file.tensor(0, (4, 4), FLOAT.newbyteorder(), allow_private=True),
-    "turned": lambda file: file.tensor(0, (4, 4), FLOAT, allow_private=True).transposed(),
+    "byte-swapped": lambda file: file.tensor(0, (4, 4), FLOAT.newbyteorder(), allow_private=True),
+    "transposed": lambda file: file.tensor(0, (4, 4), FLOAT, allow_private=True).transposed(),
     "empty": lambda file: file.tensor(0, (4, 0), FLOAT, allow_private=True),
 }
 
 
-@pytest.mark.parametrize("name", NOT_KEPT)
+@pytest.mark.parametrize("name", NOT_PRIVATE)
 def test_what_cannot_be_kept_is_as_it_would_be_read(file: MappedFile, name: str) -> None:
-    tensor = NOT_KEPT[name](file)
+    tensor = NOT_PRIVATE[name](file)
     one, other = tensor.private(), tensor.private()
     np.testing.assert_array_equal(one, tensor.read())
     assert not one.flags.writeable or not np.shares_memory(one, other)
@@ -97,5 +97,5 @@ def test_changes_in_large_mapped_memory_are_written(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(bytes(2**23))
     private = MappedFile(tmp_path / "large").tensor(0, (2**11, 2**10), FLOAT, allow_private=True).private()
     private += 1
-    assert all((piece == 1).all() for piece in lazy(private).chunks())
+    assert all((chunk == 1).all() for chunk in lazy(private).chunks())
     assert (private == 1).all()

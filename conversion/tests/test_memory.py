@@ -37,8 +37,8 @@ def test_one_tensor_in_memory_at_a_time(tmp_path: Path) -> None:
     shapes = expected(config, "ForMaskedLM")
     largest = max(4 * int(np.prod(shape)) for shape in shapes.values())
     allowed = 1.5 * largest + 64 * 2**20
-    whole = sum(4 * int(np.prod(shape)) for shape in shapes.values())
-    assert whole > 1.5 * allowed, "a conversion that holds the whole model must fail this test"
+    total = sum(4 * int(np.prod(shape)) for shape in shapes.values())
+    assert total > 1.5 * allowed, "a conversion that holds the whole model must fail this test"
     zeros = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
     save_checkpoint(tmp_path / "source", zeros, config, "ForMaskedLM")
     config.save_pretrained(tmp_path / "source")
@@ -53,7 +53,7 @@ def test_one_tensor_in_memory_at_a_time(tmp_path: Path) -> None:
         source = target
 
 
-PIECES = """
+CHUNKS = """
 import sys
 from pathlib import Path
 import numpy as np
@@ -71,10 +71,10 @@ print((kilobytes("VmHWM") - base) * 1024, total)
 
 
 @pytest.mark.requires("procfs")
-def test_pieces_of_a_mapped_tensor_are_let_go(tmp_path: Path) -> None:
+def test_chunks_of_a_mapped_tensor_leave_memory(tmp_path: Path) -> None:
     """So that two tensors are compared, the source's and the one written, in the memory of neither."""
     (tmp_path / "file").write_bytes(bytes(64) + np.ones(2**24, np.float32).tobytes())
-    done = subprocess.run([sys.executable, "-c", PIECES, tmp_path / "file"], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", CHUNKS, tmp_path / "file"], capture_output=True, text=True, check=True)
     peak, total = done.stdout.split()
     assert float(total) == 2**24
     assert int(peak) < 2**24, "16 MiB, a quarter of the tensor"

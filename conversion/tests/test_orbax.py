@@ -141,8 +141,8 @@ class TestDamage:
         return tmp_path / "orbax"
 
     def test_a_cut_array(self, folder: Path) -> None:
-        piece = folder / "vocab_transform.kernel" / "0.0"
-        piece.write_bytes(piece.read_bytes()[:-1])
+        chunk = folder / "vocab_transform.kernel" / "0.0"
+        chunk.write_bytes(chunk.read_bytes()[:-1])
         with pytest.raises(CheckpointError, match=r"0\.0 is cut off"):
             open_checkpoint(folder)
 
@@ -151,7 +151,7 @@ class TestDamage:
         with pytest.raises(CheckpointError, match=r"'vocab_transform\.kernel' cannot be opened"):
             open_checkpoint(folder)
 
-    def test_a_missing_piece_is_no_array_of_zeros(self, folder: Path) -> None:
+    def test_a_missing_chunk_is_no_array_of_zeros(self, folder: Path) -> None:
         (folder / "vocab_transform.kernel" / "0.0").unlink()
         with pytest.raises(CheckpointError, match=r"'vocab_transform\.kernel' cannot be read"):
             read_all(folder)

@@ -113,7 +113,7 @@ class TestH5:
         assert_same(read_all(path), read_all(MLM))
 
     def test_order_and_attributes_of_old_files(self, path: Path) -> None:
-        """Frozen layers change the order of `weight_names`; h5py 2 gave bytes; long lists are divided."""
+        """Frozen layers change the order of `weight_names`; h5py 2 gave bytes; long lists are split."""
         with h5py.File(path, "r+") as file:
             for item in (file, *file.values()):
                 for key in ("layer_names", "weight_names"):

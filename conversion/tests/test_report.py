@@ -120,6 +120,6 @@ def test_arrays_are_read_only_views_of_the_file() -> None:
         with pytest.raises(ValueError, match="read-only"):
             array[0, 0] = 1
         kernel = open_checkpoint(MICRO / "ForMaskedLM" / "tf_safetensors").tensors["vocab_transform.weight"]
-        assert kernel.transposed().read().flags.c_contiguous  # turned and turned back: the bytes as they lie
+        assert kernel.transposed().read().flags.c_contiguous  # transposed twice: the bytes as they are in the file
         assert not kernel.read().flags.owndata
     np.testing.assert_array_equal(array, kernel.read())  # valid after the checkpoint was closed

@@ -69,7 +69,7 @@ def test_sizes(text: str | int, size: int) -> None:
 
 @pytest.mark.parametrize("dialect", SHARDABLE)
 def test_an_earlier_save_does_not_shine_through(dialect: str, tmp_path: Path) -> None:
-    """Whole over divided, divided over whole, few over many: only the last save's files are left."""
+    """One file over shards, shards over one file, few over many: only the last save's files are left."""
     (tmp_path / "model-notes.txt").write_text("mine")
     for size in (None, 4000, 1000, 4000, None):
         names = save(tmp_path, dialect, max_shard_size=size)
@@ -115,7 +115,7 @@ def test_given_arrays_are_not_changed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit", [2**30, 100])
 def test_flax_reads_and_writes_the_same_bytes(limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Flax divides arrays above 2^30 bytes; the limit is lowered in both so that a small array is divided."""
+    """Flax writes arrays in chunks above 2^30 bytes; the limit is lowered in both so that a small array is chunked."""
     monkeypatch.setattr(msgpack_file, "MAX_CHUNK", limit)
     monkeypatch.setattr(flax.serialization, "MAX_CHUNK_SIZE", limit)
     save(tmp_path, "flax-msgpack")

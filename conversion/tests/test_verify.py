@@ -18,8 +18,8 @@ PAIRS = [(to, form) for to, forms in FORMATS.items() for form in forms]
 Tensors = Mapping[str, LazyTensor]
 
 
-def bit_turned(tensors: Tensors) -> Tensors:
-    """Turn the last bit of one value of the last tensor."""
+def bit_flipped(tensors: Tensors) -> Tensors:
+    """Flip the last bit of one value of the last tensor."""
     name = list(tensors)[-1]
     array = np.array(tensors[name].read())
     array.view(np.uint8).reshape(-1)[-4] ^= 1
@@ -52,7 +52,7 @@ def fault(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Tensors], Tens
 
 
 @pytest.mark.parametrize(("to", "form"), PAIRS, ids=str)
-@pytest.mark.parametrize("change", [bit_turned, exchanged, lost], ids=lambda change: change.__name__)
+@pytest.mark.parametrize("change", [bit_flipped, exchanged, lost], ids=lambda change: change.__name__)
 def test_a_faulty_writer_is_found(to: str, form: str, change: Any, fault: Any, tmp_path: Path) -> None:
     fault(change)
     with pytest.raises(CheckpointError, match=r"what was written is not what was read: .*came back changed"):

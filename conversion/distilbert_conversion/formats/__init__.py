@@ -9,8 +9,9 @@ from types import ModuleType
 
 from distilbert_common.errors import CheckpointError, UnreadableFileError
 from distilbert_conversion.formats.contents import wrong_content
+from distilbert_conversion.formats.sizes import check_sizes
 from distilbert_conversion.weights.dialects import Dialect
-from distilbert_conversion.weights.lazy import LazyTensor, check_sizes
+from distilbert_conversion.weights.lazy import LazyTensor
 
 __all__ = ["read", "write"]
 

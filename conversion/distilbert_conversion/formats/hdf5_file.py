@@ -25,8 +25,9 @@ import numpy as np
 
 from distilbert_common.errors import CheckpointError, UnsupportedFormatError
 from distilbert_conversion.formats.hdf5_output import created
+from distilbert_conversion.formats.sizes import check_sizes
 from distilbert_conversion.weights.dialects import Dialect
-from distilbert_conversion.weights.lazy import DTYPES, Array, LazyTensor, check_sizes, equal
+from distilbert_conversion.weights.lazy import DTYPES, Array, LazyTensor, equal
 from distilbert_conversion.weights.mapped import MappedFile
 from distilbert_conversion.weights.table import HEADS, PREFIX
 

@@ -40,10 +40,10 @@ def check_target(target: Path, inputs: Iterable[Path], *, overwrite: bool) -> No
     Raises:
         OutputExistsError: The target holds the source, is a file, or is not empty and may not be replaced.
     """
-    place = target.resolve()
-    if any(path.resolve().is_relative_to(place) for file in inputs for path in (file, file.parent)):
+    final = target.resolve()
+    if any(path.resolve().is_relative_to(final) for file in inputs for path in (file, file.parent)):
         raise OutputExistsError(f"{target} holds the checkpoint to convert; give another place to write to")
-    _remove_stale(place)
+    _remove_stale(final)
     if not target.exists():
         return
     if not target.is_dir():
@@ -70,15 +70,15 @@ def atomic_directory(target: Path, inputs: Iterable[Path], *, overwrite: bool) -
         OSError: The disk is full, or the place is not to be written; names `target`.
     """
     inputs = list(inputs)
-    place = target.resolve()
-    place.parent.mkdir(parents=True, exist_ok=True)
+    final = target.resolve()
+    final.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as locks:
-        temporary = _new_folder(place, locks)
+        temporary = _new_folder(final, locks)
         try:
             yield temporary
             _sync(temporary)
             check_target(target, inputs, overwrite=overwrite)
-            _publish(temporary, place, locks, overwrite=overwrite)
+            _publish(temporary, final, locks, overwrite=overwrite)
         except OSError as error:
             hidden = error.filename is None or str(error.filename).startswith(str(temporary))
             if hidden and not isinstance(error, OutputExistsError):
@@ -88,10 +88,10 @@ def atomic_directory(target: Path, inputs: Iterable[Path], *, overwrite: bool) -
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _new_folder(place: Path, locks: ExitStack) -> Path:
-    """Make a hidden folder beside `place`, and lock it; another process may remove it as stale before it is locked."""
+def _new_folder(final: Path, locks: ExitStack) -> Path:
+    """Make a hidden folder beside `final`, and lock it; another process may remove it as stale before it is locked."""
     while True:
-        folder = place.with_name(f".{place.name}.{token_hex(4)}.new")
+        folder = final.with_name(f".{final.name}.{token_hex(4)}.new")
         folder.mkdir()
         with suppress(FileNotFoundError):
             _lock(folder, locks, wait=True)
@@ -99,46 +99,46 @@ def _new_folder(place: Path, locks: ExitStack) -> Path:
             return folder
 
 
-def _publish(temporary: Path, place: Path, locks: ExitStack, *, overwrite: bool) -> None:
+def _publish(temporary: Path, final: Path, locks: ExitStack, *, overwrite: bool) -> None:
     """Rename a finished folder; what is replaced is moved away first and removed last."""
     old = temporary.with_suffix(".old")
     try:
-        if overwrite and place.exists():
-            _lock(place, locks)
-            place.rename(old)
-        elif sys.platform == "win32" and place.exists():
-            place.rmdir()  # empty; elsewhere a rename replaces it
-        temporary.rename(place)
+        if overwrite and final.exists():
+            _lock(final, locks)
+            final.rename(old)
+        elif sys.platform == "win32" and final.exists():
+            final.rmdir()  # empty; elsewhere a rename replaces it
+        temporary.rename(final)
     except (FileNotFoundError, BlockingIOError) as error:
-        raise OutputExistsError(f"{place} {_GONE_WRONG}") from error
+        raise OutputExistsError(f"{final} {_GONE_WRONG}") from error
     except OSError as error:
         if error.errno in _EXISTS_ERRORS:
-            raise OutputExistsError(f"{place} {_GONE_WRONG}") from error
+            raise OutputExistsError(f"{final} {_GONE_WRONG}") from error
         raise
     finally:
-        _restore_backup(old, place)
+        _restore_backup(old, final)
         shutil.rmtree(old, ignore_errors=True)
-    _sync(place.parent)
+    _sync(final.parent)
 
 
-def _restore_backup(old: Path, place: Path) -> None:
+def _restore_backup(old: Path, final: Path) -> None:
     """Undo a replacement of which only the first half took place."""
     with suppress(OSError):  # it is not there, or there is something in its place by now
-        if not place.exists():
-            old.rename(place)
+        if not final.exists():
+            old.rename(final)
 
 
-def _remove_stale(place: Path) -> None:
+def _remove_stale(final: Path) -> None:
     """Bring back or remove what conversions to the same place left when they were killed."""
-    leftover = re.compile(rf"\.{re.escape(place.name)}\.[0-9a-f]{{8}}\.(new|old)")
+    leftover = re.compile(rf"\.{re.escape(final.name)}\.[0-9a-f]{{8}}\.(new|old)")
     with suppress(OSError):
-        for folder in place.parent.iterdir():
+        for folder in final.parent.iterdir():
             if leftover.fullmatch(folder.name) and not folder.is_symlink():
                 with ExitStack() as locks, suppress(OSError):
                     if not _lock(folder, locks):
                         continue
                     if folder.suffix == ".old":
-                        _restore_backup(folder, place)
+                        _restore_backup(folder, final)
                     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import mmap
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -23,7 +22,6 @@ __all__ = [
     "LazyTensor",
     "bytes_of",
     "cast_float",
-    "check_sizes",
     "equal",
     "fill",
     "lazy",
@@ -49,10 +47,6 @@ CHUNK_BYTES = 2**21
 """How much of a tensor is converted and written at once: what stays in a processor's cache."""
 
 _STRIP = 32
-_MAX_AXES = 32  # NumPy 1 has no more
-_MAX_BYTES = 2**62
-_MAX_GROWTH = 16
-_SPARE = 2**20  # small files grow more when they are read: one row of zeros compresses to nothing
 
 
 @dataclass(frozen=True)
@@ -207,30 +201,3 @@ def _words(array: Array) -> Array:
 def bytes_of(array: Array) -> memoryview:
     """Return a flat array's memory as bytes; numpy offers no buffer of bfloat16 itself."""
     return memoryview(array.view(np.uint8))  # type: ignore[arg-type]
-
-
-def check_sizes(path: Path, tensors: Iterable[LazyTensor], size: int | None = None) -> None:
-    """Check that tensors have shapes that an array can have, and are not many times larger than their file.
-
-    A file of a few bytes can declare terabytes: by compression, by values never written, by strides of zero.
-
-    Args:
-        path: The file.
-        tensors: Those that it declares.
-        size: The bytes that hold them, where the file itself does not.
-
-    Raises:
-        CheckpointError: One has not, or they are.
-    """
-    total = 0
-    for tensor in tensors:
-        bound = prod(max(1, size) for size in tensor.shape) * tensor.dtype.itemsize
-        if len(tensor.shape) > _MAX_AXES or bound > _MAX_BYTES:
-            raise CheckpointError(f"{path} has a tensor that no array can hold; get it again")
-        total += tensor.nbytes
-    size = path.stat().st_size if size is None else size
-    if total > _MAX_GROWTH * size + _SPARE:
-        raise CheckpointError(
-            f"{path} has {size} bytes and declares tensors of {total}; expected at most {_MAX_GROWTH} times the file: "
-            "get it again, or save it uncompressed"
-        )
