@@ -1,13 +1,14 @@
 """The two tokenizers of DistilBERT and what they return.
 
-`DistilBertTokenizer` (`slow.py`) is plain Python, `DistilBertTokenizerFast` (`fast.py`) has its texts cut by the Rust
-library `tokenizers` (`rust.py` builds it). They differ in one method, `_cut`: texts in, pieces out. All else is the
-same code, so that they can only agree. `TokenizerBase._encode` in `tokenizer.py` is the way of a text, step by step:
+`DistilBertTokenizer` (`slow.py`) is plain Python; `DistilBertTokenizerFast` (`fast.py`) has its texts cut by the Rust
+library `tokenizers` (`rust.py` builds its tokenizer). That is one method, `_cut_texts`: texts in, pieces out. What
+follows is the same code, so that the two can only agree. `TokenizerBase._encode` in `tokenizer.py` is the way of a
+text, step by step:
 
     texts.py, options.py   what is one text, a batch, a pair; the arguments of a call
     splitting.py           added tokens, `never_split`, words            \
-    normalizer.py          cleaning, accents, lower case (`unicode.py`)   | `_cut` of the slow class; Rust in the fast
-    wordpiece.py           words to pieces of the vocabulary             /
+    normalizer.py          cleaning, accents, lower case (`unicode.py`)   | `_cut_texts`: so in `slow.py`, in Rust in
+    wordpiece.py           words to pieces of the vocabulary             /  `fast.py`
     truncation.py          which pieces stand in which row
     batch.py               [CLS] and [SEP] around them, the columns
     padding.py             rows of one length

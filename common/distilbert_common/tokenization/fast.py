@@ -1,4 +1,4 @@
-"""`DistilBertTokenizerFast`: the tokenizer whose texts are cut by the Rust library `tokenizers`, in `_cut`."""
+"""`DistilBertTokenizerFast`: the tokenizer whose texts are cut by the Rust library `tokenizers`, in `_cut_texts`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ class DistilBertTokenizerFast(TokenizerBase):
     vocab_files_names: ClassVar[dict[str, str]] = {"vocab_file": "vocab.txt", "tokenizer_file": "tokenizer.json"}
     _backend: tokenizers.Tokenizer
 
-    def _cut(self, texts: Sequence[Any], is_split_into_words: bool, split_special_tokens: bool) -> Sequence[TextPieces]:
+    def _cut_texts(
+        self, texts: Sequence[Any], is_split_into_words: bool, split_special_tokens: bool
+    ) -> Sequence[TextPieces]:
         """Cut all texts into pieces at once, in Rust."""
         if self._backend.encode_special_tokens != split_special_tokens:
             self._backend.encode_special_tokens = split_special_tokens

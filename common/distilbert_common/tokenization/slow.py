@@ -30,7 +30,9 @@ class DistilBertTokenizer(TokenizerBase):
     positional: ClassVar[tuple[str, ...]] = ("do_lower_case", "do_basic_tokenize", "never_split", *COMMON_POSITIONAL)
     _wordpiece: WordPiece
 
-    def _cut(self, texts: Sequence[Any], is_split_into_words: bool, split_special_tokens: bool) -> Sequence[TextPieces]:
+    def _cut_texts(
+        self, texts: Sequence[Any], is_split_into_words: bool, split_special_tokens: bool
+    ) -> Sequence[TextPieces]:
         """Cut texts into pieces, one after the other."""
         check_all_unicode(texts)
         encode: Any = self._wordpiece.encode_words if is_split_into_words else self._wordpiece.encode

@@ -106,7 +106,9 @@ class TokenizerBase(SpecialTokensMixin, DecodingMixin, PreparationMixin, Storage
         """Return what holds for this class where neither the files nor a keyword say otherwise."""
         return {"clean_up_tokenization_spaces": True}
 
-    def _cut(self, texts: Sequence[Any], is_split_into_words: bool, split_special_tokens: bool) -> Sequence[TextPieces]:
+    def _cut_texts(
+        self, texts: Sequence[Any], is_split_into_words: bool, split_special_tokens: bool
+    ) -> Sequence[TextPieces]:
         """Cut texts into pieces: `WordPiece` in the tokenizer in plain Python, the Rust library in the fast one.
 
         Args:
@@ -275,13 +277,16 @@ class TokenizerBase(SpecialTokensMixin, DecodingMixin, PreparationMixin, Storage
             import_framework(options.return_tensors)  # missing? say so before the work is done
         truncation, padding = self._truncation_and_padding(options)
         split = self.split_special_tokens if options.split_special_tokens is None else options.split_special_tokens
-        first = self._pieces(texts.first, split)  # normalized, split, WordPiece
+        # Normalize, split, WordPiece.
+        first = self._pieces(texts.first, split)
         second = None if texts.second is None else self._pieces(texts.second, split)
+        # Truncate: special tokens take room in a row.
         specials = (0, 0)
         if options.add_special_tokens:
             specials = self.num_special_tokens_to_add(False), self.num_special_tokens_to_add(True)
         lengths = _lengths(first), None if second is None else _lengths(second)
         rows = plan_rows(*lengths, truncation, specials, options.return_overflowing_tokens)
+        # Special tokens and padding, which the columns of the batch hold.
         cls_sep_pad = self._cls_sep_pad(any(specials), padding.strategy is not None)
         batch = Batch(first, second, rows, cls_sep_pad, specials, padding)
         if options.verbose and options.max_length is None:
@@ -301,7 +306,7 @@ class TokenizerBase(SpecialTokensMixin, DecodingMixin, PreparationMixin, Storage
         ]
         for words, kinds in ((False, str), (True, (list, tuple))):
             numbers = [number for number, text in enumerate(texts) if isinstance(text, kinds)]
-            cut = self._cut([texts[number] for number in numbers], words, split_special_tokens) if numbers else ()
+            cut = self._cut_texts([texts[number] for number in numbers], words, split_special_tokens) if numbers else ()
             for number, piece in zip(numbers, cut, strict=True):
                 pieces[number] = piece
         return pieces

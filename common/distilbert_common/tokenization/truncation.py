@@ -206,7 +206,7 @@ def truncate_ids(
         return ids, pair_ids, []
     if strategy == "longest_first" and pair_ids is not None:
         from_first, from_second = _shares(len(ids), len(pair_ids), excess)
-        return _cut(ids, from_first, side), _cut(pair_ids, from_second, side), []
+        return _shortened(ids, from_first, side), _shortened(pair_ids, from_second, side), []
     target = pair_ids if strategy == "only_second" and pair_ids is not None else ids
     if len(target) <= excess:
         _LOGGER.error(
@@ -217,11 +217,11 @@ def truncate_ids(
         return ids, pair_ids, []
     window = min(len(target), stride + excess)
     overflow = target[:window] if side == "left" else target[-window:]
-    shorter = _cut(target, excess, side)
+    shorter = _shortened(target, excess, side)
     return (ids, shorter, overflow) if target is pair_ids else (shorter, pair_ids, overflow)
 
 
-def _cut(ids: list[int], count: int, side: str) -> list[int]:
+def _shortened(ids: list[int], count: int, side: str) -> list[int]:
     return ids[count:] if side == "left" else ids[: max(len(ids) - count, 0)]
 
 

@@ -84,7 +84,7 @@ class WordPiece:
 
     def cut(self, word: str) -> list[int]:
         """Return the ids of a word's pieces."""
-        return [index for index, _ in self._cut(word)]
+        return [index for index, _ in self._cut_word(word)]
 
     def _words(self, text: str, split_special_tokens: bool) -> Iterator[list[Piece]]:
         """Yield the pieces of each word, and of each added token, with their spans in the text."""
@@ -103,12 +103,12 @@ class WordPiece:
                 yield [(self._vocabulary[token.content], _cover(spans, start, end))]
                 continue
             for word in self._word.finditer(normalized, start, end):
-                pieces = self._cut(word.group())
+                pieces = self._cut_word(word.group())
                 yield [
                     (index, _cover(spans, word.start() + first, word.start() + last)) for index, (first, last) in pieces
                 ]
 
-    def _cut(self, word: str) -> list[Piece]:
+    def _cut_word(self, word: str) -> list[Piece]:
         """Cut a word into its longest pieces from left to right, or return the unknown piece for all of it."""
         unknown = [(self._unk_id, (0, len(word)))]
         if len(word) > self._max_word_chars:
