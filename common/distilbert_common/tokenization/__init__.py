@@ -6,9 +6,9 @@ follows is the same code, so that the two can only agree. `TokenizerBase._encode
 text, step by step:
 
     texts.py, options.py   what is one text, a batch, a pair; the arguments of a call
-    splitting.py           added tokens, `never_split`, words            \
-    normalizer.py          cleaning, accents, lower case (`unicode.py`)   | `_cut_texts`: so in `slow.py`, in Rust in
-    wordpiece.py           words to pieces of the vocabulary             /  `fast.py`
+    splitting.py           added tokens, `never_split`, words           |
+    normalizer.py          cleaning, accents, lower case (`unicode.py`) | `_cut_texts`: in `fast.py` Rust does it
+    wordpiece.py           words to pieces of the vocabulary            |
     truncation.py          which pieces stand in which row
     batch.py               [CLS] and [SEP] around them, the columns
     padding.py             rows of one length
