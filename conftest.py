@@ -7,13 +7,14 @@ says that it is absent, and the summary says why. A skip is another thing, such 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from distilbert_common.constants import FAST_SWITCH
-from machine import CAPABILITIES, has
+from machine import CAPABILITIES, drop_programs, has, resident
 
 os.environ.update(
     HF_HUB_OFFLINE="1",
@@ -21,6 +22,9 @@ os.environ.update(
     KERAS_BACKEND="tensorflow",
     TF_CPP_MIN_LOG_LEVEL="2",
 )
+
+MAX_GROWTH = 600 * 2**20
+"""How many bytes a worker may grow by before it drops compiled programs."""
 
 _skipped: list[str] = []
 _deselected: dict[str, str] = {}
@@ -73,6 +77,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"LEFT OUT on this machine: {nodeid}: {reason}", yellow=True)
     for nodeid in _skipped:
         terminalreporter.write_line(f"SKIPPED, which counts as failed: {nodeid}", red=True)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def memory_in_use() -> dict[str, int]:
+    """The memory that this worker held when programs were last dropped."""
+    return {"bytes": resident()}
+
+
+@pytest.fixture(autouse=True)
+def bounded_memory(memory_in_use: dict[str, int]) -> Iterator[None]:
+    """Drop what was compiled once it takes much memory: what one test compiled, hardly any other needs."""
+    yield
+    if resident() > memory_in_use["bytes"] + MAX_GROWTH:
+        drop_programs()
+        memory_in_use["bytes"] = resident()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -46,15 +48,25 @@ def tf_gradients(model: Any, inputs: Arrays, **flags: Any) -> Arrays:
 
 def flax_gradients(model: Any, inputs: Arrays, **flags: Any) -> Arrays:
     """Return the gradients of a Flax model with respect to `params=`."""
-    import jax
     from flax.traverse_util import flatten_dict
 
     from distilbert_conversion import DIALECTS
 
     bare_name = DIALECTS["flax-msgpack"].bare_name
-    gradients = jax.grad(lambda params: model(**inputs, **flags, params=params).loss)(model.params)
+    arrays = {name: array for name, array in inputs.items() if isinstance(array, np.ndarray)}
+    others = {name: value for name, value in inputs.items() if name not in arrays}
+    gradients = _flax_gradient(model, frozenset({**others, **flags}.items()))(model.params, arrays)
     flat = flatten_dict(gradients, sep="/")
     return _canonical({bare_name(path): np.asarray(g) for path, g in flat.items()}, model._table_head)
+
+
+@lru_cache(maxsize=1)
+def _flax_gradient(model: Any, flags: frozenset[tuple[str, Any]]) -> Callable[..., Any]:
+    """Return the gradient of a Flax model's loss as one program for each shape, compiled fast, as it runs once."""
+    import jax
+
+    gradient = jax.grad(lambda params, arrays: model(**arrays, **dict(flags), params=params).loss)
+    return jax.jit(gradient, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def _canonical(gradients: Arrays, head: str) -> Arrays:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +21,18 @@ PER_LIST = {"ForSequenceClassification"}
 """The heads whose logits are one row per sequence."""
 
 
-def token_lists(count: int) -> list[list[int]]:
-    """Return the ids of real sentences."""
+def token_lists(count: int, lengths: Collection[int] = range(41)) -> list[list[int]]:
+    """Return the ids of real sentences.
+
+    Args:
+        count: How many.
+        lengths: How many tokens a sentence may have; few lengths where each is compiled by itself.
+    """
     tokenizer = DistilBertTokenizerFast.from_pretrained(DEMO / "model")
     with (DEMO / "data" / "banking77_test.csv").open(encoding="utf-8") as file:
-        texts = [row["text"] for row in csv.DictReader(file)][:count]
-    found: list[list[int]] = tokenizer(texts, truncation=True, max_length=40)["input_ids"]
-    return found
+        texts = [row["text"] for row in csv.DictReader(file)][: max(count, 100)]
+    tokens = tokenizer(texts, truncation=True, max_length=40)["input_ids"]
+    return [ids for ids in tokens if len(ids) in lengths][:count]
 
 
 def padded(lists: list[list[int]]) -> Arrays:

@@ -15,7 +15,7 @@ from gradients import GRADIENTS
 from packing_cases import HEADS, PER_LIST, alone, assert_same_gradients, labels_of, pack_labels, save_model, token_lists
 from tolerances import MATRIX
 
-LISTS = token_lists(10)
+LISTS = token_lists(10, lengths=(9, 15, 40))
 PACKED = pack(LISTS, 64, rows_multiple=4)
 PATHS = {"default": {}, "attentions": {"output_attentions": True}}
 
