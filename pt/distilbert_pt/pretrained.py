@@ -1,9 +1,10 @@
-"""The base class of all models: loading, saving, initialisation, and what holds for every head."""
+"""The base class of all models: loading and saving, and what holds for every head."""
 
 from __future__ import annotations
 
+import copy
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -20,8 +21,7 @@ from distilbert_common.pretrained import push_saved
 from distilbert_pt.arrays import as_device, as_dtype
 from distilbert_pt.attention import check_implementation
 from distilbert_pt.fast.prepacked import pack_weights
-from distilbert_pt.framework.module_utils import ModuleUtils
-from distilbert_pt.initialization import has_values, start
+from distilbert_pt.initialization import InitializedModel
 from distilbert_pt.loading import (
     build,
     cast_others,
@@ -29,13 +29,14 @@ from distilbert_pt.loading import (
     fill,
     open_weights,
     read_config,
-    tie_declared,
 )
-from distilbert_pt.resizing import prune, resize_positions, resize_tokens, resized_bias
+from distilbert_pt.resizing import prune, resize_positions, resize_tokens
 from distilbert_pt.saving import call_save_function, fitting_config, weights_to_save
 
+__all__ = ["DistilBertPreTrainedModel"]
 
-class DistilBertPreTrainedModel(ModuleUtils):
+
+class DistilBertPreTrainedModel(InitializedModel):
     """What all DistilBERT models share.
 
     A model of your own is a subclass: a DistilBERT as the attribute that `base_model_prefix` names, any other modules,
@@ -44,7 +45,6 @@ class DistilBertPreTrainedModel(ModuleUtils):
 
     _table_head: ClassVar[str | None] = None
     _no_split_modules: ClassVar[list[str]] = ["TransformerBlock"]
-    _tied_weights_keys: ClassVar[Iterable[str] | None] = None
     _keep_in_fp32_modules: ClassVar[Iterable[str] | None] = None
     _keys_to_ignore_on_save: ClassVar[Iterable[str] | None] = None
     _keys_to_ignore_on_load_missing: ClassVar[Iterable[str] | None] = None
@@ -58,68 +58,10 @@ class DistilBertPreTrainedModel(ModuleUtils):
         super().__init__()
         check_config(config)
         check_implementation(config.attn_implementation)
-        self.config = config
+        self.config = copy.deepcopy(config)
         self.num_labels = config.num_labels
         self.name_or_path = config.name_or_path
         self.warnings_issued: dict[str, bool] = {}
-
-    # Initialisation.
-
-    def post_init(self) -> None:
-        """Initialise what this class added, and tie; the last line of every constructor."""
-        self.init_weights()
-        if getattr(self.config, "gradient_checkpointing", False):  # as configs said it before transformers 4.11
-            self.gradient_checkpointing_enable()
-
-    def init_weights(self) -> None:
-        """Give every module that has none yet its initial values, and tie."""
-        self.initialize_weights()
-        self.tie_weights()
-
-    def initialize_weights(self, modules: set[nn.Module] | None = None) -> None:
-        """Initialise modules, each once, the inner before the outer, each by the model that it is part of.
-
-        Args:
-            modules: Which ones; all when None. A module whose `_is_hf_initialized` is true is left as it is.
-        """
-        for owner, module in self._owned_modules():
-            done = getattr(module, "_is_hf_initialized", False)
-            if not done and (modules is None or module in modules) and has_values(module):
-                owner._init_weights(module)
-                module._is_hf_initialized = True
-
-    def _init_weights(self, module: nn.Module) -> None:
-        """Give one module's own parameters their initial values; a model with other rules overrides it."""
-        start(module, self.config.initializer_range)
-
-    def _owned_modules(self) -> Iterator[tuple[DistilBertPreTrainedModel, nn.Module]]:
-        """Yield each module with the model next above it, the inner before the outer."""
-        stack: list[tuple[DistilBertPreTrainedModel, nn.Module]] = [(self, self)]
-        ordered = []
-        while stack:
-            owner, module = stack.pop()
-            ordered.append((owner, module))
-            inner = module if isinstance(module, DistilBertPreTrainedModel) else owner
-            stack.extend((inner, child) for child in module.children())
-        return reversed(ordered)
-
-    def tie_weights(self) -> None:
-        """Make projectors share the word embeddings where the config ties them, in this model and in those inside."""
-        for module in self.modules():
-            if isinstance(module, DistilBertPreTrainedModel) and module.config.tie_word_embeddings:
-                module._tie_projector()
-                tie_declared(module)
-            if callable(getattr(module, "_tie_weights", None)):  # what transformers calls a user's own rule
-                module._tie_weights()
-
-    def _tie_projector(self) -> None:
-        projector = self.get_output_embeddings()
-        if projector is not None and "weight" in dict(projector.named_parameters(recurse=False)):
-            table = self.get_input_embeddings().weight
-            projector.weight = table
-            projector.out_features = len(table)
-            if projector.bias is not None and len(projector.bias) != len(table):
-                projector.bias = resized_bias(projector.bias, len(table))
 
     def get_output_embeddings(self) -> nn.Linear | None:
         """Return what projects to the vocabulary, or None: as in transformers a class with a projector says so."""
@@ -233,6 +175,7 @@ class DistilBertPreTrainedModel(ModuleUtils):
         """
         dtype = kwargs.pop("dtype", None) or kwargs.pop("torch_dtype", None) or config.dtype
         if "attn_implementation" in kwargs:
+            config = copy.deepcopy(config)
             config.attn_implementation = kwargs.pop("attn_implementation")
         return cls(config, **kwargs).to(as_dtype(dtype, "float32"))
 

@@ -141,3 +141,15 @@ def test_a_config_may_count_pruned_layers_from_the_end() -> None:
 def test_impossible_pruning(heads: dict[int, list[int]], words: str) -> None:
     with pytest.raises(InputError, match=words):
         masked_lm().prune_heads(heads)
+
+
+def test_a_model_keeps_a_copy_of_its_config_that_its_modules_share() -> None:
+    config = masked_lm().config
+    model = DistilBertForSequenceClassification(config)
+    assert model.config == config
+    assert model.config is not config
+    held = [module.config for module in model.modules() if hasattr(module, "config")]
+    assert len(held) > 2
+    assert all(one is model.config for one in held)
+    model.resize_token_embeddings(config.vocab_size + 3)
+    assert model.distilbert.config.vocab_size == config.vocab_size + 3 == len(model.get_input_embeddings().weight)

@@ -1,9 +1,9 @@
-"""The base class of all models: loading, saving, initialisation, and what holds for every head."""
+"""The base class of all models: loading and saving, and what holds for every head."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -18,23 +18,24 @@ from distilbert_common.load_report import LoadReport
 from distilbert_common.loading_options import split_options
 from distilbert_common.pretrained import push_saved
 from distilbert_tf.arrays import as_policy, to_array
-from distilbert_tf.framework.adapting import change_layers, changed_layers, enable_lora
-from distilbert_tf.framework.export import check_format, export_saved_model, ids_and_mask
+from distilbert_tf.framework.export import ids_and_mask
+from distilbert_tf.framework.keras_model import KerasModel
 from distilbert_tf.framework.model_calls import ModelCalls
 from distilbert_tf.framework.model_utils import ModelUtils
-from distilbert_tf.framework.optimizers import leave_out_reduction
 from distilbert_tf.framework.structure import walk
 from distilbert_tf.framework.training import TaskTraining
 from distilbert_tf.inventory import arrays_to_save, named_weights
 from distilbert_tf.layers import Configured, ConfiguredLayer
-from distilbert_tf.loading import build, constructor_arguments, fill, read_config
+from distilbert_tf.loading import constructor_arguments, fill, read_config
 from distilbert_tf.resizing import prune, resize_positions, resize_tokens
+
+__all__ = ["TFDistilBertPreTrainedModel"]
 
 DIALECTS = {"h5": "tf-h5", "safetensors": "tf-safetensors", "keras": "keras"}
 """The formats of `save_pretrained`."""
 
 
-class TFDistilBertPreTrainedModel(Configured, ModelCalls, ModelUtils, TaskTraining, keras.Model):
+class TFDistilBertPreTrainedModel(KerasModel, Configured, ModelCalls, ModelUtils, TaskTraining, keras.Model):
     """What all DistilBERT models share.
 
     A model of your own is a subclass: a `TFDistilBertMainLayer` as the attribute that `base_model_prefix` names, any
@@ -66,15 +67,6 @@ class TFDistilBertPreTrainedModel(Configured, ModelCalls, ModelUtils, TaskTraini
             return named.base_model
         return named or next(layer for _, layer in walk(self) if hasattr(layer, "transformer"))
 
-    def __dir__(self) -> list[str]:
-        # Keras stores a part under the first of its names here: not these, which come before the part's own
-        return [name for name in super().__dir__() if name not in ("base_model", "layers")]
-
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Prepare for `fit` and `evaluate`, as in Keras; what it traces is freed with the model."""
-        super().compile(*args, **kwargs)
-        leave_out_reduction(self.optimizer)
-
     def _submodules(self) -> Iterator[keras.layers.Layer]:
         return (layer for _, layer in walk(self))
 
@@ -82,7 +74,7 @@ class TFDistilBertPreTrainedModel(Configured, ModelCalls, ModelUtils, TaskTraini
         """Let go of the functions that Keras has traced for `fit`, `evaluate` and `predict`."""
         self.train_function = self.test_function = self.predict_function = None
 
-    # Initialisation.
+    # Initialization.
 
     def post_init(self) -> None:
         """Create all weights, with their initial values; the last line of every constructor.
@@ -115,45 +107,6 @@ class TFDistilBertPreTrainedModel(Configured, ModelCalls, ModelUtils, TaskTraini
                 if name in parameters
             }
         )
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as values for JSON, and what Keras has done to layers since."""
-        changes = changed_layers(self)
-        return {**super().get_config(), **({"changed_layers": changes} if changes else {})}
-
-    @classmethod
-    def from_config(cls, config: Any, custom_objects: Any = None, **kwargs: Any) -> Self:
-        """Build a new model from what `get_config` returned, or from a DistilBertConfig or its fields."""
-        if isinstance(config, DistilBertConfig):
-            return cls(config, **kwargs)
-        if "config" not in config:
-            return cls(cls.config_class.from_dict(config), **kwargs)
-        arguments = {**config, **kwargs}
-        fields, changes = arguments.pop("config"), arguments.pop("changed_layers", {})
-        model = build(cls, cls.config_class.from_dict(fields), (), arguments, arguments.pop("dtype", None))
-        model.build_all()  # Keras fills the weights that there are
-        change_layers(model, changes)
-        return model
-
-    @classmethod
-    def _from_config(cls, config: DistilBertConfig, **kwargs: Any) -> Self:
-        """Build a new model, under the name that transformers' auto classes call."""
-        return cls.from_config(config, **kwargs)
-
-    def enable_lora(
-        self, rank: int, target_layer_names: Iterable[str] = ("q_lin", "v_lin"), lora_alpha: float | None = None
-    ) -> None:
-        """Train low-rank changes of some layers, and nothing else; `save_pretrained` merges them in.
-
-        Args:
-            rank: The rank of each change.
-            target_layer_names: The names of the layers, which are dense layers or embeddings.
-            lora_alpha: The change is scaled by lora_alpha / rank; `rank` when None.
-
-        Raises:
-            InputError: There are no such layers.
-        """
-        enable_lora(self, rank, target_layer_names, lora_alpha)
 
     def named_variables(self) -> Iterator[tuple[str, keras.Variable]]:
         """Yield every stored weight with its name: PyTorch's, without the prefix of the backbone, or its own."""
@@ -301,31 +254,3 @@ class TFDistilBertPreTrainedModel(Configured, ModelCalls, ModelUtils, TaskTraini
         if push_to_hub:
             names = [*(file.name for file in files), *(["saved_model/*"] if saved_model else [])]
             push_saved(save_directory, repo_id, names, {"token": token, **hub})
-
-    def export(
-        self,
-        filepath: str | Path,
-        format: str = "tf_saved_model",
-        verbose: bool | None = None,
-        input_signature: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Write the model for serving; it takes ids and mask by name, of any size, and gives its logits by name.
-
-        Args:
-            filepath: The directory, for other formats the file, to write.
-            format: "tf_saved_model", with the signatures `serve` (which is also `serving_default`) for int32 ids and
-                `serve_int64`; or "litert".
-            verbose: Whether Keras prints what it writes; its own choice when None.
-            input_signature: Other inputs, as `keras.Model.export` takes them.
-            **kwargs: Further options of `keras.Model.export`.
-
-        Raises:
-            InputError: The format is unknown, or Keras would write a file in it that does not work.
-        """
-        check_format(format)
-        if format == "tf_saved_model" and input_signature is None:
-            export_saved_model(self, self.input_axes, filepath, verbose)
-            return
-        signature = [ids_and_mask(self.input_axes, "int32")] if input_signature is None else input_signature
-        super().export(filepath, format, verbose, signature, **kwargs)
