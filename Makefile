@@ -43,10 +43,10 @@ format: $(INSTALLED)  ## format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 parity: $(INSTALLED)  ## print the parity report: every golden checkpoint in every framework against transformers' numbers
-	@$(BIN)/python parity_tests/report.py
+	@$(BIN)/python -m parity_tests.report
 
 parity-page: $(INSTALLED)  ## the same, and write its tables into docs/parity.md
-	@$(BIN)/python parity_tests/report.py --page
+	@$(BIN)/python -m parity_tests.report --page
 
 conversion-matrix: $(INSTALLED)  ## measure every dialect to every other on a full-size model; writes docs/conversion.*
 	$(BIN)/python benchmarks/conversion.py $(BENCHMARK_ARGS)
@@ -60,7 +60,7 @@ bench: $(INSTALLED) .venv-bench-pt/installed .venv-bench-tf/installed  ## measur
 	$(BIN)/python benchmarks/speed.py $(BENCHMARK_ARGS)
 
 gpu:  ## on a machine with an NVIDIA GPU: the checks and measurements there; GPU_PYTHON=… has the frameworks
-	PYTHONPATH=common:conversion:pt:tf:flax:cli:parity_tests $(GPU_PYTHON) -m pytest -n0 parity_tests/on_gpu.py
+	PYTHONPATH=common:conversion:pt:tf:flax:cli:. $(GPU_PYTHON) -m pytest -n0 parity_tests/on_gpu.py
 	$(GPU_PYTHON) benchmarks/gpu.py --parity demo/model
 
 docs: $(INSTALLED)  ## write the generated tables of the pages again

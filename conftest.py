@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from distilbert_common.constants import FAST_SWITCH
-from machine import CAPABILITIES, drop_programs, has, resident
+from parity_tests.helpers.machine import CAPABILITIES, drop_programs, has, resident
 
 os.environ.update(
     HF_HUB_OFFLINE="1",

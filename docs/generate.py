@@ -18,14 +18,14 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BENCHMARKS = ROOT / "benchmarks"
-sys.path[:0] = [str(BENCHMARKS), str(ROOT / "parity_tests")]
+sys.path[:0] = [str(BENCHMARKS), str(ROOT)]
 
 from conversion_page import conversion_tables
 from distilbert_cli.tolerances import BETWEEN_FRAMEWORKS, Tolerance
 from distilbert_conversion import WEIGHTS
 from page_tables import fill_tables, markdown_table
+from parity_tests.helpers.tolerances import BERT, GRADIENT, HALF, KERAS_HUB_MLM, MATRIX, TRAINING, TRIPLE_LOSS
 from speed_page import speed_tables
-from tolerances import BERT, GRADIENT, HALF, KERAS_HUB_MLM, MATRIX, TRAINING, TRIPLE_LOSS
 
 
 def weight_tables() -> dict[str, str]:

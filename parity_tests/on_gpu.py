@@ -7,7 +7,7 @@ import torch
 
 from distilbert_cli.tolerances import BETWEEN_FRAMEWORKS
 from distilbert_pt import DistilBertConfig, DistilBertModel
-from tolerances import MATRIX
+from parity_tests.helpers.tolerances import MATRIX
 
 CONFIG = DistilBertConfig(
     vocab_size=500, dim=128, hidden_dim=256, n_layers=3, n_heads=4, max_position_embeddings=128, initializer_range=0.1,

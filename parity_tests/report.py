@@ -23,12 +23,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-import golden
 from distilbert_cli.frameworks import FRAMEWORKS
-from golden_files import WRITTEN, written_as_golden
-from measures import cell_difference, gradient_difference
 from page_tables import fill_tables, markdown_table
-from tolerances import GRADIENT, MATRIX
+from parity_tests.helpers import golden
+from parity_tests.helpers.golden_files import WRITTEN, written_as_golden
+from parity_tests.helpers.measures import cell_difference, gradient_difference
+from parity_tests.helpers.tolerances import GRADIENT, MATRIX
 
 HEADER = (
     "config",

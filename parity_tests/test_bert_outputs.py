@@ -10,7 +10,7 @@ import pytest
 
 from distilbert_cli.frameworks import FRAMEWORKS
 from distilbert_conversion import convert
-from tolerances import BERT
+from parity_tests.helpers.tolerances import BERT
 
 DATA = Path(__file__).resolve().parent / "data" / "bert"
 CASES: tuple[tuple[str, str, str, dict[str, Any], str], ...] = (

@@ -19,7 +19,7 @@ from peft import (
     get_peft_model,
 )
 
-from ecosystem import TEXTS, load, tokenizer
+from parity_tests.helpers.ecosystem import TEXTS, load, tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 TASK = "SEQ_CLS"

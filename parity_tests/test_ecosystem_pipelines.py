@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from transformers import DataCollatorWithPadding
 
 from distilbert_pt import DistilBertForMaskedLM, DistilBertForSequenceClassification
-from ecosystem import MODEL, TEXTS, encoded, load, tokenizer
+from parity_tests.helpers.ecosystem import MODEL, TEXTS, encoded, load, tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 TASKS = {

@@ -18,7 +18,7 @@ from transformers import (
 
 import distilbert_pt
 from distilbert_pt import DistilBertForMaskedLM, DistilBertForSequenceClassification
-from ecosystem import NEW_HEAD, TEXTS, arguments, encoded, load, tokenizer
+from parity_tests.helpers.ecosystem import NEW_HEAD, TEXTS, arguments, encoded, load, tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what transformers warns of is its own
 LABELS = [0, 1, 0, 1] * 2

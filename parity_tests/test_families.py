@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import golden
 from distilbert_cli.frameworks import FRAMEWORKS, Framework
-from tolerances import MATRIX
+from parity_tests.helpers import golden
+from parity_tests.helpers.tolerances import MATRIX
 
 PT = golden.GOLDEN / "micro" / "ForMaskedLM" / "pt"
 INPUTS = {"input_ids": np.arange(1, 8)[None]}
@@ -91,6 +91,7 @@ def test_a_frozen_backbone_stays_as_it_is_in_pytorch() -> None:
 def test_a_frozen_backbone_stays_as_it_is_in_flax() -> None:
     import jax
     import optax
+
     from flax import nnx
 
     model = FRAMEWORKS["flax"].load(PT, "ForMaskedLM")

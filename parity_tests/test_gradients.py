@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import golden
 from distilbert_cli.frameworks import FRAMEWORKS
-from measures import gradient_difference
-from tolerances import GRADIENT
+from parity_tests.helpers import golden
+from parity_tests.helpers.measures import gradient_difference
+from parity_tests.helpers.tolerances import GRADIENT
 
 CASES = [(config, head) for config, head in golden.cases() if head != "Model"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import golden
 from distilbert_cli.frameworks import FRAMEWORKS, zero_at_padding
-from measures import PATHS
-from tolerances import HALF
+from parity_tests.helpers import golden
+from parity_tests.helpers.measures import PATHS
+from parity_tests.helpers.tolerances import HALF
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -10,7 +10,7 @@ import pytest
 
 from distilbert_cli.frameworks import FRAMEWORKS, zero_at_padding
 from distilbert_conversion import convert
-from tolerances import KERAS_HUB_MLM, MATRIX
+from parity_tests.helpers.tolerances import KERAS_HUB_MLM, MATRIX
 
 DATA = Path(__file__).resolve().parent / "data" / "keras_hub"
 CASES = (

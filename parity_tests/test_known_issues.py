@@ -14,12 +14,12 @@ import pytest
 import tensorflow as tf
 import torch
 
-import golden
 from distilbert_cli.frameworks import FRAMEWORKS
 from distilbert_common import DistilBertTokenizer, DistilBertTokenizerFast
 from distilbert_pt import DistilBertModel
 from distilbert_tf import TFDistilBertForSequenceClassification
-from tolerances import MATRIX
+from parity_tests.helpers import golden
+from parity_tests.helpers.tolerances import MATRIX
 
 MICRO = golden.GOLDEN / "micro"
 CLASSIFIER = "ForSequenceClassification"

@@ -10,9 +10,9 @@ import pytest
 
 from distilbert_cli.frameworks import FRAMEWORKS
 from distilbert_common.errors import InputError
-from gradients import GRADIENTS
-from packing_cases import assert_same_gradients, padded, save_model, token_lists
-from tolerances import TRIPLE_LOSS
+from parity_tests.helpers.gradients import GRADIENTS
+from parity_tests.helpers.packing_cases import assert_same_gradients, padded, save_model, token_lists
+from parity_tests.helpers.tolerances import TRIPLE_LOSS
 
 LISTS = token_lists(60)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import golden
-from measures import cell_difference, cells
-from tolerances import MATRIX
+from parity_tests.helpers import golden
+from parity_tests.helpers.measures import cell_difference, cells
+from parity_tests.helpers.tolerances import MATRIX
 
 
 @pytest.mark.parametrize(("config", "head", "folder", "framework"), cells(), ids=golden.case_id)

@@ -11,9 +11,18 @@ import pytest
 from distilbert_cli.frameworks import FRAMEWORKS
 from distilbert_common.errors import InputError
 from distilbert_common.packing import pack
-from gradients import GRADIENTS
-from packing_cases import HEADS, PER_LIST, alone, assert_same_gradients, labels_of, pack_labels, save_model, token_lists
-from tolerances import MATRIX
+from parity_tests.helpers.gradients import GRADIENTS
+from parity_tests.helpers.packing_cases import (
+    HEADS,
+    PER_LIST,
+    alone,
+    assert_same_gradients,
+    labels_of,
+    pack_labels,
+    save_model,
+    token_lists,
+)
+from parity_tests.helpers.tolerances import MATRIX
 
 LISTS = token_lists(10, lengths=(9, 15, 40))
 PACKED = pack(LISTS, 64, rows_multiple=4)

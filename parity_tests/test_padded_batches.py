@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from distilbert_cli.frameworks import FRAMEWORKS
-from gradients import GRADIENTS
-from packing_cases import HEADS, assert_same_gradients, labels_of, padded, save_model, token_lists
-from tolerances import MATRIX
+from parity_tests.helpers.gradients import GRADIENTS
+from parity_tests.helpers.packing_cases import HEADS, assert_same_gradients, labels_of, padded, save_model, token_lists
+from parity_tests.helpers.tolerances import MATRIX
 
 LISTS = token_lists(12)
 

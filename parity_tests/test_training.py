@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tolerances import TRAINING
-from training import LOOPS, STEPS, make_checkpoint, train_pt
+from parity_tests.helpers.tolerances import TRAINING
+from parity_tests.helpers.training import LOOPS, STEPS, make_checkpoint, train_pt
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tolerances import TRIPLE_LOSS
+from parity_tests.helpers.tolerances import TRIPLE_LOSS
 
 BATCH, SEQ, VOCAB, DIM = 3, 7, 31, 12
 OPTIONS: list[dict[str, Any]] = [

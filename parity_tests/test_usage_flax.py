@@ -11,7 +11,6 @@ import numpy as np
 import optax
 import pytest
 
-import usage
 from distilbert_flax import (
     DistilBertTokenizerFast,
     FlaxDistilBertForMaskedLM,
@@ -21,6 +20,7 @@ from distilbert_flax import (
     FlaxDistilBertForTokenClassification,
     FlaxDistilBertModel,
 )
+from parity_tests.helpers import usage
 
 CLASSES = {
     "Model": FlaxDistilBertModel,

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-import usage
 from distilbert_pt import (
     DistilBertForMaskedLM,
     DistilBertForMultipleChoice,
@@ -18,6 +17,7 @@ from distilbert_pt import (
     DistilBertModel,
     DistilBertTokenizerFast,
 )
+from parity_tests.helpers import usage
 
 CLASSES = {
     "Model": DistilBertModel,

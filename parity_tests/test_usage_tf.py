@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import usage
 from distilbert_tf import (
     DistilBertTokenizerFast,
     TFDistilBertForMaskedLM,
@@ -18,6 +17,7 @@ from distilbert_tf import (
     TFDistilBertForTokenClassification,
     TFDistilBertModel,
 )
+from parity_tests.helpers import usage
 
 CLASSES = {
     "Model": TFDistilBertModel,

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from checkpoints import MLM
 from distilbert_cli.main import app
 from distilbert_conversion import open_checkpoint
-from golden import GOLDEN
+from parity_tests.helpers.checkpoints import MLM
+from parity_tests.helpers.golden import GOLDEN
 
 BERT = GOLDEN.parent / "bert" / "pt"
 

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from checkpoints import MICRO, MLM, assert_same, read_all, safetensors_bytes
 from distilbert_cli.main import app
 from distilbert_conversion import open_checkpoint, save_checkpoint
+from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all, safetensors_bytes
 
 COMMAND = [sys.executable, "-c", "from distilbert_cli.main import main; main()"]
 HOSTILE = "evil\x1b[31m\x07\r\n[bold red]:boom:[/bold red]\u202e\udc80"

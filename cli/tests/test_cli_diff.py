@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from typer.testing import CliRunner, Result
 
-from checkpoints import MICRO, MLM, read_all
 from distilbert_cli.main import app
 from distilbert_conversion import convert, open_checkpoint, save_checkpoint
+from parity_tests.helpers.checkpoints import MICRO, MLM, read_all
 
 
 def run(*arguments: object) -> Result:

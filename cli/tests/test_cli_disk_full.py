@@ -9,8 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import disk_full
 from distilbert_conversion import FORMATS
+from parity_tests.helpers import disk_full
 
 
 def test_disks_that_take_no_more() -> None:

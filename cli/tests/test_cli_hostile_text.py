@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from checkpoints import MICRO, MLM, safetensors_bytes
 from distilbert_cli.main import app
 from distilbert_conversion import open_checkpoint
+from parity_tests.helpers.checkpoints import MICRO, MLM, safetensors_bytes
 
 EVIL = "evil\x1b[31m\x1b]0;title\x07\x9b2J\x7f\r\n\t\u2028[bold red]:boom:[/bold red]\u202e\u200b\ufeff"
 SHOWN = r"evil\x1b[31m\x1b]0;title\x07\x9b2J\x7f\r\n\t\u2028[bold red]:boom:[/bold red]\u202e\u200b\ufeff"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from checkpoints import MICRO, MLM, assert_same, read_all
 from distilbert_conversion import convert
-from golden import GOLDEN
+from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all
+from parity_tests.helpers.golden import GOLDEN
 
 COMMAND = [sys.executable, "-c", "from distilbert_cli.main import main; main()"]
 SOURCES = {

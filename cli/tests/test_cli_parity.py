@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import golden
 from distilbert_cli import compare as compare_module
 from distilbert_cli.compare import measure
 from distilbert_cli.main import app
 from distilbert_cli.tolerances import Tolerance
+from parity_tests.helpers import golden
 
 DEMO = Path(__file__).resolve().parents[2] / "demo" / "model"
 MICRO = golden.GOLDEN / "micro"

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import golden
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import CheckpointError, ConfigError
+from parity_tests.helpers import golden
 
 DEFAULTS = {
     "vocab_size": 30522,

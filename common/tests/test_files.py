@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-import golden
 from distilbert_common import DistilBertConfig, DistilBertTokenizer, DistilBertTokenizerFast
 from distilbert_common.errors import CheckpointError, CheckpointNotFoundError, TokenizerNotFoundError
 from distilbert_common.files import replacing, resolve, write_text
 from distilbert_conversion import open_checkpoint
+from parity_tests.helpers import golden
 
 MODEL = golden.GOLDEN / "micro" / "Model" / "pt"
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-import golden
 from distilbert_common import DistilBertConfig
 from distilbert_common.credentials import credential_names, is_credential, redacted, without_credentials
 from distilbert_common.errors import (
@@ -21,6 +20,7 @@ from distilbert_common.errors import (
     UnreadableFileError,
 )
 from distilbert_common.loading_options import CALLERS, LOADING_OPTIONS, split_options
+from parity_tests.helpers import golden
 
 MODEL = golden.GOLDEN / "micro" / "Model" / "pt"
 SECRET = "hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from checkpoints import MICRO, MLM, assert_same, read_all
 from distilbert_common.errors import OutputExistsError
 from distilbert_conversion import FORMATS, convert
+from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from checkpoints import MICRO, MLM, assert_same, read_all, safetensors_bytes
 from distilbert_common.errors import CheckpointError, CheckpointNotFoundError, ConfigError
 from distilbert_conversion import convert, open_checkpoint
+from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all, safetensors_bytes
 
 
 @pytest.fixture

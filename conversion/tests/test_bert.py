@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from checkpoints import assert_same, read_all, safetensors_bytes
 from distilbert_common.errors import CheckpointError, CheckpointNotFoundError, ConfigError
 from distilbert_conversion import convert, open_checkpoint
 from distilbert_conversion.translate.bert import MODULES, is_bert
-from golden import GOLDEN
+from parity_tests.helpers.checkpoints import assert_same, read_all, safetensors_bytes
+from parity_tests.helpers.golden import GOLDEN
 
 BERT = GOLDEN.parent / "bert"
 DIALECTS = {

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checkpoints import MLM, assert_same, read_all
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import CheckpointError, UnsupportedFormatError
 from distilbert_conversion import DIALECTS, HEADS, convert, expected, open_checkpoint, save_checkpoint
-from golden import case_id, cases, folders
+from parity_tests.helpers.checkpoints import MLM, assert_same, read_all
+from parity_tests.helpers.golden import case_id, cases, folders
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from checkpoints import MLM, assert_same, read_all, safetensors_bytes
 from distilbert_common.errors import CheckpointError, UnsupportedFormatError
 from distilbert_conversion import FORMATS, convert, open_checkpoint
 from distilbert_conversion.output.sidecar_files import SIDECAR_FILES
+from parity_tests.helpers.checkpoints import MLM, assert_same, read_all, safetensors_bytes
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import crash_injection
+from parity_tests.helpers import crash_injection
 
 MOMENTS = 60
 RACES = 30

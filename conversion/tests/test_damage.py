@@ -13,9 +13,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checkpoints import MICRO, WEIGHTS_FILES, read_all, safetensors_bytes
 from distilbert_common.errors import CheckpointError, DistilBertError
 from distilbert_conversion import convert, open_checkpoint, save_checkpoint
+from parity_tests.helpers.checkpoints import MICRO, WEIGHTS_FILES, read_all, safetensors_bytes
 
 FOLDER = MICRO / "ForMaskedLM"
 CONFIG = (FOLDER / "pt" / "config.json").read_bytes()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from checkpoints import MICRO, MLM, assert_same, read_all
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion import open_checkpoint
+from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all
 
 SAFETENSORS = (MLM / "model.safetensors").read_bytes()
 H5 = (MICRO / "ForMaskedLM" / "tf_h5" / "tf_model.h5").read_bytes()

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from checkpoints import MLM, read_all, safetensors_bytes
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion import convert, diff, open_checkpoint, save_checkpoint
 from distilbert_conversion.diff import STATUSES, deviation
 from distilbert_conversion.weights.lazy import lazy
-from golden import case_id, cases, folders
+from parity_tests.helpers.checkpoints import MLM, read_all, safetensors_bytes
+from parity_tests.helpers.golden import case_id, cases, folders
 
 
 @pytest.mark.parametrize(("config", "head"), cases(), ids=case_id)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from fuzzing import assert_survives
+from parity_tests.helpers.fuzzing import assert_survives
 
 
 @pytest.mark.parametrize("dialect", ["keras"])

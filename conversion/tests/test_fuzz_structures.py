@@ -16,14 +16,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checkpoints import MLM
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import DistilBertError
 from distilbert_conversion import open_checkpoint
 from distilbert_conversion.formats import torch_file
 from distilbert_conversion.formats.torch_pickle import STORAGES
-from hostile_pickles import INSTRUCTIONS
-from mutations import NUMBERS, TEXTS
+from parity_tests.helpers.checkpoints import MLM
+from parity_tests.helpers.hostile_pickles import INSTRUCTIONS
+from parity_tests.helpers.mutations import NUMBERS, TEXTS
 
 NAMES = st.sampled_from(["distilbert.embeddings.LayerNorm.bias", "classifier.bias", "distilbert", "bias", *TEXTS])
 SIZES = st.integers(0, 4) | st.sampled_from(NUMBERS)

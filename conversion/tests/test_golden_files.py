@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
-from checkpoints import MICRO, assert_same, read_all
 from distilbert_conversion import HEADS, convert, open_checkpoint
-from golden import FOLDERS, case_id, cases, folders
-from golden_files import DIALECTS, WRITTEN, written_as_golden
+from parity_tests.helpers.checkpoints import MICRO, assert_same, read_all
+from parity_tests.helpers.golden import FOLDERS, case_id, cases, folders
+from parity_tests.helpers.golden_files import DIALECTS, WRITTEN, written_as_golden
 
 
 def test_every_golden_dialect_is_covered() -> None:

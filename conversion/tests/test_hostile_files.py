@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import torch
 
-from checkpoints import MLM
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion import convert, open_checkpoint
+from parity_tests.helpers.checkpoints import MLM
 
 FAR_MORE = r"declares tensors of \d+; expected at most 16 times the file"
 NO_ARRAY = "a tensor that no array can hold"

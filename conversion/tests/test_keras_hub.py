@@ -11,11 +11,11 @@ import h5py
 import numpy as np
 import pytest
 
-from checkpoints import MICRO, MLM, assert_same, read_all
 from distilbert_common import DistilBertTokenizerFast
 from distilbert_common.errors import CheckpointError, UnsupportedFormatError
 from distilbert_conversion import convert, diff, open_checkpoint, save_checkpoint
-from golden import GOLDEN
+from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all
+from parity_tests.helpers.golden import GOLDEN
 
 PRESETS = GOLDEN.parent / "keras_hub"
 HEADS = ("ForMaskedLM", "ForSequenceClassification")

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from checkpoints import MICRO
 from distilbert_conversion import load_weights, open_checkpoint, save_checkpoint
 from distilbert_conversion.weights.lazy import LazyTensor, lazy
 from distilbert_conversion.weights.mapped import MappedFile
+from parity_tests.helpers.checkpoints import MICRO
 
 FLOAT = np.dtype(np.float32)
 

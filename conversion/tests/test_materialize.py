@@ -10,10 +10,10 @@ import pytest
 from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
-from checkpoints import MICRO, MLM, assert_same, read_all
 from distilbert_cli.main import app
 from distilbert_common.errors import UnsupportedFormatError
 from distilbert_conversion import convert, diff, open_checkpoint, save_checkpoint
+from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all
 
 EMBEDDINGS = "distilbert.embeddings.word_embeddings.weight"
 

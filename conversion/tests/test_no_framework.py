@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from checkpoints import MICRO, assert_same, read_all
+from parity_tests.helpers.checkpoints import MICRO, assert_same, read_all
 
 BLOCKED = ("torch", "tensorflow", "keras", "tf_keras", "jax", "jaxlib", "flax", "orbax", "transformers")
 

@@ -15,9 +15,9 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from checkpoints import MICRO, MLM, assert_same, read_all
 from distilbert_common.errors import CheckpointError, MissingFrameworkError, UnsupportedFormatError
 from distilbert_conversion import HEADS, convert, open_checkpoint, save_checkpoint
+from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all
 
 FLAX = MICRO / "ForMaskedLM" / "flax_msgpack"
 

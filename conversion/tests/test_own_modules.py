@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from checkpoints import MICRO, MLM, assert_same, read_all
 from distilbert_common.errors import CheckpointError, MisshapenWeightError, UnsupportedFormatError
 from distilbert_conversion import (
     FORMATS,
@@ -24,6 +23,7 @@ from distilbert_conversion import (
     save_checkpoint,
 )
 from distilbert_conversion.weights.table import bare_name, full_name
+from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all
 
 RNG = np.random.default_rng(0)
 BODY = read_all(MICRO / "Model" / "pt")

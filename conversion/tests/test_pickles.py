@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 import torch
 
-from checkpoints import MICRO, MLM, assert_same, read_all
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion import open_checkpoint, save_checkpoint
 from distilbert_conversion.formats import torch_file
-from fuzzing import Watch
+from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all
+from parity_tests.helpers.fuzzing import Watch
 
 BIN = MICRO / "ForMaskedLM" / "pt_bin" / "pytorch_model.bin"
 TWO_FORMS = pytest.mark.parametrize("new", [True, False], ids=["zip", "legacy"])

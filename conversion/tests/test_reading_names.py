@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
-from checkpoints import MICRO, MLM, assert_same, read_all, safetensors_bytes
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion import open_checkpoint
+from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all, safetensors_bytes
 
 TENSORS = {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).stored.items()}
 CLASSIFIER = MICRO / "ForSequenceClassification"

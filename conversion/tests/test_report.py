@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from checkpoints import MICRO, MLM, assert_same, read_all, safetensors_bytes
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion import HEADS, LoadReport, expected, load_weights, open_checkpoint
+from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all, safetensors_bytes
 
 
 def load(source: Path, head: str, **options: object) -> tuple[dict[str, np.ndarray], LoadReport]:

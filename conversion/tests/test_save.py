@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkpoints import MICRO, MLM, assert_same, read_all
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion import DIALECTS, open_checkpoint, save_checkpoint
 from distilbert_conversion.formats import msgpack_file
 from distilbert_conversion.output.sharding import parse_size, split
+from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all
 
 CONFIG = open_checkpoint(MLM).config()
 TENSORS = read_all(MLM)

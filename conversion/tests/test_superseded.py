@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from checkpoints import MLM, assert_same, read_all
 from distilbert_conversion import DIALECTS, open_checkpoint, save, save_checkpoint
 from distilbert_conversion.output.superseded import remove_superseded
+from parity_tests.helpers.checkpoints import MLM, assert_same, read_all
 
 CONFIG = open_checkpoint(MLM).config()
 OLD = read_all(MLM)

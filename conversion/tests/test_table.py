@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
 
-from checkpoints import MICRO
 from distilbert_common import DistilBertConfig
 from distilbert_conversion import HEADS, WEIGHTS, expected, full_name, weight_row
 from distilbert_conversion.weights.dialects import DIALECTS
 from distilbert_conversion.weights.table import BLOCK, canonical_name, name_in, names
-from golden import HEADS as GOLDEN_HEADS
-from golden import case_id, cases, folders
+from parity_tests.helpers.checkpoints import MICRO
+from parity_tests.helpers.golden import HEADS as GOLDEN_HEADS
+from parity_tests.helpers.golden import case_id, cases, folders
 
 
 def stored_shapes(path: Path) -> dict[str, tuple[int, ...]]:

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from checkpoints import assert_same, read_all
 from distilbert_common.errors import CheckpointError, DistilBertError
 from distilbert_conversion import convert, open_checkpoint
-from golden import GOLDEN
+from parity_tests.helpers.checkpoints import assert_same, read_all
+from parity_tests.helpers.golden import GOLDEN
 
 BERT = GOLDEN.parent / "bert"
 NAME = "bert_model.ckpt"

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from checkpoints import MLM, read_all
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion import FORMATS, LazyTensor, convert, formats, open_checkpoint, save_checkpoint
+from parity_tests.helpers.checkpoints import MLM, read_all
 
 PAIRS = [(to, form) for to, forms in FORMATS.items() for form in forms]
 Tensors = Mapping[str, LazyTensor]

@@ -10,9 +10,9 @@ import msgpack
 import numpy as np
 import pytest
 
-from checkpoints import MICRO, MLM, assert_same, read_all, safetensors_bytes
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion import compare, convert, open_checkpoint
+from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all, safetensors_bytes
 
 PREFIXES = [
     "_orig_mod.",  # torch.compile

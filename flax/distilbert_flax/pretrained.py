@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
 
@@ -27,6 +26,7 @@ from distilbert_flax.framework.variables import Params, bind, flat_params, shape
 from distilbert_flax.inventory import arrays_of, build, fill, fitting_config, load, own_arguments
 from distilbert_flax.layers import LayerFactory
 from distilbert_flax.resizing import prune, resize_positions, resize_tokens
+from flax import nnx
 
 
 class FlaxDistilBertPreTrainedModel(ModuleUtils):

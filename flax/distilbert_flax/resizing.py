@@ -10,12 +10,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 from jax import Array
 
 from distilbert_common.errors import InputError
 from distilbert_common.pruning import check_heads, kept_columns, merged
 from distilbert_flax.framework.variables import is_shape
+from flax import nnx
 
 __all__ = ["prune", "resize_positions", "resize_tokens"]
 

@@ -13,8 +13,8 @@ from distilbert_common.packing import pack
 from distilbert_flax import FlaxDistilBertForTokenClassification, FlaxDistilBertModel
 from distilbert_flax.fast.batch_chunks import CHUNK_TOKENS, map_chunks
 from distilbert_flax.fast.snapshots import snapshot_of
-from packing_cases import padded, save_model, token_lists
-from tolerances import MATRIX
+from parity_tests.helpers.packing_cases import padded, save_model, token_lists
+from parity_tests.helpers.tolerances import MATRIX
 
 
 def close(one: jax.Array, other: jax.Array) -> bool:

@@ -8,10 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 import distilbert_flax
-import golden
 from distilbert_common.buckets import buckets
 from distilbert_common.constants import FAST_SWITCH
 from distilbert_common.errors import InputError
@@ -21,8 +19,10 @@ from distilbert_flax.fast.bucketing import MIN_BUCKET_LENGTH, to_bucket
 from distilbert_flax.fast.programs import program
 from distilbert_flax.fast.snapshots import snapshot_of
 from distilbert_flax.layout import padded_layout
-from packing_cases import padded, save_model, token_lists
-from tolerances import MATRIX
+from flax import nnx
+from parity_tests.helpers import golden
+from parity_tests.helpers.packing_cases import padded, save_model, token_lists
+from parity_tests.helpers.tolerances import MATRIX
 
 MICRO = golden.GOLDEN / "micro"
 IDS = np.arange(1, 8)[None]

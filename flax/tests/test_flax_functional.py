@@ -8,11 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from flax import nnx
 from flax.core import freeze
 from flax.traverse_util import flatten_dict
 
-import golden
 from distilbert_common import SequenceClassifierOutput
 from distilbert_common.errors import InputError
 from distilbert_flax import (
@@ -24,6 +22,8 @@ from distilbert_flax import (
     Frozen,
 )
 from distilbert_flax.framework.variables import bind
+from flax import nnx
+from parity_tests.helpers import golden
 
 SIZES = {"vocab_size": 40, "max_position_embeddings": 16, "n_layers": 1, "n_heads": 2, "dim": 12, "hidden_dim": 20}
 RATES = {"dropout": 0.0, "attention_dropout": 0.0, "seq_classif_dropout": 0.2}

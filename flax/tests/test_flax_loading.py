@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import golden
 from distilbert_flax import FlaxDistilBertForSequenceClassification
 from distilbert_flax.arrays import to_jax
+from parity_tests.helpers import golden
 
 SOURCE = golden.GOLDEN / "micro" / "ForSequenceClassification" / "pt"
 

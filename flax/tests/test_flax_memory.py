@@ -11,9 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from flax import nnx
 
-import golden
 from distilbert_common.errors import InputError
 from distilbert_flax import (
     DistilBertConfig,
@@ -22,6 +20,8 @@ from distilbert_flax import (
     FlaxDistilBertModel,
 )
 from distilbert_flax.fast.programs import MOST_PROGRAMS, program
+from flax import nnx
+from parity_tests.helpers import golden
 
 MOST = 5.0
 """Megabytes by which a process may grow at each turn."""

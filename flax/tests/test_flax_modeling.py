@@ -9,16 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 from flax.traverse_util import flatten_dict
 from safetensors import safe_open
 
 import distilbert_flax
-import golden
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.initialization import sinusoidal_table
 from distilbert_flax import FlaxDistilBertForMaskedLM, FlaxDistilBertModel, Frozen
+from flax import nnx
+from parity_tests.helpers import golden
 
 MICRO = golden.GOLDEN / "micro"
 SMALL = {"vocab_size": 40, "max_position_embeddings": 16, "n_layers": 2, "n_heads": 2, "dim": 12, "hidden_dim": 20}

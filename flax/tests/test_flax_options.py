@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
-import golden
 from distilbert_common.errors import InputError
 from distilbert_flax import DistilBertConfig, FlaxDistilBertForSequenceClassification, FlaxDistilBertModel
+from parity_tests.helpers import golden
 
 SOURCE = golden.GOLDEN / "micro" / "ForSequenceClassification" / "pt"
 IDS = np.arange(1, 8)[None]

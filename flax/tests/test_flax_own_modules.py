@@ -11,9 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
-import golden
 from distilbert_common.errors import CheckpointError
 from distilbert_flax import (
     DistilBertConfig,
@@ -22,6 +20,8 @@ from distilbert_flax import (
     FlaxDistilBertModel,
     FlaxDistilBertPreTrainedModel,
 )
+from flax import nnx
+from parity_tests.helpers import golden
 
 SOURCE = golden.GOLDEN / "micro" / "ForSequenceClassification" / "pt"
 IDS = np.arange(1, 8)[None]

@@ -13,8 +13,8 @@ import pytest
 import distilbert_flax
 from distilbert_common.packing import pack
 from distilbert_flax import DistilBertConfig
-from packing_cases import padded, token_lists
-from tolerances import MATRIX
+from parity_tests.helpers.packing_cases import padded, token_lists
+from parity_tests.helpers.tolerances import MATRIX
 
 LISTS = token_lists(12)
 BATCH = padded(LISTS)

@@ -7,13 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx, serialization
 from flax.traverse_util import flatten_dict
 from safetensors import safe_open
 
 import distilbert_common
 import distilbert_flax
-import golden
 from distilbert_common.errors import CheckpointError, InputError
 from distilbert_flax import (
     DistilBertConfig,
@@ -23,6 +21,8 @@ from distilbert_flax import (
     FlaxDistilBertModel,
     Frozen,
 )
+from flax import nnx, serialization
+from parity_tests.helpers import golden
 
 MICRO = golden.GOLDEN / "micro"
 

@@ -6,9 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
-import golden
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.initialization import sinusoidal_table
 from distilbert_flax import (
@@ -17,6 +15,8 @@ from distilbert_flax import (
     FlaxDistilBertPreTrainedModel,
     Frozen,
 )
+from flax import nnx
+from parity_tests.helpers import golden
 
 MICRO = golden.GOLDEN / "micro"
 IDS = np.arange(8)[None]

@@ -9,9 +9,9 @@ import torch
 from torch.utils import _pytree as pytree
 
 import distilbert_pt
-import golden
 from distilbert_common import OUTPUT_TYPES
 from distilbert_pt import DistilBertForSequenceClassification
+from parity_tests.helpers import golden
 
 MICRO = golden.GOLDEN / "micro"
 CLASSES = {head: getattr(distilbert_pt, f"DistilBert{head}") for head in golden.HEADS}

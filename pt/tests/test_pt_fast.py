@@ -18,7 +18,7 @@ from distilbert_pt import DistilBertConfig, DistilBertModel
 from distilbert_pt.fast import onednn
 from distilbert_pt.fast.layers import feed_forward, linear, uses_onednn
 from distilbert_pt.fast.prepacked import pack_weights
-from tolerances import GRADIENT
+from parity_tests.helpers.tolerances import GRADIENT
 
 TOLERANCE = BETWEEN_FRAMEWORKS["float32"].value
 

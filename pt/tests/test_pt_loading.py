@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-import golden
 from distilbert_common import DistilBertConfig
 from distilbert_conversion import convert, expected, save_checkpoint
 from distilbert_pt import DistilBertForMaskedLM, DistilBertForSequenceClassification
 from distilbert_pt.arrays import to_tensor
+from parity_tests.helpers import golden
 
 SOURCE = golden.GOLDEN / "micro" / "ForSequenceClassification" / "pt"
 IDS = torch.tensor([[1, 2, 3]])

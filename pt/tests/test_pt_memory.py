@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-import golden
 from distilbert_common import DistilBertConfig
 from distilbert_pt import DistilBertForSequenceClassification
+from parity_tests.helpers import golden
 
 MOST = 5.0
 """Megabytes by which a process may grow at each turn."""

@@ -11,11 +11,11 @@ from safetensors import safe_open
 from torch import nn
 
 import distilbert_pt
-import golden
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.initialization import sinusoidal_table
 from distilbert_pt import DistilBertForMaskedLM, DistilBertModel
+from parity_tests.helpers import golden
 
 MICRO = golden.GOLDEN / "micro"
 SMALL = {"vocab_size": 40, "max_position_embeddings": 16, "n_layers": 2, "n_heads": 2, "dim": 12, "hidden_dim": 20}

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import nn
 
-import golden
 from distilbert_common.errors import InputError
 from distilbert_pt import (
     DistilBertConfig,
@@ -20,6 +19,7 @@ from distilbert_pt import (
     DistilBertModel,
     DistilBertPreTrainedModel,
 )
+from parity_tests.helpers import golden
 
 MICRO = golden.GOLDEN / "micro"
 NAMES_OF_LAYERS = (

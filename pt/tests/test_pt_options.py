@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-import golden
 from distilbert_common.errors import CheckpointError, DistilBertError, InputError
 from distilbert_pt import DistilBertConfig, DistilBertForMaskedLM, DistilBertForSequenceClassification, DistilBertModel
+from parity_tests.helpers import golden
 
 MICRO = golden.GOLDEN / "micro"
 SOURCE = MICRO / "ForSequenceClassification" / "pt"

@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
 
-import golden
 from distilbert_common.errors import CheckpointError, InputError
 from distilbert_conversion import convert
 from distilbert_pt import (
@@ -24,6 +23,7 @@ from distilbert_pt import (
     DistilBertModel,
     DistilBertPreTrainedModel,
 )
+from parity_tests.helpers import golden
 
 MICRO = golden.GOLDEN / "micro"
 CLASSIFIER, BODY, MASKED_LM = (MICRO / head / "pt" for head in ("ForSequenceClassification", "Model", "ForMaskedLM"))

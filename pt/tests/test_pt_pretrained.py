@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 
-import golden
 from distilbert_common.errors import CheckpointError, ConfigError, InputError
 from distilbert_pt import (
     DistilBertConfig,
@@ -15,6 +14,7 @@ from distilbert_pt import (
     DistilBertForTokenClassification,
     DistilBertModel,
 )
+from parity_tests.helpers import golden
 
 MICRO = golden.GOLDEN / "micro"
 

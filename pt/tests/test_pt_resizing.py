@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-import golden
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.initialization import sinusoidal_table
 from distilbert_pt import DistilBertForMaskedLM, DistilBertForSequenceClassification
+from parity_tests.helpers import golden
 
 MICRO = golden.GOLDEN / "micro"
 

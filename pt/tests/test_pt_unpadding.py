@@ -13,7 +13,7 @@ from distilbert_pt import (
 from distilbert_pt.attention import sdpa_attention
 from distilbert_pt.fast.unpadding import unpadded_layout
 from distilbert_pt.layout import Padded, Unpadded
-from tolerances import GRADIENT, MATRIX
+from parity_tests.helpers.tolerances import GRADIENT, MATRIX
 
 MASK = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 0], [1, 0, 1, 1]])
 IDS = torch.arange(20).reshape(5, 4) + 1

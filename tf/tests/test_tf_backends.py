@@ -49,7 +49,7 @@ print("done")
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_other_backends_of_keras(backend: str, repository: Path) -> None:
-    places = [repository / "parity_tests", Path(__file__).parent, *map(Path, sys.path)]
+    places = [repository, Path(__file__).parent, *map(Path, sys.path)]
     environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(map(str, places))}
     environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # much is compiled and little run
     command = [sys.executable, "-c", CODE, backend]

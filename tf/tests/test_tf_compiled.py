@@ -13,14 +13,14 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework import ops
 
-import golden
 from distilbert_common.errors import InputError
 from distilbert_tf import TFDistilBertForMaskedLM, TFDistilBertForSequenceClassification, TFDistilBertModel
 from distilbert_tf.fast import compiled
 from distilbert_tf.fast.compiled import Programs, trace
 from distilbert_tf.resizing import replace_layer
-from packing_cases import padded, save_model, token_lists
-from tolerances import MATRIX
+from parity_tests.helpers import golden
+from parity_tests.helpers.packing_cases import padded, save_model, token_lists
+from parity_tests.helpers.tolerances import MATRIX
 
 MICRO = golden.GOLDEN / "micro"
 IDS = np.arange(1, 8)[None]

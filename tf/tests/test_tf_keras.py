@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 from tf_models import array, difference, load, same_weights, small, unlabelled
 
-import golden
 from distilbert_tf import TFDistilBertModel
 from distilbert_tf.layers import Projector
 from distilbert_tf.modeling import Embeddings, TransformerBlock
+from parity_tests.helpers import golden
 
 
 def composed(model: TFDistilBertModel) -> keras.Model:

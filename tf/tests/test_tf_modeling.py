@@ -9,12 +9,12 @@ import pytest
 import tensorflow as tf
 from tf_models import CLASSES, MICRO, array, difference, load, small, unlabelled
 
-import golden
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.initialization import sinusoidal_table
 from distilbert_tf import TFDistilBertForMaskedLM, TFDistilBertForQuestionAnswering, TFDistilBertModel
 from distilbert_tf.fast.linear import normalize
 from distilbert_tf.modeling import TransformerBlock
+from parity_tests.helpers import golden
 
 
 @pytest.fixture(scope="module")

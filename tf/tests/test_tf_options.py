@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from tf_models import MICRO, array, difference, load
 
-import golden
 from distilbert_common.errors import InputError
 from distilbert_tf import DistilBertConfig, TFDistilBertForSequenceClassification, TFDistilBertModel
+from parity_tests.helpers import golden
 
 SOURCE = MICRO / "ForSequenceClassification" / "pt"
 IDS = np.arange(1, 8)[None]

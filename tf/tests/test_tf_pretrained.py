@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 from tf_models import CLASSES, MICRO, array, difference, load, same_weights, small
 
-import golden
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import CheckpointError, InputError
 from distilbert_conversion import DIALECTS, expected, open_checkpoint
@@ -20,6 +19,7 @@ from distilbert_tf import (
     TFDistilBertForTokenClassification,
     TFDistilBertModel,
 )
+from parity_tests.helpers import golden
 
 
 @pytest.mark.parametrize("head", golden.HEADS)

@@ -10,11 +10,12 @@ from pathlib import Path
 import tensorflow as tf
 from tf_models import TASKS, small
 
-from distilbert_tf import TFDistilBertModel, replicas
+from distilbert_tf import TFDistilBertModel
+from distilbert_tf.framework import replicas
 
 
 def test_two_replicas_do_what_one_does(repository: Path) -> None:
-    places = [repository / "parity_tests", Path(__file__).parent, *map(Path, sys.path)]
+    places = [repository, Path(__file__).parent, *map(Path, sys.path)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, places)), "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, Path(__file__).parent / "replicated.py"]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-import golden
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.initialization import sinusoidal_table
 from distilbert_tf import TFDistilBertForMaskedLM, TFDistilBertForSequenceClassification, TFDistilBertPreTrainedModel
+from parity_tests.helpers import golden
 
 MICRO = golden.GOLDEN / "micro"
 IDS = np.arange(8)[None]

@@ -12,7 +12,7 @@ from distilbert_tf import (
     TFDistilBertForSequenceClassification,
 )
 from distilbert_tf.segments import belongs, first_tokens, segment_mask, segment_positions
-from tolerances import MATRIX
+from parity_tests.helpers.tolerances import MATRIX
 
 SEGMENTS = tf.constant([[1, 1, 2, 2, 2, 0, 0], [1, 0, 0, 0, 0, 0, 0]])
 CONFIG = DistilBertConfig(

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from tf_models import array, difference, load
 
-import golden
 from distilbert_common.errors import InputError
+from parity_tests.helpers import golden
 
 IDS = np.arange(1, 8)[None]
 LAYERS = (keras.layers.Dense, keras.layers.Embedding, keras.layers.LayerNormalization)

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 import distilbert_tf
-import golden
 from distilbert_common import DistilBertConfig
+from parity_tests.helpers import golden
 
 MICRO = golden.GOLDEN / "micro"
 SMALL = {"vocab_size": 40, "max_position_embeddings": 16, "n_layers": 2, "n_heads": 2, "dim": 12, "hidden_dim": 20}

@@ -67,7 +67,7 @@ FIELDS: tuple[tuple[str, str, Any], ...] = (
 )
 """The config fields that both have."""
 
-_EPSILON = (  # measured by parity_tests/minilm.py
+_EPSILON = (  # measured by parity_tests/helpers/minilm.py
     "DistilBERT has no field for it, and the outputs would differ; those of all-MiniLM-L6-v2 move by 4e-3 between "
     "1e-12 and 1e-5, by 4e-4 between 1e-12 and 1e-6"
 )

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-import golden
 from distilbert_cli.frameworks import FRAMEWORKS, zero_at_padding
-from gradients import GRADIENTS, ZERO_BY_SYMMETRY
+from parity_tests.helpers import golden
+from parity_tests.helpers.gradients import GRADIENTS, ZERO_BY_SYMMETRY
 
 PATHS = ({"output_hidden_states": True, "output_attentions": True}, {"output_hidden_states": True})
 """The flags of the eager path, which gives attentions and computes padding, and of the default path, which need not."""

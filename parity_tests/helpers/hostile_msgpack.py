@@ -10,7 +10,7 @@ from typing import Any
 
 import msgpack
 
-from mutations import NUMBERS, TEXTS
+from parity_tests.helpers.mutations import NUMBERS, TEXTS
 
 Tree = Any
 """Dicts and lists, and whatever else is in them."""

@@ -17,7 +17,7 @@ import distilbert_pt
 from distilbert_pt import DistilBertTokenizerFast
 
 disable_progress_bars()
-MODEL = Path(__file__).parents[1] / "demo" / "model"
+MODEL = Path(__file__).parents[2] / "demo" / "model"
 TEXTS = [
     "I lost my card, what now?",
     "My top up was reverted",

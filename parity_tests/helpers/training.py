@@ -15,7 +15,7 @@ import numpy as np
 
 from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SENTENCES, BATCH, STEPS, SEQ = 200, 20, 50, 40
 LEARNING_RATE = 1e-3
 EPSILON = 1e-12  # so small that it plays no part: Keras adds it before it corrects the bias, PyTorch and optax after

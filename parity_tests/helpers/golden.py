@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-GOLDEN = Path(__file__).resolve().parent / "data" / "golden"
+GOLDEN = Path(__file__).resolve().parents[1] / "data" / "golden"
 """The golden data of this repository."""
 
 _BESIDE = GOLDEN.parents[3] / "shared" / "golden"

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from distilbert_conversion import HEADS, expected, open_checkpoint, save_checkpoint
-from tolerances import MATRIX
+from parity_tests.helpers.tolerances import MATRIX
 
-MODEL = Path(__file__).resolve().parents[1] / "demo" / "model"
+MODEL = Path(__file__).resolve().parents[2] / "demo" / "model"
 SEED, SCALE = 126, 0.2  # the seed gives an answer inside the text, and labels of most kinds
 FIELDS: dict[str, dict[str, Any]] = {
     "ForTokenClassification": {"id2label": {0: "O", 1: "B-THING", 2: "I-THING", 3: "B-DEED", 4: "I-DEED"}},

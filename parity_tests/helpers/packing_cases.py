@@ -10,10 +10,10 @@ import numpy as np
 
 from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
 from distilbert_common.packing import Packed
-from gradients import ZERO_BY_SYMMETRY, Arrays
-from tolerances import GRADIENT
+from parity_tests.helpers.gradients import ZERO_BY_SYMMETRY, Arrays
+from parity_tests.helpers.tolerances import GRADIENT
 
-DEMO = Path(__file__).resolve().parents[1] / "demo"
+DEMO = Path(__file__).resolve().parents[2] / "demo"
 HEADS = ("ForMaskedLM", "ForTokenClassification", "ForSequenceClassification", "ForQuestionAnswering")
 """The heads that take packed rows and have a loss."""
 

@@ -11,13 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from random import Random
 
-from checkpoints import MICRO
 from distilbert_conversion import convert
-from format_boundaries import boundaries
-from hostile_hdf5 import hostile_hdf5
-from hostile_msgpack import hostile_json, hostile_msgpack, hostile_safetensors
-from hostile_pickles import hostile_pickles, hostile_zip
-from mutations import BLIND
+from parity_tests.helpers.checkpoints import MICRO
+from parity_tests.helpers.format_boundaries import boundaries
+from parity_tests.helpers.hostile_hdf5 import hostile_hdf5
+from parity_tests.helpers.hostile_msgpack import hostile_json, hostile_msgpack, hostile_safetensors
+from parity_tests.helpers.hostile_pickles import hostile_pickles, hostile_zip
+from parity_tests.helpers.mutations import BLIND
 
 _FOLDER = MICRO / "ForMaskedLM"
 _HOSTILE: dict[str, Callable[[Random, bytes], bytes]] = {

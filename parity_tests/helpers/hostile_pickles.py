@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable
 from random import Random
 
-from mutations import NUMBERS, TEXTS
+from parity_tests.helpers.mutations import NUMBERS, TEXTS
 
 Entries = list[tuple[str, bytes]]
 

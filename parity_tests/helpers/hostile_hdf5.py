@@ -9,7 +9,7 @@ from random import Random
 import h5py
 import numpy as np
 
-from mutations import TEXTS
+from parity_tests.helpers.mutations import TEXTS
 
 SHAPES = ((0,), (), (2**40,), (2**31, 2**31), (2**20, 2**20), (0, 2**62), (1,) * 32, (40, 12), (12,), (2**28,))
 

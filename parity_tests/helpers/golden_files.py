@@ -9,9 +9,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from checkpoints import WEIGHTS_FILES
 from distilbert_conversion import convert, open_checkpoint
-from golden import folders
+from parity_tests.helpers.checkpoints import WEIGHTS_FILES
+from parity_tests.helpers.golden import folders
 
 DIALECTS = {
     "pt": ("pt-safetensors", "pt", "safetensors"),

@@ -1,6 +1,6 @@
 """Reading damaged checkpoints by the thousand, in processes that may crash, hang or run out of memory.
 
-    python parity_tests/fuzzing.py DIALECT SEED COUNT FIRST LAST
+    python -m parity_tests.helpers.fuzzing DIALECT SEED COUNT FIRST LAST
 
 reads those of COUNT with the numbers FIRST to LAST - 1, in this process, and prints what went wrong, one JSON object
 a line.
@@ -29,8 +29,8 @@ import numpy as np
 
 from distilbert_common.errors import DistilBertError
 from distilbert_conversion import FORMATS, compare, convert, open_checkpoint
-from fuzz_samples import Damage
-from machine import has
+from parity_tests.helpers.fuzz_samples import Damage
+from parity_tests.helpers.machine import has
 
 SECONDS = 5
 """How long one damaged checkpoint may take."""
@@ -231,7 +231,7 @@ def fuzz(dialect: str, count: int, seed: int, first: int = 0) -> Result:
             number -= 1
         elif done.returncode:
             faults.append((number, f"the process ended with {done.returncode}: {done.stderr[-3000:]}"))
-        again = f"python parity_tests/fuzzing.py {dialect} {seed} {count}"
+        again = f"python -m parity_tests.helpers.fuzzing {dialect} {seed} {count}"
         result.failures += [f"{fault}\nto see it again: {again} {at} {at + 1}" for at, fault in faults]
         result.read += number + 1 - first
         first = number + 1

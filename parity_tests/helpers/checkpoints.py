@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from distilbert_conversion import Checkpoint, open_checkpoint
-from golden import GOLDEN
+from parity_tests.helpers.golden import GOLDEN
 
 MICRO = GOLDEN / "micro"
 MLM = MICRO / "ForMaskedLM" / "pt"

@@ -1,6 +1,6 @@
 """Conversions to disks that take no more: the command line in processes that may write only so much, or nothing.
 
-    python parity_tests/disk_full.py FOLDER
+    python -m parity_tests.helpers.disk_full FOLDER
 
 prints one JSON object a conversion: how it ended, what it said, and what was left.
 """
@@ -20,9 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from checkpoints import MLM
 from distilbert_cli.main import app
 from distilbert_conversion import FORMATS, convert
+from parity_tests.helpers.checkpoints import MLM
 
 LIMITS = (0, 300, 5000, 10_000)
 """Bytes that a file may have: none is as large as the smallest golden file."""

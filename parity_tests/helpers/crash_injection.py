@@ -1,6 +1,6 @@
 """Conversions killed at any moment, and two to one place at the same time: processes that fork from a warm one.
 
-python parity_tests/crash_injection.py kill|race FOLDER COUNT
+python -m parity_tests.helpers.crash_injection kill|race FOLDER COUNT
 
 prints what was seen as JSON. A moment is a step of Python towards the system, so that each run has the same ones.
 """
@@ -20,9 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from checkpoints import MICRO, MLM
 from distilbert_common.errors import OutputExistsError
 from distilbert_conversion import convert
+from parity_tests.helpers.checkpoints import MICRO, MLM
 
 _STEPS = ("open", "os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.chmod", "shutil.rmtree", "os.listdir")
 _LEFTOVER = re.compile(r"\.out\.[0-9a-f]{8}\.(new|old)")
