@@ -56,7 +56,7 @@ def paths_in(page: Path) -> list[str]:
     return [piece for piece in pieces if piece.split("/")[0] in folders or piece.endswith((".py", ".md", ".toml"))]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/hostile-files.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/hostile-files.md"])
 def test_every_path_named_is_there(page: str) -> None:
     """A path from the root, or the bare name of a file that each of the three families has."""
     named = paths_in(ROOT / page)
