@@ -9,6 +9,8 @@ from keras import ops
 
 from distilbert_tf.arrays import Tensor
 
+__all__ = ["ACTIVATIONS"]
+
 
 def gelu(x: Tensor) -> Tensor:
     """Exact GELU (Hendrycks and Gimpel, arXiv 1606.08415)."""

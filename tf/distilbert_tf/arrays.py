@@ -14,6 +14,8 @@ from distilbert_common import ModelOutput
 from distilbert_common.errors import InputError
 from distilbert_common.loading_options import sole_value
 
+__all__ = ["Tensor", "as_policy", "lowest", "register_output", "to_array", "with_dense_gradient"]
+
 Tensor: TypeAlias = Any
 """A tensor of Keras' backend, a `keras.KerasTensor` while a model is composed, or, given to a model, an array."""
 
@@ -21,7 +23,7 @@ Tensor: TypeAlias = Any
 def to_array(variable: keras.Variable) -> np.ndarray:
     """Return the variable's values in its own dtype; PyTorch has no NumPy form of bfloat16 and goes by float32."""
     tensor = keras.ops.cast(variable, variable.dtype)  # NumPy warns of TensorFlow's variables, not of its tensors
-    array = keras.ops.convert_to_numpy(tensor)
+    array: np.ndarray = keras.ops.convert_to_numpy(tensor)
     return array.astype(ml_dtypes.bfloat16) if variable.dtype == "bfloat16" else array
 
 
@@ -56,8 +58,8 @@ def as_policy(dtype: Any, default: str) -> keras.DTypePolicy:
 def with_dense_gradient(table: Tensor) -> Tensor:
     """Return a table whose gradient is dense, as in PyTorch and JAX.
 
-    TensorFlow's gradient of a lookup holds the rows looked up only, and Keras' optimisers then leave the momentum of
-    all other rows as it is: the same optimiser would train differently from the other frameworks. The gradient of a
+    TensorFlow's gradient of a lookup holds the rows looked up only, and Keras' optimizers then leave the momentum of
+    all other rows as it is: the same optimizer would train differently from the other frameworks. The gradient of a
     reshape is dense.
     """
     return keras.ops.reshape(table, table.shape) if keras.backend.backend() == "tensorflow" else table
@@ -87,7 +89,8 @@ Unflatten: TypeAlias = Callable[[Iterable[str], Iterable[Any]], ModelOutput]
 def _register_keras(output_type: type[ModelOutput], flatten: Flatten, unflatten: Unflatten) -> None:
     import optree
 
-    optree.register_pytree_node(output_type, flatten, unflatten, namespace="keras")
+    register: Any = optree.register_pytree_node  # whose types know of no mapping with names
+    register(output_type, flatten, unflatten, namespace="keras")
 
 
 def _register_jax(output_type: type[ModelOutput], flatten: Flatten, unflatten: Unflatten) -> None:

@@ -17,6 +17,8 @@ from keras import ops
 from distilbert_common.errors import InputError
 from distilbert_tf.arrays import Tensor
 
+__all__ = ["MASKED_SCORE", "eager_attention", "expand_mask", "sdpa_attention"]
+
 MASKED_SCORE = float(np.finfo(np.float32).min)
 """The value of a masked score: the lowest finite float32."""
 
@@ -50,7 +52,7 @@ def expand_mask(attention_mask: Tensor) -> Tensor:
 
 def is_bool(mask: Tensor) -> bool:
     """Whether a mask of `expand_mask` says who attends, not what is added."""
-    return keras.backend.standardize_dtype(mask.dtype) == "bool"
+    return bool(keras.backend.standardize_dtype(mask.dtype) == "bool")
 
 
 def eager_attention(

@@ -8,9 +8,10 @@ import keras
 import numpy as np
 
 from distilbert_common import DistilBertConfig, checks
+from distilbert_common.errors import InputError
 from distilbert_tf.arrays import Tensor
 
-__all__ = ["check_inputs", "check_labels", "concrete", "is_concrete", "value_range"]
+__all__ = ["check_inputs", "check_labels", "check_shapes", "concrete", "is_concrete", "value_range"]
 
 
 def check_inputs(
@@ -21,7 +22,9 @@ def check_inputs(
     token_type_ids: Tensor | None,
 ) -> None:
     """Check length and ids of one call before any compute; see `distilbert_common.checks.check_inputs`."""
-    seq = input_ids.shape[-1] if inputs_embeds is None else inputs_embeds.shape[-2]
+    seq = None if input_ids is None else input_ids.shape[-1]
+    if inputs_embeds is not None:
+        seq = inputs_embeds.shape[-2]
     checks.check_inputs(config, seq, input_ids, position_ids, token_type_ids, value_range)
 
 
@@ -40,6 +43,41 @@ def check_labels(labels: Tensor, classes: int | None, ignored: int) -> None:
     values = concrete(labels)
     if values is not None and classes is not None:
         checks.check_labels(values, classes, ignored)
+
+
+def check_shapes(
+    input_shape: tuple[int | None, ...], attention_mask: Tensor | None, position_ids: Tensor | None
+) -> None:
+    """Require a mask and positions for the tokens that there are; a compiled call's own error would name no sizes.
+
+    Args:
+        input_shape: (batch, seq), None where a size is not known.
+        attention_mask: (batch, seq) or (batch, 1 or heads, seq, seq), or None.
+        position_ids: (batch or 1, seq), or None.
+
+    Raises:
+        InputError: One has another shape.
+    """
+    batch, seq = input_shape
+    if attention_mask is not None:
+        expected = {2: (batch, seq), 4: (batch, None, seq, seq)}.get(len(attention_mask.shape))
+        if expected is None or not _broadcasts(tuple(attention_mask.shape), expected):
+            raise InputError(
+                f"attention_mask has shape {tuple(attention_mask.shape)}; expected (batch, seq) or "
+                f"(batch, 1 or heads, seq, seq), here with batch {batch} and seq {seq}"
+            )
+    if position_ids is not None and not _broadcasts(tuple(position_ids.shape), (batch, seq)):
+        raise InputError(
+            f"position_ids has shape {tuple(position_ids.shape)}; expected (batch or 1, seq), "
+            f"here with batch {batch} and seq {seq}"
+        )
+
+
+def _broadcasts(shape: tuple[int | None, ...], expected: tuple[int | None, ...]) -> bool:
+    """Whether a shape fits another; None fits any size."""
+    if len(shape) != len(expected):
+        return False
+    return all(None in (size, other) or size in (1, other) for size, other in zip(shape, expected, strict=True))
 
 
 def is_concrete(x: Tensor) -> bool:

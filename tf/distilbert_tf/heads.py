@@ -1,16 +1,21 @@
 """The five task models: the bare model, a head, and its loss when labels are given.
 
 Arguments, their order, outputs and layer names are those of transformers. Each `call` takes what
-`TFDistilBertModel.call` takes, and labels.
+`TFDistilBertModel.call` takes, and labels; logits at padding that is left out are 0, those of question answering the
+lowest finite value, so that no argmax or softmax finds an answer there. `reads` and `classes_of` tell, before a call is
+compiled, which padding a head reads and which labels there are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from distilbert_common import (
+    BaseModelOutput,
     DistilBertConfig,
     MaskedLMOutput,
     MultipleChoiceModelOutput,
@@ -19,18 +24,67 @@ from distilbert_common import (
     TokenClassifierOutput,
 )
 from distilbert_common.checks import check_choices, check_loss_only, check_no_segments, check_two_labels
+from distilbert_common.constants import IGNORE_INDEX
 from distilbert_tf import losses
 from distilbert_tf.activations import ACTIVATIONS
 from distilbert_tf.arrays import Tensor, lowest
 from distilbert_tf.checks import check_labels
-from distilbert_tf.fast.chunked_cross_entropy import masked_lm_loss
-from distilbert_tf.fast.linear import linear, normalize, table_of
-from distilbert_tf.fast.unpadding import filled_at_padding
-from distilbert_tf.layers import Projector, serializable
+from distilbert_tf.fast.layers import linear
+from distilbert_tf.initialization import serializable
+from distilbert_tf.layers import Projector, normalize, table_of
+from distilbert_tf.layout import (
+    Layout,
+    Unpad,
+    count_segments,
+    fill_padding,
+    first_tokens,
+    padded_layout,
+    segment_onehot,
+)
 from distilbert_tf.losses import Losses
 from distilbert_tf.modeling import TFDistilBertMainLayer
 from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
-from distilbert_tf.segments import belongs, count_segments, first_tokens
+
+__all__ = [
+    "TFDistilBertForMaskedLM",
+    "TFDistilBertForMultipleChoice",
+    "TFDistilBertForQuestionAnswering",
+    "TFDistilBertForSequenceClassification",
+    "TFDistilBertForTokenClassification",
+]
+
+
+def encode(
+    model: TFDistilBertPreTrainedModel,
+    input_ids: Tensor | None,
+    attention_mask: Tensor | None,
+    head_mask: Tensor | None,
+    inputs_embeds: Tensor | None,
+    output_attentions: bool | None,
+    output_hidden_states: bool | None,
+    position_ids: Tensor | None,
+    segment_ids: Tensor | None,
+    unpad: Unpad,
+    layout: Layout | None,
+    training: bool | None,
+) -> tuple[BaseModelOutput, Layout]:
+    """Call the bare model of a head: arguments as `TFDistilBertModel.call`.
+
+    Returns:
+        Its output, and how the tokens lay.
+    """
+    layout = padded_layout(attention_mask, segment_ids, unpad) if layout is None else layout
+    encoded: BaseModelOutput = model.distilbert(
+        input_ids=input_ids,
+        head_mask=head_mask,
+        inputs_embeds=inputs_embeds,
+        output_attentions=output_attentions,
+        output_hidden_states=output_hidden_states,
+        position_ids=position_ids,
+        layout=layout,
+        training=training,
+    )
+    return encoded, layout
 
 
 @serializable
@@ -38,7 +92,7 @@ class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
     """DistilBERT that predicts the token at each position.
 
     `labels` (batch, seq): the vocabulary id to predict, -100 where nothing counts. `loss_only=True` gives the loss
-    alone, the same one, and projects labelled positions only, some at a time: less work and far less memory.
+    alone, the same one, and projects labeled positions only, some at a time: less work and far less memory.
     """
 
     head = "ForMaskedLM"
@@ -54,11 +108,11 @@ class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
 
     def classes_of(self, labels: Tensor) -> int | None:
         """Return how many classes labels may name, or None where they are no classes."""
-        return self.config.vocab_size
+        return int(self.config.vocab_size)
 
-    def task_losses(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
+    def task_losses(self, *logits_and_labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
         """Return the losses of logits and labels."""
-        return (losses.cross_entropies(logits, labels),)
+        return (losses.cross_entropies(*logits_and_labels),)
 
     def call(
         self,
@@ -75,32 +129,30 @@ class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
+        unpad: Unpad = "auto",
+        num_segments: int | None = None,
         loss_only: bool = False,
+        layout: Layout | None = None,
     ) -> MaskedLMOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
-        encoded = self.distilbert(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            head_mask=head_mask,
-            inputs_embeds=inputs_embeds,
-            output_attentions=output_attentions,
-            output_hidden_states=output_hidden_states,
-            position_ids=position_ids,
-            segment_ids=segment_ids,
-            training=training,
-        )
-        x = normalize(
-            self.vocab_layer_norm, self.activation(linear(self.vocab_transform, encoded.last_hidden_state))
-        )  # (batch, seq, dim)
-        table = table_of(self.get_input_embeddings())  # (vocab, dim)
         check_loss_only(loss_only, labels)
-        if not loss_only:
-            logits = self.vocab_projector(x, table)  # (batch, seq, vocab)
-            logits = filled_at_padding(logits, attention_mask, segment_ids, 0.0)
-            loss = None if labels is None else self.task_loss(logits, labels)
+        encoded, layout = encode(
+            self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
+            position_ids, segment_ids, unpad, layout, training,
+        )  # fmt: skip
+        x = self.lm_transform(encoded.last_hidden_state)  # (batch, seq, dim)
+        table = table_of(self.get_input_embeddings())  # (vocab, dim)
+        if loss_only:
+            weight, bias = self.vocab_projector.matrix(table)  # (vocab, dim), (vocab,)
+            logits, loss = None, losses.masked_lm_loss(x, weight, bias, labels)
         else:
-            logits, loss = None, masked_lm_loss(x, *self.vocab_projector.matrix(table), labels)
+            logits = fill_padding(self.vocab_projector(x, table), layout.padding, 0.0)  # (batch, seq, vocab)
+            loss = None if labels is None else self.task_loss(logits, labels)
         return self.result(MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions), return_dict)
+
+    def lm_transform(self, x: Tensor) -> Tensor:
+        """Return what is projected to the vocabulary: (…, dim) -> (…, dim)."""
+        return normalize(self.vocab_layer_norm, self.activation(linear(self.vocab_transform, x)))
 
 
 @serializable
@@ -127,10 +179,18 @@ class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
         single = losses.problem_type(self.config, labels, logits_axes=2) == "single_label_classification"
         return getattr(self.classifier, "units", None) if single else None
 
-    def task_losses(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
+    def task_losses(self, *logits_and_labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
         """Return the losses of logits and labels."""
-        real = None if segment_ids is None else ops.any(belongs(segment_ids, ops.shape(logits)[1]), axis=-1)
-        return (losses.sequence_classification_losses(logits, labels, self.config, real),)
+        logits, labels = logits_and_labels
+        mask = None  # (batch, num_segments), which segments there are
+        if segment_ids is not None:
+            mask = ops.any(segment_onehot(segment_ids, ops.shape(logits)[1]), axis=-1)
+        return (losses.sequence_classification_losses(logits, labels, self.config, mask),)
+
+    def reads(self, inputs: Mapping[str, Any]) -> np.ndarray:
+        """Tell that the first token of a row is read; see `ModelCalls.reads`."""
+        is_first: np.ndarray = np.arange(inputs["input_ids"].shape[-1])[None] == 0  # (1, seq)
+        return is_first
 
     def call(
         self,
@@ -147,29 +207,23 @@ class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
+        unpad: Unpad = "auto",
         num_segments: int | None = None,
+        layout: Layout | None = None,
     ) -> SequenceClassifierOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
-        encoded = self.distilbert(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            head_mask=head_mask,
-            inputs_embeds=inputs_embeds,
-            output_attentions=output_attentions,
-            output_hidden_states=output_hidden_states,
-            position_ids=position_ids,
-            segment_ids=segment_ids,
-            training=training,
-        )
-        if segment_ids is None:
-            first = encoded.last_hidden_state[:, 0]  # (batch, dim)
+        encoded, layout = encode(
+            self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
+            position_ids, segment_ids, unpad, layout, training,
+        )  # fmt: skip
+        x = encoded.last_hidden_state  # (batch, seq, dim)
+        if layout.segment_ids is None:
+            x = x[:, 0]  # (batch, dim)
         else:
-            segment_ids = ops.convert_to_tensor(segment_ids)
-            num_segments = count_segments(segment_ids, labels, num_segments)
-            first = first_tokens(encoded.last_hidden_state, segment_ids, num_segments)  # (batch, num_segments, dim)
-        x = self.dropout(ops.relu(linear(self.pre_classifier, first)), training=training)  # (batch, …, dim)
-        logits = linear(self.classifier, x)  # (batch, …, num_labels)
-        loss = None if labels is None else self.task_loss(logits, labels, segment_ids=segment_ids)
+            num_segments = count_segments(layout.segment_ids, labels, num_segments)
+            x = first_tokens(x, layout.segment_ids, num_segments)  # (batch, num_segments, dim)
+        logits = self.classifier(self.dropout(ops.relu(self.pre_classifier(x))))  # (batch, …, num_labels)
+        loss = None if labels is None else self.task_loss(logits, labels, segment_ids=layout.segment_ids)
         output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self.result(output, return_dict)
 
@@ -193,18 +247,18 @@ class TFDistilBertForMultipleChoice(TFDistilBertPreTrainedModel):
         self.dropout = self.drop("dropout", config.seq_classif_dropout)
         self.post_init()
 
-    def check(self, input_ids: Any = None, inputs_embeds: Any = None, **arguments: Any) -> None:
-        """Check one call before any compute, the choices axis too."""
-        check_no_segments(arguments.get("segment_ids"))
-        super().check(input_ids=input_ids, inputs_embeds=inputs_embeds, **arguments)
-        shape, axes = (inputs_embeds.shape, 4) if input_ids is None else (input_ids.shape, 3)
+    def check(self, **inputs: Any) -> None:
+        """Check the arguments of one call before any compute, the choices axis too."""
+        check_no_segments(inputs.get("segment_ids"))
+        super().check(**inputs)
+        shape, axes = (inputs["input_ids"].shape, 3) if "input_ids" in inputs else (inputs["inputs_embeds"].shape, 4)
         check_choices(tuple(0 if size is None else size for size in shape), axes)
-        if arguments.get("labels") is not None:
-            check_labels(arguments["labels"], shape[1], losses.IGNORE_INDEX)
+        if "labels" in inputs:
+            check_labels(inputs["labels"], shape[1], IGNORE_INDEX)
 
-    def task_losses(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
+    def task_losses(self, *logits_and_labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
         """Return the losses of logits and labels."""
-        return (losses.cross_entropies(logits, labels),)
+        return (losses.cross_entropies(*logits_and_labels),)
 
     def call(
         self,
@@ -221,27 +275,23 @@ class TFDistilBertForMultipleChoice(TFDistilBertPreTrainedModel):
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
+        unpad: Unpad = "auto",
+        num_segments: int | None = None,
+        layout: Layout | None = None,
     ) -> MultipleChoiceModelOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
         choices = ops.shape(inputs_embeds if input_ids is None else input_ids)[1]
 
-        def flat(x: Tensor | None) -> Tensor | None:
-            many = x is not None and len(x.shape) > 2
-            return ops.reshape(x, (-1, *ops.shape(x)[2:])) if many else x  # (batch * choices, seq, ...)
-
-        encoded = self.distilbert(
-            input_ids=flat(input_ids),
-            attention_mask=flat(attention_mask),
-            head_mask=head_mask,
-            inputs_embeds=flat(inputs_embeds),
-            output_attentions=output_attentions,
-            output_hidden_states=output_hidden_states,
-            position_ids=flat(position_ids),
-            training=training,
-        )
+        input_ids, attention_mask, inputs_embeds, position_ids = (
+            ops.reshape(x, (-1, *ops.shape(x)[2:])) if x is not None and len(x.shape) > 2 else x
+            for x in (input_ids, attention_mask, inputs_embeds, position_ids)
+        )  # (batch * choices, seq, …) each
+        encoded, layout = encode(
+            self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
+            position_ids, None, unpad, layout, training,
+        )  # fmt: skip
         first = encoded.last_hidden_state[:, 0]  # (batch * choices, dim)
-        x = self.dropout(ops.relu(linear(self.pre_classifier, first)), training=training)  # (batch * choices, dim)
-        scores = linear(self.classifier, x)  # (batch * choices, 1)
+        scores = self.classifier(self.dropout(ops.relu(self.pre_classifier(first))))  # (batch * choices, 1)
         logits = ops.reshape(scores, (-1, choices))  # (batch, choices)
         loss = None if labels is None else self.task_loss(logits, labels)
         output = MultipleChoiceModelOutput(loss, logits, encoded.hidden_states, encoded.attentions)
@@ -268,9 +318,9 @@ class TFDistilBertForTokenClassification(TFDistilBertPreTrainedModel):
         """Return how many classes labels may name, or None where they are no classes."""
         return getattr(self.classifier, "units", None)
 
-    def task_losses(self, logits: Tensor, labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
+    def task_losses(self, *logits_and_labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
         """Return the losses of logits and labels."""
-        return (losses.cross_entropies(logits, labels),)
+        return (losses.cross_entropies(*logits_and_labels),)
 
     def call(
         self,
@@ -287,22 +337,17 @@ class TFDistilBertForTokenClassification(TFDistilBertPreTrainedModel):
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
+        unpad: Unpad = "auto",
+        num_segments: int | None = None,
+        layout: Layout | None = None,
     ) -> TokenClassifierOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
-        encoded = self.distilbert(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            head_mask=head_mask,
-            inputs_embeds=inputs_embeds,
-            output_attentions=output_attentions,
-            output_hidden_states=output_hidden_states,
-            position_ids=position_ids,
-            segment_ids=segment_ids,
-            training=training,
-        )
-        x = self.dropout(encoded.last_hidden_state, training=training)  # (batch, seq, dim)
-        logits = linear(self.classifier, x)  # (batch, seq, num_labels)
-        logits = filled_at_padding(logits, attention_mask, segment_ids, 0.0)
+        encoded, layout = encode(
+            self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
+            position_ids, segment_ids, unpad, layout, training,
+        )  # fmt: skip
+        logits = self.classifier(self.dropout(encoded.last_hidden_state))  # (batch, seq, num_labels)
+        logits = fill_padding(logits, layout.padding, 0.0)
         loss = None if labels is None else self.task_loss(logits, labels)
         output = TokenClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self.result(output, return_dict)
@@ -313,7 +358,8 @@ class TFDistilBertForQuestionAnswering(TFDistilBertPreTrainedModel):
     """DistilBERT that marks the answer to a question in a text.
 
     `start_positions` and `end_positions` (batch,): first and last token of the answer; both or neither. With
-    `segment_ids` they are (batch, num_segments), counted from the first token of each segment.
+    `segment_ids` they are (batch, num_segments), counted from the first token of each segment. Padding takes part in
+    the loss, as in transformers, so that it is not left out where positions are given, unless `unpad=True` says so.
     """
 
     head = "ForQuestionAnswering"
@@ -328,17 +374,15 @@ class TFDistilBertForQuestionAnswering(TFDistilBertPreTrainedModel):
         self.dropout = self.drop("dropout", config.qa_dropout)
         self.post_init()
 
-    def task_losses(
-        self,
-        start_logits: Tensor,
-        end_logits: Tensor,
-        start_positions: Tensor,
-        end_positions: Tensor,
-        segment_ids: Tensor | None = None,
-    ) -> tuple[Losses, ...]:
+    def task_losses(self, *logits_and_labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
         """Return the losses of the start positions and those of the end positions."""
+        start_logits, end_logits, start_positions, end_positions = logits_and_labels
         start, end = (start_logits, start_positions), (end_logits, end_positions)
         return tuple(losses.position_losses(*task, segment_ids) for task in (start, end))
+
+    def reads(self, inputs: Mapping[str, Any]) -> bool:
+        """Tell whether a loss is computed, in which padding takes part, as in transformers."""
+        return any(name in inputs for name in self.label_names)
 
     def call(
         self,
@@ -356,25 +400,21 @@ class TFDistilBertForQuestionAnswering(TFDistilBertPreTrainedModel):
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
+        unpad: Unpad = "auto",
+        num_segments: int | None = None,
+        layout: Layout | None = None,
     ) -> QuestionAnsweringModelOutput | tuple[Tensor, ...]:
         """Return logits, and the loss where positions are given; see the class and `TFDistilBertModel.call`."""
-        encoded = self.distilbert(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            head_mask=head_mask,
-            inputs_embeds=inputs_embeds,
-            output_attentions=output_attentions,
-            output_hidden_states=output_hidden_states,
-            position_ids=position_ids,
-            segment_ids=segment_ids,
-            training=training,
-        )
-        x = self.dropout(encoded.last_hidden_state, training=training)  # (batch, seq, dim)
-        logits = linear(self.qa_outputs, x)  # (batch, seq, 2)
-        logits = filled_at_padding(logits, attention_mask, segment_ids, lowest(logits.dtype))
+        encoded, layout = encode(
+            self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
+            position_ids, segment_ids, unpad, layout, training,
+        )  # fmt: skip
+        logits = self.qa_outputs(self.dropout(encoded.last_hidden_state))  # (batch, seq, 2)
+        logits = fill_padding(logits, layout.padding, lowest(logits.dtype))
         start_logits, end_logits = logits[..., 0], logits[..., 1]  # (batch, seq) each
         loss = None
         if start_positions is not None and end_positions is not None:
-            loss = self.task_loss(*(start_logits, end_logits, start_positions, end_positions), segment_ids=segment_ids)
+            task = (start_logits, end_logits, start_positions, end_positions)
+            loss = self.task_loss(*task, segment_ids=layout.segment_ids)
         output = QuestionAnsweringModelOutput(loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions)
         return self.result(output, return_dict)

@@ -1,151 +1,86 @@
-"""The Keras layers that the model is built of, with its initial values, dtypes and serialisation."""
+"""What the models compute with Keras' own layers, and the projector to the vocabulary.
+
+Tools of Keras look for exactly its own layers, to quantize them or to give them LoRA, so that is what the models hold.
+Where its formulas fall short of PyTorch's numbers, the functions here compute with a layer's weights; a layer of any
+other class, and one that was quantized or given LoRA, is called.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import keras
 from keras import ops
 
 from distilbert_common import DistilBertConfig
-from distilbert_common.constants import LAYER_NORM_EPS
-from distilbert_common.initialization import init_scheme, sinusoidal_table
-from distilbert_tf.arrays import Tensor
+from distilbert_tf.arrays import Tensor, with_dense_gradient
+from distilbert_tf.checks import is_concrete
+from distilbert_tf.framework.configured import Configured
+from distilbert_tf.initialization import initializer, serializable
 
-serializable = keras.saving.register_keras_serializable(package="distilbert_tf")
-"""Registers a class, so that Keras loads it from a file without `custom_objects`."""
-
-
-@serializable
-class Normal(keras.initializers.RandomNormal):
-    """Normal values around 0, with one row of zeros."""
-
-    def __init__(self, stddev: float, zero_row: int | None = None, seed: int | None = None, mean: float = 0.0) -> None:
-        super().__init__(mean, stddev, seed)
-        self.zero_row = zero_row
-
-    def __call__(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
-        """Return a tensor of the given shape and dtype."""
-        values = super().__call__(shape, dtype)
-        if self.zero_row is None:
-            return values
-        return ops.where((ops.arange(shape[0]) != self.zero_row)[:, None], values, ops.zeros_like(values))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "zero_row": self.zero_row}
+__all__ = ["Projector", "is_plain", "look_up", "normalize", "table_of"]
 
 
-@serializable
-class Sinusoidal(keras.initializers.Initializer):
-    """The sinusoidal position table."""
-
-    def __call__(self, shape: tuple[int, int], dtype: Any = None) -> Tensor:
-        """Return a tensor of the given shape and dtype."""
-        return ops.convert_to_tensor(sinusoidal_table(*shape), dtype=dtype)
+def is_plain(layer: keras.layers.Layer, kind: type[keras.layers.Layer]) -> bool:
+    """Whether a layer is exactly of a class of Keras, with its weights as they were made."""
+    changed = getattr(layer, "lora_enabled", False) or layer.dtype_policy.quantization_mode is not None
+    return type(layer) is kind and layer.built and not changed and layer.activity_regularizer is None
 
 
-def initializer(name: str, config: DistilBertConfig) -> keras.initializers.Initializer:
-    """Return what gives a parameter its initial value, by `init_scheme`.
+def look_up(layer: keras.layers.Layer, ids: Tensor, padding_idx: int | None = None) -> Tensor:
+    """Return rows of a table: (batch, seq) -> (batch, seq, dim).
+
+    Gradients pass by the pad row, as in PyTorch. An id outside the table, which only traced code can bring this far,
+    gives NaN, or TensorFlow's own error: it cannot be refused there, and another row's values would pass unseen.
 
     Args:
-        name: Its canonical (PyTorch) name, or the end of it.
-        config: The model's config.
+        layer: The embedding.
+        ids: (batch, seq).
+        padding_idx: The row that no gradient reaches.
     """
-    kind = init_scheme(name, config)
-    if kind == "sinusoidal":
-        return Sinusoidal()
-    if kind in ("zeros", "ones"):
-        return keras.initializers.get(kind)
-    return Normal(config.initializer_range, config.pad_token_id if kind == "word_table" else None)
+    if not keras.backend.is_int_dtype(ids.dtype):  # as Keras' own: it builds models with float ids at times
+        ids = ops.cast(ids, "int32")
+    if is_plain(layer, keras.layers.Embedding):
+        table = with_dense_gradient(ops.convert_to_tensor(layer.embeddings))  # (rows, dim)
+        rows = ops.cast(ops.take(table, ids, axis=0), layer.compute_dtype)  # (batch, seq, dim)
+    else:
+        rows = layer(ids)  # (batch, seq, dim)
+    if not is_concrete(ids) and hasattr(layer, "input_dim"):
+        inside = ops.logical_and(ids >= 0, ids < layer.input_dim)  # (batch, seq)
+        rows = ops.where(ops.expand_dims(inside, -1), rows, ops.cast(float("nan"), rows.dtype))
+    if padding_idx is None:
+        return rows
+    pad = ops.equal(ids, padding_idx)  # (batch, seq)
+    return ops.where(ops.expand_dims(pad, -1), ops.stop_gradient(rows), rows)
 
 
-def set_layer(owner: keras.layers.Layer, name: str, new: keras.layers.Layer) -> None:
-    """Let `owner` hold a layer as `name`, in the place of what it held there."""
-    tracker = vars(owner).get("_tracker")
-    locked = tracker is not None and tracker.locked
-    if locked:
-        tracker.unlock()  # Keras locks layers once they are built, but has no other way to add or replace a part
-    try:
-        old = vars(owner).get(name)
-        if isinstance(old, keras.layers.Layer) and old is not new:
-            delattr(owner, name)
-            tracker.untrack(old)
-        keras.layers.Layer.__setattr__(owner, name, new)
-    finally:
-        if locked:
-            tracker.lock()
+def table_of(layer: keras.layers.Layer) -> Tensor:
+    """Return the whole table of an embedding (rows, dim); one that was quantized as what its rows stand for."""
+    if layer.dtype_policy.quantization_mode is None:
+        return ops.convert_to_tensor(layer.embeddings)
+    return layer(ops.arange(layer.input_dim))
 
 
-class Configured:
-    """What is built from a `DistilBertConfig` alone: Keras stores the config's fields and builds it from them again.
+def normalize(layer: keras.layers.Layer, x: Tensor) -> Tensor:
+    """(..., dim) -> (..., dim): a LayerNorm as its formula reads, (x - mean) / sqrt(variance + epsilon) * gamma + beta.
 
-    Its parts are named after the attributes that hold them and have its dtype policy.
+    In float32. Keras multiplies x and the mean out, which costs digits where the mean is large against the deviation.
     """
-
-    config: DistilBertConfig
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; a layer takes the place of the one before it, also once Keras has locked this one."""
-        if isinstance(value, keras.layers.Layer):
-            set_layer(self, name, value)
-        else:
-            super().__setattr__(name, value)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as values for JSON."""
-        fields = {**self.config.to_dict(), "attn_implementation": self.config.attn_implementation}
-        return {**super().get_config(), "config": fields}  # type: ignore[misc]
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
-        """Build from what `get_config` returned."""
-        arguments = dict(config)
-        return cls(DistilBertConfig.from_dict(arguments.pop("config")), **arguments)  # type: ignore[call-arg]
-
-    def embed(self, name: str, rows: int) -> keras.layers.Embedding:
-        """A table of `rows` rows of `dim`."""
-        values = initializer(f"{name}.weight", self.config)
-        return keras.layers.Embedding(rows, self.config.dim, embeddings_initializer=values, **self.options(name))
-
-    def linear(self, name: str, out_features: int) -> keras.layers.Dense:
-        """A matrix product and a bias."""
-        values = initializer(f"{name}.weight", self.config)
-        return keras.layers.Dense(out_features, kernel_initializer=values, **self.options(name))
-
-    def norm(self, name: str) -> keras.layers.LayerNormalization:
-        """A LayerNorm."""
-        return keras.layers.LayerNormalization(epsilon=LAYER_NORM_EPS, **self.options(name))
-
-    def drop(self, name: str, rate: float, **options: Any) -> keras.layers.Dropout:
-        """A dropout, which acts in training."""
-        return keras.layers.Dropout(rate, **{**self.options(name), **options})
-
-    def options(self, name: str) -> dict[str, Any]:
-        """Return what every part is given."""
-        return {"name": name, "dtype": self.dtype_policy}  # type: ignore[attr-defined]
-
-
-class ConfiguredLayer(Configured, keras.layers.Layer):
-    """A layer built from a config.
-
-    Its inputs are not cast to the compute dtype: the lowest finite float32 of a mask would not outlive that. Its
-    parts cast what they compute with.
-    """
-
-    def __init__(self, config: DistilBertConfig, **kwargs: Any) -> None:
-        super().__init__(autocast=False, **kwargs)
-        self.config = config
-
-    def build_parts(self, *parts: keras.layers.Layer) -> None:
-        """Create the weights of parts that take `dim` numbers."""
-        for part in parts:
-            part.build((None, None, self.config.dim))
+    plain = is_plain(layer, keras.layers.LayerNormalization) and layer.center and layer.scale and not layer.rms_scaling
+    if not plain or layer.axis not in (-1, [-1], len(x.shape) - 1):
+        return layer(x)
+    dtype, x = layer.compute_dtype, ops.cast(x, "float32")
+    x = x - ops.mean(x, axis=-1, keepdims=True)
+    variance = ops.mean(ops.square(x), axis=-1, keepdims=True)
+    gamma, beta = ops.cast(layer.gamma, "float32"), ops.cast(layer.beta, "float32")
+    return ops.cast(x * ops.rsqrt(variance + layer.epsilon) * gamma + beta, dtype)
 
 
 @serializable
 class Projector(Configured, keras.layers.Layer):
     """The masked-LM projector: dim -> vocab, by the word table where it is tied, or else by a kernel of its own."""
+
+    kernel: keras.Variable | None
 
     def __init__(self, config: DistilBertConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)

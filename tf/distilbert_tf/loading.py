@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Stored:
-    """An initialiser that gives a variable the values of a tensor in a file, read at that moment.
+    """An initializer that gives a variable the values of a tensor in a file, read at that moment.
 
     Args:
         tensor: The tensor, in PyTorch's layout.
@@ -95,7 +95,8 @@ def fill(
         if own:
             report = compare(checkpoint, config, cls.head, expected=shapes(model))
             check(checkpoint, report, ignore_mismatched_sizes=ignore_mismatched_sizes)
-        stored = {name: Stored(checkpoint.weight(name), is_turned(name)) for name in report.loaded}
+        weights = {name: checkpoint.weight(name) for name in report.loaded}
+        stored = {name: Stored(weight, is_turned(name)) for name, weight in weights.items() if weight is not None}
         if not own:
             defer(variables, stored)
     finish(variables, stored)

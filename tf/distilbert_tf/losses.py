@@ -15,8 +15,25 @@ from distilbert_common.constants import IGNORE_INDEX
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.attention import MASKED_SCORE
 from distilbert_tf.checks import check_labels
+from distilbert_tf.fast.chunked_cross_entropy import can_chunk, chunked_cross_entropy
 from distilbert_tf.framework import replicas
-from distilbert_tf.segments import belongs
+from distilbert_tf.layout import segment_onehot
+
+__all__ = [
+    "DistillationLoss",
+    "Losses",
+    "cross_entropies",
+    "cross_entropy",
+    "distillation_loss",
+    "masked_lm_loss",
+    "mean_loss",
+    "mean_per_example",
+    "position_losses",
+    "problem_type",
+    "question_answering_loss",
+    "sequence_classification_loss",
+    "sequence_classification_losses",
+]
 
 
 class Losses(NamedTuple):
@@ -26,16 +43,12 @@ class Losses(NamedTuple):
     counted: Tensor
 
 
-def cross_entropy(
-    logits: Tensor, labels: Tensor, ignored: int = IGNORE_INDEX, sample_weight: Tensor | None = None
-) -> Tensor:
-    """Mean cross-entropy over the labels that are not ignored.
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy over the labels that are not `IGNORE_INDEX`.
 
     Args:
         logits: (..., classes).
         labels: (...) integers.
-        ignored: The label that counts for nothing.
-        sample_weight: A factor for each loss; see `mean_loss`.
 
     Returns:
         A scalar; NaN where traced code brings a label that is no class, which cannot be refused there.
@@ -43,43 +56,44 @@ def cross_entropy(
     Raises:
         InputError: A label is neither a class nor ignored.
     """
-    return mean_loss(cross_entropies(logits, labels, ignored), sample_weight)
+    return mean_loss(cross_entropies(logits, labels))
 
 
-def cross_entropies(logits: Tensor, labels: Tensor, ignored: int = IGNORE_INDEX) -> Losses:
+def cross_entropies(logits: Tensor, labels: Tensor) -> Losses:
     """Return the cross-entropy of each label, as `cross_entropy` takes them."""
-    check_labels(labels, logits.shape[-1], ignored)
+    check_labels(labels, logits.shape[-1], IGNORE_INDEX)
     *axes, classes = ops.shape(logits)
     logits = ops.cast(ops.reshape(logits, (-1, classes)), "float32")  # (rows, classes)
-    given = ops.reshape(labels, (-1,))  # (rows,)
-    labels = ops.cast(given, "int32")  # (rows,)
-    known = ops.logical_and(labels >= 0, labels < classes)  # (rows,)
-    if keras.backend.is_float_dtype(given.dtype):
-        known = ops.logical_and(known, ops.equal(ops.cast(labels, given.dtype), given))  # no class between classes
-    each = ops.sparse_categorical_crossentropy(ops.where(known, labels, 0), logits, from_logits=True)  # (rows,)
-    each, counted = ops.where(known, each, float("nan")), ops.not_equal(labels, ignored)
+    labels = ops.reshape(labels, (-1,))  # (rows,)
+    classes_of_labels = ops.cast(labels, "int32")  # (rows,)
+    known = ops.logical_and(classes_of_labels >= 0, classes_of_labels < classes)  # (rows,)
+    if keras.backend.is_float_dtype(labels.dtype):  # no class between classes
+        known = ops.logical_and(known, ops.equal(ops.cast(classes_of_labels, labels.dtype), labels))
+    targets = ops.where(known, classes_of_labels, 0)  # (rows,)
+    each = ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)  # (rows,)
+    each, counted = ops.where(known, each, float("nan")), ops.not_equal(classes_of_labels, IGNORE_INDEX)
     return Losses(ops.reshape(each, axes), ops.reshape(counted, axes))  # (...)
 
 
-def squared_errors(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Losses:
+def squared_errors(logits: Tensor, labels: Tensor, mask: Tensor | None = None) -> Losses:
     """Return the squared differences; (batch, 1) logits meet (batch,) labels."""
     logits = ops.reshape(ops.cast(logits, "float32"), ops.shape(labels))
     values = ops.square(logits - ops.cast(labels, "float32"))
-    return Losses(values, as_counted(real, values))
+    return Losses(values, as_counted(mask, values))
 
 
-def binary_cross_entropies(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Losses:
+def binary_cross_entropies(logits: Tensor, labels: Tensor, mask: Tensor | None = None) -> Losses:
     """Return the binary cross-entropies of logits (…, num_labels) with 0/1 labels of their shape, any dtype."""
     logits, labels = ops.cast(logits, "float32"), ops.cast(labels, "float32")
     values = ops.binary_crossentropy(labels, logits, from_logits=True)
-    return Losses(values, as_counted(real, values))
+    return Losses(values, as_counted(mask, values))
 
 
-def classification_cross_entropies(logits: Tensor, labels: Tensor, real: Tensor | None = None) -> Losses:
-    """Return the cross-entropies of logits (…, num_labels) and labels (…), where `real`."""
-    if real is None:
+def classification_cross_entropies(logits: Tensor, labels: Tensor, mask: Tensor | None = None) -> Losses:
+    """Return the cross-entropies of logits (…, num_labels) and labels (…), where `mask`."""
+    if mask is None:
         return cross_entropies(logits, labels)
-    return cross_entropies(logits, ops.where(real, ops.cast(labels, "int32"), IGNORE_INDEX))
+    return cross_entropies(logits, ops.where(mask, ops.cast(labels, "int32"), IGNORE_INDEX))
 
 
 LOSSES = {
@@ -93,8 +107,7 @@ def sequence_classification_loss(
     logits: Tensor,
     labels: Tensor,
     config: DistilBertConfig,
-    real: Tensor | None = None,
-    sample_weight: Tensor | None = None,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """The loss of the config's problem type, or of the one that labels and `num_labels` imply.
 
@@ -102,14 +115,13 @@ def sequence_classification_loss(
         logits: (batch, num_labels), or (batch, num_segments, num_labels) of packed rows.
         labels: (batch,) or (batch, num_labels); of packed rows (batch, num_segments, …).
         config: What says the problem type and `num_labels`.
-        real: (batch, num_segments), which segments there are; the others count for nothing.
-        sample_weight: A factor for each loss; see `mean_loss`.
+        mask: (batch, num_segments), which segments there are; the others count for nothing.
     """
-    return mean_loss(sequence_classification_losses(logits, labels, config, real), sample_weight)
+    return mean_loss(sequence_classification_losses(logits, labels, config, mask))
 
 
 def sequence_classification_losses(
-    logits: Tensor, labels: Tensor, config: DistilBertConfig, real: Tensor | None = None
+    logits: Tensor, labels: Tensor, config: DistilBertConfig, mask: Tensor | None = None
 ) -> Losses:
     """Return each loss that `sequence_classification_loss` is the mean of.
 
@@ -119,7 +131,7 @@ def sequence_classification_losses(
     if config.num_labels > 1 and len(labels.shape) == len(logits.shape) and labels.shape[-1] == 1:
         labels = ops.squeeze(labels, axis=-1)  # (batch,): a column of class ids, as tables and Keras have them
     problem = problem_type(config, labels, len(logits.shape))
-    return LOSSES[problem](logits, labels, real)
+    return LOSSES[problem](logits, labels, mask)
 
 
 def problem_type(config: DistilBertConfig, labels: Tensor, logits_axes: int) -> str:
@@ -162,13 +174,28 @@ def position_losses(logits: Tensor, positions: Tensor, segment_ids: Tensor | Non
 
 def packed_position_losses(logits: Tensor, positions: Tensor, segment_ids: Tensor) -> Losses:
     """Return the cross-entropy of each position in its own segment; see `position_losses`."""
-    own = belongs(segment_ids, ops.shape(positions)[1])  # (batch, num_segments, seq)
+    own = segment_onehot(segment_ids, ops.shape(positions)[1])  # (batch, num_segments, seq)
     numbers = ops.cast(own, "int32")
     sizes, firsts = ops.sum(numbers, axis=-1), ops.cast(ops.argmax(numbers, axis=-1), "int32")
     positions = ops.cast(positions, "int32")  # (batch, num_segments)
     alone = ops.where(own, ops.cast(logits, "float32")[:, None], MASKED_SCORE)  # (batch, num_segments, seq)
     inside = ops.logical_and(positions >= 0, positions < sizes)
     return cross_entropies(alone, ops.where(inside, firsts + positions, IGNORE_INDEX))
+
+
+def masked_lm_loss(x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of `x @ weight.T + bias` over the labels that count; 0 where there are none.
+
+    Args:
+        x: (batch, seq, dim).
+        weight: (vocab, dim).
+        bias: (vocab,).
+        labels: (batch, seq) integers, -100 where nothing counts.
+    """
+    weight, bias = ops.cast(weight, x.dtype), ops.cast(bias, x.dtype)
+    if can_chunk(x):
+        return chunked_cross_entropy(x, weight, bias, labels)
+    return cross_entropy(ops.einsum("bsd,vd->bsv", x, weight) + bias, labels)
 
 
 class DistillationLoss(NamedTuple):
@@ -212,12 +239,14 @@ def distillation_loss(
     Returns:
         The weighted sum and the three parts; a part with no token to count is 0.
     """
-    real = ops.cast(attention_mask, "bool")  # (batch, seq)
-    soft = ops.logical_and(real, ops.not_equal(labels, IGNORE_INDEX)) if restrict_ce_to_mask else real  # (batch, seq)
+    is_token = ops.cast(attention_mask, "bool")  # (batch, seq)
+    counted = is_token  # (batch, seq)
+    if restrict_ce_to_mask:
+        counted = ops.logical_and(is_token, ops.not_equal(labels, IGNORE_INDEX))
     teacher_logits, teacher_hidden = ops.stop_gradient(teacher_logits), ops.stop_gradient(teacher_hidden)
-    ce = masked_mean(kl_divergence(student_logits, teacher_logits, temperature), soft) * temperature**2
+    ce = masked_mean(kl_divergence(student_logits, teacher_logits, temperature), counted) * temperature**2
     mlm = cross_entropy(student_logits, labels)
-    cos = masked_mean(1 - cosine(student_hidden, teacher_hidden), real)
+    cos = masked_mean(1 - cosine(student_hidden, teacher_hidden), is_token)
     return DistillationLoss(alpha_ce * ce + alpha_mlm * mlm + alpha_cos * cos, ce, mlm, cos)
 
 
@@ -235,11 +264,11 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
     return ops.sum(a * b, axis=-1) / ops.sqrt(squares)
 
 
-def as_counted(real: Tensor | None, values: Tensor) -> Tensor:
+def as_counted(mask: Tensor | None, values: Tensor) -> Tensor:
     """Return which values (batch, num_segments, …) count: those of segments that there are, or all when None."""
-    if real is None:
+    if mask is None:
         return ops.ones_like(values, dtype="bool")
-    return ops.broadcast_to(with_axes(real, len(values.shape)), ops.shape(values))
+    return ops.broadcast_to(with_axes(mask, len(values.shape)), ops.shape(values))
 
 
 def mean_loss(losses: Losses, sample_weight: Tensor | None = None) -> Tensor:

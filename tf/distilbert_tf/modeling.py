@@ -5,29 +5,37 @@ Layer names are those of transformers, so that the weights of one fit the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from keras import ops
 
 from distilbert_common import BaseModelOutput, DistilBertConfig
 from distilbert_common.pruning import attention_dim, heads_left
-from distilbert_common.unpadding import Packing
 from distilbert_tf.activations import ACTIVATIONS
 from distilbert_tf.arrays import Tensor
-from distilbert_tf.attention import eager_attention, expand_mask, sdpa_attention
-from distilbert_tf.fast.linear import linear, look_up, normalize
-from distilbert_tf.fast.unpadding import filled_at_padding, put_back, take
-from distilbert_tf.framework.checkpointing import checkpoint, recompute
-from distilbert_tf.layers import ConfiguredLayer, serializable
+from distilbert_tf.attention import eager_attention, sdpa_attention
+from distilbert_tf.fast.layers import fused_feed_forward, linear
+from distilbert_tf.framework.checkpointing import checkpoint
+from distilbert_tf.framework.configured import ConfiguredLayer
+from distilbert_tf.initialization import serializable
+from distilbert_tf.layers import look_up, normalize
+from distilbert_tf.layout import NO_PADDING, Layout, Unpad, padded_layout
 from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
-from distilbert_tf.segments import segment_mask, segment_positions
+
+__all__ = [
+    "Embeddings",
+    "FFN",
+    "MultiHeadSelfAttention",
+    "TFDistilBertMainLayer",
+    "TFDistilBertModel",
+    "Transformer",
+    "TransformerBlock",
+]
 
 
 @serializable
 class Embeddings(ConfiguredLayer):
-    """Word plus position embeddings, normalised, with dropout."""
+    """Word plus position embeddings, normalized, with dropout."""
 
     def __init__(self, config: DistilBertConfig, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
@@ -57,15 +65,13 @@ class Embeddings(ConfiguredLayer):
         Returns:
             (batch, seq, dim).
         """
-        words = self.embed_words(input_ids) if inputs_embeds is None else inputs_embeds  # (batch, seq, dim)
+        if inputs_embeds is None:
+            words = look_up(self.word_embeddings, input_ids, self.config.pad_token_id)  # (batch, seq, dim)
+        else:
+            words = ops.cast(inputs_embeds, self.compute_dtype)  # (batch, seq, dim)
         if position_ids is None:
             position_ids = ops.expand_dims(ops.arange(ops.shape(words)[1]), 0)  # (1, seq)
-        words = ops.cast(words, self.compute_dtype)
         return self.dropout(normalize(self.LayerNorm, words + look_up(self.position_embeddings, position_ids)))
-
-    def embed_words(self, input_ids: Tensor) -> Tensor:
-        """(batch, seq) -> (batch, seq, dim)."""
-        return look_up(self.word_embeddings, input_ids, self.config.pad_token_id)
 
 
 @serializable
@@ -100,7 +106,7 @@ class MultiHeadSelfAttention(ConfiguredLayer):
     def call(
         self,
         x: Tensor,
-        attention_mask: Tensor | None = None,
+        layout: Layout = NO_PADDING,
         head_mask: Tensor | None = None,
         output_attentions: bool = False,
         training: bool | None = None,
@@ -108,9 +114,8 @@ class MultiHeadSelfAttention(ConfiguredLayer):
         """Attend.
 
         Args:
-            x: (batch, seq, dim).
-            attention_mask: What `expand_mask` or `segment_mask` returns, or None. (Keras takes an argument called
-                `mask` for its own.)
+            x: (batch, seq, dim), as the layout gathers it.
+            layout: How the tokens lie, and with that who attends to whom.
             head_mask: Factor for the probabilities, broadcastable to (batch, heads, seq, seq).
             output_attentions: Whether to return the probabilities; they and a head mask take the eager path.
             training: Whether dropout acts.
@@ -120,11 +125,10 @@ class MultiHeadSelfAttention(ConfiguredLayer):
         """
         query, key, value = (self.split_heads(linear(lin, x)) for lin in (self.q_lin, self.k_lin, self.v_lin))
         dropout = self.dropout if training and self.dropout.rate > 0 else None
-        probabilities = None
         if output_attentions or head_mask is not None or self.config.attn_implementation == "eager":
-            context, probabilities = eager_attention(query, key, value, attention_mask, dropout, head_mask)
+            context, probabilities = eager_attention(query, key, value, layout.mask, dropout, head_mask)
         else:
-            context = sdpa_attention(query, key, value, attention_mask, dropout)
+            context, probabilities = layout.attend(sdpa_attention, query, key, value, dropout), None
         context = ops.transpose(context, (0, 2, 1, 3))  # (batch, seq, heads, head_dim)
         context = ops.reshape(context, (*ops.shape(x)[:2], query.shape[1] * self.head_dim))  # (batch, seq, heads * …)
         return linear(self.out_lin, context), probabilities if output_attentions else None
@@ -146,12 +150,10 @@ class FFN(ConfiguredLayer):
         self.build_parts(self.lin1)
         self.lin2.build((None, None, self.config.hidden_dim))
 
-    def call(self, x: Tensor, training: bool | None = None) -> Tensor:
+    @fused_feed_forward
+    def call(self, x: Tensor) -> Tensor:
         """(batch, seq, dim) -> (batch, seq, dim)."""
-        activation = self.activation
-        if training:  # cheap to compute again for the backward pass, large to keep
-            activation = partial(recompute, activation)
-        return self.dropout(linear(self.lin2, linear(self.lin1, x, then=activation)))
+        return self.dropout(self.lin2(self.activation(self.lin1(x))))
 
 
 @serializable
@@ -177,13 +179,13 @@ class TransformerBlock(ConfiguredLayer):
     def call(
         self,
         x: Tensor,
-        attention_mask: Tensor | None = None,
+        layout: Layout = NO_PADDING,
         head_mask: Tensor | None = None,
         output_attentions: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """Arguments and results as `MultiHeadSelfAttention.call`."""
         context, probabilities = self.attention(
-            x, attention_mask=attention_mask, head_mask=head_mask, output_attentions=output_attentions
+            x, layout=layout, head_mask=head_mask, output_attentions=output_attentions
         )
         x = normalize(self.sa_layer_norm, context + x)  # (batch, seq, dim)
         return normalize(self.output_layer_norm, self.ffn(x) + x), probabilities
@@ -205,7 +207,7 @@ class Transformer(ConfiguredLayer):
     def call(
         self,
         x: Tensor,
-        attention_mask: Tensor | None = None,
+        layout: Layout = NO_PADDING,
         head_mask: list[Tensor | None] | None = None,
         output_attentions: bool = False,
         output_hidden_states: bool = False,
@@ -214,8 +216,8 @@ class Transformer(ConfiguredLayer):
         """Run the blocks.
 
         Args:
-            x: (batch, seq, dim).
-            attention_mask: What `expand_mask` or `segment_mask` returns, or None.
+            x: (batch, seq, dim), as the layout gathers it.
+            layout: How the tokens lie, and with that who attends to whom.
             head_mask: One factor or None for each block.
             output_attentions: Whether to collect each block's probabilities.
             output_hidden_states: Whether to collect the embeddings and each block's output.
@@ -224,11 +226,12 @@ class Transformer(ConfiguredLayer):
         hidden_states: list[Tensor] = [x]
         attentions: list[Tensor | None] = []
         for block, block_head_mask in zip(self.layer, head_mask or [None] * len(self.layer), strict=True):
-            arguments = {"attention_mask": attention_mask, "head_mask": block_head_mask}
             if self.gradient_checkpointing and training and not output_attentions:
-                x, probabilities = checkpoint(block, x, **arguments), None
+                x, probabilities = checkpoint(block, x, layout, block_head_mask), None
             else:
-                x, probabilities = block(x, **arguments, output_attentions=output_attentions)
+                x, probabilities = block(
+                    x, layout=layout, head_mask=block_head_mask, output_attentions=output_attentions
+                )
             hidden_states.append(x)
             attentions.append(probabilities)
         return BaseModelOutput(
@@ -236,14 +239,6 @@ class Transformer(ConfiguredLayer):
             tuple(hidden_states) if output_hidden_states else None,
             tuple(attentions) if output_attentions else None,
         )
-
-
-def each_state(encoded: BaseModelOutput, change: Callable[[Tensor], Tensor]) -> BaseModelOutput:
-    """Return the output with each hidden state changed; the last one is the same tensor in both places."""
-    if encoded.hidden_states is None:
-        return BaseModelOutput(change(encoded.last_hidden_state), None, encoded.attentions)
-    states = tuple(change(x) for x in encoded.hidden_states)
-    return BaseModelOutput(states[-1], states, encoded.attentions)
 
 
 @serializable
@@ -271,31 +266,26 @@ class TFDistilBertMainLayer(ConfiguredLayer):
         *,
         position_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
+        unpad: Unpad = "auto",
+        num_segments: int | None = None,
+        layout: Layout | None = None,
     ) -> BaseModelOutput | tuple[Tensor, ...]:
         """Encode a batch; arguments as `TFDistilBertModel.call`, but that a `ModelOutput` is the default."""
-        packing = attention_mask if isinstance(attention_mask, Packing) else None
-        if packing is not None:
-            position_ids = ops.arange(ops.shape(input_ids)[1])[None] if position_ids is None else position_ids
-            input_ids, position_ids = take(packing, input_ids), take(packing, position_ids)  # (rows, length) each
-            segment_ids, attention_mask = packing.segment_ids, None
-        mask = None if attention_mask is None else expand_mask(attention_mask)
-        if segment_ids is not None:
-            segment_ids = ops.convert_to_tensor(segment_ids)
-            mask = segment_mask(segment_ids)
-            position_ids = segment_positions(segment_ids) if position_ids is None else position_ids
-        encoded = self.transformer(
-            self.embeddings(input_ids=input_ids, inputs_embeds=inputs_embeds, position_ids=position_ids),
-            attention_mask=mask,
+        if layout is None:
+            layout = padded_layout(attention_mask, segment_ids, unpad)
+        input_ids, inputs_embeds = (None if x is None else layout.gather(x) for x in (input_ids, inputs_embeds))
+        encoded: BaseModelOutput = self.transformer(
+            self.embeddings(
+                input_ids=input_ids, inputs_embeds=inputs_embeds, position_ids=layout.positions(position_ids)
+            ),
+            layout=layout,
             head_mask=self.split_head_mask(head_mask),
             output_attentions=self.config.output_attentions if output_attentions is None else output_attentions,
             output_hidden_states=(
                 self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
             ),
         )
-        if packing is not None:
-            encoded = each_state(encoded, lambda x: put_back(packing, x))
-        elif segment_ids is not None:
-            encoded = each_state(encoded, lambda x: filled_at_padding(x, None, segment_ids, 0.0))
+        encoded = encoded.map_hidden_states(layout.scatter)
         return encoded.to_tuple() if return_dict is False else encoded
 
     def split_head_mask(self, head_mask: Tensor | None) -> list[Tensor | None]:
@@ -305,8 +295,8 @@ class TFDistilBertMainLayer(ConfiguredLayer):
             return [None] * n_layers
         factors = ops.broadcast_to(ops.cast(head_mask, self.compute_dtype), (n_layers, n_heads))
         left = [heads_left(self.config, layer) for layer in range(n_layers)]
-        kept = [ops.take(factors[layer], ops.array(heads, "int32"), axis=0) for layer, heads in enumerate(left)]
-        return [ops.reshape(x, (1, len(heads), 1, 1)) for x, heads in zip(kept, left, strict=True)]
+        factors = [ops.take(factors[layer], ops.array(heads, "int32"), axis=0) for layer, heads in enumerate(left)]
+        return [ops.reshape(x, (1, len(heads), 1, 1)) for x, heads in zip(factors, left, strict=True)]
 
 
 @serializable
@@ -336,6 +326,9 @@ class TFDistilBertModel(TFDistilBertPreTrainedModel):
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
+        unpad: Unpad = "auto",
+        num_segments: int | None = None,
+        layout: Layout | None = None,
     ) -> BaseModelOutput | tuple[Tensor, ...]:
         """Encode a batch.
 
@@ -354,6 +347,12 @@ class TFDistilBertModel(TFDistilBertPreTrainedModel):
             token_type_ids: Accepted and ignored, with a warning where non-zero.
             segment_ids: (batch, seq) integers instead of a mask, for rows that hold several sequences: tokens attend
                 to those with their own number, positions start anew in each sequence, 0 is padding.
+            unpad: "auto" leaves padding out of a compiled call where that pays and nothing reads it, never where
+                attentions are asked for or on the eager path. With True, hidden states at padding are always 0. With
+                False, padding is computed as transformers does.
+            num_segments: Of no effect here: for the models with one output per segment.
+            layout: How the tokens lie, where the caller has worked it out; instead of attention_mask, segment_ids and
+                unpad.
 
         Returns:
             last_hidden_state (batch, seq, dim), then hidden_states and attentions where asked for.
@@ -362,7 +361,7 @@ class TFDistilBertModel(TFDistilBertPreTrainedModel):
             InputError: Ids and embeddings both or neither given, too long an input, an id outside its table, both a
                 mask and segments.
         """
-        encoded = self.distilbert(
+        encoded: BaseModelOutput = self.distilbert(
             input_ids=input_ids,
             attention_mask=attention_mask,
             head_mask=head_mask,
@@ -371,6 +370,8 @@ class TFDistilBertModel(TFDistilBertPreTrainedModel):
             output_hidden_states=output_hidden_states,
             position_ids=position_ids,
             segment_ids=segment_ids,
+            unpad=unpad,
+            layout=layout,
             training=training,
         )
         return self.result(encoded, return_dict)

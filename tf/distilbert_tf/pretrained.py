@@ -18,6 +18,7 @@ from distilbert_common.load_report import LoadReport
 from distilbert_common.loading_options import split_options
 from distilbert_common.pretrained import push_saved
 from distilbert_tf.arrays import as_policy, to_array
+from distilbert_tf.framework.configured import Configured, ConfiguredLayer
 from distilbert_tf.framework.export import ids_and_mask
 from distilbert_tf.framework.keras_model import KerasModel
 from distilbert_tf.framework.model_calls import ModelCalls
@@ -25,7 +26,6 @@ from distilbert_tf.framework.model_utils import ModelUtils
 from distilbert_tf.framework.structure import walk
 from distilbert_tf.framework.training import TaskTraining
 from distilbert_tf.inventory import arrays_to_save, named_weights
-from distilbert_tf.layers import Configured, ConfiguredLayer
 from distilbert_tf.loading import constructor_arguments, fill, read_config
 from distilbert_tf.resizing import prune, resize_positions, resize_tokens
 

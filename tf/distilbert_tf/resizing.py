@@ -14,7 +14,8 @@ from keras import ops
 
 from distilbert_common.pruning import check_heads, kept_columns, merged
 from distilbert_tf.arrays import to_array
-from distilbert_tf.layers import Projector, initializer
+from distilbert_tf.initialization import initializer
+from distilbert_tf.layers import Projector
 
 __all__ = ["prune", "replace_layer", "resize_positions", "resize_tokens"]
 
@@ -76,7 +77,7 @@ def resize_projector(model: keras.Model, mean_resizing: bool) -> None:
     rows, new = model.config.vocab_size, Projector(model.config, **model.options("vocab_projector"))
     new.build()
     new.bias.assign(resized(model, "vocab_projector.bias", to_array(old.bias), rows, mean_resizing))
-    if old.kernel is not None:  # the tied one is the word table
+    if old.kernel is not None and new.kernel is not None:  # the tied one is the word table
         kernel = resized(model, "vocab_projector.weight", to_array(old.kernel).T, rows, mean_resizing)  # (vocab, dim)
         new.kernel.assign(kernel.T)
     replace_layer(model, "vocab_projector", new)

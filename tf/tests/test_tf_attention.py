@@ -46,8 +46,8 @@ def test_a_row_with_nothing_to_attend_to_attends_uniformly(dtype: str) -> None:
     mean = array(value)[2].mean(axis=1, keepdims=True)
     context, probabilities = eager_attention(query, key, value, mask)
     assert np.allclose(array(probabilities)[2], 1 / SEQ, atol=1e-3)
-    for found in (context, sdpa_attention(query, key, value, mask)):
-        assert np.allclose(array(found)[2], mean, atol=tolerance(dtype), rtol=0)
+    for actual in (context, sdpa_attention(query, key, value, mask)):
+        assert np.allclose(array(actual)[2], mean, atol=tolerance(dtype), rtol=0)
 
 
 def test_masked_keys_have_no_weight() -> None:
@@ -76,9 +76,9 @@ def test_any_non_zero_value_attends(mask: np.ndarray) -> None:
 def test_a_four_axis_float_mask_is_added(closed: float) -> None:
     additive = np.broadcast_to(np.where(padding(), 0.0, closed)[:, None, None], (BATCH, 1, SEQ, SEQ))
     expected = array(eager_attention(*qkv(), expand_mask(padding()))[0])
-    for found in (eager_attention(*qkv(), expand_mask(additive))[0], sdpa_attention(*qkv(), expand_mask(additive))):
-        assert np.allclose(array(found)[:2], expected[:2], atol=1e-6)
-        assert np.isfinite(array(found)).all()
+    for actual in (eager_attention(*qkv(), expand_mask(additive))[0], sdpa_attention(*qkv(), expand_mask(additive))):
+        assert np.allclose(array(actual)[:2], expected[:2], atol=1e-6)
+        assert np.isfinite(array(actual)).all()
 
 
 def test_a_mask_of_another_shape_is_refused() -> None:

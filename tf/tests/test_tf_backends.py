@@ -17,9 +17,9 @@ assert keras.backend.backend() == sys.argv[1]
 head = "ForMultipleChoice"
 path, inputs = MICRO / head / "pt", golden.inputs(MICRO, head)
 model = CLASSES[head].from_pretrained(path)
-found, expected = model(inputs), golden.expected(MICRO, head, "f64")
-assert difference(found.logits, expected["logits"]) < 2e-5
-assert abs(float(found.loss) - expected["loss"]) < 2e-5
+actual, expected = model(inputs), golden.expected(MICRO, head, "f64")
+assert difference(actual.logits, expected["logits"]) < 2e-5
+assert abs(float(actual.loss) - expected["loss"]) < 2e-5
 
 inputs["attention_mask"][0] = 0
 exact = model.predict(inputs, verbose=0)["logits"]
@@ -49,8 +49,8 @@ print("done")
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_other_backends_of_keras(backend: str, repository: Path) -> None:
-    places = [repository, Path(__file__).parent, *map(Path, sys.path)]
-    environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(map(str, places))}
+    paths = [repository, Path(__file__).parent, *map(Path, sys.path)]
+    environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(map(str, paths))}
     environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # much is compiled and little run
     command = [sys.executable, "-c", CODE, backend]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -16,7 +16,8 @@ from tensorflow.python.framework import ops
 from distilbert_common.errors import InputError
 from distilbert_tf import TFDistilBertForMaskedLM, TFDistilBertForSequenceClassification, TFDistilBertModel
 from distilbert_tf.fast import compiled
-from distilbert_tf.fast.compiled import Programs, trace
+from distilbert_tf.fast.compiled import trace
+from distilbert_tf.fast.programs import MAX_PROGRAMS, SHARED, Programs
 from distilbert_tf.resizing import replace_layer
 from parity_tests.helpers import golden
 from parity_tests.helpers.packing_cases import padded, save_model, token_lists
@@ -38,7 +39,7 @@ def graphs(model: keras.Model) -> int:
 
 @pytest.fixture(autouse=True)
 def no_graphs() -> None:
-    compiled.SHARED.graphs.clear()
+    SHARED.graphs.clear()
 
 
 def close(one: tf.Tensor, other: tf.Tensor) -> bool:
@@ -97,9 +98,9 @@ def test_changes_of_the_model_are_noticed(change: Callable[[TFDistilBertForMaske
     model = load()
     model(IDS)
     change(model)
-    found, expected = model(IDS), model(IDS, jit=False)
-    assert found.keys() == expected.keys()
-    assert close(found.logits, expected.logits)
+    actual, expected = model(IDS), model(IDS, jit=False)
+    assert actual.keys() == expected.keys()
+    assert close(actual.logits, expected.logits)
 
 
 def test_changes_for_training_are_noticed() -> None:
@@ -116,13 +117,13 @@ def test_gradients_are_those_of_a_plain_call(checkpointing: bool) -> None:
     model = load(dropout=0.0, attention_dropout=0.0)
     if checkpointing:
         model.gradient_checkpointing_enable()
-    found = []
+    actual = []
     for jit in (True, False):
         with tf.GradientTape() as tape:
             loss = model(IDS, labels=IDS, training=True, jit=jit).loss
-        found.append(tape.gradient(loss, model.trainable_weights))
+        actual.append(tape.gradient(loss, model.trainable_weights))
     assert graphs(model) == 1
-    for one, other in zip(*found, strict=True):
+    for one, other in zip(*actual, strict=True):
         assert close(one, other)
 
 
@@ -239,7 +240,7 @@ def test_no_more_than_so_many_graphs_are_kept() -> None:
     programs = Programs(2)
     assert [programs.get(key, lambda key=key: key.upper()) for key in "abaca"] == list("ABACA")
     assert list(programs.graphs) == ["c", "a"]
-    assert compiled.SHARED.size == compiled.MAX_PROGRAMS
+    assert SHARED.size == MAX_PROGRAMS
 
 
 def test_graphs_are_not_stored(tmp_path: Path) -> None:

@@ -64,8 +64,8 @@ def test_shuffled_batches_are_whole_and_differ_by_epoch() -> None:
     assert len(batches) == 2, "the last, smaller batch is left out"
     assert len(set(first)) == 16
     assert first != second
-    kept = model.prepare_tf_dataset(rows, batch_size=8, drop_remainder=False, prefetch=False)
-    assert sorted(np.concatenate([labels for _, labels in kept]).tolist()) == list(range(20))
+    batches = model.prepare_tf_dataset(rows, batch_size=8, drop_remainder=False, prefetch=False)
+    assert sorted(np.concatenate([labels for _, labels in batches]).tolist()) == list(range(20))
 
 
 def test_labels_of_tokens() -> None:

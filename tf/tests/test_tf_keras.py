@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_models import array, difference, load, same_weights, small, unlabelled
+from tf_models import array, difference, load, same_weights, small, unlabeled
 
 from distilbert_tf import TFDistilBertModel
 from distilbert_tf.layers import Projector
@@ -79,7 +79,7 @@ def test_layers_are_serialised_with_their_config(kind: type[keras.layers.Layer])
     assert again.get_config() == layer.get_config()
 
 
-def test_the_parts_of_a_layer_are_serialised() -> None:
+def test_the_parts_of_a_layer_are_serialized() -> None:
     embeddings = Embeddings(small(sinusoidal_pos_embds=True, pad_token_id=3))
     for part in (embeddings.word_embeddings, embeddings.position_embeddings, embeddings.LayerNorm):
         again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(part))
@@ -100,15 +100,15 @@ def test_a_compiled_model_is_saved_with_its_optimizer(tmp_path: Path) -> None:
 @pytest.mark.parametrize("head", ["ForQuestionAnswering", "ForMultipleChoice"])
 def test_saved_models_take_int32_and_int64(tmp_path: Path, head: str) -> None:
     model, inputs = load(head, output_attentions=True)
-    inputs = unlabelled(inputs)
+    inputs = unlabeled(inputs)
     model.export(tmp_path / "saved", verbose=False)
     saved = tf.saved_model.load(tmp_path / "saved")
     assert set(saved.signatures) == {"serve", "serve_int64", "serving_default"}
     for name, signature in saved.signatures.items():
         ids = {key: tf.cast(x, "int64" if name == "serve_int64" else "int32") for key, x in inputs.items()}
-        found = signature(**ids)
-        assert set(found) == set(model.logit_names)
-        assert all(difference(found[key], model(inputs)[key]) < 2e-6 for key in found)
+        actual = signature(**ids)
+        assert set(actual) == set(model.logit_names)
+        assert all(difference(actual[key], model(inputs)[key]) < 2e-6 for key in actual)
         shorter = signature(**{key: x[:1, ..., :4] for key, x in ids.items()})
         assert all(len(values) == 1 for values in shorter.values()), "any batch and length"
 

@@ -14,7 +14,7 @@ from tf_models import MICRO, array
 from distilbert_common.errors import CheckpointError
 from distilbert_conversion import LazyTensor
 from distilbert_tf import TFDistilBertForSequenceClassification
-from distilbert_tf.layers import Normal
+from distilbert_tf.initialization import Normal
 from distilbert_tf.loading import Stored, finish
 
 SOURCE = MICRO / "ForSequenceClassification" / "pt"

@@ -32,8 +32,8 @@ def binary(x: np.ndarray, labels: np.ndarray) -> float:
 
 def test_cross_entropy_ignores_minus_100() -> None:
     x, labels = logits(2, 3, 5), np.array([[1, -100, 2], [-100, -100, 4]])
-    kept = labels >= 0
-    assert float(losses.cross_entropy(x, labels)) == pytest.approx(cross_entropy(x[kept], labels[kept]), rel=1e-6)
+    counted = labels >= 0
+    assert float(losses.cross_entropy(x, labels)) == pytest.approx(cross_entropy(x[counted], labels[counted]), rel=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64"])

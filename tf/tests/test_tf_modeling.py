@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_models import CLASSES, MICRO, array, difference, load, small, unlabelled
+from tf_models import CLASSES, MICRO, array, difference, load, small, unlabeled
 
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.initialization import sinusoidal_table
 from distilbert_tf import TFDistilBertForMaskedLM, TFDistilBertForQuestionAnswering, TFDistilBertModel
-from distilbert_tf.fast.linear import normalize
+from distilbert_tf.layers import normalize
 from distilbert_tf.modeling import TransformerBlock
 from parity_tests.helpers import golden
 
@@ -72,8 +72,8 @@ def test_calling_styles(model: TFDistilBertModel) -> None:
 def test_labels_are_read_from_the_dict() -> None:
     model, inputs = load("ForTokenClassification")
     labels = inputs["labels"]
-    assert float(model(inputs).loss) == float(model(unlabelled(inputs), labels=labels).loss)
-    assert model(unlabelled(inputs)).loss is None
+    assert float(model(inputs).loss) == float(model(unlabeled(inputs), labels=labels).loss)
+    assert model(unlabeled(inputs)).loss is None
     model, inputs = load("ForQuestionAnswering")
     inputs.pop("end_positions")
     assert model(inputs).loss is None, "both positions, or no loss"
@@ -88,8 +88,8 @@ def test_embeddings_instead_of_ids(model: TFDistilBertModel, ids: np.ndarray) ->
 def test_position_ids(model: TFDistilBertModel, ids: np.ndarray) -> None:
     positions = np.arange(ids.shape[1])
     assert difference(model(ids, position_ids=positions[None])[0], model(ids)[0]) == 0
-    turned = model(ids[:, ::-1].copy(), position_ids=positions[None, ::-1].copy())[0]
-    assert difference(array(turned)[:, ::-1], model(ids)[0]) < 1e-5, "attention knows positions only by their ids"
+    backward = model(ids[:, ::-1].copy(), position_ids=positions[None, ::-1].copy())[0]
+    assert difference(array(backward)[:, ::-1], model(ids)[0]) < 1e-5, "attention knows positions only by their ids"
 
 
 def test_multiple_choice_flattens_positions_too() -> None:
@@ -247,7 +247,7 @@ def test_dropout_acts_where_the_paper_has_it_and_only_in_training() -> None:
 
     def differs(head: str, **changed: float) -> bool:
         model, inputs = load(head, **(rates | changed))
-        inputs = unlabelled(inputs)
+        inputs = unlabeled(inputs)
         assert difference(model(inputs)[0], model(inputs, training=False)[0]) == 0, "nothing is dropped unasked"
         return difference(model(inputs, training=True)[0], model(inputs, training=True)[0]) > 0
 
@@ -296,15 +296,15 @@ def test_half_precision_is_finite_with_an_all_padding_row(policy: str) -> None:
     for head in ("ForSequenceClassification", "ForMaskedLM"):
         model, inputs = load(head, dtype=policy)
         inputs["attention_mask"][0] = 0
-        found, expected = model(inputs, output_attentions=True), load(head)[0](inputs)
+        actual, expected = model(inputs, output_attentions=True), load(head)[0](inputs)
         dtype = keras.DTypePolicy(policy)
         assert {v.dtype for v in model.weights} == {dtype.variable_dtype}
-        assert keras.backend.standardize_dtype(found.logits.dtype) == dtype.compute_dtype
-        assert found.loss.dtype == tf.float32
-        assert np.isfinite(array(found.loss))
-        assert difference(found.logits, expected.logits) < 0.1  # bfloat16 has 8 bits, logits are of size 3
-        assert difference(found.attentions[0][0], np.full(found.attentions[0][0].shape, 1 / 7)) < 1e-3
-        assert difference(found.logits, model(inputs).logits) < 0.05, "both attention paths"
+        assert keras.backend.standardize_dtype(actual.logits.dtype) == dtype.compute_dtype
+        assert actual.loss.dtype == tf.float32
+        assert np.isfinite(array(actual.loss))
+        assert difference(actual.logits, expected.logits) < 0.1  # bfloat16 has 8 bits, logits are of size 3
+        assert difference(actual.attentions[0][0], np.full(actual.attentions[0][0].shape, 1 / 7)) < 1e-3
+        assert difference(actual.logits, model(inputs).logits) < 0.05, "both attention paths"
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -334,11 +334,11 @@ def test_models_run_in_a_tf_function(jit_compile: bool) -> None:
         model, inputs = load(head)
         tensors = {name: tf.constant(value) for name, value in inputs.items()}
         inputs["attention_mask"][0] = 0
-        found = tf.function(model, jit_compile=jit_compile)(tensors, output_hidden_states=True)
+        actual = tf.function(model, jit_compile=jit_compile)(tensors, output_hidden_states=True)
         expected = model(tensors, output_hidden_states=True)
-        assert type(found) is type(expected)
-        assert found.keys() == expected.keys()
-        for mine, other in zip(found.hidden_states, expected.hidden_states, strict=True):
+        assert type(actual) is type(expected)
+        assert actual.keys() == expected.keys()
+        for mine, other in zip(actual.hidden_states, expected.hidden_states, strict=True):
             assert difference(mine, other) < 5e-6  # XLA fuses, which rounds in other places
 
 

@@ -61,9 +61,9 @@ def test_keras_own_weights_files_have_the_names_of_the_weight_table(tmp_path: Pa
     model, _ = load(head)
     model.save_weights(tmp_path / "model.weights.h5")
     with h5py.File(tmp_path / "model.weights.h5") as file:
-        found: set[str] = set()
-        file.visititems(lambda name, item: found.add(name) if isinstance(item, h5py.Dataset) else None)
-    assert found == {DIALECTS["keras"].full_name(name, head) for name in expected(model.config, head)}
+        actual: set[str] = set()
+        file.visititems(lambda name, item: actual.add(name) if isinstance(item, h5py.Dataset) else None)
+    assert actual == {DIALECTS["keras"].full_name(name, head) for name in expected(model.config, head)}
     model.config.save_pretrained(tmp_path)
     assert same_weights(CLASSES[head].from_pretrained(tmp_path), model)
 
@@ -124,9 +124,9 @@ def test_dtype(tmp_path: Path, dtype: object, variables: str, compute: str) -> N
     model.save_pretrained(tmp_path, safe_serialization=True)
     with open_checkpoint(tmp_path) as checkpoint:
         assert checkpoint.dtype == variables
-    kept = TFDistilBertForSequenceClassification.from_pretrained(tmp_path)
-    assert kept.dtype == variables, "the checkpoint's dtype unless told otherwise"
-    assert same_weights(kept, model)
+    again = TFDistilBertForSequenceClassification.from_pretrained(tmp_path)
+    assert again.dtype == variables, "the checkpoint's dtype unless told otherwise"
+    assert same_weights(again, model)
     assert TFDistilBertForSequenceClassification.from_pretrained(tmp_path, torch_dtype="float32").dtype == "float32"
 
 
@@ -170,8 +170,8 @@ def test_a_backbone_from_a_task_model_and_a_task_model_from_another() -> None:
     backbone, report = TFDistilBertModel.from_pretrained(path, output_loading_info=True)
     assert report.ok
     assert "vocab_transform.weight" in report.ignored
-    whole = dict(load("ForMaskedLM")[0].named_variables())
-    assert all(difference(v, whole[name]) == 0 for name, v in backbone.named_variables())
+    variables = dict(load("ForMaskedLM")[0].named_variables())
+    assert all(difference(v, variables[name]) == 0 for name, v in backbone.named_variables())
     assert TFDistilBertForTokenClassification.from_pretrained(path).load_report.ok
 
 

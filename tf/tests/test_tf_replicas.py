@@ -15,8 +15,8 @@ from distilbert_tf.framework import replicas
 
 
 def test_two_replicas_do_what_one_does(repository: Path) -> None:
-    places = [repository, Path(__file__).parent, *map(Path, sys.path)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, places)), "CUDA_VISIBLE_DEVICES": ""}
+    paths = [repository, Path(__file__).parent, *map(Path, sys.path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths)), "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, Path(__file__).parent / "replicated.py"]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     names = [*TASKS, "a Keras loss", "a custom loop", "a loaded model", "one worker"]

@@ -52,14 +52,16 @@ def keras_dataset(inputs: dict[str, np.ndarray]) -> object:
 def test_vocabulary(size: int, tmp_path: Path) -> None:
     model, old = masked_lm(), masked_lm()
     embeddings = model.resize_token_embeddings(size)
-    kept = min(size, 40)
+    common = min(size, 40)
     assert embeddings is model.get_input_embeddings()
     assert embeddings.embeddings.shape == (size, 12)
-    assert np.array_equal(values(embeddings.embeddings)[:kept], values(old.get_input_embeddings().embeddings)[:kept])
+    assert np.array_equal(
+        values(embeddings.embeddings)[:common], values(old.get_input_embeddings().embeddings)[:common]
+    )
     assert model.vocab_projector.kernel is None, "still tied"
     logits = model(IDS).logits
     assert logits.shape == (1, 8, size)
-    assert close(logits[..., :kept], old(IDS).logits[..., :kept])
+    assert close(logits[..., :common], old(IDS).logits[..., :common])
     model.save_pretrained(tmp_path / "saved")
     assert TFDistilBertForMaskedLM.from_pretrained(tmp_path / "saved").config.vocab_size == size
     assert_is_as_if_made_so(model, tmp_path)
@@ -113,9 +115,9 @@ def test_sinusoidal_positions_go_on_as_the_sinusoid_and_stay_frozen() -> None:
 @pytest.mark.parametrize("size", [0, -3, 2.5, True])
 def test_impossible_sizes(size: object) -> None:
     model = masked_lm()
-    with pytest.raises(InputError, match="expected a whole number of at least 1"):
+    with pytest.raises(InputError, match="expected a unpruned number of at least 1"):
         model.resize_position_embeddings(size)
-    with pytest.raises(InputError, match="expected a whole number of at least 1"):
+    with pytest.raises(InputError, match="expected a unpruned number of at least 1"):
         model.resize_token_embeddings(size)
 
 
@@ -138,14 +140,14 @@ def test_set_input_embeddings() -> None:
 
 
 def test_pruned_heads_are_as_if_masked(tmp_path: Path) -> None:
-    model, whole = masked_lm(), masked_lm()
+    model, unpruned = masked_lm(), masked_lm()
     mask = np.array([[1.0, 0.0], [0.0, 1.0]])
     model.prune_heads({0: [1]})
     model.prune_heads({1: [0], 0: [1]})
     assert model.distilbert.transformer.layer[0].attention.q_lin.kernel.shape == (12, 6)
     assert model.config.pruned_heads == {0: [1], 1: [0]}
-    assert whole.num_parameters() - model.num_parameters() == 2 * (4 * 6 * 12 + 3 * 6)
-    expected = whole(IDS, head_mask=mask).logits
+    assert unpruned.num_parameters() - model.num_parameters() == 2 * (4 * 6 * 12 + 3 * 6)
+    expected = unpruned(IDS, head_mask=mask).logits
     assert close(model(IDS).logits, expected, 1e-5)
     assert close(model(IDS, head_mask=np.ones((2, 2)), output_attentions=True).logits, expected, 1e-5)
     model.save_pretrained(tmp_path / "saved")

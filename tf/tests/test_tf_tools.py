@@ -1,4 +1,4 @@
-"""Tools of Keras that look for Keras' own layers: quantising, LoRA, export."""
+"""Tools of Keras that look for Keras' own layers: quantizing, LoRA, export."""
 
 from __future__ import annotations
 

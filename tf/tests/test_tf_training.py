@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_models import CLASSES, TASKS, array, difference, load, small, unlabelled
+from tf_models import CLASSES, TASKS, array, difference, load, small, unlabeled
 
 from distilbert_common.errors import InputError
 from distilbert_common.outputs import QuestionAnsweringModelOutput
@@ -27,11 +27,11 @@ def test_the_models_own_loss_with_labels_among_the_inputs_or_beside_them(head: s
     expected = float(model(inputs).loss)
     model.compile(optimizer="adam", run_eagerly=True)
     assert model.test_on_batch(inputs) == pytest.approx(expected, rel=1e-6)
-    assert model.test_on_batch(unlabelled(inputs), labels_of(model, inputs)) == pytest.approx(expected, rel=1e-6)
+    assert model.test_on_batch(unlabeled(inputs), labels_of(model, inputs)) == pytest.approx(expected, rel=1e-6)
     named = {name: inputs[name] for name in model.label_names}
-    assert model.test_on_batch(unlabelled(inputs), named) == pytest.approx(expected, rel=1e-6)
+    assert model.test_on_batch(unlabeled(inputs), named) == pytest.approx(expected, rel=1e-6)
     with pytest.raises(InputError, match="labels are missing"):
-        model.test_on_batch(unlabelled(inputs))
+        model.test_on_batch(unlabeled(inputs))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_fit_is_a_step_along_the_gradient_of_the_loss() -> None:
     gradients = tape.gradient(loss, twin.trainable_variables)
     keras.optimizers.SGD(0.5).apply(gradients, twin.trainable_variables)
     model.compile(keras.optimizers.SGD(0.5))
-    model.fit(unlabelled(inputs), inputs["labels"], batch_size=len(inputs["labels"]), verbose=0)
+    model.fit(unlabeled(inputs), inputs["labels"], batch_size=len(inputs["labels"]), verbose=0)
     for mine, other in zip(model.trainable_variables, twin.trainable_variables, strict=True):
         assert difference(mine, other) < 1e-6, mine.path
 
@@ -88,11 +88,11 @@ def test_a_keras_loss_and_metrics_see_logits_and_labels() -> None:
     logits, labels = array(model(inputs).logits), inputs["labels"]
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(loss=loss, metrics=["accuracy"], run_eagerly=True)
-    for data in ((inputs,), (unlabelled(inputs), labels)):
-        found = model.evaluate(*data, verbose=0, return_dict=True)
-        assert found["loss"] == pytest.approx(float(loss(labels, logits)), rel=1e-5)
-        assert found["accuracy"] == pytest.approx((logits.argmax(-1) == labels).mean())
-    assert model.fit(unlabelled(inputs), labels, sample_weight=np.zeros(len(labels)), verbose=0).history["loss"] == [0]
+    for data in ((inputs,), (unlabeled(inputs), labels)):
+        actual = model.evaluate(*data, verbose=0, return_dict=True)
+        assert actual["loss"] == pytest.approx(float(loss(labels, logits)), rel=1e-5)
+        assert actual["accuracy"] == pytest.approx((logits.argmax(-1) == labels).mean())
+    assert model.fit(unlabeled(inputs), labels, sample_weight=np.zeros(len(labels)), verbose=0).history["loss"] == [0]
 
 
 def test_a_keras_loss_for_each_of_two_logits() -> None:
@@ -102,8 +102,8 @@ def test_a_keras_loss_for_each_of_two_logits() -> None:
     expected = 2 * float(model(inputs).loss)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(loss=loss, metrics=[["accuracy"], ["accuracy"]], run_eagerly=True)
-    found = model.test_on_batch(unlabelled(inputs), labels_of(model, inputs))
-    assert found[0] == pytest.approx(expected, rel=1e-5)
+    actual = model.test_on_batch(unlabeled(inputs), labels_of(model, inputs))
+    assert actual[0] == pytest.approx(expected, rel=1e-5)
     assert model.test_on_batch(inputs)[0] == pytest.approx(expected, rel=1e-5)
 
 
@@ -112,7 +112,7 @@ def test_tuples_can_be_fitted_and_predicted_too() -> None:
     expected = float(model(inputs)[0])
     model.compile(run_eagerly=True)
     assert model.test_on_batch(inputs) == pytest.approx(expected, rel=1e-6)
-    assert model.test_on_batch(unlabelled(inputs), inputs["labels"]) == pytest.approx(expected, rel=1e-6)
+    assert model.test_on_batch(unlabeled(inputs), inputs["labels"]) == pytest.approx(expected, rel=1e-6)
     (logits,) = model.predict(inputs, verbose=0)
     assert logits.shape == (2, 5)
 
@@ -152,10 +152,10 @@ def test_masked_lm_training_computes_logits_where_a_metric_takes_them(metrics: l
     result = model.result
     model.result = lambda output, return_dict: (seen.append(output.logits is not None), result(output, return_dict))[1]
     model.compile(optimizer="adam", metrics=metrics, run_eagerly=True)
-    found = model.test_on_batch(inputs, return_dict=True)
-    assert found["loss"] == pytest.approx(expected, rel=1e-5)
+    actual = model.test_on_batch(inputs, return_dict=True)
+    assert actual["loss"] == pytest.approx(expected, rel=1e-5)
     assert seen == [bool(metrics)]
-    before = found["loss"]
+    before = actual["loss"]
     assert model.train_on_batch(inputs, return_dict=True)["loss"] == pytest.approx(before, rel=0.2)
     assert model.test_on_batch(inputs, return_dict=True)["loss"] < before
 
@@ -210,10 +210,10 @@ def test_a_subclass_has_its_own_loss_or_its_own_output() -> None:
     _, inputs = load("ForSequenceClassification")
     model = Unsupervised(small())
     model.compile("sgd", run_eagerly=True)
-    expected = (array(model(unlabelled(inputs)).logits) ** 2).mean()
-    assert model.test_on_batch(unlabelled(inputs)) == pytest.approx(expected, rel=1e-5)
+    expected = (array(model(unlabeled(inputs)).logits) ** 2).mean()
+    assert model.test_on_batch(unlabeled(inputs)) == pytest.approx(expected, rel=1e-5)
     plain, labels = Plain(small(num_labels=5)), inputs["labels"]
     plain.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
-    logits = array(plain(unlabelled(inputs)))
+    logits = array(plain(unlabeled(inputs)))
     expected = float(keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits))
-    assert plain.test_on_batch(unlabelled(inputs), labels) == pytest.approx(expected, rel=1e-5)
+    assert plain.test_on_batch(unlabeled(inputs), labels) == pytest.approx(expected, rel=1e-5)

@@ -26,7 +26,7 @@ def load(head: str, **kwargs: Any) -> tuple[Any, dict[str, np.ndarray]]:
     return CLASSES[head].from_pretrained(MICRO / head / "pt", **kwargs), golden.inputs(MICRO, head)
 
 
-def unlabelled(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def unlabeled(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: inputs[name] for name in ("input_ids", "attention_mask")}
 
 

@@ -1,7 +1,7 @@
-"""The masked-LM loss without logits: labelled positions only, and of those a few hundred at a time.
+"""The masked-LM loss without logits: labeled positions only, and of those a few hundred at a time.
 
 The gradient of a chunk is known once its loss is, so both are computed in one pass and (tokens x vocab) is never whole.
-Sizes are static, so that XLA compiles it: labelled positions come first, and the loop ends after them.
+Sizes are static, so that XLA compiles it: labeled positions come first, and the loop ends after them.
 """
 
 from __future__ import annotations
@@ -11,42 +11,36 @@ from typing import Any
 import keras
 from keras import ops
 
-from distilbert_common.constants import IGNORE_INDEX, LOSS_CHUNK_TOKENS
+from distilbert_common.constants import IGNORE_INDEX, LOSS_CHUNK_TOKENS, is_fast
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.framework import replicas
-from distilbert_tf.losses import cross_entropy
+
+__all__ = ["can_chunk", "chunked_cross_entropy"]
 
 
-def masked_lm_loss(x: Tensor, table: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean cross-entropy of `x @ table.T + bias` over the labels that count; 0 where there are none.
+def can_chunk(x: Tensor) -> bool:
+    """Whether the loss of x can be computed in chunks: on TensorFlow, with values."""
+    return is_fast() and keras.backend.backend() == "tensorflow" and not isinstance(x, keras.KerasTensor)
 
-    On Keras' other backends than TensorFlow the logits are computed whole: the loss is the same.
 
-    Args:
-        x: (batch, seq, dim).
-        table: (vocab, dim).
-        bias: (vocab,).
-        labels: (batch, seq) integers, -100 where nothing counts.
-    """
-    table, bias = ops.cast(table, x.dtype), ops.cast(bias, x.dtype)
-    if keras.backend.backend() != "tensorflow" or isinstance(x, keras.KerasTensor):
-        return cross_entropy(ops.einsum("bsd,vd->bsv", x, table) + bias, labels)
+def chunked_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
+    """Return what `losses.masked_lm_loss` does, with the same arguments, all of one floating dtype."""
     labels = ops.cast(ops.reshape(labels, (-1,)), "int32")  # (tokens,)
     count = ops.sum(ops.cast(ops.not_equal(labels, IGNORE_INDEX), "int32"))
     order = ops.argsort(ops.cast(ops.equal(labels, IGNORE_INDEX), "int32"))  # stable on TensorFlow
     x = ops.take(ops.reshape(x, (-1, x.shape[-1])), order, axis=0)  # (tokens, dim)
     x = ops.pad(x, ((0, LOSS_CHUNK_TOKENS), (0, 0)))  # (tokens + chunk, dim): the last chunk may reach beyond
     labels = ops.pad(ops.take(labels, order, axis=0), (0, LOSS_CHUNK_TOKENS), constant_values=IGNORE_INDEX)
-    return replicas.mean(_total(x, table, bias, labels, count), count)
+    return replicas.mean(_total(x, weight, bias, labels, count), count)
 
 
-def _total(x: Tensor, table: Tensor, bias: Tensor, labels: Tensor, count: Tensor) -> Tensor:
+def _total(x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, count: Tensor) -> Tensor:
     """Return the sum of the cross-entropies of the first `count` positions."""
     import tensorflow as tf
 
-    loss, *gradients = _loop(tf.stop_gradient(x), tf.stop_gradient(table), tf.stop_gradient(bias), labels, count)
+    loss, *gradients = _loop(tf.stop_gradient(x), tf.stop_gradient(weight), tf.stop_gradient(bias), labels, count)
     # A sum whose gradients are those, and whose value is taken off again.
-    products = (_inner_product(tf.stop_gradient(d), of) for d, of in zip(gradients, (x, table, bias), strict=True))
+    products = (_inner_product(tf.stop_gradient(d), of) for d, of in zip(gradients, (x, weight, bias), strict=True))
     linear = tf.add_n(list(products))
     return loss + (linear - tf.stop_gradient(linear))
 
@@ -59,35 +53,35 @@ def _inner_product(a: Any, b: Any) -> Any:
     return tf.tensordot(a, b, 1)
 
 
-def _loop(x: Any, table: Any, bias: Any, labels: Any, count: Any) -> tuple[Any, ...]:
-    """Return the sum of the cross-entropies, and its gradients for x, table and bias."""
+def _loop(x: Any, weight: Any, bias: Any, labels: Any, count: Any) -> tuple[Any, ...]:
+    """Return the sum of the cross-entropies, and its gradients for x, weight and bias."""
     import tensorflow as tf
 
     def step(start: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
         part = tf.slice(x, (start, 0), (LOSS_CHUNK_TOKENS, x.shape[1]))  # (chunk, dim)
-        loss, d_logits = _chunk(part, tf.slice(labels, (start,), (LOSS_CHUNK_TOKENS,)), table, bias)
+        loss, d_logits = _chunk(part, tf.slice(labels, (start,), (LOSS_CHUNK_TOKENS,)), weight, bias)
         low = tf.cast(d_logits, x.dtype)  # (chunk, vocab)
-        places = start + tf.range(LOSS_CHUNK_TOKENS)[:, None]
+        indices = start + tf.range(LOSS_CHUNK_TOKENS)[:, None]
         return (
             start + LOSS_CHUNK_TOKENS,
             sums[0] + loss,
-            tf.tensor_scatter_nd_update(sums[1], places, tf.matmul(low, table)),
+            tf.tensor_scatter_nd_update(sums[1], indices, tf.matmul(low, weight)),
             sums[2] + tf.cast(tf.matmul(low, part, transpose_a=True), tf.float32),
             sums[3] + tf.reduce_sum(d_logits, axis=0),
         )
 
     begin = (
         tf.constant(0), tf.constant(0.0), tf.zeros_like(x),
-        tf.zeros(tf.shape(table), tf.float32), tf.zeros(tf.shape(bias), tf.float32),
+        tf.zeros(tf.shape(weight), tf.float32), tf.zeros(tf.shape(bias), tf.float32),
     )  # fmt: skip
     return tuple(tf.while_loop(lambda start, *_: start < count, step, begin)[1:])
 
 
-def _chunk(x: Any, labels: Any, table: Any, bias: Any) -> tuple[Any, Any]:
+def _chunk(x: Any, labels: Any, weight: Any, bias: Any) -> tuple[Any, Any]:
     """Return the loss of one chunk, and its gradient for the logits (chunk, vocab)."""
     import tensorflow as tf
 
-    logits = tf.cast(tf.matmul(x, table, transpose_b=True) + bias, tf.float32)  # (chunk, vocab)
+    logits = tf.cast(tf.matmul(x, weight, transpose_b=True) + bias, tf.float32)  # (chunk, vocab)
     counts = tf.cast(labels != IGNORE_INDEX, tf.float32)  # (chunk,)
     targets = tf.maximum(labels, 0)  # (chunk,)
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)  # (chunk,)

@@ -1,79 +1,48 @@
-"""Leaving padding out: the layers see rows packed with real tokens, and a padded batch comes back.
-
-Tokens lie in rows, as segments, and not end to end as in PyTorch: attention is one product over all rows.
-"""
+"""When padding is left out of the computation, and where the other tokens then lie."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 from distilbert_common import DistilBertConfig
-from distilbert_common.constants import IGNORE_INDEX
-from distilbert_common.unpadding import Packing, pack_batch
-from distilbert_tf.arrays import Tensor
+from distilbert_common.unpadding import pack_batch
 from distilbert_tf.checks import concrete
+from distilbert_tf.layout import Unpad, Unpadded
 
-Arrays = dict[str, Any]
+__all__ = ["choose_layout"]
 
-_KNOWN = {"input_ids", "attention_mask", "position_ids", "token_type_ids", "labels"}
-
-
-def take(at: Packing, x: Tensor) -> Tensor:
-    """(batch or 1, seq) -> (rows, length)."""
-    flat = ops.reshape(ops.broadcast_to(x, ops.shape(at.back)), (-1,))  # (batch * seq,)
-    return ops.take(flat, at.places, axis=0)
+TENSORS = {"input_ids", "attention_mask", "position_ids", "token_type_ids", "labels"}
+"""The tensors of a call whose padding may be left out."""
 
 
-def put_back(at: Packing, x: Tensor) -> Tensor:
-    """(rows, length, dim) -> (batch, seq, dim), 0 where there is no token."""
-    flat = ops.reshape(x, (-1, x.shape[-1]))  # (rows * length, dim)
-    found = ops.take(flat, ops.maximum(at.back, 0), axis=0)  # (batch, seq, dim)
-    return ops.where(ops.expand_dims(at.back >= 0, -1), found, ops.zeros_like(found))
-
-
-def filled_at_padding(
-    x: Tensor, attention_mask: Tensor | Packing | None, segment_ids: Tensor | None, fill: float
-) -> Tensor:
-    """(batch, seq, …) -> the same with `fill` at the padding that layers did not see; where they did, x stays."""
-    if isinstance(attention_mask, Packing):
-        real = attention_mask.back >= 0  # (batch, seq)
-    elif segment_ids is not None:
-        real = ops.not_equal(segment_ids, 0)  # (batch, seq)
-    else:
-        return x
-    return ops.where(ops.expand_dims(real, -1), x, ops.cast(fill, x.dtype))
-
-
-def without_padding(arguments: Arrays, head: str, config: DistilBertConfig) -> Arrays:
-    """Put a packing in the place of the mask where that pays and nothing that is asked for depends on padding.
+def choose_layout(
+    config: DistilBertConfig, arguments: dict[str, Any], unpad: Unpad, reads: np.ndarray | bool | None
+) -> Unpadded | None:
+    """Return how the tokens of a call lie without padding; None where padding is computed.
 
     Args:
-        arguments: The arguments of one call by name; with other tensors than ids, mask, positions and labels, padding
-            stays.
-        head: What the model is for.
         config: The model's config.
-
-    Returns:
-        The arguments, the same dict where padding has to be computed.
+        arguments: The arguments of the call by name.
+        unpad: Whether padding is left out; "auto" where nothing reads it. Where that would not pay it is computed,
+            and with True the model fills it afterwards, which gives the same numbers.
+        reads: bool (batch, seq), where the hidden states are used; True for everywhere.
     """
-    given = {name for name, value in arguments.items() if hasattr(value, "shape")}
+    tensors = {name for name, value in arguments.items() if hasattr(value, "shape")}
     mask, attentions = concrete(arguments.get("attention_mask")), arguments.get("output_attentions")
     attentions = config.output_attentions if attentions is None else attentions
-    if mask is None or mask.ndim != 2 or "input_ids" not in given or not given <= _KNOWN or attentions:
-        return arguments
-    real = mask != 0  # (batch, seq)
-    if real.shape != tuple(arguments["input_ids"].shape) or sees_padding(real, head, arguments.get("labels")):
-        return arguments
-    packing = None if config.attn_implementation == "eager" else pack_batch(real, int(real.sum(1).max()), rounded=False)
-    return arguments if packing is None else {**arguments, "attention_mask": packing}
+    if unpad is False or attentions or config.attn_implementation == "eager":
+        return None
+    if mask is None or mask.ndim != 2 or "input_ids" not in tensors or (unpad is not True and not tensors <= TENSORS):
+        return None
+    is_token = mask != 0  # (batch, seq)
+    if is_token.shape != tuple(arguments["input_ids"].shape) or (unpad is not True and is_read(~is_token, reads)):
+        return None
+    packing = pack_batch(is_token, int(is_token.sum(1).max()), rounded=False)
+    return None if packing is None else Unpadded(*packing)
 
 
-def sees_padding(real: np.ndarray, head: str, labels: Tensor | None) -> bool:
-    """Whether a head's output depends on padding: on labelled places, or on a first token that is masked."""
-    if head == "ForSequenceClassification":
-        return not real[:, :1].all()
-    values = concrete(labels)
-    return values is not None and bool((~real & (values != IGNORE_INDEX)).any())
+def is_read(padding: np.ndarray, reads: np.ndarray | bool | None) -> bool:
+    """Whether the hidden states at padding (batch, seq) are used; `reads` as in `choose_layout`."""
+    return bool((padding & reads).any()) if isinstance(reads, np.ndarray) else bool(reads)

@@ -1,4 +1,4 @@
-"""What Keras does to layers in their place, quantising and LoRA: told to a config, and done again from it."""
+"""What Keras does to layers in their place, quantizing and LoRA: told to a config, and done again from it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import keras
 
 from distilbert_common.errors import InputError
 from distilbert_tf.framework.structure import children, walk
+
+__all__ = ["change_layers", "changed_layers", "enable_lora"]
 
 
 def changed_layers(model: keras.Model) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-FLAGS = ("output_attentions", "output_hidden_states", "return_dict", "training", "num_segments", "loss_only")
+__all__ = ["FLAGS", "bind"]
+
+FLAGS = ("output_attentions", "output_hidden_states", "return_dict", "training", "unpad", "num_segments", "loss_only")
 """The arguments that are no tensors."""
 
 
@@ -22,20 +24,21 @@ def bind(call: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, A
     Raises:
         TypeError: A name is unknown or given twice, or a tensor is none.
     """
-    if args and isinstance(args[0], Mapping):
-        twice = sorted(set(args[0]) & set(kwargs))
+    first = args[0] if args else None
+    if isinstance(first, Mapping):
+        twice = sorted(set(first) & set(kwargs))
         if len(args) > 1 or twice:
             raise TypeError(f"{f'{twice[0]!r} is' if twice else 'arguments are'} given beside the dict and in it")
-        args, kwargs = (), {**args[0], **kwargs}
-    elif len(args) == 1 and isinstance(args[0], (list, tuple)):
-        args = tuple(args[0])
+        args, kwargs = (), {**first, **kwargs}
+    elif len(args) == 1 and isinstance(first, (list, tuple)):
+        args = tuple(first)
     signature = _signature(call.__func__) if inspect.ismethod(call) else inspect.signature(call)
     bound = signature.bind(*args, **kwargs).arguments
-    given = {name: value for name, value in bound.items() if value is not None}
-    for name, value in given.items():
-        if name not in FLAGS and not hasattr(value, "shape"):
+    arguments = {name: value for name, value in bound.items() if value is not None}
+    for name, value in arguments.items():
+        if name not in (*FLAGS, "layout") and not hasattr(value, "shape"):
             raise TypeError(f"{name} is a {type(value).__name__}; expected a tensor or an array")
-    return given
+    return arguments
 
 
 @lru_cache

@@ -2,48 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
-from typing import Any
 
 import keras
 
 from distilbert_tf.arrays import Tensor
+from distilbert_tf.fast.recomputation import recompute
+from distilbert_tf.layout import Layout
 
-RECOMPUTED = "DistilBertRecomputed"
-"""The name of the gradient in TensorFlow's table, and of the functions in a graph's collections."""
+__all__ = ["checkpoint"]
 
 
-def checkpoint(block: keras.layers.Layer, x: Tensor, **arguments: Tensor | None) -> Tensor:
+def checkpoint(block: keras.layers.Layer, x: Tensor, layout: Layout, head_mask: Tensor | None) -> Tensor:
     """Run a block in training and keep only its input for the backward pass.
 
     Args:
         block: A layer whose first result is its output; its dropouts are `attention.dropout` and `ffn.dropout`.
         x: (batch, seq, dim).
-        **arguments: The block's further arguments.
+        layout: How the tokens lie.
+        head_mask: The block's factor for the attention probabilities.
 
     Returns:
         (batch, seq, dim).
     """
     dropouts = [dropout for dropout in (block.attention.dropout, block.ffn.dropout) if dropout.rate > 0]
     generators = [dropout.seed_generator for dropout in dropouts]
-    arguments = {name: value for name, value in arguments.items() if value is not None}
-    variables = block.variables
+    variables, arguments = block.variables, (*layout, head_mask)
 
     def run(x: Tensor, *tensors: Tensor) -> Tensor:
         values, tensors = tensors[: len(variables)], tensors[len(variables) :]
-        seeds, tensors = tensors[: len(generators)], tensors[len(generators) :]
-        named = dict(zip(arguments, tensors, strict=True))
-        with drawing(generators, seeds), keras.StatelessScope(list(zip(variables, values, strict=True))):
-            return block(x, **named, training=True)[0]
+        seeds, present = tensors[: len(generators)], iter(tensors[len(generators) :])
+        *fields, head_mask = (None if argument is None else next(present) for argument in arguments)
+        with fixed_seeds(generators, seeds), keras.StatelessScope(list(zip(variables, values, strict=True))):
+            return block(x, layout=type(layout)(*fields), head_mask=head_mask, training=True)[0]
 
     values = [keras.ops.convert_to_tensor(variable) for variable in variables]
-    return recompute(run, x, *values, *(generator.next() for generator in generators), *arguments.values())
+    seeds = [generator.next() for generator in generators]
+    return recompute(run, x, *values, *seeds, *(argument for argument in arguments if argument is not None))
 
 
 @contextmanager
-def drawing(generators: Sequence[keras.random.SeedGenerator], seeds: Sequence[Tensor]) -> Iterator[None]:
+def fixed_seeds(generators: Sequence[keras.random.SeedGenerator], seeds: Sequence[Tensor]) -> Iterator[None]:
     """Let generators draw the given seeds, whose own would be others when a block is run again."""
     for generator, seed in zip(generators, seeds, strict=True):
         generator.next = lambda ordered=True, seed=seed: seed
@@ -52,54 +52,3 @@ def drawing(generators: Sequence[keras.random.SeedGenerator], seeds: Sequence[Te
     finally:
         for generator in generators:
             del generator.next
-
-
-def recompute(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-    """Call a function and keep only its inputs for the backward pass, which calls it again.
-
-    `keras.remat` does so outside TensorFlow's graphs. For each graph it puts a gradient into TensorFlow's table, which
-    keeps that graph for ever, and with it the variables of the model that was traced.
-
-    Args:
-        function: A function of tensors, and of nothing else that has a gradient; it returns one tensor.
-        *inputs: The tensors.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return keras.remat(function)(*inputs)
-    import tensorflow as tf
-
-    inputs = tuple(map(tf.convert_to_tensor, inputs))
-    if tf.executing_eagerly():
-        return keras.remat(function)(*inputs)
-    name = _register_gradient()
-
-    @tf.function(autograph=False)  # in a graph of its own gradients go by the name of the operation's gradient
-    def run(*inputs: Tensor) -> Tensor:
-        graph, output = tf.compat.v1.get_default_graph(), function(*inputs)
-        graph.add_to_collection(RECOMPUTED, function)
-        with graph.gradient_override_map({"IdentityN": name}):
-            return tf.identity_n([output, *inputs])[0]
-
-    return run(*inputs)
-
-
-@cache
-def _register_gradient() -> str:
-    """Enter the gradient of all recomputed functions into TensorFlow's table, and return its name there."""
-    import tensorflow as tf
-
-    @tf.RegisterGradient(RECOMPUTED)
-    def gradient(operation: tf.Operation, upstream: tf.Tensor, *_: Any) -> list[tf.Tensor | None]:
-        function = operation.graph.get_collection(RECOMPUTED)[-1]
-        x, *others = operation.inputs[1:]
-        first = tf.reduce_max(tf.reshape(upstream, (-1,))[:1])
-        zero = tf.where(first == first, 0.0, float("nan"))  # only known in the backward pass: nothing runs before
-        inputs = [x + tf.cast(zero, x.dtype), *others]
-        differentiable = [x for x in inputs if x.dtype.is_floating]
-        with tf.GradientTape() as tape:
-            tape.watch(differentiable)
-            output = function(*inputs)
-        gradients = iter(tape.gradient(output, differentiable, upstream))
-        return [None, *(next(gradients) if x.dtype.is_floating else None for x in inputs)]
-
-    return RECOMPUTED

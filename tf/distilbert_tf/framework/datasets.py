@@ -9,6 +9,8 @@ import numpy as np
 
 from distilbert_common.errors import InputError
 
+__all__ = ["Columns", "batched", "rows_of"]
+
 Row = dict[str, Any]
 Collate = Callable[[list[Row]], Mapping[str, Any]]
 

@@ -10,6 +10,8 @@ import keras
 from distilbert_common.errors import InputError
 from distilbert_tf.arrays import Tensor
 
+__all__ = ["check_format", "export_saved_model", "ids_and_mask"]
+
 ENDPOINTS = {"serve": "int32", "serve_int64": "int64"}
 """The signatures of a SavedModel, and the dtype of the ids and masks that each takes."""
 

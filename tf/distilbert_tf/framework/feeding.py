@@ -14,6 +14,8 @@ from distilbert_common.errors import InputError
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.framework.per_output import Outputs
 
+__all__ = ["as_arrays", "dense_labels", "is_ragged", "token_weights"]
+
 Batch = tuple[Any, Any, Any]
 """Inputs, labels and sample weights; the last two may be None."""
 

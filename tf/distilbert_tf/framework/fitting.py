@@ -29,16 +29,18 @@ from distilbert_tf.framework.streams import (
     with_labels_apart,
 )
 
+__all__ = ["Fitting"]
+
 TOKEN_HEADS = ("ForMaskedLM", "ForTokenClassification")
 """The heads whose labels are one for each token."""
 
 Arguments = dict[str, Any]
 
 
-class Fitting:
+class Fitting(keras.Model):
     """The calls of `keras.Model` that take data; arguments and results as there."""
 
-    head: ClassVar[str]
+    head: ClassVar[str | None]
     loss: Any
     logit_names: ClassVar[tuple[str, ...]] = ("logits",)
     label_names: ClassVar[tuple[str, ...]] = ("labels",)

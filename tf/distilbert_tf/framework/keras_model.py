@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import keras
+
 from distilbert_common import DistilBertConfig
 from distilbert_tf.framework.adapting import change_layers, changed_layers, enable_lora
 from distilbert_tf.framework.export import check_format, export_saved_model, ids_and_mask
@@ -15,7 +17,7 @@ from distilbert_tf.loading import build
 __all__ = ["KerasModel"]
 
 
-class KerasModel:
+class KerasModel(keras.Model):
     """The methods of `keras.Model` that these models add to; a base before it."""
 
     config_class: ClassVar[type[DistilBertConfig]]
@@ -44,7 +46,7 @@ class KerasModel:
             return cls(cls.config_class.from_dict(config), **kwargs)
         arguments = {**config, **kwargs}
         fields, changes = arguments.pop("config"), arguments.pop("changed_layers", {})
-        model = build(cls, cls.config_class.from_dict(fields), (), arguments, arguments.pop("dtype", None))
+        model: Self = build(cls, cls.config_class.from_dict(fields), (), arguments, arguments.pop("dtype", None))
         model.build_all()  # Keras fills the weights that there are
         change_layers(model, changes)
         return model

@@ -2,57 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+
+import keras
+import numpy as np
 
 from distilbert_common import DistilBertConfig, ModelOutput
 from distilbert_common.checks import check_one_input, check_one_mask
 from distilbert_common.constants import IGNORE_INDEX
-from distilbert_tf.checks import check_inputs, check_labels
+from distilbert_tf.checks import check_inputs, check_labels, check_shapes, concrete
 from distilbert_tf.fast.compiled import call as compiled_call
 from distilbert_tf.fast.compiled import compiles
 from distilbert_tf.framework.calling import bind
 
 __all__ = ["ModelCalls"]
 
+Output = TypeVar("Output", bound=ModelOutput)
 
-class ModelCalls:
-    """How a model is called; a base beside `keras.Model`."""
+
+class ModelCalls(keras.Model):
+    """How a model is called."""
 
     config: DistilBertConfig
+    input_axes: ClassVar[int]
 
-    def __call__(self, *args: Any, jit: bool = True, unpad: bool = True, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, jit: bool = True, **kwargs: Any) -> Any:
         """Check the arguments and call the model; on TensorFlow as a graph.
 
         Args:
             *args: Arguments of `call` in order, or one dict or list of them.
-            jit: Whether to compile; see `distilbert_tf.compiled`. A call inside a graph becomes a part of it.
-            unpad: Whether a compiled call may leave padding out where that pays; its hidden states are 0 then. False
-                computes them as transformers does.
+            jit: Whether to compile; see `distilbert_tf.fast.compiled`. A call inside a graph becomes a part of it.
             **kwargs: Arguments of `call` by name.
         """
         arguments = bind(self.call, args, kwargs)
         self.check(**arguments)
         if jit and compiles(self, arguments):
-            return compiled_call(self, arguments, unpad)
+            return compiled_call(self, arguments)
         return super().__call__(**arguments)
 
-    def check(
-        self,
-        input_ids: Any = None,
-        inputs_embeds: Any = None,
-        position_ids: Any = None,
-        token_type_ids: Any = None,
-        attention_mask: Any = None,
-        segment_ids: Any = None,
-        labels: Any = None,
-        **_: Any,
-    ) -> None:
-        """Check one call before any compute; see `check_inputs`."""
+    def check(self, **inputs: Any) -> None:
+        """Check the arguments of one call before any compute; see `check_inputs`."""
+        input_ids: Any = inputs.get("input_ids")
+        inputs_embeds: Any = inputs.get("inputs_embeds")
+        attention_mask, position_ids = inputs.get("attention_mask"), inputs.get("position_ids")
+        segment_ids, labels = inputs.get("segment_ids"), inputs.get("labels")
         check_one_input(input_ids, inputs_embeds)
         check_one_mask(attention_mask, segment_ids)
-        check_inputs(self.config, input_ids, inputs_embeds, position_ids, token_type_ids)
+        check_inputs(self.config, input_ids, inputs_embeds, position_ids, inputs.get("token_type_ids"))
+        input_shape = tuple(input_ids.shape) if inputs_embeds is None else tuple(inputs_embeds.shape[:-1])
+        if self.input_axes == len(input_shape) == 2:
+            check_shapes(input_shape, attention_mask, position_ids)
         if labels is not None and segment_ids is None:
             check_labels(labels, self.classes_of(labels), IGNORE_INDEX)
+
+    def reads(self, inputs: Mapping[str, Any]) -> np.ndarray | bool | None:
+        """Tell where the hidden states of a call are used: bool (batch, seq), True for everywhere, None for nowhere.
+
+        Args:
+            inputs: The arguments of the call by name.
+        """
+        labels = concrete(inputs.get("labels"))
+        return None if labels is None else labels != IGNORE_INDEX  # (batch, seq)
 
     def classes_of(self, labels: Any) -> int | None:
         """Return how many classes labels may name, or None where they are no classes."""
@@ -72,6 +83,6 @@ class ModelCalls:
             trainable_variables, non_trainable_variables, return_losses=return_losses, **arguments
         )
 
-    def result(self, output: ModelOutput, return_dict: bool | None) -> Any:
+    def result(self, output: Output, return_dict: bool | None) -> Output | tuple[Any, ...]:
         """Return the output as it is, or as a tuple where the call or the config asks for one."""
         return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()

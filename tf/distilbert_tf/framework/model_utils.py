@@ -15,8 +15,10 @@ from distilbert_common.pretrained import DUMMY_IDS, PreTrainedMixin
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.framework.export import ids_and_mask
 
+__all__ = ["ModelUtils"]
 
-class ModelUtils(PreTrainedMixin):
+
+class ModelUtils(PreTrainedMixin, keras.Model):
     """The methods and facts of a model that need nothing of DistilBERT's inside but its config."""
 
     input_axes: ClassVar[int]
@@ -34,7 +36,7 @@ class ModelUtils(PreTrainedMixin):
 
     def num_parameters(self, only_trainable: bool = False) -> int:
         """Count parameters; a tied one counts once."""
-        return sum(prod(v.shape) for v in self.weights if v.trainable or not only_trainable)  # type: ignore[attr-defined]
+        return sum(prod(v.shape) for v in self.weights if v.trainable or not only_trainable)
 
     @property
     def dummy_inputs(self) -> dict[str, Tensor]:
@@ -52,7 +54,7 @@ class ModelUtils(PreTrainedMixin):
 
     def serving(self, inputs: dict[str, Tensor]) -> Any:
         """Return the output of ids and mask, as a served model does."""
-        return self.serving_output(self(inputs))  # type: ignore[operator]
+        return self.serving_output(self(inputs))
 
     eager_serving = serving
 
@@ -71,7 +73,7 @@ class ModelUtils(PreTrainedMixin):
     def get_prefix_bias_name(self) -> str | None:
         """Return the name of the layer whose bias belongs to the vocabulary, or None for a model without one."""
         head = self.get_lm_head()
-        return None if head is None else f"{self.name}/{head.name}"  # type: ignore[attr-defined]
+        return None if head is None else f"{self.name}/{head.name}"
 
     def get_bias(self) -> dict[str, keras.Variable] | None:
         """Return the bias of the vocabulary by its name, or None for a model without one."""
@@ -96,4 +98,4 @@ class ModelUtils(PreTrainedMixin):
 
     def call_signature_names(self) -> set[str]:
         """Return the names of the arguments of `call`."""
-        return set(inspect.signature(self.call).parameters)  # type: ignore[attr-defined]
+        return set(inspect.signature(self.call).parameters)

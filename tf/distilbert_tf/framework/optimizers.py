@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+__all__ = ["leave_out_reduction"]
+
 
 def leave_out_reduction(optimizer: keras.optimizers.Optimizer | None) -> None:
     """Let an optimizer on one device not sum gradients over devices: there is nothing to sum.

@@ -13,6 +13,8 @@ import keras
 
 from distilbert_common.errors import InputError
 
+__all__ = ["Outputs", "PerOutput"]
+
 OWN_LOSS = ("auto", "auto_with_warning", "passthrough")
 """What transformers' `compile` called the model's own loss."""
 

@@ -11,6 +11,8 @@ from keras import ops
 
 from distilbert_tf.arrays import Tensor
 
+__all__ = ["mean", "share"]
+
 
 def replicas_in_sync() -> int:
     """Return how many replicas run this code together; 1 outside a replica, and on Keras' other backends."""

@@ -12,6 +12,16 @@ import keras
 from distilbert_tf.framework.feeding import as_arrays
 from distilbert_tf.framework.per_output import Outputs
 
+__all__ = [
+    "FedDataset",
+    "from_generator",
+    "from_loader",
+    "is_tf_dataset",
+    "is_torch_loader",
+    "weighted_by_class",
+    "with_labels_apart",
+]
+
 
 def as_batch(outputs: Outputs, batch: Any) -> tuple[Any, ...]:
     """Return one batch of a stream as a tuple: inputs, and labels and weights where it has them."""
@@ -77,7 +87,8 @@ class FedDataset(keras.utils.PyDataset):
     @property
     def num_batches(self) -> int | None:
         """How many batches an epoch has."""
-        return self.dataset.num_batches
+        num_batches: int | None = self.dataset.num_batches
+        return num_batches
 
     def on_epoch_begin(self) -> None:
         """Tell the dataset that an epoch begins."""

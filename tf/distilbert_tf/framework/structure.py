@@ -9,6 +9,8 @@ from typing import Any
 
 import keras
 
+__all__ = ["all_variables", "children", "is_per_token", "named_variables", "structure", "walk"]
+
 SHARED = ("keras", "distilbert_tf")
 """The packages whose layers compute the same where their type, config and attributes are the same."""
 

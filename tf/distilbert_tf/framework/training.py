@@ -20,6 +20,8 @@ from distilbert_tf.framework.fitting import Fitting
 from distilbert_tf.framework.per_output import PerOutput
 from distilbert_tf.losses import Losses, mean_loss, mean_per_example
 
+__all__ = ["TaskTraining"]
+
 
 class TaskTraining(Fitting):
     """The loss and the metrics of a task model.
@@ -27,6 +29,9 @@ class TaskTraining(Fitting):
     `compile()` without a loss takes the model's own, with labels among the inputs or beside them; `compile(loss=...)`
     gives labels and logits to a Keras loss. Metrics see labels and logits.
     """
+
+    _compile_loss: Any
+    _compile_metrics: Any
 
     def compile(
         self,
@@ -156,17 +161,20 @@ class TaskTraining(Fitting):
         return self.with_added_losses(loss)
 
     def with_added_losses(self, loss: Tensor) -> Tensor:
-        """Return a loss with those of regularisers and `add_loss`."""
+        """Return a loss with those of regularizers and `add_loss`."""
         return ops.sum(ops.stack([loss, *(replicas.share(ops.sum(added)) for added in self.losses)]))
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Tensor]:
         """Update the metrics with one batch and return them."""
-        if self._compile_metrics is None:
-            return super().compute_metrics(x, y, y_pred, sample_weight)
-        inputs = bind(self.call, (x,), {})
-        labels = self.needed_labels(inputs, y)
-        logits, weights = self.logits_by_output(inputs, y_pred, labels), self.weights_by_output(sample_weight, labels)
-        return super().compute_metrics(x, *map(self.unwrapped, (labels, logits, weights)))
+        batch = (x, y, y_pred, sample_weight)
+        if self._compile_metrics is not None:
+            inputs = bind(self.call, (x,), {})
+            labels = self.needed_labels(inputs, y)
+            logits = self.logits_by_output(inputs, y_pred, labels)
+            weights = self.weights_by_output(sample_weight, labels)
+            batch = (x, *map(self.unwrapped, (labels, logits, weights)))
+        results: dict[str, Tensor] = super().compute_metrics(*batch)
+        return results
 
     def predict_step(self, *state_and_data: Any) -> Any:
         """Return the output of one batch without its loss, which has no place among arrays of examples."""

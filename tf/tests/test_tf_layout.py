@@ -5,13 +5,23 @@ import pytest
 import tensorflow as tf
 
 from distilbert_common.packing import pack
+from distilbert_common.unpadding import pack_batch
 from distilbert_tf import (
     DistilBertConfig,
     TFDistilBertForMaskedLM,
     TFDistilBertForQuestionAnswering,
     TFDistilBertForSequenceClassification,
 )
-from distilbert_tf.segments import belongs, first_tokens, segment_mask, segment_positions
+from distilbert_tf.layout import (
+    NO_PADDING,
+    Packed,
+    Unpadded,
+    first_tokens,
+    padded_layout,
+    segment_mask,
+    segment_onehot,
+    segment_positions,
+)
 from parity_tests.helpers.tolerances import MATRIX
 
 SEGMENTS = tf.constant([[1, 1, 2, 2, 2, 0, 0], [1, 0, 0, 0, 0, 0, 0]])
@@ -36,7 +46,22 @@ def test_tokens_attend_within_their_segment() -> None:
 def test_first_tokens() -> None:
     x = tf.reshape(tf.range(14.0), (2, 7, 1))  # (batch, seq, dim)
     assert first_tokens(x, SEGMENTS, 2).numpy()[..., 0].tolist() == [[0, 2], [7, 7]]
-    assert belongs(SEGMENTS, 2).numpy().any(-1).tolist() == [[True, True], [True, False]]
+    assert segment_onehot(SEGMENTS, 2).numpy().any(-1).tolist() == [[True, True], [True, False]]
+
+
+def test_a_layout_gathers_and_scatters() -> None:
+    mask = tf.constant([[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 0, 0]])
+    x = tf.reshape(tf.range(1.0, 13.0), (3, 4, 1))  # (batch, seq, dim)
+    unpadded = Unpadded(*map(tf.constant, pack_batch(mask.numpy() != 0, 3, rounded=False)))
+    assert unpadded.gather(x).shape == (2, 3, 1)
+    assert unpadded.positions(None).shape == (2, 3)
+    for layout in (unpadded, padded_layout(mask, None, True)):
+        scattered = layout.scatter(layout.gather(x), -1.0).numpy()[..., 0]
+        assert scattered.tolist() == [[1, 2, 3, -1], [5, -1, -1, -1], [9, 10, -1, -1]]
+    assert padded_layout(None, None, True) is NO_PADDING
+    packed = padded_layout(None, SEGMENTS, False)
+    assert isinstance(packed, Packed)
+    assert packed.scatter(tf.ones((2, 7, 1)), 0.0).numpy().sum() == 6
 
 
 def test_one_program_of_xla_serves_any_content() -> None:
@@ -96,5 +121,5 @@ def test_the_loss_without_logits_in_a_training_loop_of_xla() -> None:
 def test_mixed_precision_without_logits() -> None:
     model = TFDistilBertForMaskedLM(CONFIG, dtype="mixed_bfloat16")
     ids = tf.constant([[5, 6, 7, 8]])
-    found, expected = (model(input_ids=ids, labels=ids, loss_only=loss_only).loss for loss_only in (True, False))
-    assert float(found) == pytest.approx(float(expected), rel=1e-2)
+    actual, expected = (model(input_ids=ids, labels=ids, loss_only=loss_only).loss for loss_only in (True, False))
+    assert float(actual) == pytest.approx(float(expected), rel=1e-2)
