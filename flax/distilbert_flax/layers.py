@@ -133,8 +133,8 @@ class LayerFactory:
     fill: bool = True
 
     def inner(self) -> dict[str, Any]:
-        """Return the constructor's options for a model inside the model, which the outer one fills."""
-        return {**self._dtypes(), "_do_init": False}
+        """Return the constructor's options for a model inside the model, which has its config and is filled by it."""
+        return {**self._dtypes(), "_do_init": False, "_is_inner": True}
 
     def _dtypes(self) -> dict[str, Any]:
         return {"dtype": self.dtype, "param_dtype": self.param_dtype, "rngs": self.rngs}

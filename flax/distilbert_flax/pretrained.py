@@ -60,6 +60,7 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
         param_dtype: The dtype of the parameters.
         rngs: The random streams of initial values ("params") and dropout ("dropout").
         _do_init: Whether to hold parameters; without them, each call must be given `params`.
+        _is_inner: Whether the model is the body of another one, whose config it shares; `make.inner()` says so.
     """
 
     _resize_tokens = resize_tokens
@@ -76,10 +77,11 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
         param_dtype: DTypeLike = "float32",
         rngs: nnx.Rngs | None = None,
         _do_init: bool = True,
+        _is_inner: bool = False,
     ) -> LayerFactory:
         """Set what holds for every head, and return the layers to build of; the first line of every constructor."""
         check_config(config, ATTENTION_IMPLEMENTATIONS)
-        if not isinstance(config, StaticConfig):
+        if not (_is_inner and isinstance(config, StaticConfig)):
             unwritten: dict[str, Any] = {
                 "attn_implementation": config.attn_implementation or "sdpa",
                 "name_or_path": config.name_or_path,

@@ -234,6 +234,10 @@ def test_the_callers_config_stays_as_it_is() -> None:
     model.config.output_attentions = True
     assert (config.attn_implementation, config.output_attentions) == (None, False)
     assert model.config is model.distilbert.config
+    other = FlaxDistilBertForMaskedLM(model.config)
+    assert other.config == model.config
+    other.config.output_attentions = False
+    assert model.config.output_attentions, "a model's config is its own, whosever it was made from"
     assert isinstance(model.config, DistilBertConfig)
 
 

@@ -41,3 +41,4 @@ class Options(TypedDict, total=False):
     param_dtype: DTypeLike
     rngs: nnx.Rngs | None
     _do_init: bool
+    _is_inner: bool
