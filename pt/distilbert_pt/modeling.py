@@ -19,7 +19,7 @@ from distilbert_common.pruning import attention_dim, heads_left
 from distilbert_pt.activations import ACTIVATIONS
 from distilbert_pt.attention import DEFAULT, IMPLEMENTATIONS, eager_attention
 from distilbert_pt.checks import check_inputs
-from distilbert_pt.fast.layers import fused_feed_forward, linear
+from distilbert_pt.fast.layers import fused_feed_forward, linear, linears
 from distilbert_pt.fast.unpadding import choose_layout
 from distilbert_pt.layout import Layout, Unpad
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
@@ -91,7 +91,7 @@ class MultiHeadSelfAttention(nn.Module):
         Returns:
             (batch, seq, dim), and the probabilities (batch, heads, seq, seq) or None.
         """
-        query, key, value = (self.split_heads(linear(lin, x)) for lin in (self.q_lin, self.k_lin, self.v_lin))
+        query, key, value = map(self.split_heads, linears((self.q_lin, self.k_lin, self.v_lin), x))
         dropout = self.config.attention_dropout if self.training else 0.0
         implementation = self.config.attn_implementation or DEFAULT
         if output_attentions or head_mask is not None or implementation == "eager":

@@ -5,7 +5,7 @@ A layer that is not PyTorch's own, or that somebody watches, is called like any 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, TypeGuard
 
@@ -17,22 +17,20 @@ from distilbert_pt.fast.onednn import OneDNNGeluLinear, OneDNNLinear, can_use_on
 from distilbert_pt.fast.prepacked import fastest_weight
 from distilbert_pt.framework.hooks import has_hooks, is_plain_linear
 
-__all__ = ["feed_forward", "fused_feed_forward", "linear", "uses_onednn"]
+__all__ = ["feed_forward", "fused_feed_forward", "is_fusible", "linear", "linears"]
 
 Activation = Callable[[Tensor], Tensor]
 
 
 def linear(layer: nn.Module, x: Tensor) -> Tensor:
     """Return `layer(x)`: (…, in_features) -> (…, out_features)."""
-    if not uses_onednn(layer, x):
-        y: Tensor = layer(x)
-        return y
-    rows = x.reshape(-1, x.size(-1))  # (rows, in_features)
-    if is_trained(layer, x):
-        y = OneDNNLinear.apply(rows, layer.weight, layer.bias)  # (rows, out_features)
-    else:
-        y = product(rows, fastest_weight(layer), layer.bias)  # (rows, out_features)
-    return y.view(*x.shape[:-1], -1)  # (…, out_features)
+    return call(layer, x) if is_enabled() else layer(x)
+
+
+def linears(layers: Iterable[nn.Module], x: Tensor) -> list[Tensor]:
+    """Return `layer(x)` for each layer: (…, in_features) -> (…, out_features) each."""
+    enabled = is_enabled()
+    return [call(layer, x) if enabled else layer(x) for layer in layers]
 
 
 def fused_feed_forward(forward: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, Tensor], Tensor]:
@@ -42,20 +40,31 @@ def fused_feed_forward(forward: Callable[[Any, Tensor], Tensor]) -> Callable[[An
     def fused(ffn: Any, x: Tensor) -> Tensor:
         if not is_enabled():
             return forward(ffn, x)
-        y: Tensor = ffn.dropout(feed_forward(ffn.lin1, ffn.activation, ffn.lin2, x))
-        return y
+        return ffn.dropout(feed_forward(ffn.lin1, ffn.activation, ffn.lin2, x))
 
     return fused
 
 
+def call(layer: nn.Module, x: Tensor) -> Tensor:
+    """Return `layer(x)`, by oneDNN where it can multiply: (…, in_features) -> (…, out_features)."""
+    if not is_fusible(layer, x):
+        return layer(x)
+    rows = x.reshape(-1, x.size(-1))  # (rows, in_features)
+    if is_trained(layer, x):
+        y = OneDNNLinear.apply(rows, layer.weight, layer.bias)  # (rows, out_features)
+    else:
+        y = product(rows, fastest_weight(layer), layer.bias)  # (rows, out_features)
+    return y.view(*x.shape[:-1], -1)  # (…, out_features)
+
+
 def feed_forward(lin1: nn.Module, activation: Activation, lin2: nn.Module, x: Tensor) -> Tensor:
     """Return `lin2(activation(lin1(x)))`: (…, dim) -> (…, dim); the exact GELU is one step with a product."""
-    if is_gelu(activation) and not torch.is_grad_enabled() and uses_onednn(lin1, x):
-        return linear(lin2, linear_activation(lin1, x))
-    hidden = linear(lin1, x)  # (…, hidden_dim)
-    if is_gelu(activation) and uses_onednn(lin2, hidden) and is_trained(lin2, hidden):
+    if is_gelu(activation) and not torch.is_grad_enabled() and is_fusible(lin1, x):
+        return call(lin2, linear_activation(lin1, x))
+    hidden = call(lin1, x)  # (…, hidden_dim)
+    if is_gelu(activation) and is_fusible(lin2, hidden) and is_trained(lin2, hidden):
         return activation_linear(lin2, hidden)
-    return linear(lin2, activation(hidden))
+    return call(lin2, activation(hidden))
 
 
 def linear_activation(layer: nn.Linear, x: Tensor) -> Tensor:
@@ -71,8 +80,8 @@ def activation_linear(layer: nn.Linear, x: Tensor) -> Tensor:
     return y.view(*x.shape[:-1], -1)  # (…, out_features)
 
 
-def uses_onednn(layer: nn.Module, x: Tensor) -> TypeGuard[nn.Linear]:
-    """Whether oneDNN computes what the layer would."""
+def is_fusible(layer: nn.Module, x: Tensor) -> TypeGuard[nn.Linear]:
+    """Whether oneDNN computes what the layer would, where it is enabled."""
     return is_plain_linear(layer) and can_use_onednn(x, layer.weight)
 
 

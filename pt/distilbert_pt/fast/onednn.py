@@ -78,27 +78,30 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None, activation: str = "none")
 
 def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return `a @ b.T + bias` without recording gradients, by the faster of the two ways."""
-    return product(a, b, bias) if can_use_onednn(a, b) else F.linear(a, b, bias)
+    return product(a, b, bias) if is_enabled() and can_use_onednn(a, b) else F.linear(a, b, bias)
 
 
 def is_enabled() -> bool:
-    """Whether oneDNN may multiply at all: it is here, switched on, and no code is being compiled."""
-    return ONEDNN and not torch.compiler.is_compiling() and is_fast()
+    """Whether oneDNN may multiply: it is here and switched on, and nobody records, transforms or casts operators."""
+    return (
+        ONEDNN
+        and not torch.compiler.is_compiling()
+        and is_fast()
+        and not torch.jit.is_tracing()  # where sizes are tensors, which warn when they are compared
+        and not torch.is_autocast_enabled("cpu")
+        and not torch._C._len_torch_dispatch_stack()  # as of a counter of FLOPs, which knows PyTorch's operators only
+        and torch._C._functorch.maybe_current_level() is None
+        and forward_ad._current_level < 0
+    )
 
 
 def can_use_onednn(x: Tensor, weight: Tensor) -> bool:
-    """Whether oneDNN multiplies these: plain matrices on the CPU, here and now, with nobody recording operators."""
+    """Whether oneDNN multiplies these where it is enabled: plain matrices on the CPU."""
     return (
-        is_enabled()
-        and not torch.jit.is_tracing()  # where sizes are tensors, which warn when they are compared
-        and type(x) in (Tensor, nn.Parameter)
+        type(x) in (Tensor, nn.Parameter)
         and type(weight) in (Tensor, nn.Parameter)
         and x.numel() > 0
         and x.dtype == weight.dtype
         and x.dtype in DTYPES
         and x.device.type == weight.device.type == "cpu"
-        and not torch.is_autocast_enabled("cpu")
-        and not torch._C._len_torch_dispatch_stack()  # as of a counter of FLOPs, which knows PyTorch's operators only
-        and torch._C._functorch.maybe_current_level() is None
-        and forward_ad._current_level < 0
     )
