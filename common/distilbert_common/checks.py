@@ -29,6 +29,7 @@ __all__ = [
     "check_one_mask",
     "check_size",
     "check_two_labels",
+    "check_unpad",
     "warn_token_types",
 ]
 
@@ -63,16 +64,28 @@ def check_one_input(input_ids: object | None, inputs_embeds: object | None) -> N
         raise InputError(f"{given} of input_ids and inputs_embeds were given; give exactly one of them")
 
 
-def check_one_mask(attention_mask: object | None, segment_ids: object | None) -> None:
-    """Require at most one of mask and segment ids.
+def check_one_mask(attention_mask: object | None, segment_ids: object | None, layout: object | None = None) -> None:
+    """Require at most one of mask, segment ids and a layout, which is made of one of them.
 
     Raises:
-        InputError: Both were given.
+        InputError: Two were given.
     """
+    if layout is not None and (attention_mask is not None or segment_ids is not None):
+        raise InputError("layout was given with attention_mask or segment_ids, of which it is made; give layout alone")
     if attention_mask is not None and segment_ids is not None:
         raise InputError(
             "attention_mask and segment_ids were both given; give segment_ids alone, with 0 where there is padding"
         )
+
+
+def check_unpad(unpad: object) -> None:
+    """Require a word on padding that exists; None counts as "auto".
+
+    Raises:
+        InputError: It is none.
+    """
+    if unpad not in ("auto", True, False, None):
+        raise InputError(f'unpad is {unpad!r}; expected "auto", True or False')
 
 
 def check_num_segments(num_segments: int | None) -> int:

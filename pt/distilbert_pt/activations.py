@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+__all__ = ["ACTIVATIONS"]
+
 
 def gelu_new(x: Tensor) -> Tensor:
     """GELU by the tanh approximation (Hendrycks and Gimpel, arXiv 1606.08415)."""

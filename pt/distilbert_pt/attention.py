@@ -19,6 +19,21 @@ from torch import Tensor
 
 from distilbert_common.errors import ConfigError, InputError
 
+__all__ = [
+    "DEFAULT",
+    "HALF",
+    "IMPLEMENTATIONS",
+    "MASKED_SCORE",
+    "check_implementation",
+    "eager_attention",
+    "expand_mask",
+    "flash_attention",
+    "sdpa_attention",
+    "varlen_attention",
+    "varlen_kernel",
+    "warn_once",
+]
+
 MASKED_SCORE = torch.finfo(torch.float32).min
 """The value of a masked score: the lowest finite float32."""
 
@@ -163,16 +178,16 @@ def check_implementation(name: str | None) -> None:
             "and 'sdpa' serves everywhere"
         )
     if name == "flex_attention":
-        say_once("attn_implementation 'flex_attention': computed by 'sdpa', which gives the same numbers")
+        warn_once("attn_implementation 'flex_attention': computed by 'sdpa', which gives the same numbers")
     elif name is not None and name.startswith("flash") and find_spec("flash_attn") is None:
-        say_once(
+        warn_once(
             f"attn_implementation {name!r}: the flash-attn package is not installed; the flash kernels of PyTorch "
             "itself are used, on a GPU in float16 and bfloat16"
         )
 
 
 @cache
-def say_once(message: str) -> None:
+def warn_once(message: str) -> None:
     """Warn, the first time only."""
     warnings.warn(message, stacklevel=4)
 

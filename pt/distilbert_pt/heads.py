@@ -25,6 +25,7 @@ from distilbert_common.checks import (
     check_loss_only,
     check_no_segments,
     check_one_input,
+    check_one_mask,
     check_two_labels,
 )
 from distilbert_common.constants import IGNORE_INDEX, LAYER_NORM_EPS
@@ -74,6 +75,7 @@ def encode(
     Returns:
         Its output, and how the tokens lay.
     """
+    check_one_mask(attention_mask, segment_ids, layout)
     body = model.distilbert
     if layout is None and isinstance(body, DistilBertModel):
         layout = body.layout_of(attention_mask, segment_ids, unpad, reads, head_mask, output_attentions)
@@ -147,7 +149,7 @@ class DistilBertForMaskedLM(DistilBertPreTrainedModel):
             position_ids, token_type_ids, segment_ids, unpad, layout, labeled,
         )  # fmt: skip
         x, logits = encoded.last_hidden_state, None  # (batch, seq, dim)
-        if loss_only:
+        if loss_only and labels is not None:
             loss = self._loss_at(x[labeled], labels[labeled])
         else:
             logits = linear(self.vocab_projector, self.lm_transform(x))  # (batch, seq, vocab)
@@ -168,7 +170,7 @@ class DistilBertForMaskedLM(DistilBertPreTrainedModel):
 
 
 class DistilBertForSequenceClassification(DistilBertPreTrainedModel):
-    """DistilBERT that classifies or scores the whole input, from its first token.
+    """DistilBERT that classifies or scores the input, from its first token.
 
     `labels`: (batch,) class ids, (batch,) or (batch, num_labels) numbers for regression, or (batch, num_labels)
     zeros and ones for several labels; see `losses.sequence_classification_loss`. With `segment_ids`, logits are (batch,
@@ -257,7 +259,8 @@ class DistilBertForMultipleChoice(DistilBertPreTrainedModel):
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
         check_one_input(input_ids, inputs_embeds)
         check_no_segments(segment_ids)
-        choices = check_choices(inputs_embeds.shape, 4) if input_ids is None else check_choices(input_ids.shape, 3)
+        words = next(x for x in (input_ids, inputs_embeds) if x is not None)
+        choices = check_choices(words.shape, 3 if inputs_embeds is None else 4)
         input_ids, attention_mask, inputs_embeds, position_ids, token_type_ids = (
             x.flatten(0, 1) if x is not None and x.dim() > 2 else x  # (batch * choices, seq, …)
             for x in (input_ids, attention_mask, inputs_embeds, position_ids, token_type_ids)

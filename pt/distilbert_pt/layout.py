@@ -154,13 +154,13 @@ class Unpadded(NamedTuple):
         kernel = varlen_kernel(dropout) if query.is_cuda and query.dtype in HALF else None
         if kernel is not None:
             return self._attend_varlen(kernel, query, key, value)
-        # split, not sliced: the gradient of a slice is as large as the whole, once for each group
+        # split, not sliced: the gradient of a slice has the size of all tokens, once for each group
         sizes = [count * length for count, length in self.groups]
         parts = zip(*(x[0].split(sizes, dim=1) for x in (query, key, value)), strict=True)
         contexts = []
         for group, part in zip(self.groups, parts, strict=True):
-            rows = (x.unflatten(1, group).transpose(0, 1) for x in part)  # (count, heads, length, head_dim) each
-            context = attention(*rows, None, dropout)  # (count, heads, length, head_dim)
+            q, k, v = (x.unflatten(1, group).transpose(0, 1) for x in part)  # (count, heads, length, head_dim) each
+            context = attention(q, k, v, None, dropout)  # (count, heads, length, head_dim)
             contexts.append(context.transpose(1, 2).flatten(0, 1))  # (count * length, heads, head_dim)
         return torch.cat(contexts).transpose(0, 1)[None]  # (1, heads, tokens, head_dim)
 

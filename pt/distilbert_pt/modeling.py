@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from distilbert_common import BaseModelOutput, DistilBertConfig
-from distilbert_common.checks import check_one_input, check_one_mask
+from distilbert_common.checks import check_one_input, check_one_mask, check_unpad
 from distilbert_common.constants import LAYER_NORM_EPS
 from distilbert_common.initialization import sinusoidal_table
 from distilbert_common.pruning import attention_dim, heads_left
@@ -239,10 +239,11 @@ class DistilBertModel(DistilBertPreTrainedModel):
             last_hidden_state (batch, seq, dim), then hidden_states and attentions where asked for.
 
         Raises:
-            InputError: Ids and embeddings both or neither given, too long an input, an id outside its table, both a
-                mask and segments.
+            InputError: Ids and embeddings both or neither given, too long an input, an id outside its table, two of
+                mask, segments and layout.
         """
         check_one_input(input_ids, inputs_embeds)
+        check_one_mask(attention_mask, segment_ids, layout)
         check_inputs(self.config, input_ids, inputs_embeds, position_ids, token_type_ids)
         if layout is None:
             layout = self.layout_of(attention_mask, segment_ids, unpad, None, head_mask, output_attentions)
@@ -277,6 +278,7 @@ class DistilBertModel(DistilBertPreTrainedModel):
             output_attentions: Computes padding, where it is true.
         """
         check_one_mask(attention_mask, segment_ids)
+        check_unpad(unpad)
         attentions = self.config.output_attentions if output_attentions is None else output_attentions
         eager = attentions or head_mask is not None or self.config.attn_implementation == "eager"
         return choose_layout(self, attention_mask, segment_ids, unpad, reads, eager)

@@ -13,9 +13,9 @@ from distilbert_pt.attention import (
     eager_attention,
     expand_mask,
     flash_attention,
-    say_once,
     sdpa_attention,
     varlen_attention,
+    warn_once,
 )
 
 BATCH, HEADS, SEQ, HEAD_DIM = 3, 2, 5, 4
@@ -49,8 +49,8 @@ def test_a_row_with_nothing_to_attend_to_attends_uniformly(dtype: torch.dtype) -
     mean = value[2].float().mean(dim=1, keepdim=True).expand(-1, SEQ, -1)
     context, probabilities = eager_attention(query, key, value, mask)
     assert torch.allclose(probabilities[2].float(), torch.full((HEADS, SEQ, SEQ), 1 / SEQ), atol=1e-3)
-    for found in (context, sdpa_attention(query, key, value, mask)):
-        assert torch.allclose(found[2].float(), mean, atol=4 * torch.finfo(dtype).eps, rtol=0)
+    for output in (context, sdpa_attention(query, key, value, mask)):
+        assert torch.allclose(output[2].float(), mean, atol=4 * torch.finfo(dtype).eps, rtol=0)
 
 
 def test_masked_keys_have_no_weight() -> None:
@@ -81,9 +81,9 @@ def test_any_non_zero_value_attends(mask: torch.Tensor) -> None:
 def test_a_four_axis_float_mask_is_added(closed: float) -> None:
     additive = torch.where(padding().bool(), 0.0, closed)[:, None, None].expand(-1, -1, SEQ, -1)
     expected, _ = eager_attention(*qkv(), expand_mask(padding()))
-    for found in (eager_attention(*qkv(), expand_mask(additive))[0], sdpa_attention(*qkv(), expand_mask(additive))):
-        assert torch.allclose(found[:2], expected[:2], atol=1e-6)
-        assert torch.isfinite(found).all()
+    for output in (eager_attention(*qkv(), expand_mask(additive))[0], sdpa_attention(*qkv(), expand_mask(additive))):
+        assert torch.allclose(output[:2], expected[:2], atol=1e-6)
+        assert torch.isfinite(output).all()
 
 
 def test_a_mask_of_another_shape_is_refused() -> None:
@@ -105,7 +105,7 @@ def test_dropout_acts_on_the_probabilities() -> None:
     _, probabilities = eager_attention(*(x.repeat(40, 1, 1, 1) for x in qkv()), None, dropout=0.25)
     dropped = (probabilities == 0).float().mean().item()
     assert 0.2 < dropped < 0.3
-    assert abs(probabilities.sum(-1).mean().item() - 1) < 0.05, "what is kept is scaled up"
+    assert abs(probabilities.sum(-1).mean().item() - 1) < 0.05, "what is left is scaled up"
 
 
 def test_flash_attention_runs_on_non_padding_tokens_only() -> None:
@@ -131,9 +131,9 @@ def test_flash_attention_runs_on_non_padding_tokens_only() -> None:
 def test_flash_attention_on_the_cpu_is_pytorchs_own_flash_kernel(dtype: torch.dtype, masked: bool) -> None:
     mask = expand_mask(padding()) if masked else None
     with torch.profiler.profile() as profile:
-        found = flash_attention(*qkv(dtype), mask)
+        output = flash_attention(*qkv(dtype), mask)
     assert any("flash_attention_for_cpu" in event.name for event in profile.events())
-    assert torch.equal(found, sdpa_attention(*qkv(dtype), mask))
+    assert torch.equal(output, sdpa_attention(*qkv(dtype), mask))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_flash_attention_on_the_cpu_is_pytorchs_own_flash_kernel(dtype: torch.dt
     ],
 )
 def test_what_stands_in_for_another_implementation_is_said_once(name: str | None, words: str | None) -> None:
-    say_once.cache_clear()
+    warn_once.cache_clear()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         check_implementation(name)

@@ -19,8 +19,8 @@ CLASSES = {head: getattr(distilbert_pt, f"DistilBert{head}") for head in golden.
 
 def load(head: str, **kwargs) -> tuple[torch.nn.Module, dict[str, torch.Tensor]]:
     inputs = {name: torch.from_numpy(array) for name, array in golden.inputs(MICRO, head).items()}
-    wanted = {name: inputs[name] for name in ("input_ids", "attention_mask")}
-    return CLASSES[head].from_pretrained(MICRO / head / "pt", **kwargs), wanted
+    selected = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    return CLASSES[head].from_pretrained(MICRO / head / "pt", **kwargs), selected
 
 
 def other_inputs(head: str) -> dict[str, torch.Tensor]:
@@ -51,9 +51,9 @@ def test_export_with_dynamic_batch_and_sequence(head: str) -> None:
     for arguments in (inputs, other_inputs(head)):
         if head == "ForMultipleChoice":
             arguments = {name: x[:, : inputs["input_ids"].size(1)] for name, x in arguments.items()}
-        found, expected = exported.module()(**arguments), model(**arguments, unpad=False)  # it computes padding
-        assert type(found) is type(expected)
-        assert torch.allclose(found[0], expected[0], atol=1e-6)
+        output, expected = exported.module()(**arguments), model(**arguments, unpad=False)  # it computes padding
+        assert type(output) is type(expected)
+        assert torch.allclose(output[0], expected[0], atol=1e-6)
 
 
 def test_compiled_in_training_gives_the_same_gradients() -> None:
@@ -91,9 +91,9 @@ def test_conversion_of_the_module(convert) -> None:
     model, inputs = load("ForMaskedLM")
     expected = model(**inputs).logits
     converted = convert(load("ForMaskedLM")[0])
-    found = converted(**inputs).logits
-    assert found.dtype == converted.dtype
-    assert torch.allclose(found.float(), expected, atol=0.1)
+    output = converted(**inputs).logits
+    assert output.dtype == converted.dtype
+    assert torch.allclose(output.float(), expected, atol=0.1)
     assert converted.vocab_projector.weight is converted.get_input_embeddings().weight
 
 

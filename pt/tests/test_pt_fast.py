@@ -87,11 +87,11 @@ def test_gradients_of_both_orders(
     lin: nn.Linear, lin2: nn.Linear, activation: Callable[[torch.Tensor], torch.Tensor]
 ) -> None:
     x = torch.randn(6, 48, requires_grad=True)
-    wanted = [x, *lin.parameters(), *lin2.parameters()]
+    variables = [x, *lin.parameters(), *lin2.parameters()]
 
     def gradients(y: torch.Tensor) -> list[torch.Tensor]:
-        first = torch.autograd.grad(y.tanh().sum(), wanted, create_graph=True)
-        return [*first, *torch.autograd.grad(sum(g.square().sum() for g in first), wanted)]
+        first = torch.autograd.grad(y.tanh().sum(), variables, create_graph=True)
+        return [*first, *torch.autograd.grad(sum(g.square().sum() for g in first), variables)]
 
     plain = gradients(lin2(activation(lin(x))))
     for mine, expected in zip(gradients(feed_forward(lin, activation, lin2, x)), plain, strict=True):

@@ -38,8 +38,8 @@ def values(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
-def same(model: torch.nn.Module, wanted: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(tensor, wanted[name]) for name, tensor in model.state_dict().items())
+def same(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())
 
 
 def test_no_random_values_are_drawn_before(folder: Path) -> None:
@@ -52,60 +52,60 @@ def test_no_random_values_are_drawn_before(folder: Path) -> None:
 def test_changing_parameters_leaves_the_file_and_other_models_alone(folder: Path, disable_mmap: bool) -> None:
     before = (folder / "model.safetensors").read_bytes()
     model, other = load(folder, disable_mmap=disable_mmap), load(folder)
-    wanted = values(other)
+    weights = values(other)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(1)
     assert (folder / "model.safetensors").read_bytes() == before
-    assert same(other, wanted)
-    assert same(load(folder), wanted)
-    assert all(torch.equal(tensor, wanted[name] + 1) for name, tensor in model.state_dict().items())
+    assert same(other, weights)
+    assert same(load(folder), weights)
+    assert all(torch.equal(tensor, weights[name] + 1) for name, tensor in model.state_dict().items())
 
 
 def test_a_model_outlives_the_file_that_it_was_loaded_from(folder: Path) -> None:
-    model, wanted = load(folder), values(load(SOURCE))
+    model, weights = load(folder), values(load(SOURCE))
     other = DistilBertForSequenceClassification(model.config)
     other.save_pretrained(folder)  # replaces the file in its place
-    assert same(model, wanted)
+    assert same(model, weights)
     assert same(load(folder), values(other))
     shutil.rmtree(folder)
-    assert same(model, wanted)
+    assert same(model, weights)
     assert model(IDS).logits.isfinite().all()
 
 
 @pytest.mark.parametrize("name", ["pt", "pt_bin", "tf_safetensors", "tf_h5", "flax_msgpack"])
 def test_a_model_that_is_not_mapped_is_no_part_of_its_file(name: str, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(SOURCE.parent / name, tmp_path / "model"))
-    model, wanted = load(folder, disable_mmap="safetensors" in name or name == "pt"), values(load(SOURCE))
+    model, weights = load(folder, disable_mmap="safetensors" in name or name == "pt"), values(load(SOURCE))
     for file in folder.iterdir():
         file.write_bytes(b"")  # in its place, as `torch.save` writes
-    assert same(model, wanted)
+    assert same(model, weights)
 
 
 def test_saving_to_the_folder_that_a_model_was_loaded_from(folder: Path) -> None:
     model = load(folder)
     with torch.no_grad():
         model.classifier.weight.fill_(0.5)
-    wanted = values(model)
+    weights = values(model)
     model.save_pretrained(folder)
-    assert same(model, wanted)
-    assert same(load(folder), wanted)
+    assert same(model, weights)
+    assert same(load(folder), weights)
 
 
 def test_what_is_done_to_parameters_can_be_done_to_mapped_ones(folder: Path) -> None:
     model = load(folder)
-    wanted = values(model)
-    assert same(copy.deepcopy(model), wanted)
-    assert same(pickle.loads(pickle.dumps(model)), wanted)
+    weights = values(model)
+    assert same(copy.deepcopy(model), weights)
+    assert same(pickle.loads(pickle.dumps(model)), weights)
     torch.save(model.state_dict(), buffer := io.BytesIO())
     buffer.seek(0)
-    assert torch.load(buffer).keys() == wanted.keys()
+    assert torch.load(buffer).keys() == weights.keys()
     compiled = torch.compile(model, backend="eager", dynamic=False)
     torch.testing.assert_close(compiled(IDS).logits, model(IDS).logits)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
     model(IDS, labels=torch.tensor([0])).loss.backward()
     optimizer.step()
-    assert not torch.equal(model.classifier.weight, wanted["classifier.weight"])
+    assert not torch.equal(model.classifier.weight, weights["classifier.weight"])
     assert model.share_memory().classifier.weight.is_shared()
     assert {parameter.dtype for parameter in model.half().parameters()} == {torch.float16}
 
@@ -127,13 +127,13 @@ def test_one_storage_under_two_names_becomes_two_parameters_unless_they_are_tied
 @pytest.mark.parametrize("stored", ["float32", "bfloat16"])
 def test_a_read_only_array_is_copied_into_any_dtype(dtype: torch.dtype, stored: str) -> None:
     array = np.arange(70 * 3, dtype=np.float32).reshape(70, 3).astype(stored)
-    wanted = torch.arange(70 * 3, dtype=torch.float32).reshape(70, 3).to(getattr(torch, stored)).to(dtype)
-    assert to_tensor(array, dtype).equal(wanted)
+    expected_values = torch.arange(70 * 3, dtype=torch.float32).reshape(70, 3).to(getattr(torch, stored)).to(dtype)
+    assert to_tensor(array, dtype).equal(expected_values)
     array.flags.writeable = False
-    for given, turned in ((array, wanted), (array.T, wanted.T)):
-        tensor = to_tensor(given, dtype)
+    for source, transposed in ((array, expected_values), (array.T, expected_values.T)):
+        tensor = to_tensor(source, dtype)
         assert tensor.is_contiguous()
-        assert torch.equal(tensor.float(), turned.float())
+        assert torch.equal(tensor.float(), transposed.float())
     assert to_tensor(np.float32([1e30]), torch.float16).isinf().all()
 
 

@@ -15,8 +15,8 @@ def logits(*shape: int) -> torch.Tensor:
 def test_cross_entropy_ignores_minus_100() -> None:
     x = logits(2, 3, 5)
     labels = torch.tensor([[1, -100, 2], [-100, -100, 4]])
-    kept = labels >= 0
-    assert torch.allclose(losses.cross_entropy(x, labels), F.cross_entropy(x[kept], labels[kept]))
+    counted = labels >= 0
+    assert torch.allclose(losses.cross_entropy(x, labels), F.cross_entropy(x[counted], labels[counted]))
 
 
 @pytest.mark.parametrize("labels_dtype", [torch.int32, torch.int64])
@@ -64,9 +64,9 @@ def test_problem_types(config: dict, labels: torch.Tensor, expected) -> None:
 def test_question_answering_ignores_positions_outside() -> None:
     start, end = logits(4, 6), logits(4, 6) * 2
     starts, ends = torch.tensor([0, 6, -1, 5]), torch.tensor([[3], [2], [99], [0]])
-    kept_start, kept_end = [0, 3], [0, 1, 3]
-    expected = F.cross_entropy(start[kept_start], starts[kept_start]) + F.cross_entropy(
-        end[kept_end], ends[kept_end, 0]
+    counted_start, counted_end = [0, 3], [0, 1, 3]
+    expected = F.cross_entropy(start[counted_start], starts[counted_start]) + F.cross_entropy(
+        end[counted_end], ends[counted_end, 0]
     )
     assert torch.allclose(losses.question_answering_loss(start, end, starts, ends), expected / 2)
     outside = torch.full((4,), 6)

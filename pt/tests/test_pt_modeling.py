@@ -268,10 +268,10 @@ def test_autocast_and_half_precision_are_finite_with_an_all_padding_row() -> Non
     inputs["attention_mask"][0] = 0
     expected = model(**inputs)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = model(**inputs)
-    assert found.logits.dtype == torch.bfloat16
-    assert torch.allclose(found.logits.float(), expected.logits, atol=0.1)
-    assert torch.isfinite(found.loss)
+        output = model(**inputs)
+    assert output.logits.dtype == torch.bfloat16
+    assert torch.allclose(output.logits.float(), expected.logits, atol=0.1)
+    assert torch.isfinite(output.loss)
 
 
 @pytest.mark.parametrize("head", golden.HEADS)
@@ -281,10 +281,10 @@ def test_compiles_without_a_graph_break(head: str) -> None:
     explanation = torch._dynamo.explain(model)(**inputs, output_hidden_states=True)
     assert explanation.graph_break_count == 0, explanation.break_reasons
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
-    found = compiled(**inputs, output_hidden_states=True)
-    assert type(found) is type(expected)
-    assert torch.allclose(found[0], expected[0], atol=1e-6)
-    assert len(found.hidden_states) == len(expected.hidden_states)
+    output = compiled(**inputs, output_hidden_states=True)
+    assert type(output) is type(expected)
+    assert torch.allclose(output[0], expected[0], atol=1e-6)
+    assert len(output.hidden_states) == len(expected.hidden_states)
 
 
 def test_gradient_checkpointing_gives_the_same_gradients(tmp_path: Path) -> None:

@@ -45,14 +45,14 @@ def test_a_loaded_model_is_in_eval_mode_and_trainable() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, "float16", "torch.bfloat16"])
 def test_dtype(tmp_path: Path, dtype: torch.dtype | str) -> None:
-    wanted = dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype.removeprefix("torch."))
+    expected_dtype = dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype.removeprefix("torch."))
     path = MICRO / "ForSequenceClassification" / "pt"
     model = DistilBertForSequenceClassification.from_pretrained(path, dtype=dtype)
-    assert {p.dtype for p in model.parameters()} == {wanted}
+    assert {p.dtype for p in model.parameters()} == {expected_dtype}
     model.save_pretrained(tmp_path)
-    kept = DistilBertForSequenceClassification.from_pretrained(tmp_path)
-    assert kept.dtype == wanted, "the checkpoint's dtype unless told otherwise"
-    assert same(kept, model)
+    again = DistilBertForSequenceClassification.from_pretrained(tmp_path)
+    assert again.dtype == expected_dtype, "the checkpoint's dtype unless told otherwise"
+    assert same(again, model)
     assert DistilBertForSequenceClassification.from_pretrained(tmp_path, torch_dtype="float32").dtype == torch.float32
     with pytest.raises(InputError, match="dtype is 'int8'"):
         DistilBertForSequenceClassification.from_pretrained(path, dtype="int8")

@@ -21,14 +21,14 @@ def masked_lm(**fields) -> DistilBertForMaskedLM:
 def test_vocabulary(size: int, tmp_path: Path) -> None:
     model, old = masked_lm(), masked_lm()
     embeddings = model.resize_token_embeddings(size)
-    kept = min(size, 40)
+    rows = min(size, 40)
     assert embeddings.weight.shape == (size, 12)
-    assert torch.equal(embeddings.weight[:kept], old.get_input_embeddings().weight[:kept])
+    assert torch.equal(embeddings.weight[:rows], old.get_input_embeddings().weight[:rows])
     assert model.vocab_projector.weight is embeddings.weight, "still tied"
     ids = torch.arange(8)[None]
     logits = model(ids).logits
     assert logits.shape == (1, 8, size)
-    assert torch.allclose(logits[..., :kept], old(ids).logits[..., :kept], atol=1e-6)
+    assert torch.allclose(logits[..., :rows], old(ids).logits[..., :rows], atol=1e-6)
     model.save_pretrained(tmp_path)
     assert DistilBertForMaskedLM.from_pretrained(tmp_path).config.vocab_size == size
 
@@ -110,15 +110,15 @@ def test_gradient_checkpointing_can_be_switched() -> None:
 
 
 def test_pruned_heads_are_as_if_masked(tmp_path: Path) -> None:
-    model, whole = masked_lm(), masked_lm()
+    model, full = masked_lm(), masked_lm()
     ids = torch.arange(8)[None]
     mask = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     model.prune_heads({0: [1]})
     model.prune_heads({1: [0], 0: [1]})
     assert model.distilbert.transformer.layer[0].attention.q_lin.weight.shape == (6, 12)
     assert model.config.pruned_heads == {0: [1], 1: [0]}
-    assert whole.num_parameters() - model.num_parameters() == 2 * (4 * 6 * 12 + 3 * 6)
-    expected = whole(ids, head_mask=mask).logits
+    assert full.num_parameters() - model.num_parameters() == 2 * (4 * 6 * 12 + 3 * 6)
+    expected = full(ids, head_mask=mask).logits
     assert torch.allclose(model(ids).logits, expected, atol=1e-5)
     assert torch.allclose(model(ids, head_mask=torch.ones(2, 2), output_attentions=True).logits, expected, atol=1e-5)
     model.save_pretrained(tmp_path)

@@ -121,14 +121,14 @@ def test_what_changes_a_weight_acts(change: Callable[[nn.Linear], object]) -> No
 
 
 def test_hooks_see_every_module_with_padding_in_place() -> None:
-    watched, given = model(), {}
+    watched, outputs = model(), {}
     for name, module in watched.named_modules():
-        module.register_forward_hook(lambda module, x, y, name=name: given.update({name: y}))
+        module.register_forward_hook(lambda module, x, y, name=name: outputs.update({name: y}))
     assert torch.allclose(logits(watched), logits(model()), atol=1e-5)
     names = {name for name, module in watched.named_modules() if not isinstance(module, nn.ModuleList)}
-    assert set(given) == names
-    assert given["distilbert.transformer.layer.1.ffn.lin1"].shape == (3, 6, 64)
-    assert given["distilbert.embeddings"].shape == (3, 6, 32)
+    assert set(outputs) == names
+    assert outputs["distilbert.transformer.layer.1.ffn.lin1"].shape == (3, 6, 64)
+    assert outputs["distilbert.embeddings"].shape == (3, 6, 32)
 
 
 def test_hooks_give_gradients_of_each_sample() -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
+from distilbert_common.errors import InputError
 from distilbert_pt import (
     DistilBertConfig,
     DistilBertForMaskedLM,
@@ -68,44 +71,49 @@ class TestModel:
         eager = model(IDS, MASK).last_hidden_state
         assert (eager[MASK == 0] != 0).any()
 
+    @pytest.mark.usefixtures("fast_and_plain")
     def test_embeddings_and_positions_go_along(self, model: DistilBertModel) -> None:
         positions = torch.arange(4)[None] + 5
         words = model.get_input_embeddings()(IDS)
-        found = model(inputs_embeds=words, attention_mask=MASK, position_ids=positions).last_hidden_state
+        output = model(inputs_embeds=words, attention_mask=MASK, position_ids=positions).last_hidden_state
         expected = model(IDS, MASK, position_ids=positions, unpad=False).last_hidden_state
-        assert float((found - expected)[MASK == 1].abs().max()) <= MATRIX.value
+        assert float((output - expected)[MASK == 1].abs().max()) <= MATRIX.value
 
+    @pytest.mark.usefixtures("fast_and_plain")
     @pytest.mark.parametrize("checkpointing", [False, True])
     def test_gradients_in_training(self, model: DistilBertModel, checkpointing: bool) -> None:
         model.train()
         if checkpointing:
             model.gradient_checkpointing_enable()
-        found, expected = (
+        output, expected = (
             torch.autograd.grad(
                 model(IDS, MASK, unpad=unpad).last_hidden_state[MASK == 1].square().sum(), list(model.parameters())
             )
             for unpad in ("auto", False)
         )
-        for one, other in zip(found, expected, strict=True):
+        for one, other in zip(output, expected, strict=True):
             assert float((one - other).abs().max()) <= GRADIENT.value * max(1.0, float(other.abs().max()))
 
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
     def test_half_precision_is_finite(self, model: DistilBertModel, dtype: torch.dtype) -> None:
-        found = model.to(dtype)(IDS, MASK).last_hidden_state
-        assert bool(found.isfinite().all())
-        assert (found[MASK == 0] == 0).all()
+        output = model.to(dtype)(IDS, MASK).last_hidden_state
+        assert bool(output.isfinite().all())
+        assert (output[MASK == 0] == 0).all()
 
+    @pytest.mark.usefixtures("fast_and_plain")
     def test_autocast(self, model: DistilBertModel) -> None:
         with torch.autocast("cpu", torch.bfloat16):
-            found = model(IDS, MASK).last_hidden_state
-        assert float((found - model(IDS, MASK).last_hidden_state).abs().max()) < 0.1
+            output = model(IDS, MASK).last_hidden_state
+        assert float((output - model(IDS, MASK).last_hidden_state).abs().max()) < 0.1
 
+    @pytest.mark.usefixtures("fast_and_plain")
     def test_dropout_acts(self, model: DistilBertModel) -> None:
         model.config.attention_dropout = 0.5
         model.train()
         assert not torch.equal(model(IDS, MASK).last_hidden_state, model(IDS, MASK).last_hidden_state)
 
 
+@pytest.mark.usefixtures("fast_and_plain")
 def test_the_loss_of_question_answering_counts_padding_as_transformers_does() -> None:
     torch.manual_seed(0)
     model = DistilBertForQuestionAnswering(CONFIG).eval()
@@ -161,6 +169,7 @@ def test_compiled_code_that_keeps_segments_apart_gives_the_lowest_too() -> None:
     assert (compiled(IDS, segment_ids=segments).end_logits[:, 3] == torch.finfo(torch.float32).min).all()
 
 
+@pytest.mark.usefixtures("fast_and_plain")
 def test_a_training_step_goes_through_the_filled_logits() -> None:
     torch.manual_seed(0)
     model, where = DistilBertForQuestionAnswering(CONFIG).train(), torch.zeros(5, dtype=torch.long)
@@ -169,3 +178,43 @@ def test_a_training_step_goes_through_the_filled_logits() -> None:
     model = DistilBertForMaskedLM(CONFIG).train()
     model(IDS, MASK, labels=IDS.where(MASK == 1, -100), unpad=True).loss.backward()
     assert bool(model.vocab_projector.weight.grad.isfinite().all())
+
+
+@pytest.mark.usefixtures("fast_and_plain")
+@pytest.mark.parametrize("options", [{}, {"output_attentions": True}, {"head_mask": torch.ones(4)}], ids=str)
+@pytest.mark.parametrize("cls", [DistilBertModel, *HEADS])
+def test_padding_has_the_fill_value_wherever_unpad_is_true(cls: type[torch.nn.Module], options: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    model, inputs = cls(CONFIG).eval(), {"input_ids": IDS, "attention_mask": MASK, **options}
+    outputs, expected = model(**inputs, unpad=True), model(**inputs, unpad=False)
+    for x, other in zip(outputs.to_tuple()[: 2 if "start_logits" in outputs else 1], expected.to_tuple(), strict=False):
+        assert (x[MASK == 0] == HEADS.get(cls, 0.0)).all()
+        assert torch.allclose(x[MASK == 1], other[MASK == 1], atol=1e-5)
+
+
+@pytest.mark.usefixtures("fast_and_plain")
+@pytest.mark.parametrize("inputs", [{"attention_mask": MASK}, {"segment_ids": MASK}], ids=["mask", "segments"])
+def test_a_layout_worked_out_before_serves_instead_of_the_mask(model: DistilBertModel, inputs: dict[str, Any]) -> None:
+    expected = model(IDS, **inputs).last_hidden_state
+    for layout in (model.layout_of(**inputs), model.layout_of(**inputs, unpad=False)):
+        x = model(IDS, layout=layout, num_segments=3).last_hidden_state
+        assert torch.allclose(x[MASK == 1], expected[MASK == 1], atol=1e-5)
+    with pytest.raises(InputError, match="layout"):
+        model(IDS, **inputs, layout=model.layout_of(**inputs))
+
+
+def test_padding_that_is_read_is_computed(model: DistilBertModel) -> None:
+    assert isinstance(model.layout_of(MASK, reads=MASK == 1), Unpadded)
+    for reads in (MASK == 0, torch.ones(1, 4, dtype=torch.bool), True):
+        assert isinstance(model.layout_of(MASK, reads=reads), Padded)
+    assert isinstance(model.layout_of(MASK, unpad=True, reads=True), Unpadded)
+
+
+@pytest.mark.parametrize("unpad", ["auto", True])
+def test_everything_is_computed_where_the_fast_paths_are_off(
+    model: DistilBertModel, unpad: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISTILBERT_FAST", "0")
+    layout = model.layout_of(MASK, unpad=unpad)
+    assert isinstance(layout, Padded)
+    assert (layout.padding is None) == (unpad == "auto")

@@ -1,6 +1,6 @@
 """The masked-LM loss without logits: labeled positions only, and of those a few hundred at a time.
 
-The gradient of a chunk is known once its loss is, so both are computed in one pass and (tokens, vocab) is never whole.
+The gradient of a chunk is known once its loss is, so both are computed in one pass; (tokens, vocab) never exists.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         return total
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, d_total: Tensor) -> tuple[Tensor | None, ...]:
         """Scale the gradients that the forward pass computed."""
         scaled = [d * d_total.to(d.dtype) for d in ctx.saved_tensors]

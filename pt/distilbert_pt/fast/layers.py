@@ -74,7 +74,7 @@ def linear_activation(layer: nn.Linear, x: Tensor) -> Tensor:
 
 
 def activation_linear(layer: nn.Linear, x: Tensor) -> Tensor:
-    """Return `layer(gelu(x))`, which keeps `x` for the gradients and computes the GELU again."""
+    """Return `layer(gelu(x))`, which saves `x` for the gradients and computes the GELU again."""
     rows = x.reshape(-1, x.size(-1))  # (rows, in_features)
     y: Tensor = OneDNNGeluLinear.apply(rows, layer.weight, layer.bias)  # (rows, out_features)
     return y.view(*x.shape[:-1], -1)  # (…, out_features)
@@ -93,6 +93,6 @@ def is_trained(layer: nn.Linear, x: Tensor) -> bool:
 
 def is_gelu(activation: Activation) -> bool:
     """Whether an activation is the exact GELU, as a function or as PyTorch's own module."""
-    if type(activation) is nn.GELU:
-        return activation.approximate == "none" and not has_hooks(activation)
+    if isinstance(activation, nn.GELU):
+        return type(activation) is nn.GELU and activation.approximate == "none" and not has_hooks(activation)
     return activation is F.gelu

@@ -50,7 +50,7 @@ class OneDNNLinear(torch.autograd.Function):
 
 
 class OneDNNGeluLinear(torch.autograd.Function):
-    """`gelu(a) @ b.T + bias`, differentiable any number of times, which keeps `a` and computes `gelu(a)` again."""
+    """`gelu(a) @ b.T + bias`, differentiable any number of times, which saves `a` and computes `gelu(a)` again."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:

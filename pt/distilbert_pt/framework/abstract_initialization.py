@@ -8,12 +8,14 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+__all__ = ["SkipRandomInit"]
+
 
 class SkipRandomInit(TorchFunctionMode):
     """Leaves out random values: to be entered after `torch.device("meta")`, where there is nothing to fill.
 
     There PyTorch would take `normal_` from its reference operators, for which it imports its compiler: as long as
-    all the rest of loading takes.
+    the remainder of loading.
     """
 
     def __torch_function__(

@@ -16,9 +16,11 @@ from distilbert_common.errors import InputError
 from distilbert_common.pretrained import DUMMY_IDS, PreTrainedMixin
 from distilbert_pt.attention import check_implementation
 
+__all__ = ["ModuleUtils", "offloaded_checkpoint"]
+
 
 def offloaded_checkpoint(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Do as `torch.utils.checkpoint.checkpoint`, with what it keeps in the memory of the CPU."""
+    """Do as `torch.utils.checkpoint.checkpoint`, with the saved tensors in the memory of the CPU."""
     with torch.autograd.graph.save_on_cpu(pin_memory=torch.cuda.is_available()):
         return checkpoint(function, *arguments, **options)
 
