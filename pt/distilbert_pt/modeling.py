@@ -188,8 +188,8 @@ class DistilBertModel(DistilBertPreTrainedModel):
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
-        self.embeddings = Embeddings(config)
-        self.transformer = Transformer(config)
+        self.embeddings = Embeddings(self.config)
+        self.transformer = Transformer(self.config)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
