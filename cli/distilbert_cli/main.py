@@ -63,8 +63,8 @@ app.command()(diff)
 app.command()(parity)
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
         try:
             typer.echo(f"distilbert {version('distilbert')}")
         except PackageNotFoundError:

@@ -210,10 +210,10 @@ class TestProcess:
         assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
     def test_a_pipe_that_closes_early(self) -> None:
-        reading, writing = os.pipe()
-        os.close(reading)
-        done = subprocess.run([*COMMAND, "inspect", str(MLM)], stdout=writing, stderr=subprocess.PIPE, check=False)
-        os.close(writing)
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        done = subprocess.run([*COMMAND, "inspect", str(MLM)], stdout=write_end, stderr=subprocess.PIPE, check=False)
+        os.close(write_end)
         assert b"Traceback" not in done.stderr
 
     def test_an_interruption_ends_with_130_and_leaves_nothing(self, tmp_path: Path) -> None:

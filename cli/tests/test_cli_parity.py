@@ -25,20 +25,20 @@ def run(*arguments: object) -> tuple[int, str, str]:
 
 def test_the_demo_model_agrees_in_all_frameworks() -> None:
     status, out, _ = run(DEMO, "--json")
-    found = json.loads(out)
+    facts = json.loads(out)
     assert status == 0
-    assert found["agree"]
-    assert (found["head"], found["dialect"], found["dtype"]) == (
+    assert facts["agree"]
+    assert (facts["head"], facts["dialect"], facts["dtype"]) == (
         "ForSequenceClassification",
         "pt-safetensors",
         "float32",
     )
-    assert [row["output"] for row in found["rows"]][:3] == ["hidden_states/0", "attentions/0", "hidden_states/1"]
-    assert found["rows"][-1]["output"] == "logits"
-    for row in found["rows"]:
+    assert [row["output"] for row in facts["rows"]][:3] == ["hidden_states/0", "attentions/0", "hidden_states/1"]
+    assert facts["rows"][-1]["output"] == "logits"
+    for row in facts["rows"]:
         assert set(row["differences"]) == {"pt-tf", "pt-flax", "tf-flax"}
         assert all(0 <= difference <= row["limit"] for difference in row["differences"].values())
-    assert any(difference > 0 for row in found["rows"] for difference in row["differences"].values()), (
+    assert any(difference > 0 for row in facts["rows"] for difference in row["differences"].values()), (
         "really ran twice"
     )
 
@@ -46,10 +46,10 @@ def test_the_demo_model_agrees_in_all_frameworks() -> None:
 @pytest.mark.parametrize("head", golden.HEADS)
 def test_every_head_of_another_dialect_without_a_vocabulary(head: str) -> None:
     status, out, _ = run(MICRO / head / "flax_msgpack", "--frameworks", "pt,flax", "--json")
-    found = json.loads(out)
+    facts = json.loads(out)
     assert status == 0
-    assert (found["head"], found["texts"]) == (head, [])
-    assert len(found["shape"]) == (3 if head == "ForMultipleChoice" else 2)
+    assert (facts["head"], facts["texts"]) == (head, [])
+    assert len(facts["shape"]) == (3 if head == "ForMultipleChoice" else 2)
 
 
 def test_the_table_names_layers_figures_and_tolerance() -> None:

@@ -48,6 +48,6 @@ def _renumbered(tensors: Mapping[str, LazyTensor], layers: Sequence[int], column
     renumbered: dict[str, LazyTensor] = {}
     for name, tensor in tensors.items():
         layer = layer_of(name, column)
-        numbers = [None] if layer is None else [number for number, chosen in enumerate(layers) if chosen == layer]
+        numbers = [None] if layer is None else [number for number, source in enumerate(layers) if source == layer]
         renumbered.update({name if number is None else in_layer(name, number, column): tensor for number in numbers})
     return renumbered

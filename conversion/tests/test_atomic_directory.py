@@ -57,9 +57,9 @@ class TestDestination:
     @pytest.mark.parametrize("target", ["source", "source/../source", "link", "."])
     def test_the_source_is_never_replaced(self, source: Path, target: str, tmp_path: Path) -> None:
         (tmp_path / "link").symlink_to(source)
-        for given in (source, source / "model.safetensors"):
+        for named in (source, source / "model.safetensors"):
             with pytest.raises(OutputExistsError, match="holds the checkpoint to convert"):
-                convert(given, tmp_path / target, to="tf", overwrite=True)
+                convert(named, tmp_path / target, to="tf", overwrite=True)
         assert_same(read_all(source), read_all(MLM))
 
     def test_a_source_that_only_links_to_the_target_is_refused(self, source: Path, tmp_path: Path) -> None:

@@ -50,8 +50,8 @@ class TestBadSource:
     def changed(self, source: Path, change: dict[str, np.ndarray | None]) -> None:
         tensors = {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).stored.items()}
         tensors.update(change)
-        kept = {name: array for name, array in tensors.items() if array is not None}
-        (source / "model.safetensors").write_bytes(safetensors_bytes(kept))
+        present = {name: array for name, array in tensors.items() if array is not None}
+        (source / "model.safetensors").write_bytes(safetensors_bytes(present))
 
     def test_missing_weights_are_all_listed(self, source: Path) -> None:
         names = ["vocab_transform.bias", "distilbert.transformer.layer.1.ffn.lin2.weight"]

@@ -33,12 +33,12 @@ def stored() -> dict[str, np.ndarray]:
     return dict(load_file(BERT / "pt" / "model.safetensors"))
 
 
-def wanted(layers: tuple[int, ...] = (0, 1, 2, 3)) -> dict[str, np.ndarray]:
+def expected_tensors(layers: tuple[int, ...] = (0, 1, 2, 3)) -> dict[str, np.ndarray]:
     """Translate the PyTorch file by hand."""
     old = {name.removeprefix("bert."): array for name, array in stored().items()}
     new = {}
     for kind in ("weight", "bias"):
-        for place, layer in enumerate(layers):
+        for number, layer in enumerate(layers):
             parts = {
                 "attention.q_lin": "attention.self.query",
                 "attention.k_lin": "attention.self.key",
@@ -50,7 +50,7 @@ def wanted(layers: tuple[int, ...] = (0, 1, 2, 3)) -> dict[str, np.ndarray]:
                 "output_layer_norm": "output.LayerNorm",
             }
             for ours, theirs in parts.items():
-                new[f"transformer.layer.{place}.{ours}.{kind}"] = old[f"encoder.layer.{layer}.{theirs}.{kind}"]
+                new[f"transformer.layer.{number}.{ours}.{kind}"] = old[f"encoder.layer.{layer}.{theirs}.{kind}"]
         new[f"embeddings.LayerNorm.{kind}"] = old[f"embeddings.LayerNorm.{kind}"]
         new[f"vocab_transform.{kind}"] = old[f"cls.predictions.transform.dense.{kind}"]
         new[f"vocab_layer_norm.{kind}"] = old[f"cls.predictions.transform.LayerNorm.{kind}"]
@@ -65,7 +65,7 @@ def wanted(layers: tuple[int, ...] = (0, 1, 2, 3)) -> dict[str, np.ndarray]:
 def test_every_dialect_gives_the_same_weights(folder: str, tmp_path: Path) -> None:
     summary = convert(BERT / folder, tmp_path / "out", to="pt")
     assert (summary.source_dialect, summary.head, summary.tensors) == (DIALECTS[folder], "ForMaskedLM", 73)
-    assert_same(read_all(tmp_path / "out"), wanted())
+    assert_same(read_all(tmp_path / "out"), expected_tensors())
     left_out = " ".join(summary.report.ignored)
     assert all(part in left_out for part in ("token_type_embeddings", "pooler", "seq_relationship"))
     assert len(summary.report.ignored) == 5
@@ -77,7 +77,8 @@ def test_names_of_2019_without_prefix(tmp_path: Path) -> None:
     summary = convert(BERT / "pt_bin_2019", tmp_path / "out", to="flax")
     assert (summary.source_dialect, summary.head) == ("pt-bin", "Model")
     assert_same(
-        read_all(tmp_path / "out"), {name: array for name, array in wanted().items() if not name.startswith("vocab_")}
+        read_all(tmp_path / "out"),
+        {name: array for name, array in expected_tensors().items() if not name.startswith("vocab_")},
     )
 
 
@@ -129,7 +130,7 @@ class TestFolding:
     def test_left_out(self, tmp_path: Path) -> None:
         summary = convert(BERT / "pt", tmp_path / "out", to="pt", fold_token_type=False)
         plain = {
-            **wanted(),
+            **expected_tensors(),
             "embeddings.position_embeddings.weight": stored()["bert.embeddings.position_embeddings.weight"],
         }
         assert_same(read_all(tmp_path / "out"), plain)
@@ -151,14 +152,14 @@ class TestFolding:
 class TestLayers:
     def test_a_students_layers(self, tmp_path: Path) -> None:
         summary = convert(BERT / "pt", tmp_path / "out", to="flax", layers=[0, 2, 3])
-        assert_same(read_all(tmp_path / "out"), wanted((0, 2, 3)))
+        assert_same(read_all(tmp_path / "out"), expected_tensors((0, 2, 3)))
         assert "layers 0, 2, 3" in summary.message()
         assert open_checkpoint(tmp_path / "out").config().n_layers == 3
 
     def test_of_a_distilbert_in_any_order(self, tmp_path: Path) -> None:
         convert(BERT / "pt", tmp_path / "teacher", to="pt")
         convert(tmp_path / "teacher", tmp_path / "out", to="tf", layers=[3, 0, 3])
-        assert_same(read_all(tmp_path / "out"), wanted((3, 0, 3)))
+        assert_same(read_all(tmp_path / "out"), expected_tensors((3, 0, 3)))
 
     def test_pruned_heads_move_along(self, tmp_path: Path) -> None:
         from distilbert_conversion import save_checkpoint
@@ -189,8 +190,8 @@ def source(tmp_path: Path) -> Callable[..., Path]:
     def write(tensors: dict[str, np.ndarray | None] | None = None, **fields: object) -> Path:
         folder = tmp_path / "source"
         shutil.copytree(BERT / "pt", folder)
-        kept = {name: array for name, array in {**stored(), **(tensors or {})}.items() if array is not None}
-        (folder / "model.safetensors").write_bytes(safetensors_bytes(kept))
+        present = {name: array for name, array in {**stored(), **(tensors or {})}.items() if array is not None}
+        (folder / "model.safetensors").write_bytes(safetensors_bytes(present))
         config = {**json.loads((folder / "config.json").read_text()), **fields}
         (folder / "config.json").write_text(json.dumps(config))
         return folder
@@ -232,7 +233,7 @@ def test_an_untied_decoder(source: Callable[..., Path], tmp_path: Path) -> None:
     decoder = np.arange(480, dtype=np.float32).reshape(40, 12)
     untied = source({"cls.predictions.decoder.weight": decoder}, tie_word_embeddings=False)
     convert(untied, tmp_path / "out", to="tf")
-    assert_same(read_all(tmp_path / "out"), {**wanted(), "vocab_projector.weight": decoder})
+    assert_same(read_all(tmp_path / "out"), {**expected_tensors(), "vocab_projector.weight": decoder})
 
 
 def test_the_tokenizer_is_distilberts(source: Callable[..., Path], tmp_path: Path) -> None:

@@ -73,10 +73,10 @@ def test_any_model_survives_any_dialect(
         assert refused
         assert [path.name for path in folder.iterdir()] == ["config.json"]
         return
-    found = read_all(folder)
+    read_back = read_all(folder)
     if head == "ForMaskedLM" and config.tie_word_embeddings:
-        found.pop("vocab_projector.weight", None)
-    assert_same(found, tensors)
+        read_back.pop("vocab_projector.weight", None)
+    assert_same(read_back, tensors)
 
 
 def test_dtype_is_rounded_to_nearest(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ def seen(what: str, folder: Path, count: int) -> Any:
 
 def test_a_kill_leaves_the_old_model_or_the_new_one(tmp_path: Path) -> None:
     """Between the two renames of a replacement there is none, until the next conversion brings the old one back."""
-    found = seen("kill", tmp_path, MOMENTS)
-    new, overwrite = found["new"], found["overwrite"]
+    outcomes = seen("kill", tmp_path, MOMENTS)
+    new, overwrite = outcomes["new"], outcomes["overwrite"]
     assert min(new.pop("moments"), overwrite.pop("moments")) >= 50
     assert min(new.pop("steps"), overwrite.pop("steps")) >= 80
     assert set(new) == {"absent", "new"}
@@ -37,9 +37,9 @@ def test_a_kill_leaves_the_old_model_or_the_new_one(tmp_path: Path) -> None:
 
 def test_of_two_conversions_to_one_place_one_wins(tmp_path: Path) -> None:
     """Status 3 says that the place is taken; with --overwrite the later one may also replace the earlier one."""
-    found = seen("race", tmp_path, RACES)
-    assert set(found["new"]) <= {"[0, 3] new ['out']", "[0, 3] other ['out']"}
-    assert set(found["overwrite"]) <= {
+    outcomes = seen("race", tmp_path, RACES)
+    assert set(outcomes["new"]) <= {"[0, 3] new ['out']", "[0, 3] other ['out']"}
+    assert set(outcomes["overwrite"]) <= {
         f"[0, {status}] {state} ['out']" for status in (0, 3) for state in ("new", "other")
     }
-    assert sum(found["new"].values()) == sum(found["overwrite"].values()) == RACES
+    assert sum(outcomes["new"].values()) == sum(outcomes["overwrite"].values()) == RACES

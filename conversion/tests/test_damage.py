@@ -23,10 +23,10 @@ CONFIG = (FOLDER / "pt" / "config.json").read_bytes()
 
 def files() -> dict[str, tuple[str, bytes]]:
     """Return name and content of a good file of every kind."""
-    found = {kind: (name, (FOLDER / kind / name).read_bytes()) for kind, name in WEIGHTS_FILES.items()}
+    originals = {kind: (name, (FOLDER / kind / name).read_bytes()) for kind, name in WEIGHTS_FILES.items()}
     legacy = io.BytesIO()
     torch.save(torch.load(FOLDER / "pt_bin" / "pytorch_model.bin"), legacy, _use_new_zipfile_serialization=False)
-    return {**found, "pt_bin_legacy": ("pytorch_model.bin", legacy.getvalue())}
+    return {**originals, "pt_bin_legacy": ("pytorch_model.bin", legacy.getvalue())}
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +54,10 @@ def written(folder: Path, name: str, content: bytes) -> Path:
 
 
 @pytest.mark.parametrize("good", KINDS, indirect=True)
-@pytest.mark.parametrize("kept", [0, 1, 7, 8, 9, 100, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, -100, -1])
-def test_cut_off(good: tuple[str, bytes], kept: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cut_at", [0, 1, 7, 8, 9, 100, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, -100, -1])
+def test_cut_off(good: tuple[str, bytes], cut_at: float, tmp_path: Path) -> None:
     name, content = good
-    length = int(kept * len(content)) if isinstance(kept, float) else kept % len(content)
+    length = int(cut_at * len(content)) if isinstance(cut_at, float) else cut_at % len(content)
     source = written(tmp_path / "source", name, content[:length])
     for to in ("pt", "tf", "flax"):
         with pytest.raises(CheckpointError) as caught:

@@ -24,11 +24,11 @@ from parity_tests.helpers.golden import case_id, cases, folders
 def test_what_transformers_wrote_in_every_dialect_is_equal(config: Path, head: str) -> None:
     golden = folders(config, head)
     for name, folder in golden.items():
-        found = diff(golden["pt"], folder)
-        assert found.equal, name
-        assert len(found.tensors) == len(open_checkpoint(golden["pt"]).tensors)
+        difference = diff(golden["pt"], folder)
+        assert difference.equal, name
+        assert len(difference.tensors) == len(open_checkpoint(golden["pt"]).tensors)
         if name == "pt_bin" and head == "ForMaskedLM" and "untied" not in config.name:
-            assert found.tied == ("vocab_projector.weight",)
+            assert difference.tied == ("vocab_projector.weight",)
 
 
 def other(tmp_path: Path, **changed: np.ndarray | None) -> Path:
@@ -36,8 +36,8 @@ def other(tmp_path: Path, **changed: np.ndarray | None) -> Path:
     tensors = {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).stored.items()}
     tensors.update({name.replace("__", "."): array for name, array in changed.items()})
     shutil.copytree(MLM, tmp_path / "other")
-    kept = {name: array for name, array in tensors.items() if array is not None}
-    (tmp_path / "other" / "model.safetensors").write_bytes(safetensors_bytes(kept))
+    present = {name: array for name, array in tensors.items() if array is not None}
+    (tmp_path / "other" / "model.safetensors").write_bytes(safetensors_bytes(present))
     return tmp_path / "other"
 
 
@@ -53,8 +53,8 @@ def test_every_kind_of_difference(tmp_path: Path) -> None:
         vocab_layer_norm__bias=np.zeros(7, np.float32),
         vocab_layer_norm__weight=None,
     )
-    found = diff(one, two)
-    entries = {tensor.name: tensor for tensor in found.tensors if tensor.status != "equal"}
+    difference = diff(one, two)
+    entries = {tensor.name: tensor for tensor in difference.tensors if tensor.status != "equal"}
     assert {name: tensor.status for name, tensor in entries.items()} == {
         "spare": "only in A",
         "vocab_layer_norm.bias": "shape",
@@ -64,17 +64,17 @@ def test_every_kind_of_difference(tmp_path: Path) -> None:
     assert (entries["vocab_transform.bias"].absolute, entries["vocab_transform.bias"].relative) == (1.0, 0.5)
     assert entries["vocab_layer_norm.bias"].shapes == ((12,), (7,))
     assert (entries["spare"].shapes, entries["spare"].dtypes) == (((3,), None), ("float32", None))
-    assert found.counts == dict(zip(STATUSES, (38, 1, 0, 1, 2, 0), strict=True))
-    assert not found.equal
+    assert difference.counts == dict(zip(STATUSES, (38, 1, 0, 1, 2, 0), strict=True))
+    assert not difference.equal
     assert diff(two, one).counts["only in B"] == 2
 
 
 def test_another_type_is_measured(tmp_path: Path) -> None:
     convert(MLM, tmp_path / "half", to="flax", dtype="float16")
-    found = diff(MLM, tmp_path / "half")
-    assert found.counts["type"] == len(found.tensors) == 41
+    difference = diff(MLM, tmp_path / "half")
+    assert difference.counts["type"] == len(difference.tensors) == 41
     source = read_all(MLM)
-    for tensor in found.tensors:
+    for tensor in difference.tensors:
         values = source[tensor.name].astype(np.float64)
         apart = np.abs(values - source[tensor.name].astype(np.float16).astype(np.float64))
         assert tensor.absolute == apart.max()
@@ -92,8 +92,8 @@ def test_a_large_tensor_is_compared_to_its_last_chunk(tmp_path: Path) -> None:
         save_checkpoint(tmp_path / name, tensors, config, "ForMaskedLM")
         config.save_pretrained(tmp_path / name)
     steps: list[tuple[int, int]] = []
-    found = diff(tmp_path / "one", tmp_path / "two", progress=lambda done, total: steps.append((done, total)))
-    (entry,) = (tensor for tensor in found.tensors if tensor.status != "equal")
+    difference = diff(tmp_path / "one", tmp_path / "two", progress=lambda done, total: steps.append((done, total)))
+    (entry,) = (tensor for tensor in difference.tensors if tensor.status != "equal")
     assert (entry.name, entry.absolute, entry.relative) == ("embeddings.word_embeddings.weight", 3.0, 3.0)
     assert sum(done for done, _ in steps) == steps[0][1]
 

@@ -92,15 +92,15 @@ def test_msgpack(folder: Path, tree: Any) -> None:
     read(folder, "flax_model.msgpack", msgpack.packb(tree, unicode_errors="surrogatepass"))
 
 
-def whole(number: int) -> bytes:
+def integer(number: int) -> bytes:
     return b"\x8a" + bytes([9]) + (number % 2**72).to_bytes(9, "little")
 
 
 def tensor(key: int, kind: str, size: int, offset: int, shape: list[int], strides: list[int]) -> bytes:
     """Return the instructions that rebuild a tensor."""
-    storage = b"(X\x07\0\0\0storagectorch\n%b\nX\x01\0\0\0%dX\x03\0\0\0cpu%bt" % (kind.encode(), key, whole(size))
-    sizes, steps = (b"(" + b"".join(map(whole, numbers)) + b"t" for numbers in (shape, strides))
-    arguments = storage + b"Q" + whole(offset) + sizes + steps + b"\x89ccollections\nOrderedDict\n)R"
+    storage = b"(X\x07\0\0\0storagectorch\n%b\nX\x01\0\0\0%dX\x03\0\0\0cpu%bt" % (kind.encode(), key, integer(size))
+    sizes, steps = (b"(" + b"".join(map(integer, numbers)) + b"t" for numbers in (shape, strides))
+    arguments = storage + b"Q" + integer(offset) + sizes + steps + b"\x89ccollections\nOrderedDict\n)R"
     return b"ctorch._utils\n_rebuild_tensor_v2\n(" + arguments + b"tR"
 
 
@@ -138,8 +138,8 @@ def test_what_the_pickles_are_made_of_is_right(zipped: bool, tmp_path: Path) -> 
     """Else the test above would see everything refused for one and the same reason."""
     good = [tensor(key, "FloatStorage", 4, 1, [2], [1]) for key in (0, 1)]
     (tmp_path / "x.bin").write_bytes(torch_file_of(good, zipped=zipped))
-    found = torch_file.read(tmp_path / "x.bin")
-    assert [value.read().tobytes() for value in found.values()] == [bytes(range(4, 12))] * 2
+    stored = torch_file.read(tmp_path / "x.bin")
+    assert [value.read().tobytes() for value in stored.values()] == [bytes(range(4, 12))] * 2
 
 
 FIELDS = sorted(set(DistilBertConfig().to_dict()) | {"num_labels", "torch_dtype", "hidden_size", "self", "__class__"})

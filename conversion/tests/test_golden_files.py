@@ -28,10 +28,10 @@ def test_reading(config: Path, head: str) -> None:
             assert checkpoint.sharded == (name == "pt_sharded")
             assert not checkpoint.extras
             assert not checkpoint.ignored
-            found = read_all(checkpoint)
+            arrays = read_all(checkpoint)
             for tied in checkpoint.tied:
-                np.testing.assert_array_equal(found.pop(tied), truth["embeddings.word_embeddings.weight"])
-            assert_same(found, truth)
+                np.testing.assert_array_equal(arrays.pop(tied), truth["embeddings.word_embeddings.weight"])
+            assert_same(arrays, truth)
 
 
 @pytest.mark.parametrize(("config", "head"), cases(), ids=case_id)

@@ -214,8 +214,8 @@ class TestOrbax:
 
     def test_chunks_larger_than_the_array(self, folder: Path) -> None:
         """Such a chunk would be made in memory to take a few numbers from it."""
-        place = "distilbert.embeddings.LayerNorm.bias/.zarray"
-        self.changed(folder / place, lambda fields: fields.update(chunks=[2**36]))
+        array = "distilbert.embeddings.LayerNorm.bias/.zarray"
+        self.changed(folder / array, lambda fields: fields.update(chunks=[2**36]))
         refused(folder / "_METADATA", "stored in chunks larger than itself")
 
 

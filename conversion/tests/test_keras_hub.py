@@ -23,15 +23,15 @@ HEADS = ("ForMaskedLM", "ForSequenceClassification")
 
 def datasets(path: Path) -> dict[str, tuple[Any, ...]]:
     """Return shape, type and bytes of every data set of an HDF5 file, but for the optimizer's."""
-    found: dict[str, tuple[Any, ...]] = {}
+    datasets: dict[str, tuple[Any, ...]] = {}
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and not name.startswith("optimizer/"):
-            found[name] = (item.shape, item.dtype, item[()].tobytes())
+            datasets[name] = (item.shape, item.dtype, item[()].tobytes())
 
     with h5py.File(path) as file:
         file.visititems(visit)
-    return found
+    return datasets
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -46,10 +46,12 @@ def test_read(head: str) -> None:
     with h5py.File(PRESETS / head / "model.weights.h5") as file:
         layer = file["layers/transformer_encoder_1/_self_attention_layer"]
         query, output = layer["query_dense/vars/0"][()], layer["output_dense/vars/0"][()]
-    for place in range(3):  # each of the heads
-        rows = slice(4 * place, 4 * place + 4)
-        assert np.array_equal(tensors["transformer.layer.1.attention.q_lin.weight"][rows], query[:, place].T)
-        assert np.array_equal(tensors["transformer.layer.1.attention.out_lin.weight"][:, rows], output[place].T)
+    for attention_head in range(3):  # each of the heads
+        rows = slice(4 * attention_head, 4 * attention_head + 4)
+        assert np.array_equal(tensors["transformer.layer.1.attention.q_lin.weight"][rows], query[:, attention_head].T)
+        assert np.array_equal(
+            tensors["transformer.layer.1.attention.out_lin.weight"][:, rows], output[attention_head].T
+        )
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -73,7 +73,7 @@ def test_an_array_that_is_given_is_not_given_on(file: MappedFile) -> None:
 
 def test_one_descriptor_is_open_for_all_tensors_of_a_file(file: MappedFile) -> None:
     before = len(os.listdir("/dev/fd"))
-    arrays = [file.tensor(64 * place, (16,), FLOAT, allow_private=True).private() for place in range(100)]
+    arrays = [file.tensor(64 * number, (16,), FLOAT, allow_private=True).private() for number in range(100)]
     assert len(os.listdir("/dev/fd")) == before + 1
     assert len(arrays) == 100
 

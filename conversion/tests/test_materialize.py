@@ -30,8 +30,8 @@ def test_it_is_read_as_tied(form: str, tmp_path: Path) -> None:
     convert(MLM, tmp_path / "out", to="pt", format=form, materialize_tied=True, max_shard_size="2KB")
     with open_checkpoint(tmp_path / "out") as checkpoint:
         assert checkpoint.tied == {"vocab_projector.weight"}
-    found = diff(MLM, tmp_path / "out")
-    assert (found.equal, found.tied) == (True, ("vocab_projector.weight",))
+    difference = diff(MLM, tmp_path / "out")
+    assert (difference.equal, difference.tied) == (True, ("vocab_projector.weight",))
     convert(tmp_path / "out", tmp_path / "back", to="pt")
     assert (tmp_path / "back" / "model.safetensors").read_bytes() == (MLM / "model.safetensors").read_bytes()
 

@@ -39,9 +39,9 @@ def test_every_dialect_without_any_framework(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "flax-orbax"
     for folder in tmp_path.iterdir():
-        found = read_all(folder)
-        found.pop("vocab_projector.weight", None)  # tied: PyTorch's own format repeats the embeddings
-        assert_same(found, read_all(source))
+        arrays = read_all(folder)
+        arrays.pop("vocab_projector.weight", None)  # tied: PyTorch's own format repeats the embeddings
+        assert_same(arrays, read_all(source))
 
 
 def test_the_blocker_blocks() -> None:

@@ -90,10 +90,10 @@ def test_orbax_restores_what_is_written(head: str, tmp_path: Path) -> None:
     from flax.traverse_util import flatten_dict
 
     restored = flatten_dict(ocp.StandardCheckpointer().restore(tmp_path / "orbax"), sep="/")
-    wanted = flatten_dict(
+    arrays = flatten_dict(
         flax.serialization.msgpack_restore((tmp_path / "msgpack" / "flax_model.msgpack").read_bytes()), sep="/"
     )
-    assert_same({name: np.asarray(array) for name, array in restored.items()}, wanted)
+    assert_same({name: np.asarray(array) for name, array in restored.items()}, arrays)
     assert_same(read_all(tmp_path / "orbax"), read_all(MICRO / head / "pt"))
 
 

@@ -118,8 +118,8 @@ def test_shards(to: str, format: str, kind: str, tmp_path: Path) -> None:
 def test_types(source: Path, kind: str, tmp_path: Path) -> None:
     convert(source, tmp_path / "half", to="pt", dtype="float16")
     floats = {name: array.dtype.kind == "f" for name, array in KINDS[kind][1].items()}
-    found = own(open_checkpoint(tmp_path / "half"))
-    assert {name: array.dtype == np.float16 for name, array in found.items()} == floats
+    halves = own(open_checkpoint(tmp_path / "half"))
+    assert {name: array.dtype == np.float16 for name, array in halves.items()} == floats
 
 
 def test_a_preset_cannot_hold_them(kind: str, source: Path, tmp_path: Path) -> None:

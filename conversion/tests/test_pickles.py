@@ -41,9 +41,9 @@ def test_both_forms_of_torch_save(new: bool, protocol: int, tmp_path: Path) -> N
     torch.save(saved, path, _use_new_zipfile_serialization=new, pickle_protocol=protocol)
     with open_checkpoint(path) as checkpoint:
         assert (checkpoint.dialect, checkpoint.head) == ("pt-bin", "ForMaskedLM")
-        found = read_all(checkpoint)
-        assert found.pop("vocab_projector.weight").shape == (40, 12)
-        assert_same(found, read_all(MLM))
+        read_back = read_all(checkpoint)
+        assert read_back.pop("vocab_projector.weight").shape == (40, 12)
+        assert_same(read_back, read_all(MLM))
 
 
 @TWO_FORMS
@@ -64,11 +64,11 @@ def test_every_kind_of_tensor(new: bool, tmp_path: Path) -> None:
         "parameter": torch.nn.Parameter(base),
     }
     torch.save(tensors, tmp_path / "x.bin", _use_new_zipfile_serialization=new)
-    found = torch_file.read(tmp_path / "x.bin")
-    assert list(found) == list(tensors)
+    read_back = torch_file.read(tmp_path / "x.bin")
+    assert list(read_back) == list(tensors)
     for name, tensor in tensors.items():
-        assert found[name].shape == tuple(tensor.shape)
-        array = found[name].read()
+        assert read_back[name].shape == tuple(tensor.shape)
+        array = read_back[name].read()
         assert array.dtype.name == str(tensor.dtype).removeprefix("torch.")
         np.testing.assert_array_equal(array.astype(np.float64), tensor.detach().double().numpy())
 
@@ -300,12 +300,12 @@ def test_compressed_archives_are_refused(tmp_path: Path) -> None:
 def test_views_beyond_their_storage(
     shape: tuple[int, ...], strides: tuple[int, ...], offset: int, tmp_path: Path
 ) -> None:
-    def whole(n: int) -> bytes:
+    def integer(n: int) -> bytes:
         return b"J" + struct.pack("<i", n)
 
     def change(name: str, data: bytes) -> tuple[str, bytes]:
         good = b"K\x00K(K\x0c\x86q\x08K\x0cK\x01\x86"  # offset 0, shape (40, 12), strides (12, 1)
-        bad = whole(offset) + b"".join(map(whole, shape)) + b"\x86q\x08" + b"".join(map(whole, strides)) + b"\x86"
+        bad = integer(offset) + b"".join(map(integer, shape)) + b"\x86q\x08" + b"".join(map(integer, strides)) + b"\x86"
         assert not name.endswith("data.pkl") or data.count(good) == 1
         return name, data.replace(good, bad)
 

@@ -51,15 +51,15 @@ def test_the_position_buffer_is_ignored(prefix: str, tmp_path: Path) -> None:
         assert_same(read_all(checkpoint), read_all(MLM))
 
 
-@pytest.mark.parametrize("stated", ["pt", "tf", "flax", "np", None])
+@pytest.mark.parametrize("declared", ["pt", "tf", "flax", "np", None])
 @pytest.mark.parametrize("folder", ["pt", "tf_safetensors", "flax_safetensors"])
-def test_names_win_over_metadata(folder: str, stated: str | None, tmp_path: Path) -> None:
+def test_names_win_over_metadata(folder: str, declared: str | None, tmp_path: Path) -> None:
     source = open_checkpoint(CLASSIFIER / folder)
     stored = {name: np.array(tensor.read()) for name, tensor in source.stored.items()}
-    path = written(tmp_path, stored, None if stated is None else {"format": stated})
+    path = written(tmp_path, stored, None if declared is None else {"format": declared})
     with open_checkpoint(path) as checkpoint:
         assert checkpoint.dialect == source.dialect
-        assert checkpoint.metadata == ({} if stated is None else {"format": stated})
+        assert checkpoint.metadata == ({} if declared is None else {"format": declared})
         assert_same(read_all(checkpoint), read_all(CLASSIFIER / "pt"))
 
 
@@ -182,12 +182,12 @@ def test_several_files_in_one_folder(tmp_path: Path) -> None:
     for folder in ("flax_msgpack", "tf_h5", "pt_bin", "pt_sharded", "pt"):
         for file in (MICRO / "Model" / folder).iterdir():
             (tmp_path / file.name).write_bytes(file.read_bytes())
-    found = []
+    names_read = []
     for name in ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "tf_model.h5"):
-        found.append(open_checkpoint(tmp_path).path.name)
+        names_read.append(open_checkpoint(tmp_path).path.name)
         assert open_checkpoint(tmp_path / name).path.name == name
         (tmp_path / name).unlink()
-    assert found == ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "tf_model.h5"]
+    assert names_read == ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "tf_model.h5"]
     assert open_checkpoint(tmp_path).dialect == "flax-msgpack"
 
 
@@ -197,10 +197,10 @@ def test_a_hub_id_in_the_cache(tmp_path: Path) -> None:
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text("0" * 40)
     snapshot = repository / "snapshots" / ("0" * 40)
-    for folder, place in (("pt_sharded", snapshot), ("flax_msgpack", snapshot / "flax")):
-        place.mkdir(parents=True)
+    for folder, target in (("pt_sharded", snapshot), ("flax_msgpack", snapshot / "flax")):
+        target.mkdir(parents=True)
         for file in (MICRO / "ForMaskedLM" / folder).iterdir():
-            (place / file.name).write_bytes(file.read_bytes())
+            (target / file.name).write_bytes(file.read_bytes())
     with open_checkpoint("someone/distilbert", cache_dir=tmp_path, local_files_only=True) as checkpoint:
         assert checkpoint.sharded
         assert checkpoint.config().dim == 12

@@ -41,7 +41,7 @@ def test_own_head(head: str, folder: str) -> None:
 @pytest.mark.parametrize("head", HEADS)
 def test_every_head_from_every_other(head: str, source: str) -> None:
     """Fine-tuning: another head's weights are left out, those of the new head keep their initial values; no fault."""
-    wanted = expected(DistilBertConfig.from_pretrained(MICRO / source / "pt"), head)
+    shapes = expected(DistilBertConfig.from_pretrained(MICRO / source / "pt"), head)
     shared = {"ForMultipleChoice", "ForSequenceClassification", "ForTokenClassification"}
     if {head, source} <= shared and head != source and "ForMultipleChoice" in (head, source):
         with pytest.raises(CheckpointError, match=r"classifier\.weight is \(\d, 12\), expected \(\d, 12\)"):
@@ -52,10 +52,10 @@ def test_every_head_from_every_other(head: str, source: str) -> None:
         return
     assigned, report = load(MICRO / source / "pt", head)
     assert report.ok
-    assert set(assigned) | set(report.new_head) == set(wanted)
+    assert set(assigned) | set(report.new_head) == set(shapes)
     assert not set(assigned) & set(report.new_head)
     assert not [name for name in report.new_head if name.startswith(("embeddings", "transformer"))]
-    assert set(report.ignored) == set(read_all(MICRO / source / "pt")) - set(wanted)
+    assert set(report.ignored) == set(read_all(MICRO / source / "pt")) - set(shapes)
 
 
 def test_missing_backbone_weights_are_an_error_whatever_the_head(tmp_path: Path) -> None:

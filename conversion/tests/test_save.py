@@ -42,9 +42,9 @@ def test_shards_and_their_index(dialect: str, tmp_path: Path) -> None:
         assert {name for name, file in content["weight_map"].items() if file == shard} == set(stored)
         sizes = {name: tensor.nbytes for name, tensor in stored.items() if name != "vocab_projector.weight"}
         assert sum(sizes.values()) <= 4000
-    found = read_all(tmp_path)
-    found.pop("vocab_projector.weight", None)
-    assert_same(found, TENSORS)
+    arrays = read_all(tmp_path)
+    arrays.pop("vocab_projector.weight", None)
+    assert_same(arrays, TENSORS)
 
 
 @given(st.lists(st.integers(0, 50), max_size=12), st.integers(1, 60))
@@ -74,9 +74,9 @@ def test_an_earlier_save_does_not_shine_through(dialect: str, tmp_path: Path) ->
     for size in (None, 4000, 1000, 4000, None):
         names = save(tmp_path, dialect, max_shard_size=size)
         assert {path.name for path in tmp_path.iterdir()} == {*names, "model-notes.txt"}
-        found = read_all(tmp_path)
-        found.pop("vocab_projector.weight", None)
-        assert_same(found, TENSORS)
+        arrays = read_all(tmp_path)
+        arrays.pop("vocab_projector.weight", None)
+        assert_same(arrays, TENSORS)
 
 
 def test_a_failure_leaves_an_earlier_save_alone(tmp_path: Path) -> None:

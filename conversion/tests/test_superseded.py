@@ -38,9 +38,9 @@ def test_the_last_save_is_read(dialect: str, size: int | None, tmp_path: Path) -
         weights = {path for path in tmp_path.iterdir() if path.is_file() and path.name != "config.json"}
         assert weights == set(written)
         if dialect != "keras-hub":  # whose config.json is another one
-            found = read_all(tmp_path)
-            found.pop("vocab_projector.weight", None)
-            assert_same(found, NEW)
+            arrays = read_all(tmp_path)
+            arrays.pop("vocab_projector.weight", None)
+            assert_same(arrays, NEW)
 
 
 def test_what_is_no_models_stays(tmp_path: Path) -> None:

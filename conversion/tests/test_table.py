@@ -33,8 +33,8 @@ def test_heads_are_those_of_transformers_in_order() -> None:
 @pytest.mark.parametrize(("config", "head"), cases(), ids=case_id)
 def test_expected_names_and_shapes_are_those_of_the_pytorch_file(config: Path, head: str) -> None:
     folder = folders(config, head)["pt"]
-    wanted = expected(DistilBertConfig.from_pretrained(folder), head)
-    assert {full_name(bare, head): shape for bare, shape in wanted.items()} == stored_shapes(
+    shapes = expected(DistilBertConfig.from_pretrained(folder), head)
+    assert {full_name(bare, head): shape for bare, shape in shapes.items()} == stored_shapes(
         folder / "model.safetensors"
     )
 
@@ -45,10 +45,10 @@ def test_names_and_layout_of_the_other_columns(config: Path, head: str, dialect:
     folder = folders(config, head).get(dialect.replace("-", "_"))
     if folder is None:  # transformers gets that model wrong, and the golden data leaves it out
         return
-    wanted = expected(DistilBertConfig.from_pretrained(folder), head)
-    flip = {bare: weight_row(bare, head).transform == "transpose" for bare in wanted}
+    shapes = expected(DistilBertConfig.from_pretrained(folder), head)
+    flip = {bare: weight_row(bare, head).transform == "transpose" for bare in shapes}
     assert {
-        DIALECTS[dialect].full_name(bare, head): shape[::-1] if flip[bare] else shape for bare, shape in wanted.items()
+        DIALECTS[dialect].full_name(bare, head): shape[::-1] if flip[bare] else shape for bare, shape in shapes.items()
     } == stored_shapes(folder / "model.safetensors")
 
 
@@ -63,14 +63,14 @@ def test_order_is_that_of_the_state_dict() -> None:
 
 def test_h5_and_msgpack_have_the_same_names_as_safetensors() -> None:
     for head in HEADS:
-        found: set[str] = set()
+        weight_names: set[str] = set()
         with h5py.File(folders(MICRO, head)["tf_h5"] / "tf_model.h5") as file:
             for layer in file.values():
-                found |= {name.partition("/")[2] for name in layer.attrs["weight_names"]}
-        wanted = expected(DistilBertConfig.from_pretrained(MICRO / head / "pt"), head)
-        assert found == {DIALECTS["tf-h5"].full_name(bare, head) for bare in wanted}
+                weight_names |= {name.partition("/")[2] for name in layer.attrs["weight_names"]}
+        shapes = expected(DistilBertConfig.from_pretrained(MICRO / head / "pt"), head)
+        assert weight_names == {DIALECTS["tf-h5"].full_name(bare, head) for bare in shapes}
         tree = msgpack.unpackb((folders(MICRO, head)["flax_msgpack"] / "flax_model.msgpack").read_bytes())
-        assert set(flat(tree)) == {DIALECTS["flax-msgpack"].full_name(bare, head) for bare in wanted}
+        assert set(flat(tree)) == {DIALECTS["flax-msgpack"].full_name(bare, head) for bare in shapes}
 
 
 def flat(tree: dict, path: str = "") -> list[str]:

@@ -85,8 +85,8 @@ def test_damage_is_one_sentence(folder: Path, tmp_path: Path) -> None:
     content, random = index.read_bytes(), np.random.default_rng(0)
     for _ in range(400):
         damaged = bytearray(content[: random.integers(len(content)) if random.random() < 0.3 else None])
-        for place in random.integers(len(damaged) or 1, size=3 if damaged else 0):
-            damaged[place] = random.integers(256)
+        for position in random.integers(len(damaged) or 1, size=3 if damaged else 0):
+            damaged[position] = random.integers(256)
         index.write_bytes(bytes(damaged))
         with suppress(DistilBertError):
             read_all(open_checkpoint(tmp_path, fold_token_type=True))

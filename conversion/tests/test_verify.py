@@ -43,8 +43,8 @@ def fault(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Tensors], Tens
     write = formats.write
 
     def install(change: Callable[[Tensors], Tensors]) -> None:
-        def faulty(path: Path, tensors: Tensors, *rest: Any) -> None:
-            write(path, change(tensors), *rest)
+        def faulty(path: Path, tensors: Tensors, *others: Any) -> None:
+            write(path, change(tensors), *others)
 
         monkeypatch.setattr(formats, "write", faulty)
 
