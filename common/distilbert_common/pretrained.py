@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from distilbert_common.checks import check_size
 from distilbert_common.config import DistilBertConfig
@@ -15,6 +15,8 @@ from distilbert_common.hub import push_folder, take_saving_options
 if TYPE_CHECKING:
     from distilbert_common.load_report import LoadReport
     from distilbert_common.outputs import ModelOutput
+
+Output = TypeVar("Output", bound="ModelOutput")
 
 __all__ = ["DUMMY_IDS", "PreTrainedMixin", "push_saved"]
 
@@ -65,7 +67,7 @@ class PreTrainedMixin:
         """The bare model inside, or the model itself."""
         return getattr(self, self.base_model_prefix, self)
 
-    def _as_output(self, output: ModelOutput, return_dict: bool | None) -> Any:
+    def _as_output(self, output: Output, return_dict: bool | None) -> Output | tuple[Any, ...]:
         """Return the output as it is, or as a tuple where the call or the config asks for one."""
         return output if (self.config.use_return_dict if return_dict is None else return_dict) else output.to_tuple()
 

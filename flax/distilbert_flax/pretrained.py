@@ -1,4 +1,4 @@
-"""The base class of all models: loading, saving, initialisation, and what holds for every head."""
+"""The base class of all models: loading and saving, and what holds for every head."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import warnings
 from pathlib import Path
 from typing import Any, Self
 
-import jax
-import jax.numpy as jnp
-from jax import Array
 from jax.typing import DTypeLike
 
 from distilbert_common import DistilBertConfig
@@ -16,20 +13,21 @@ from distilbert_common.checks import check_config
 from distilbert_common.constants import ATTENTION_IMPLEMENTATIONS
 from distilbert_common.errors import InputError
 from distilbert_common.hub import check_push_options
-from distilbert_common.initialization import init_scheme, sinusoidal_table
 from distilbert_common.loading_options import split_options
 from distilbert_common.pretrained import push_saved
 from distilbert_flax.arrays import as_dtype
-from distilbert_flax.framework.module_utils import ModuleUtils
 from distilbert_flax.framework.options import StaticConfig
-from distilbert_flax.framework.variables import Params, bind, flat_params, shape_of
+from distilbert_flax.framework.variables import Params, bind, shape_of
+from distilbert_flax.initialization import InitializedModel
 from distilbert_flax.inventory import arrays_of, build, fill, fitting_config, load, own_arguments
 from distilbert_flax.layers import LayerFactory
 from distilbert_flax.resizing import prune, resize_positions, resize_tokens
 from flax import nnx
 
+__all__ = ["FlaxDistilBertPreTrainedModel"]
 
-class FlaxDistilBertPreTrainedModel(ModuleUtils):
+
+class FlaxDistilBertPreTrainedModel(InitializedModel):
     """What all DistilBERT models share.
 
     A model is an NNX module: `nnx.split`, `nnx.jit`, `nnx.grad`, `nnx.Optimizer`, `train()` and `eval()` work on it.
@@ -90,43 +88,6 @@ class FlaxDistilBertPreTrainedModel(ModuleUtils):
         self.config, self.seed, self.input_shape = config, seed, tuple(input_shape)
         self.dtype = as_dtype(dtype, "float32")
         return LayerFactory(self.dtype, as_dtype(param_dtype, "float32"), rngs or nnx.Rngs(seed), _do_init)
-
-    # Initialisation.
-
-    def post_init(self, make: LayerFactory) -> None:
-        """Give all parameters their initial values, where wanted; the last line of every constructor."""
-        if make.fill:
-            fill(self, make.rngs.params())
-
-    def initial_value(self, name: str, like: jax.ShapeDtypeStruct, key: Array) -> Array:
-        """Return the initial value of one parameter, by `init_scheme`; names are the converter's."""
-        kind = "ones" if name.endswith("/scale") else init_scheme(name.replace("/", "."), self.config)
-        if kind in ("zeros", "ones"):
-            return jnp.full(like.shape, float(kind == "ones"), like.dtype)
-        if kind == "sinusoidal":
-            return jnp.asarray(sinusoidal_table(*like.shape), like.dtype)
-        values = self.config.initializer_range * jax.random.normal(key, like.shape)
-        if kind == "word_table" and self.config.pad_token_id is not None:
-            values = values.at[self.config.pad_token_id].set(0)
-        return values.astype(like.dtype)
-
-    def init_weights(
-        self, rng: Array, input_shape: tuple[int, ...] = (1, 1), params: Params | None = None
-    ) -> dict[str, Any]:
-        """Return a tree of initial parameters; the model's own stay as they are.
-
-        Args:
-            rng: The key.
-            input_shape: Plays no part, as the config gives all shapes; transformers' callers give it.
-            params: Parameters to keep: only what is missing is new.
-        """
-        model = nnx.clone(self)
-        variables = model.flat_variables()
-        given = {} if params is None else flat_params(self, params, variables, complete=False)
-        for path, variable in variables.items():
-            variable.set_value(given.get(path, shape_of(variable)))
-        fill(model, rng)
-        return model.params
 
     # Loading and saving.
 
