@@ -1,107 +1,222 @@
-"""What holds in each family alike: hub ids, keywords of saving, pruned checkpoints, freezing, copies."""
+"""The three families are one book: the same files with the same classes, methods, arguments and order.
+
+Read from the syntax trees. Whatever stands in one or two families only is named in `ALONE`, with its reason.
+"""
 
 from __future__ import annotations
 
-import copy
-import pickle
-import shutil
+import ast
+import re
+from itertools import combinations
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
-from distilbert_cli.frameworks import FRAMEWORKS, Framework
-from parity_tests.helpers import golden
-from parity_tests.helpers.tolerances import MATRIX
+ROOT = Path(__file__).resolve().parents[1]
+FAMILIES = {name: ROOT / name / f"distilbert_{name}" for name in ("pt", "tf", "flax")}
+BOOK = ("attention", "heads", "layout", "losses", "modeling", "resizing")
+"""The files that read alike, line by line."""
 
-PT = golden.GOLDEN / "micro" / "ForMaskedLM" / "pt"
-INPUTS = {"input_ids": np.arange(1, 8)[None]}
+Definitions = dict[str, list[str]]
+
+FILES_ALONE = {
+    "pt": {
+        "loading": "files are mapped into memory, and read when a weight is first used",
+        "saving": "a state_dict of any kind may be given to be saved",
+    },
+    "tf": {
+        "layers": "Keras' layers take their names, dtypes and configs from the layer around them",
+        "loading": "each tensor is copied as its variable is made",
+    },
+    "flax": {"layers": "NNX's layers are made with random streams and dtypes, which one factory knows"},
+}
+"""The modules that are not in all three families, and why."""
+
+BUILD = "Keras makes weights when a layer is built"
+LAYER_CONFIG = "Keras stores a layer as the arguments of its constructor"
+CHECKED_BEFORE = "a compiled call cannot look at its labels: they are checked before it"
+KERAS_LOSSES = "`fit` weighs each example, so that losses come as a sum and a count"
+
+ALONE: dict[tuple[str, str], dict[str, str]] = {
+    ("pt", "attention"): {
+        "check_implementation": "transformers' PyTorch class alone has several implementations",
+        "flash_attention": "the kernels are PyTorch's",
+        "varlen_attention": "the kernels are PyTorch's",
+        "varlen_kernel": "the kernels are PyTorch's",
+        "warn_once": "for implementations that stand in for another",
+    },
+    ("tf", "attention"): {"is_bool": "Keras' backends name their dtypes differently"},
+    ("flax", "attention"): {"masked_scores": "both attentions are written here, as JAX has no fused one on a CPU"},
+    ("pt", "heads"): {
+        "DistilBertForMaskedLM.get_output_embeddings": "Keras and Flax tie inside the projector",
+        "DistilBertForMaskedLM.set_output_embeddings": "Keras and Flax tie inside the projector",
+    },
+    ("tf", "heads"): {
+        **dict.fromkeys(
+            (
+                "DistilBertForMaskedLM.classes_of",
+                "DistilBertForMultipleChoice.check",
+                "DistilBertForQuestionAnswering.reads",
+                "DistilBertForSequenceClassification.classes_of",
+                "DistilBertForSequenceClassification.reads",
+                "DistilBertForTokenClassification.classes_of",
+            ),
+            CHECKED_BEFORE,
+        ),
+        **dict.fromkeys(
+            (
+                "DistilBertForMaskedLM.task_losses",
+                "DistilBertForMultipleChoice.task_losses",
+                "DistilBertForQuestionAnswering.task_losses",
+                "DistilBertForSequenceClassification.task_losses",
+                "DistilBertForTokenClassification.task_losses",
+            ),
+            KERAS_LOSSES,
+        ),
+    },
+    ("flax", "heads"): dict.fromkeys(
+        (
+            "DistilBertForMaskedLM.check_labels",
+            "DistilBertForMultipleChoice.check_labels",
+            "DistilBertForSequenceClassification.check_labels",
+            "DistilBertForSequenceClassification.reads",
+            "DistilBertForTokenClassification.check_labels",
+        ),
+        CHECKED_BEFORE,
+    ),
+    ("pt", "layout"): {"is_first": "what a head reads is known when it is called; the others say it before the call"},
+    ("tf", "layout"): {"Unpadded.segment_ids": "rows of segments, and not of one row, as shapes must be few"},
+    ("flax", "layout"): {
+        "Unpadded.segment_ids": "rows of segments, and not of one row, as shapes must be few",
+        "segment_ids_of": CHECKED_BEFORE,
+    },
+    ("pt", "losses"): {
+        "binary_cross_entropy": "Keras has it as a sum and a count",
+        "classification_cross_entropy": "Keras has it as a sum and a count",
+        "mean_squared_error": "Keras has it as a sum and a count",
+        "packed_question_answering_loss": "Keras has it as a sum and a count",
+    },
+    ("tf", "losses"): {
+        **dict.fromkeys(
+            (
+                "Losses",
+                "as_counted",
+                "binary_cross_entropies",
+                "classification_cross_entropies",
+                "cross_entropies",
+                "mean_loss",
+                "mean_per_example",
+                "packed_position_losses",
+                "position_losses",
+                "sequence_classification_losses",
+                "squared_errors",
+                "with_axes",
+            ),
+            KERAS_LOSSES,
+        ),
+        "problem_type": CHECKED_BEFORE,
+    },
+    ("flax", "losses"): {
+        "binary_cross_entropy": "Keras has it as a sum and a count",
+        "classification_cross_entropy": "Keras has it as a sum and a count",
+        "mean_squared_error": "Keras has it as a sum and a count",
+        "mean_where": "one program serves batches with and without labels that count",
+        "packed_question_answering_loss": "Keras has it as a sum and a count",
+        "problem_type": CHECKED_BEFORE,
+    },
+    ("pt", "modeling"): {"DistilBertModel.layout_of": "padding is left out inside a call, and not before it"},
+    ("tf", "modeling"): {
+        "DistilBertMainLayer": "transformers' TensorFlow models hold the bare model as a layer",
+        "DistilBertMainLayer.__init__": "of that layer",
+        "DistilBertMainLayer.build": BUILD,
+        "DistilBertMainLayer.forward": "of that layer",
+        "DistilBertMainLayer.split_head_mask": "of that layer",
+        "Embeddings.build": BUILD,
+        "FFN.build": BUILD,
+        "MultiHeadSelfAttention.build": BUILD,
+        "MultiHeadSelfAttention.get_config": LAYER_CONFIG,
+        "Transformer.build": BUILD,
+        "TransformerBlock.build": BUILD,
+        "TransformerBlock.get_config": LAYER_CONFIG,
+    },
+    ("pt", "resizing"): {"resized_bias": "a bias is a parameter of the projector, and tied apart from its matrix"},
+    ("tf", "resizing"): {
+        "replace_layer": "a Keras variable has one shape for ever: a layer of the new size takes the old one's place",
+        "resize_projector": "a Keras variable has one shape for ever",
+    },
+    ("flax", "resizing"): {"change_config": "a config is part of what a compiled call is found by"},
+}
+"""What is not in all three families, by family and module, and why."""
+
+TF_ORDER = "labels come after the flags, as in transformers' TensorFlow classes"
+
+ARGUMENTS_DIFFER: dict[str, dict[str, str]] = {
+    "heads": {
+        "encode": "PyTorch is told here what a head reads; Keras checks token types before",
+        "DistilBertForMaskedLM.forward": TF_ORDER,
+        "DistilBertForMultipleChoice.forward": TF_ORDER,
+        "DistilBertForQuestionAnswering.forward": TF_ORDER,
+        "DistilBertForSequenceClassification.forward": TF_ORDER,
+        "DistilBertForTokenClassification.forward": TF_ORDER,
+    },
+    "layout": {"fill_padding": "PyTorch alone can write into logits that are nobody else's"},
+    "modeling": {},
+    "resizing": {"resized": "Keras makes a layer of the new size, which has a name"},
+}
+"""The functions whose arguments are not the same in all three families, and why."""
 
 
-def logits(framework: Framework, model: Any) -> np.ndarray:
-    return framework.run(model, INPUTS, "cpu", {})["logits"]
+def files_of(family: str) -> set[str]:
+    """Return the names of the modules of a family, without fast/ and framework/."""
+    return {path.stem for path in FAMILIES[family].glob("*.py")}
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
-def test_a_hub_id_comes_from_the_cache(framework: Framework, tmp_path: Path) -> None:
-    repository, commit = tmp_path / "models--someone--model", "0" * 40
-    shutil.copytree(PT, repository / "snapshots" / commit / "inner")
-    (repository / "refs").mkdir()
-    for reference in ("main", "v1"):
-        (repository / "refs" / reference).write_text(commit)
-    options = {"cache_dir": tmp_path, "revision": "v1", "subfolder": "inner", "local_files_only": True}
-    model = framework.load("someone/model", "ForMaskedLM", **options)
-    assert np.array_equal(logits(framework, model), logits(framework, framework.load(PT, "ForMaskedLM")))
+def plain(name: str) -> str:
+    """Return a name as it would stand in PyTorch: without the prefix of the family, `forward` for what calls."""
+    return {"call": "forward", "__call__": "forward"}.get(name, re.sub(r"^(TF|Flax)(?=DistilBert)", "", name))
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
-def test_a_misspelt_keyword_of_saving_is_refused(framework: Framework, tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="unexpected keyword argument 'max_shard_sizes'"):
-        framework.load(PT, "ForMaskedLM").save_pretrained(tmp_path / "out", max_shard_sizes=1)
-    assert not (tmp_path / "out").exists()
+def arguments_of(function: ast.FunctionDef) -> list[str]:
+    """Return the names of a function's arguments, without `self` and Keras' and NNX's own."""
+    arguments = [a.arg for a in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
+    return [name for name in arguments if name not in ("self", "cls", "training", "make", "rngs")]
 
 
-@pytest.mark.parametrize("other", FRAMEWORKS.values(), ids=FRAMEWORKS)
-@pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
-def test_a_pruned_and_resized_model_goes_from_each_family_to_each(
-    framework: Framework, other: Framework, tmp_path: Path
-) -> None:
-    model = framework.load(PT, "ForMaskedLM")
-    model.prune_heads({0: [1]})
-    model.resize_token_embeddings(44)
-    model.save_pretrained(tmp_path)
-    again = other.load(tmp_path, "ForMaskedLM")
-    assert again.config.pruned_heads == {0: [1]}
-    assert float(np.abs(logits(other, again) - logits(framework, model)).max()) <= MATRIX.value
+def definitions(family: str, module: str) -> Definitions:
+    """Return the classes, methods and functions of a module in order, each with its arguments."""
+    found: Definitions = {}
+    for node in ast.parse((FAMILIES[family] / f"{module}.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            found[node.name] = arguments_of(node)
+        elif isinstance(node, ast.ClassDef):
+            found[plain(node.name)] = []
+            for member in node.body:
+                if isinstance(member, ast.FunctionDef) and (plain(member.name)[0] != "_" or member.name == "__init__"):
+                    found[f"{plain(node.name)}.{plain(member.name)}"] = arguments_of(member)
+    return found
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
-@pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
-def test_copies_compute_the_same(framework: Framework, copied: Any) -> None:
-    model = framework.load(PT, "ForMaskedLM")
-    assert np.array_equal(logits(framework, copied(model)), logits(framework, model))
+def test_the_same_files() -> None:
+    everywhere = set.intersection(*map(files_of, FAMILIES))
+    alone = {family: files_of(family) - everywhere for family in FAMILIES}
+    assert alone == {family: set(reasons) for family, reasons in FILES_ALONE.items()}
+    assert everywhere >= {*BOOK, "activations", "arrays", "checks", "inventory", "pretrained"}
+    assert all((path / part / "__init__.py").is_file() for path in FAMILIES.values() for part in ("fast", "framework"))
 
 
-def test_keras_clones_a_model() -> None:
-    import keras
-
-    model = FRAMEWORKS["tf"].load(PT, "ForMaskedLM")
-    clone = keras.models.clone_model(model)
-    assert [weight.shape for weight in clone.weights] == [weight.shape for weight in model.weights]
-    clone.set_weights(model.get_weights())
-    assert np.array_equal(logits(FRAMEWORKS["tf"], clone), logits(FRAMEWORKS["tf"], model))
+@pytest.mark.parametrize("module", BOOK)
+def test_the_same_classes_functions_and_methods(module: str) -> None:
+    names = {family: set(definitions(family, module)) for family in FAMILIES}
+    everywhere = set.intersection(*names.values())
+    alone = {family: sorted(names[family] - everywhere) for family in FAMILIES}
+    assert alone == {family: sorted(ALONE.get((family, module), {})) for family in FAMILIES}
 
 
-def test_a_frozen_backbone_stays_as_it_is_in_pytorch() -> None:
-    import torch
-
-    model = FRAMEWORKS["pt"].load(PT, "ForMaskedLM")
-    for parameter in model.distilbert.parameters():
-        parameter.requires_grad = False
-    before = [parameter.detach().clone() for parameter in model.distilbert.parameters()]
-    optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=0.1)
-    ids = torch.from_numpy(INPUTS["input_ids"])
-    model.train()(ids, labels=ids).loss.backward()
-    optimizer.step()
-    assert all(torch.equal(a, b) for a, b in zip(before, model.distilbert.parameters(), strict=True))
-    assert model.vocab_transform.weight.grad.abs().max() > 0
-
-
-def test_a_frozen_backbone_stays_as_it_is_in_flax() -> None:
-    import jax
-    import optax
-
-    from flax import nnx
-
-    model = FRAMEWORKS["flax"].load(PT, "ForMaskedLM")
-    before = jax.tree.map(np.array, model.params)
-    trained = nnx.All(nnx.Param, lambda path, _: path[0] != "distilbert")
-    optimizer = nnx.Optimizer(model, optax.adamw(0.1), wrt=trained)
-    ids = INPUTS["input_ids"]
-    gradients = nnx.grad(lambda model: model(ids, labels=ids).loss, argnums=nnx.DiffState(0, trained))(model)
-    optimizer.update(model, gradients)
-    jax.tree.map(
-        np.testing.assert_array_equal, before["distilbert"], jax.tree.map(np.array, model.params)["distilbert"]
-    )
-    assert (before["vocab_transform"]["kernel"] != np.array(model.params["vocab_transform"]["kernel"])).any()
+@pytest.mark.parametrize("module", BOOK)
+def test_the_same_order_and_arguments(module: str) -> None:
+    differ = set()
+    for one, other in combinations((definitions(family, module) for family in FAMILIES), 2):
+        shared = [name for name in one if name in other]
+        assert shared == [name for name in other if name in one]
+        differ |= {name for name in shared if one[name] != other[name]}
+    assert differ == set(ARGUMENTS_DIFFER.get(module, {}))

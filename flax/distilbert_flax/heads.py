@@ -179,6 +179,10 @@ class FlaxDistilBertForSequenceClassification(FlaxDistilBertPreTrainedModel):
         self.dropout = make.dropout(config.seq_classif_dropout)
         self.post_init(make)
 
+    def reads(self, inputs: Mapping[str, Any]) -> np.ndarray:
+        """Tell that the first token of a row is read; see `FunctionalModule.reads`."""
+        return np.arange(inputs["input_ids"].shape[-1])[None] == 0  # (1, seq)
+
     def forward(
         self,
         input_ids: Array | None = None,
@@ -223,10 +227,6 @@ class FlaxDistilBertForSequenceClassification(FlaxDistilBertPreTrainedModel):
             has_segment = (np.asarray(segment_ids)[:, None, :] == numbers[:, None]).any(-1)  # (batch, num_segments)
             labels = np.asarray(labels)[has_segment]
         return check_classes(labels, out_features(self.classifier))
-
-    def reads(self, inputs: Mapping[str, Any]) -> np.ndarray:
-        """Tell that the first token of a row is read; see `FunctionalModule.reads`."""
-        return np.arange(inputs["input_ids"].shape[-1])[None] == 0  # (1, seq)
 
 
 class FlaxDistilBertForMultipleChoice(FlaxDistilBertPreTrainedModel):

@@ -75,6 +75,21 @@ def cross_entropies(logits: Tensor, labels: Tensor) -> Losses:
     return Losses(ops.reshape(each, axes), ops.reshape(counted, axes))  # (...)
 
 
+def masked_lm_loss(x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of `x @ weight.T + bias` over the labels that count; 0 where there are none.
+
+    Args:
+        x: (batch, seq, dim).
+        weight: (vocab, dim).
+        bias: (vocab,).
+        labels: (batch, seq) integers, -100 where nothing counts.
+    """
+    weight, bias = ops.cast(weight, x.dtype), ops.cast(bias, x.dtype)
+    if can_chunk(x):
+        return chunked_cross_entropy(x, weight, bias, labels)
+    return cross_entropy(ops.einsum("bsd,vd->bsv", x, weight) + bias, labels)
+
+
 def squared_errors(logits: Tensor, labels: Tensor, mask: Tensor | None = None) -> Losses:
     """Return the squared differences; (batch, 1) logits meet (batch,) labels."""
     logits = ops.reshape(ops.cast(logits, "float32"), ops.shape(labels))
@@ -130,15 +145,15 @@ def sequence_classification_losses(
     """
     if config.num_labels > 1 and len(labels.shape) == len(logits.shape) and labels.shape[-1] == 1:
         labels = ops.squeeze(labels, axis=-1)  # (batch,): a column of class ids, as tables and Keras have them
-    problem = problem_type(config, labels, len(logits.shape))
+    problem = problem_type(len(logits.shape), labels, config)
     return LOSSES[problem](logits, labels, mask)
 
 
-def problem_type(config: DistilBertConfig, labels: Tensor, logits_axes: int) -> str:
+def problem_type(logits_ndim: int, labels: Tensor, config: DistilBertConfig) -> str:
     """Return the config's problem type, or the one that labels and `num_labels` imply."""
     if config.problem_type is not None or config.num_labels == 1:
         return config.problem_type or "regression"
-    single = len(labels.shape) < logits_axes or labels.shape[-1] == 1
+    single = len(labels.shape) < logits_ndim or labels.shape[-1] == 1
     return "single_label_classification" if single else "multi_label_classification"
 
 
@@ -181,21 +196,6 @@ def packed_position_losses(logits: Tensor, positions: Tensor, segment_ids: Tenso
     alone = ops.where(own, ops.cast(logits, "float32")[:, None], MASKED_SCORE)  # (batch, num_segments, seq)
     inside = ops.logical_and(positions >= 0, positions < sizes)
     return cross_entropies(alone, ops.where(inside, firsts + positions, IGNORE_INDEX))
-
-
-def masked_lm_loss(x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy of `x @ weight.T + bias` over the labels that count; 0 where there are none.
-
-    Args:
-        x: (batch, seq, dim).
-        weight: (vocab, dim).
-        bias: (vocab,).
-        labels: (batch, seq) integers, -100 where nothing counts.
-    """
-    weight, bias = ops.cast(weight, x.dtype), ops.cast(bias, x.dtype)
-    if can_chunk(x):
-        return chunked_cross_entropy(x, weight, bias, labels)
-    return cross_entropy(ops.einsum("bsd,vd->bsv", x, weight) + bias, labels)
 
 
 class DistillationLoss(NamedTuple):

@@ -33,22 +33,6 @@ def with_rows(old: np.ndarray, new_rows: np.ndarray) -> np.ndarray:
     return table
 
 
-def resized(model: keras.Model, name: str, old: np.ndarray, rows: int, mean_resizing: bool = False) -> np.ndarray:
-    """Return a table with another number of rows: the old ones, then new ones.
-
-    Args:
-        model: Whose config says how new rows begin.
-        name: The parameter's canonical name.
-        old: (old rows, ...).
-        rows: How many there shall be.
-        mean_resizing: Whether new rows start as the mean of the old ones, or else as a new model's would.
-    """
-    shape = (rows, *old.shape[1:])
-    if mean_resizing:
-        return with_rows(old, np.broadcast_to(old.astype(np.float32).mean(axis=0), shape))
-    return with_rows(old, ops.convert_to_numpy(initializer(name, model.config)(shape, "float32")))
-
-
 def resize_tokens(model: keras.Model, vocab_size: int, mean_resizing: bool) -> None:
     """Give the word embeddings, and the masked-LM projector with its bias, another number of rows.
 
@@ -67,6 +51,22 @@ def resize_tokens(model: keras.Model, vocab_size: int, mean_resizing: bool) -> N
     new.embeddings.assign(table)
     replace_layer(owner, "word_embeddings", new)
     resize_projector(model, mean_resizing)
+
+
+def resized(model: keras.Model, name: str, old: np.ndarray, rows: int, mean_resizing: bool = False) -> np.ndarray:
+    """Return a table with another number of rows: the old ones, then new ones.
+
+    Args:
+        model: Whose config says how new rows begin.
+        name: The parameter's canonical name.
+        old: (old rows, ...).
+        rows: How many there shall be.
+        mean_resizing: Whether new rows start as the mean of the old ones, or else as a new model's would.
+    """
+    shape = (rows, *old.shape[1:])
+    if mean_resizing:
+        return with_rows(old, np.broadcast_to(old.astype(np.float32).mean(axis=0), shape))
+    return with_rows(old, ops.convert_to_numpy(initializer(name, model.config)(shape, "float32")))
 
 
 def resize_projector(model: keras.Model, mean_resizing: bool) -> None:
