@@ -107,7 +107,7 @@ def encode_packed(call: Callable[[Batch], np.ndarray], folder: Path) -> Run:
     def run(_: list[Batch]) -> np.ndarray:
         packed = pack(tokenizer(texts)["input_ids"], LENGTH, rows_multiple=ROWS)
         parts = (range(start, start + ROWS) for start in range(0, len(packed.input_ids), ROWS))
-        states = np.concatenate([call({k: v[rows] for k, v in packed.inputs.items()}) for rows in map(list, parts)])
+        states = np.concatenate([call({k: v[rows] for k, v in packed.arrays.items()}) for rows in map(list, parts)])
         return np.stack([tokens.mean(axis=0) for tokens in packed.unpack_tokens(states)])
 
     return run

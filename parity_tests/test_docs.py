@@ -67,6 +67,14 @@ def test_every_path_named_is_there(page: str) -> None:
     assert absent == []
 
 
+def test_what_is_said_of_pytorch_holds_in_all_three_families() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for path in dict.fromkeys(path for path in code(page) if path.startswith("pt/distilbert_pt/")):
+        for family in ("tf", "flax"):
+            twin = path.replace("pt/distilbert_pt", f"{family}/distilbert_{family}")
+            assert (ROOT / twin).exists(), twin
+
+
 def tables(heading: str) -> list[list[str]]:
     """Return the rows of the table below a heading of docs/migrating.md, each a list of cells."""
     section = MIGRATING.read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]

@@ -39,8 +39,7 @@ def model_of(tmp_path: Path, framework: str, head: str, **fields: Any) -> Any:
 def test_values(framework: str, head: str, path: str, tmp_path: Path) -> None:
     model, run = model_of(tmp_path, framework, head), FRAMEWORKS[framework].run
     flags = {"output_hidden_states": True, **PATHS[path]}
-    more = {"num_segments": PACKED.num_segments} if head in PER_LIST else {}
-    found = run(model, PACKED.inputs, "cpu", {**flags, **more})
+    found = run(model, PACKED.inputs, "cpu", flags)
     for at, tokens in enumerate(LISTS):
         expected = run(model, {"input_ids": np.array([tokens])}, "cpu", flags)
         assert expected.keys() == found.keys()
@@ -85,7 +84,7 @@ def test_other_problem_types(framework: str, num_labels: int, shape: tuple[int, 
 def test_positions_start_anew_and_segments_are_counted_where_none_are_given(framework: str, tmp_path: Path) -> None:
     model, run = model_of(tmp_path, framework, "ForSequenceClassification"), FRAMEWORKS[framework].run
     found = run(model, {n: PACKED.inputs[n] for n in ("input_ids", "segment_ids")}, "cpu", {})["logits"]
-    expected = run(model, PACKED.inputs, "cpu", {"num_segments": PACKED.num_segments})["logits"]
+    expected = run(model, PACKED.inputs, "cpu", {})["logits"]
     assert np.array_equal(found, expected)
 
 
@@ -95,7 +94,7 @@ def test_wrong_inputs_are_refused(framework: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="attention_mask and segment_ids were both given"):
         run(model, {**PACKED.inputs, "attention_mask": PACKED.segment_ids}, "cpu", {})
     with pytest.raises(InputError, match="num_segments is -1"):
-        run(model, PACKED.inputs, "cpu", {"num_segments": -1})
+        run(model, {**PACKED.inputs, "num_segments": -1}, "cpu", {})
     choices = model_of(tmp_path / "choices", framework, "ForMultipleChoice")
     with pytest.raises(InputError, match="scores one choice in each row"):
-        run(choices, {name: array[None] for name, array in PACKED.inputs.items()}, "cpu", {})
+        run(choices, {name: array[None] for name, array in PACKED.arrays.items()}, "cpu", {})

@@ -77,7 +77,7 @@ def _run_pt(model: Any, inputs: Arrays, device: str, flags: dict[str, Any]) -> A
 
     device = "cuda" if device == "gpu" else "cpu"
     with torch.no_grad():
-        tensors = {name: torch.from_numpy(array).to(device) for name, array in inputs.items()}
+        tensors = {name: torch.as_tensor(array, device=device) for name, array in inputs.items()}
         return flatten(model.to(device)(**tensors, **flags), lambda x: x.float().cpu().numpy())
 
 

@@ -5,6 +5,7 @@ The families bring the concrete numbers; what is allowed, and what is said, stan
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -94,12 +95,16 @@ def check_num_segments(num_segments: int | None) -> int:
     Raises:
         InputError: It is None, as nothing shows it, or not a whole number of at least 0.
     """
-    if not isinstance(num_segments, int) or num_segments < 0:
+    try:
+        number = None if num_segments is None else operator.index(num_segments)  # a number, or a tensor of one
+    except (TypeError, AttributeError):  # what traced code does not know yet
+        number = None
+    if number is None or number < 0:
         raise InputError(
-            f"num_segments is {num_segments!r}; give the most sequences in a row, as `pack(...).num_segments`: "
-            "compiled code cannot read it off segment_ids"
+            f"num_segments is {num_segments if number is None else number!r}; give the most sequences in a row, as "
+            "`pack(...).num_segments`: compiled code cannot read it off segment_ids"
         )
-    return num_segments
+    return number
 
 
 def check_no_segments(segment_ids: object | None) -> None:

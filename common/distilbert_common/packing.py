@@ -115,17 +115,18 @@ class Packed:
     placement: Placement
 
     @property
-    def inputs(self) -> dict[str, Ints]:
-        """The arguments for a model, by name."""
-        return {
-            "input_ids": self.input_ids,
-            "position_ids": self.position_ids,
-            "segment_ids": self.segment_ids,
-        }
+    def inputs(self) -> dict[str, Any]:
+        """The arguments for any of the models, by name: `model(**packed.inputs)`. PyTorch wants arrays as tensors."""
+        return {**self.arrays, "num_segments": self.num_segments}
+
+    @property
+    def arrays(self) -> dict[str, Ints]:
+        """Those of the inputs that have one row for each row, as a data set is made of."""
+        return {"input_ids": self.input_ids, "position_ids": self.position_ids, "segment_ids": self.segment_ids}
 
     @property
     def num_segments(self) -> int:
-        """The most lists in one row: what the models whose output is one per list are given."""
+        """The most lists in one row, so that the models whose output is one per list need not count."""
         return self.placement.num_segments
 
     @property

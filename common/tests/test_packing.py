@@ -35,6 +35,8 @@ def test_rows_hold_the_lists_one_after_the_other() -> None:
     assert packed.position_ids.tolist() == [[0, 1, 2, 3, 0], [0, 1, 2, 0, 1]]
     assert packed.segment_ids.tolist() == [[1, 1, 1, 1, 2], [1, 1, 1, 2, 2]]
     assert (packed.fullness, packed.num_segments) == (1.0, 2)
+    assert list(packed.inputs) == ["input_ids", "position_ids", "segment_ids", "num_segments"]
+    assert packed.inputs == {**packed.arrays, "num_segments": 2}
 
 
 @given(st.lists(st.integers(1, 12), max_size=40), st.integers(12, 30), st.integers(1, 4))

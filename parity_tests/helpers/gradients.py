@@ -30,7 +30,7 @@ def pt_gradients(model: Any, inputs: Arrays, **flags: Any) -> Arrays:
     import torch
 
     model.zero_grad()
-    model(**{name: torch.from_numpy(array) for name, array in inputs.items()}, **flags).loss.backward()
+    model(**{name: torch.as_tensor(array) for name, array in inputs.items()}, **flags).loss.backward()
     return {name: p.grad.numpy() for name, p in model.named_parameters() if p.grad is not None}
 
 

@@ -94,7 +94,7 @@ def test_fit_takes_packed_rows(head: str) -> None:
         labels = {"start_positions": positions, "end_positions": positions}
     expected = float(model({**packed.inputs, **labels}).loss)
     model.compile(optimizer="adam")
-    dataset = tf.data.Dataset.from_tensor_slices({**packed.inputs, **labels}).batch(len(packed.input_ids))
+    dataset = tf.data.Dataset.from_tensor_slices({**packed.arrays, **labels}).batch(len(packed.input_ids))
     history = model.fit(dataset, epochs=8, verbose=0).history["loss"]
     assert history[0] == pytest.approx(expected, abs=MATRIX.value)
     assert history[-1] < history[0]
