@@ -1,4 +1,4 @@
-"""Leaving padding out where shapes must be few: the real tokens of a padded batch, packed into rows.
+"""Leaving padding out where shapes must be few: the non-padding tokens of a padded batch, packed into rows.
 
 The rows' sizes come from a few buckets, so that compiled code is reused; `distilbert_common.packing` fills them.
 """
@@ -18,17 +18,17 @@ __all__ = ["UNPAD_THRESHOLD", "Packing", "pack_batch", "power_of_two"]
 
 
 class Packing(NamedTuple):
-    """Where the real tokens of a padded batch lie once they are packed.
+    """Where the non-padding tokens of a padded batch lie once they are packed.
 
     Attributes:
-        places: (rows, length) the place of each token among the batch * seq; 0 where there is none.
+        indices: (rows, length) the index of each token among the batch * seq; 0 where there is none.
         segment_ids: (rows, length) one number for each sequence of a row, from 1; 0 where there is no token.
-        back: (batch, seq) the place of each token among the rows * length; -1 at padding.
+        inverse: (batch, seq) the index of each token among the rows * length; -1 at padding.
     """
 
-    places: Ints
+    indices: Ints
     segment_ids: Ints
-    back: Ints
+    inverse: Ints
 
 
 def power_of_two(size: int, largest: int) -> int:
@@ -37,15 +37,15 @@ def power_of_two(size: int, largest: int) -> int:
 
 
 def pack_batch(mask: NDArray[np.bool_], length: int, *, rounded: bool = True) -> Packing | None:
-    """Pack the real tokens of a batch, or say that this would not pay.
+    """Pack the non-padding tokens of a batch, or say that this would not pay.
 
     Args:
-        mask: (batch, seq), which tokens are real.
-        length: How many places a packed row has; at least as many as one sequence has tokens.
+        mask: (batch, seq), which tokens are no padding.
+        length: How many tokens a packed row holds; at least as many as one sequence has tokens.
         rounded: Whether the number of rows is rounded up to a bucket.
 
     Returns:
-        The packing; None where the rows would not be much fewer than the batch's, or no token is real.
+        The packing; None where the rows would not be much fewer than the batch's, or all is padding.
     """
     sizes = mask.sum(axis=1, dtype=np.int32)  # (batch,)
     if not sizes.any() or sizes.sum() > UNPAD_THRESHOLD * mask.size:
@@ -54,9 +54,9 @@ def pack_batch(mask: NDArray[np.bool_], length: int, *, rounded: bool = True) ->
     rows = bucket(at.rows) if rounded else at.rows
     if rows * length > UNPAD_THRESHOLD * mask.size:
         return None
-    tokens, real = at.tokens(), np.flatnonzero(mask)  # (tokens,) each, sequence after sequence
-    places, segment_ids = (np.zeros(rows * length, np.int32) for _ in range(2))
-    places[tokens], segment_ids[tokens] = real, np.repeat(at.segment, at.size)
-    back = np.full(mask.size, -1, np.int32)
-    back[real] = tokens
-    return Packing(places.reshape(rows, length), segment_ids.reshape(rows, length), back.reshape(mask.shape))
+    packed, padded = at.tokens(), np.flatnonzero(mask)  # (tokens,) each, sequence after sequence
+    indices, segment_ids = (np.zeros(rows * length, np.int32) for _ in range(2))
+    indices[packed], segment_ids[packed] = padded, np.repeat(at.segment, at.size)
+    inverse = np.full(mask.size, -1, np.int32)
+    inverse[padded] = packed
+    return Packing(indices.reshape(rows, length), segment_ids.reshape(rows, length), inverse.reshape(mask.shape))

@@ -227,3 +227,10 @@ def test_dtypes_are_written_by_name(dtype: Any) -> None:
     config = DistilBertConfig(torch_dtype=dtype, num_labels=np.int64(3), dim=np.int32(24), n_heads=2)
     fields = json.loads(config.to_json_string())
     assert (fields["dtype"], fields["dim"], config.num_labels) == ("float16", 24, 3)
+
+
+def test_a_mapping_by_parts_gives_the_value_of_the_model_itself() -> None:
+    config = DistilBertConfig(dtype={"": "float16", "text_config": "float32"}, attn_implementation={"": "eager"})
+    assert (config.dtype, config.attn_implementation) == ("float16", "eager")
+    with pytest.raises(ConfigError, match="give one value, or a mapping that has it under ''"):
+        DistilBertConfig(dtype={"text_config": "float16"})

@@ -148,7 +148,7 @@ class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
         else:
             logits = fill_padding(self.vocab_projector(x, table), layout.padding, 0.0)  # (batch, seq, vocab)
             loss = None if labels is None else self.task_loss(logits, labels)
-        return self.result(MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions), return_dict)
+        return self._as_output(MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions), return_dict)
 
     def lm_transform(self, x: Tensor) -> Tensor:
         """Return what is projected to the vocabulary: (…, dim) -> (…, dim)."""
@@ -225,7 +225,7 @@ class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
         logits = self.classifier(self.dropout(ops.relu(self.pre_classifier(x))))  # (batch, …, num_labels)
         loss = None if labels is None else self.task_loss(logits, labels, segment_ids=layout.segment_ids)
         output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
-        return self.result(output, return_dict)
+        return self._as_output(output, return_dict)
 
 
 @serializable
@@ -295,7 +295,7 @@ class TFDistilBertForMultipleChoice(TFDistilBertPreTrainedModel):
         logits = ops.reshape(scores, (-1, choices))  # (batch, choices)
         loss = None if labels is None else self.task_loss(logits, labels)
         output = MultipleChoiceModelOutput(loss, logits, encoded.hidden_states, encoded.attentions)
-        return self.result(output, return_dict)
+        return self._as_output(output, return_dict)
 
 
 @serializable
@@ -350,7 +350,7 @@ class TFDistilBertForTokenClassification(TFDistilBertPreTrainedModel):
         logits = fill_padding(logits, layout.padding, 0.0)
         loss = None if labels is None else self.task_loss(logits, labels)
         output = TokenClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
-        return self.result(output, return_dict)
+        return self._as_output(output, return_dict)
 
 
 @serializable
@@ -417,4 +417,4 @@ class TFDistilBertForQuestionAnswering(TFDistilBertPreTrainedModel):
             task = (start_logits, end_logits, start_positions, end_positions)
             loss = self.task_loss(*task, segment_ids=layout.segment_ids)
         output = QuestionAnsweringModelOutput(loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions)
-        return self.result(output, return_dict)
+        return self._as_output(output, return_dict)

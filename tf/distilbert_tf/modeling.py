@@ -374,4 +374,4 @@ class TFDistilBertModel(TFDistilBertPreTrainedModel):
             layout=layout,
             training=training,
         )
-        return self.result(encoded, return_dict)
+        return self._as_output(encoded, return_dict)

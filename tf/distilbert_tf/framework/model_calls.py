@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
-from distilbert_common import DistilBertConfig, ModelOutput
+from distilbert_common import DistilBertConfig
 from distilbert_common.checks import check_one_input, check_one_mask
 from distilbert_common.constants import IGNORE_INDEX
 from distilbert_tf.checks import check_inputs, check_labels, check_shapes, concrete
@@ -17,8 +17,6 @@ from distilbert_tf.fast.compiled import compiles
 from distilbert_tf.framework.calling import bind
 
 __all__ = ["ModelCalls"]
-
-Output = TypeVar("Output", bound=ModelOutput)
 
 
 class ModelCalls(keras.Model):
@@ -82,7 +80,3 @@ class ModelCalls(keras.Model):
         return super().stateless_call(
             trainable_variables, non_trainable_variables, return_losses=return_losses, **arguments
         )
-
-    def result(self, output: Output, return_dict: bool | None) -> Output | tuple[Any, ...]:
-        """Return the output as it is, or as a tuple where the call or the config asks for one."""
-        return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
