@@ -176,7 +176,7 @@ class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
 
     def classes_of(self, labels: Tensor) -> int | None:
         """Return how many classes labels may name, or None where they are no classes."""
-        single = losses.problem_type(self.config, labels, logits_axes=2) == "single_label_classification"
+        single = losses.problem_type(2, labels, self.config) == "single_label_classification"
         return getattr(self.classifier, "units", None) if single else None
 
     def task_losses(self, *logits_and_labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
