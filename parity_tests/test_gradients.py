@@ -14,6 +14,7 @@ from parity_tests.helpers.tolerances import GRADIENT
 CASES = [(config, head) for config, head in golden.cases() if head != "Model"]
 
 
+@pytest.mark.usefixtures("fast_and_plain")
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize(("config", "head"), CASES, ids=golden.case_id)
 def test_gradients(config: Path, head: str, framework: str) -> None:

@@ -33,6 +33,7 @@ def model_of(tmp_path: Path, framework: str, head: str, **fields: Any) -> Any:
     return FRAMEWORKS[framework].load(save_model(tmp_path / "model", head, **fields), head)
 
 
+@pytest.mark.usefixtures("fast_and_plain")
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("head", ["Model", *HEADS])
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -51,6 +52,7 @@ def test_values(framework: str, head: str, path: str, tmp_path: Path) -> None:
         assert (found[name][PACKED.segment_ids == 0] == 0).all(), name
 
 
+@pytest.mark.usefixtures("fast_and_plain")
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_loss_and_gradients(framework: str, head: str, tmp_path: Path) -> None:

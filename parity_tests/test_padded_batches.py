@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from distilbert_cli.frameworks import FRAMEWORKS
+from distilbert_common.constants import is_fast
 from parity_tests.helpers.gradients import GRADIENTS
 from parity_tests.helpers.packing_cases import HEADS, assert_same_gradients, labels_of, padded, save_model, token_lists
 from parity_tests.helpers.tolerances import MATRIX
@@ -27,13 +28,14 @@ def inputs_of(kind: str) -> dict[str, np.ndarray]:
     return inputs
 
 
+@pytest.mark.usefixtures("fast_and_plain")
 @pytest.mark.parametrize("kind", ["padding", "a row of nothing but padding", "holes", "padding at the left"])
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_values_and_zeros_at_padding(framework: str, kind: str, tmp_path: Path) -> None:
     model, run = FRAMEWORKS[framework].load(save_model(tmp_path, "Model"), "Model"), FRAMEWORKS[framework].run
     inputs = inputs_of(kind)
     real, flags = inputs["attention_mask"] == 1, {"output_hidden_states": True}
-    found = run(model, inputs, "cpu", flags)
+    found = run(model, inputs, "cpu", {**flags, "unpad": "auto" if is_fast() else True})
     expected = run(model, inputs, "cpu", {**flags, "output_attentions": True})  # the eager path computes padding
     for name, array in found.items():
         assert float(np.abs(array - expected[name])[real].max()) <= MATRIX.value, name
@@ -51,6 +53,7 @@ def labelled(head: str) -> dict[str, np.ndarray]:
     return {**inputs, **{name: np.stack([one[name] for one in labels]) for name in labels[0]}}
 
 
+@pytest.mark.usefixtures("fast_and_plain")
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_loss_and_gradients(framework: str, head: str, tmp_path: Path) -> None:
