@@ -130,7 +130,6 @@ ALONE: dict[tuple[str, str], dict[str, str]] = {
         "DistilBertMainLayer.__init__": "of that layer",
         "DistilBertMainLayer.build": BUILD,
         "DistilBertMainLayer.forward": "of that layer",
-        "DistilBertMainLayer.split_head_mask": "of that layer",
         "Embeddings.build": BUILD,
         "FFN.build": BUILD,
         "MultiHeadSelfAttention.build": BUILD,

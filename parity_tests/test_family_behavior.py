@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import pickle
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from distilbert_cli.frameworks import FRAMEWORKS, Framework
+from distilbert_common.errors import InputError
 from parity_tests.helpers import golden
 from parity_tests.helpers.tolerances import MATRIX
 
@@ -105,3 +107,37 @@ def test_a_frozen_backbone_stays_as_it_is_in_flax() -> None:
         np.testing.assert_array_equal, before["distilbert"], jax.tree.map(np.array, model.params)["distilbert"]
     )
     assert (before["vocab_transform"]["kernel"] != np.array(model.params["vocab_transform"]["kernel"])).any()
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
+def test_an_unknown_word_on_padding_and_a_layout_beside_a_mask_are_refused(framework: Framework) -> None:
+    mask = {"attention_mask": np.ones((1, 7), np.int64)}
+    for head in ("Model", "ForTokenClassification"):
+        model = framework.load(PT.parents[1] / head / "pt", head)
+        with pytest.raises(InputError, match="unpad is 'yes'; expected"):
+            framework.run(model, INPUTS | mask, "cpu", {"unpad": "yes"})
+        layout = importlib.import_module(f"{framework.package}.layout").Padded()
+        with pytest.raises(InputError, match="layout was given with attention_mask or segment_ids"):
+            framework.run(model, INPUTS | mask, "cpu", {"layout": layout})
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
+def test_every_head_takes_embeddings_in_the_place_of_ids(framework: Framework) -> None:
+    mask = np.array([[1, 1, 1, 1, 1, 1, 0], [1, 1, 0, 0, 0, 0, 0]])
+    for head in golden.HEADS:
+        model = framework.load(PT.parents[1] / head / "pt", head)
+        shape = (2, 1, 7) if head == "ForMultipleChoice" else (2, 7)
+        x = np.random.default_rng(0).normal(size=(*shape, model.config.dim)).astype(np.float32)
+        results = framework.run(model, {"inputs_embeds": x, "attention_mask": mask.reshape(shape)}, "cpu", {})
+        assert all(np.isfinite(array).all() for array in results.values())
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
+def test_a_model_without_its_last_block_runs(framework: Framework) -> None:
+    model = framework.load(PT, "ForMaskedLM")
+    del model.distilbert.transformer.layer[-1]
+    factors = np.ones((len(model.distilbert.transformer.layer), model.config.n_heads), np.float32)
+    for flags in ({}, {"output_hidden_states": True}):
+        results = framework.run(model, INPUTS | {"head_mask": factors}, "cpu", flags)
+        assert np.allclose(results["logits"], framework.run(model, INPUTS, "cpu", {})["logits"], atol=MATRIX.value)
+    assert len([name for name in results if name.startswith("hidden_states")]) == len(factors) + 1

@@ -78,19 +78,18 @@ def encode(
     Returns:
         Its output, and how the tokens lay.
     """
+    check_one_mask(attention_mask, segment_ids, layout)
     if layout is None:
-        check_one_mask(attention_mask, segment_ids)
         layout = padded_layout(attention_mask, segment_ids, unpad)
     encoded = model.distilbert.forward(
-        input_ids,
-        None,
-        head_mask,
-        inputs_embeds,
-        output_attentions,
-        output_hidden_states,
-        True,
-        position_ids,
-        token_type_ids,
+        input_ids=input_ids,
+        head_mask=head_mask,
+        inputs_embeds=inputs_embeds,
+        output_attentions=output_attentions,
+        output_hidden_states=output_hidden_states,
+        return_dict=True,
+        position_ids=position_ids,
+        token_type_ids=token_type_ids,
         layout=layout,
     )
     return encoded, layout

@@ -38,7 +38,7 @@ class Frozen(nnx.Variable[Array]):
 
 
 def abstract_init(_: Array, shape: tuple[int, ...], dtype: DTypeLike) -> Any:
-    """Initialise nothing: a shape and a dtype, until the model is filled."""
+    """Initialize nothing: a shape and a dtype, until the model is filled."""
     return jax.ShapeDtypeStruct(shape, dtype)
 
 

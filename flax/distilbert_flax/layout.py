@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from distilbert_common.checks import check_num_segments
+from distilbert_common.checks import check_num_segments, check_unpad
 from distilbert_flax.attention import expand_mask
 from distilbert_flax.checks import is_concrete
 
@@ -167,6 +167,7 @@ def padded_layout(attention_mask: Array | None, segment_ids: Array | None, unpad
         segment_ids: (batch, seq) instead of a mask.
         unpad: With True, outputs at the padding of a mask (batch, seq) have the fill value all the same.
     """
+    check_unpad(unpad)
     if segment_ids is not None:
         segment_ids = jnp.asarray(segment_ids)
         return Packed(segment_ids, segment_mask(segment_ids))

@@ -27,7 +27,7 @@ __all__ = ["Embeddings", "FFN", "FlaxDistilBertModel", "MultiHeadSelfAttention",
 
 
 class Embeddings(Module):
-    """Word plus position embeddings, normalised, with dropout."""
+    """Word plus position embeddings, normalized, with dropout."""
 
     def __init__(self, config: DistilBertConfig, make: LayerFactory) -> None:
         self.word_embeddings = make.embed(config.vocab_size, config.dim, padding_idx=config.pad_token_id)
@@ -231,8 +231,8 @@ class FlaxDistilBertModel(FlaxDistilBertPreTrainedModel):
         """
         check_one_input(input_ids, inputs_embeds)
         check_inputs(self.config, input_ids, inputs_embeds, position_ids, token_type_ids)
+        check_one_mask(attention_mask, segment_ids, layout)
         if layout is None:
-            check_one_mask(attention_mask, segment_ids)
             layout = padded_layout(attention_mask, segment_ids, unpad)
         input_ids, inputs_embeds = (None if x is None else layout.gather(x) for x in (input_ids, inputs_embeds))
         encoded = self.transformer(

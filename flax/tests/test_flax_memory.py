@@ -19,7 +19,7 @@ from distilbert_flax import (
     FlaxDistilBertForSequenceClassification,
     FlaxDistilBertModel,
 )
-from distilbert_flax.fast.programs import MOST_PROGRAMS, program
+from distilbert_flax.fast.programs import MAX_PROGRAMS, program
 from flax import nnx
 from parity_tests.helpers import golden
 
@@ -99,7 +99,7 @@ def test_a_field_that_is_set_later_changes_the_programs_of_its_own_model_only() 
 
 
 def test_programs_are_bounded_in_number() -> None:
-    assert program.cache_info().maxsize == MOST_PROGRAMS
+    assert program.cache_info().maxsize == MAX_PROGRAMS
 
 
 def test_labels_are_checked_before_the_call_and_no_call_runs_twice() -> None:

@@ -82,15 +82,14 @@ def encode(
     elif layout is None:  # one that was compiled by itself, and would be again for each way that sequences lie
         layout = padded_layout(attention_mask, segment_ids, unpad)
     encoded = body(
-        input_ids,
-        None,
-        head_mask,
-        inputs_embeds,
-        output_attentions,
-        output_hidden_states,
-        True,
-        position_ids,
-        token_type_ids,
+        input_ids=input_ids,
+        head_mask=head_mask,
+        inputs_embeds=inputs_embeds,
+        output_attentions=output_attentions,
+        output_hidden_states=output_hidden_states,
+        return_dict=True,
+        position_ids=position_ids,
+        token_type_ids=token_type_ids,
         layout=layout,
     )
     return encoded, layout

@@ -28,7 +28,7 @@ __all__ = ["DistilBertModel", "Embeddings", "FFN", "MultiHeadSelfAttention", "Tr
 
 
 class Embeddings(nn.Module):
-    """Word plus position embeddings, normalised, with dropout."""
+    """Word plus position embeddings, normalized, with dropout."""
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__()

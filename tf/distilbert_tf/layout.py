@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import keras
 from keras import ops
 
-from distilbert_common.checks import check_num_segments
+from distilbert_common.checks import check_num_segments, check_unpad
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.attention import expand_mask
 from distilbert_tf.checks import is_concrete
@@ -179,6 +179,7 @@ def padded_layout(attention_mask: Tensor | None, segment_ids: Tensor | None, unp
         segment_ids: (batch, seq) instead of a mask.
         unpad: With True, outputs at the padding of a mask (batch, seq) have the fill value all the same.
     """
+    check_unpad(unpad)
     if segment_ids is not None:
         segment_ids = ops.convert_to_tensor(segment_ids)
         return Packed(segment_ids, segment_mask(segment_ids))

@@ -279,7 +279,7 @@ class TFDistilBertMainLayer(ConfiguredLayer):
                 input_ids=input_ids, inputs_embeds=inputs_embeds, position_ids=layout.positions(position_ids)
             ),
             layout=layout,
-            head_mask=self.split_head_mask(head_mask),
+            head_mask=self._split_head_mask(head_mask),
             output_attentions=self.config.output_attentions if output_attentions is None else output_attentions,
             output_hidden_states=(
                 self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
@@ -288,12 +288,12 @@ class TFDistilBertMainLayer(ConfiguredLayer):
         encoded = encoded.map_hidden_states(layout.scatter)
         return encoded.to_tuple() if return_dict is False else encoded
 
-    def split_head_mask(self, head_mask: Tensor | None) -> list[Tensor | None]:
+    def _split_head_mask(self, head_mask: Tensor | None) -> list[Tensor | None]:
         """(heads,) or (n_layers, heads) -> n_layers of (1, heads left, 1, 1)."""
-        n_layers, n_heads = self.config.n_layers, self.config.n_heads
+        n_layers = len(self.transformer.layer)  # fewer than the config's where a user took some out
         if head_mask is None:
             return [None] * n_layers
-        factors = ops.broadcast_to(ops.cast(head_mask, self.compute_dtype), (n_layers, n_heads))
+        factors = ops.broadcast_to(ops.cast(head_mask, self.compute_dtype), (n_layers, self.config.n_heads))
         left = [heads_left(self.config, layer) for layer in range(n_layers)]
         factors = [ops.take(factors[layer], ops.array(heads, "int32"), axis=0) for layer, heads in enumerate(left)]
         return [ops.reshape(x, (1, len(heads), 1, 1)) for x, heads in zip(factors, left, strict=True)]

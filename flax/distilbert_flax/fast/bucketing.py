@@ -9,6 +9,7 @@ from jax import Array
 
 from distilbert_common import ModelOutput
 from distilbert_common.buckets import bucket
+from distilbert_common.outputs import per_token_outputs
 
 __all__ = ["MIN_BUCKET_LENGTH", "cut", "pad_to", "to_bucket"]
 
@@ -18,7 +19,6 @@ MIN_BUCKET_LENGTH = 8
 Arrays = dict[str, Any]
 
 _ROUNDED = {"input_ids", "attention_mask", "position_ids", "token_type_ids", "head_mask"}
-_PER_TOKEN = ("last_hidden_state", "hidden_states", "start_logits", "end_logits")
 
 
 def to_bucket(arrays: Arrays, longest: int) -> Arrays:
@@ -50,7 +50,7 @@ def pad_to(array: Any, shape: tuple[int, ...], size: tuple[int, int]) -> np.ndar
 def cut(output: ModelOutput, head: str | None, shape: tuple[int, int]) -> None:
     """Cut the outputs of a padded call to the size (batch, seq) of its inputs."""
     batch, seq = shape
-    per_token = _PER_TOKEN + (("logits",) if head in ("ForMaskedLM", "ForTokenClassification") else ())
+    per_token = per_token_outputs(head)
 
     def one(name: str, x: Array) -> Array:
         if name == "attentions":

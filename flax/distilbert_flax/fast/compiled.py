@@ -18,6 +18,7 @@ import jax
 from jax import Array
 
 from distilbert_common import ModelOutput
+from distilbert_common.checks import check_unpad
 from distilbert_flax.checks import check_values
 from distilbert_flax.fast.bucketing import cut, to_bucket
 from distilbert_flax.fast.programs import program, shapes_of
@@ -61,6 +62,7 @@ def call(
     arrays, flags = _split(inputs)
     if not _can_compile(snapshot, values, arrays, flags, dropout_rng) or not _check(model, arrays):
         return bind(model, params, dropout_rng, train).forward(**inputs)
+    check_unpad(flags.get("unpad"))
     as_output = _set_flags(model, arrays, flags)
     sized = arrays if (snapshot.training if train is None else train) else _resize(model, snapshot, arrays, flags)
     run = program(snapshot.description, tuple(sorted(flags.items())), train, replaced is not None, shapes_of(sized))

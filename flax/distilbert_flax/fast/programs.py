@@ -17,9 +17,9 @@ from distilbert_flax.fast.snapshots import CHANGING, Description, is_per_token, 
 from distilbert_flax.framework.variables import bind
 from flax import nnx
 
-__all__ = ["MOST_PROGRAMS", "program", "shapes_of"]
+__all__ = ["MAX_PROGRAMS", "program", "shapes_of"]
 
-MOST_PROGRAMS = 256
+MAX_PROGRAMS = 256
 """How many programs stay, of all models together."""
 
 Shapes = tuple[tuple[str, Any], ...]
@@ -40,7 +40,7 @@ def shapes_of(arrays: Mapping[str, Any]) -> Shapes:
     )
 
 
-@lru_cache(maxsize=MOST_PROGRAMS)
+@lru_cache(maxsize=MAX_PROGRAMS)
 def program(description: Description, flags: Flags, train: bool | None, pure: bool, shapes: Shapes) -> Program:
     """Return the program of a call; it is compiled at its first run.
 

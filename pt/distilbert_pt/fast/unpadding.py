@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from distilbert_common.constants import is_fast
+from distilbert_common.constants import UNPAD_THRESHOLD, is_fast
 from distilbert_pt.checks import is_concrete
 from distilbert_pt.framework.hooks import is_watched
 from distilbert_pt.layout import Layout, Padded, Unpad, Unpadded, padded_layout
 
-__all__ = ["UNPAD_THRESHOLD", "choose_layout", "unpadded_layout"]
-
-UNPAD_THRESHOLD = 0.95
-"""The share of tokens that are not padding below which leaving padding out saves more than gathering costs."""
+__all__ = ["choose_layout", "unpadded_layout"]
 
 
 def choose_layout(

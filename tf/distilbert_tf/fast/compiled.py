@@ -83,7 +83,7 @@ def graph_arguments(model: Any, arguments: Arguments) -> tuple[Arguments, Argume
     flags = {name: value for name, value in arguments.items() if name in FLAGS}
     tensors = {name: tf.convert_to_tensor(value) for name, value in arguments.items() if name not in FLAGS}
     unpad = flags.pop("unpad", "auto")
-    layout = choose_layout(model.config, arguments, unpad, model.reads(arguments))
+    layout = choose_layout(model, arguments, unpad)
     if layout is not None:
         del tensors["attention_mask"]
         tensors["layout"] = Unpadded(*map(tf.convert_to_tensor, layout))

@@ -17,18 +17,16 @@ TENSORS = {"input_ids", "attention_mask", "position_ids", "token_type_ids", "lab
 """The tensors of a call whose padding may be left out."""
 
 
-def choose_layout(
-    config: DistilBertConfig, arguments: dict[str, Any], unpad: Unpad, reads: np.ndarray | bool | None
-) -> Unpadded | None:
+def choose_layout(model: Any, arguments: dict[str, Any], unpad: Unpad) -> Unpadded | None:
     """Return how the tokens of a call lie without padding; None where padding is computed.
 
     Args:
-        config: The model's config.
+        model: Knows which padding it reads.
         arguments: The arguments of the call by name.
         unpad: Whether padding is left out; "auto" where nothing reads it. Where that would not pay it is computed,
             and with True the model fills it afterwards, which gives the same numbers.
-        reads: bool (batch, seq), where the hidden states are used; True for everywhere.
     """
+    config: DistilBertConfig = model.config
     tensors = {name for name, value in arguments.items() if hasattr(value, "shape")}
     mask, attentions = concrete(arguments.get("attention_mask")), arguments.get("output_attentions")
     attentions = config.output_attentions if attentions is None else attentions
@@ -37,12 +35,14 @@ def choose_layout(
     if mask is None or mask.ndim != 2 or "input_ids" not in tensors or (unpad is not True and not tensors <= TENSORS):
         return None
     is_token = mask != 0  # (batch, seq)
-    if is_token.shape != tuple(arguments["input_ids"].shape) or (unpad is not True and is_read(~is_token, reads)):
+    if is_token.shape != tuple(arguments["input_ids"].shape) or (
+        unpad is not True and is_read(~is_token, model.reads(arguments))
+    ):
         return None
     packing = pack_batch(is_token, int(is_token.sum(1).max()), rounded=False)
     return None if packing is None else Unpadded(*packing)
 
 
 def is_read(padding: np.ndarray, reads: np.ndarray | bool | None) -> bool:
-    """Whether the hidden states at padding (batch, seq) are used; `reads` as in `choose_layout`."""
+    """Whether the hidden states at padding (batch, seq) are used; `reads` as `ModelCalls.reads` tells."""
     return bool((padding & reads).any()) if isinstance(reads, np.ndarray) else bool(reads)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from distilbert_common import DistilBertConfig
-from distilbert_common.checks import check_one_input, check_one_mask
+from distilbert_common.checks import check_one_input, check_one_mask, check_unpad
 from distilbert_common.constants import IGNORE_INDEX
 from distilbert_tf.checks import check_inputs, check_labels, check_shapes, concrete
 from distilbert_tf.fast.compiled import call as compiled_call
@@ -46,7 +46,8 @@ class ModelCalls(keras.Model):
         attention_mask, position_ids = inputs.get("attention_mask"), inputs.get("position_ids")
         segment_ids, labels = inputs.get("segment_ids"), inputs.get("labels")
         check_one_input(input_ids, inputs_embeds)
-        check_one_mask(attention_mask, segment_ids)
+        check_one_mask(attention_mask, segment_ids, inputs.get("layout"))
+        check_unpad(inputs.get("unpad"))
         check_inputs(self.config, input_ids, inputs_embeds, position_ids, inputs.get("token_type_ids"))
         input_shape = tuple(input_ids.shape) if inputs_embeds is None else tuple(inputs_embeds.shape[:-1])
         if self.input_axes == len(input_shape) == 2:
