@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 CODE = """
-import sys, keras, numpy as np, golden
+import sys, keras, numpy as np
+from parity_tests.helpers import golden
 from tf_models import CLASSES, MICRO, array, difference
 
 assert keras.backend.backend() == sys.argv[1]

@@ -115,9 +115,9 @@ def test_sinusoidal_positions_go_on_as_the_sinusoid_and_stay_frozen() -> None:
 @pytest.mark.parametrize("size", [0, -3, 2.5, True])
 def test_impossible_sizes(size: object) -> None:
     model = masked_lm()
-    with pytest.raises(InputError, match="expected a unpruned number of at least 1"):
+    with pytest.raises(InputError, match="expected a whole number of at least 1"):
         model.resize_position_embeddings(size)
-    with pytest.raises(InputError, match="expected a unpruned number of at least 1"):
+    with pytest.raises(InputError, match="expected a whole number of at least 1"):
         model.resize_token_embeddings(size)
 
 

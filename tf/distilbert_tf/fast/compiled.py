@@ -62,8 +62,9 @@ def call(model: Any, arguments: Arguments) -> Any:
         arguments: The arguments of its `call` by name, which have been checked.
     """
     snapshot = snapshot_of(model)
-    if not (snapshot.is_built and snapshot.per_token):  # a plain call makes weights that are not there yet, and has
-        return keras.Model.__call__(model, **arguments)  # the sizes that a layer which mixes tokens may ask for
+    if not snapshot.is_built or snapshot.is_distributed or not snapshot.per_token:
+        # a plain call makes weights that are not there yet, and has the sizes that a layer which mixes tokens asks for
+        return keras.Model.__call__(model, **arguments)
     tensors, flags = graph_arguments(model, arguments)
     specs = {name: open_spec(name, value) for name, value in sorted(tensors.items())}
     key = (snapshot.structure, tuple(sorted(flags.items())), tuple(specs.items()))

@@ -24,6 +24,7 @@ class Snapshot:
         variables: Keras' variables, in the order of `all_variables`.
         values_of_variables: TensorFlow's variables in them.
         is_built: Whether all layers have their weights.
+        is_distributed: Whether the variables are those of a distribution strategy, which have no one value.
         per_token: Whether all layers but attention treat each token by itself.
         structure: What models that share graphs have in common.
         programs: The graphs.
@@ -35,6 +36,8 @@ class Snapshot:
 
     def read(self, model: Any) -> None:
         """Remember what the model is, and have the changes of its layers counted from now on."""
+        import tensorflow as tf
+
         layers = [layer for _, layer in walk(model)]
         for layer in layers:
             count_changes_of(layer)
@@ -45,6 +48,7 @@ class Snapshot:
         self.variables = all_variables(model)
         self.values_of_variables = [variable.value for variable in self.variables]
         self.is_built = all(layer.built for layer in layers)
+        self.is_distributed = any(isinstance(v, tf.distribute.DistributedValues) for v in self.values_of_variables)
         self.per_token = all(map(is_per_token, layers[1:]))
         self.structure = structure(model)
         if self.structure is None and self.programs is SHARED:
