@@ -7,10 +7,10 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import nnx
 
 from distilbert_common import DistilBertConfig
 from distilbert_flax import FlaxDistilBertForMaskedLM, FlaxDistilBertForSequenceClassification, FlaxDistilBertModel
-from flax import nnx
 
 Batch = dict[str, np.ndarray]
 Model = FlaxDistilBertForSequenceClassification

@@ -93,7 +93,6 @@ def test_a_frozen_backbone_stays_as_it_is_in_pytorch() -> None:
 def test_a_frozen_backbone_stays_as_it_is_in_flax() -> None:
     import jax
     import optax
-
     from flax import nnx
 
     model = FRAMEWORKS["flax"].load(PT, "ForMaskedLM")

@@ -20,8 +20,8 @@ def bucket(size: int, smallest: int = 1, largest: int | None = None) -> int:
     if size <= STEPS:
         return size
     step = 1 << (size - 1).bit_length() - STEPS.bit_length()
-    found = -(-size // step) * step
-    return found if largest is None else max(size, min(found, largest))
+    rounded = -(-size // step) * step
+    return rounded if largest is None else max(size, min(rounded, largest))
 
 
 def buckets(most: int, smallest: int = 1, largest: int | None = None) -> list[int]:

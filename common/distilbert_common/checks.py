@@ -61,8 +61,8 @@ def check_one_input(input_ids: object | None, inputs_embeds: object | None) -> N
         InputError: Both were given, or neither.
     """
     if (input_ids is None) == (inputs_embeds is None):
-        given = "neither" if input_ids is None else "both"
-        raise InputError(f"{given} of input_ids and inputs_embeds were given; give exactly one of them")
+        how_many = "neither" if input_ids is None else "both"
+        raise InputError(f"{how_many} of input_ids and inputs_embeds were given; give exactly one of them")
 
 
 def check_one_mask(attention_mask: object | None, segment_ids: object | None, layout: object | None = None) -> None:

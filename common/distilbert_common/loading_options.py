@@ -152,7 +152,7 @@ def split_options(kwargs: Mapping[str, Any], caller: str) -> SplitOptions:
     hub: dict[str, Any] = {}
     handled: dict[str, Any] = {}
     fields: dict[str, Any] = {}
-    places = {"hub": hub, "handled": handled, "field": fields}
+    by_kind = {"hub": hub, "handled": handled, "field": fields}
     ignored: list[str] = []
     for name, value in kwargs.items():
         option = LOADING_OPTIONS.get(name)
@@ -160,8 +160,8 @@ def split_options(kwargs: Mapping[str, Any], caller: str) -> SplitOptions:
             ignored.append(f"{name} (a credential; pass token= for the hub)")
         elif option is None:
             fields[name] = value
-        elif caller in option.callers and option.kind in places:
-            places[option.kind][name] = value
+        elif caller in option.callers and option.kind in by_kind:
+            by_kind[option.kind][name] = value
         elif not _asks_for_nothing(value, option.neutral):
             if option.kind == "refused" and caller in option.callers:
                 raise InputError(f"from_pretrained cannot honor {name}: {option.note}")

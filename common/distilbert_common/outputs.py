@@ -36,15 +36,15 @@ class ModelOutput(OrderedDict[str, Any]):
 
     def __post_init__(self) -> None:
         names = [field.name for field in fields(self)]  # type: ignore[arg-type]
-        given = {name: self.__dict__[name] for name in names}
-        first = given[names[0]]
-        if all(given[name] is None for name in names[1:]) and _holds_pairs(first):
-            given = {**dict.fromkeys(names), **dict(first)}
-            unknown = sorted(set(given) - set(names))
+        values = {name: self.__dict__[name] for name in names}
+        first = values[names[0]]
+        if all(values[name] is None for name in names[1:]) and _holds_pairs(first):
+            values = {**dict.fromkeys(names), **dict(first)}
+            unknown = sorted(set(values) - set(names))
             if unknown:
                 raise TypeError(f"{type(self).__name__} has no field {unknown[0]!r}; its fields are {', '.join(names)}")
         self.clear()
-        for name, value in given.items():
+        for name, value in values.items():
             setattr(self, name, value)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -13,7 +13,7 @@ from distilbert_common.errors import InputError
 if TYPE_CHECKING:
     from distilbert_common.config import DistilBertConfig
 
-__all__ = ["attention_dim", "check_heads", "heads_left", "kept_columns", "merged"]
+__all__ = ["attention_dim", "check_heads", "heads_left", "merged", "remaining_columns"]
 
 
 def heads_left(config: DistilBertConfig, layer: int) -> list[int]:
@@ -27,7 +27,7 @@ def attention_dim(config: DistilBertConfig, layer: int) -> int:
     return len(heads_left(config, layer)) * (config.dim // config.n_heads)
 
 
-def kept_columns(config: DistilBertConfig, layer: int, heads: Iterable[int]) -> NDArray[np.intp]:
+def remaining_columns(config: DistilBertConfig, layer: int, heads: Iterable[int]) -> NDArray[np.intp]:
     """Return the places, in the present query, key and value of a layer, that stay when more heads are pruned.
 
     Args:
@@ -41,8 +41,8 @@ def kept_columns(config: DistilBertConfig, layer: int, heads: Iterable[int]) -> 
     head_dim = config.dim // config.n_heads
     gone = set(heads)
     stay = [place for place, head in enumerate(heads_left(config, layer)) if head not in gone]
-    places = np.array(stay, np.intp)[:, None] * head_dim + np.arange(head_dim)  # (heads, head_dim)
-    return places.reshape(-1)  # (heads * head_dim,)
+    columns = np.array(stay, np.intp)[:, None] * head_dim + np.arange(head_dim)  # (heads, head_dim)
+    return columns.reshape(-1)  # (heads * head_dim,)
 
 
 def check_heads(config: DistilBertConfig, heads_to_prune: Mapping[int, Iterable[int]]) -> dict[int, list[int]]:

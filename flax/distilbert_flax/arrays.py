@@ -47,12 +47,12 @@ def as_dtype(dtype: DTypeLike | None, default: str) -> np.dtype:
     """
     dtype = sole_value("dtype", dtype)
     try:
-        found = jnp.dtype(default if dtype is None or dtype == "auto" else dtype)
+        resolved = jnp.dtype(default if dtype is None or dtype == "auto" else dtype)
     except TypeError:
-        found = None
-    if found is None or not jnp.issubdtype(found, jnp.floating):
+        resolved = None
+    if resolved is None or not jnp.issubdtype(resolved, jnp.floating):
         raise InputError(f"dtype is {dtype!r}; expected a floating-point dtype such as 'float32' or jnp.bfloat16")
-    return jax.dtypes.canonicalize_dtype(found)
+    return jax.dtypes.canonicalize_dtype(resolved)
 
 
 def register_output(output_type: type[ModelOutput]) -> None:

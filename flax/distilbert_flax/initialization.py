@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from jax import Array
 
 from distilbert_common.initialization import init_scheme, sinusoidal_table
@@ -13,7 +14,6 @@ from distilbert_flax.framework.module_utils import ModuleUtils
 from distilbert_flax.framework.variables import Params, flat_params, shape_of
 from distilbert_flax.inventory import fill
 from distilbert_flax.layers import LayerFactory
-from flax import nnx
 
 __all__ = ["InitializedModel"]
 

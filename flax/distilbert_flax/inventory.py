@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from jax import Array
 
 from distilbert_common import DistilBertConfig
 from distilbert_flax.arrays import to_jax
 from distilbert_flax.framework.variables import is_shape, shape_of
-from flax import nnx
 
 if TYPE_CHECKING:
     from distilbert_common.load_report import LoadReport

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
 
@@ -18,7 +19,6 @@ from distilbert_common.constants import LAYER_NORM_EPS
 from distilbert_flax.activations import ACTIVATIONS
 from distilbert_flax.fast.recomputation import recomputed
 from distilbert_flax.framework.changes import Module
-from flax import nnx
 
 __all__ = [
     "Dropout",

@@ -9,6 +9,7 @@ from typing import Unpack
 
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from jax import Array
 
 from distilbert_common import BaseModelOutput, DistilBertConfig
@@ -21,7 +22,6 @@ from distilbert_flax.framework.options import Options
 from distilbert_flax.layers import LayerFactory, List
 from distilbert_flax.layout import Layout, Unpad, padded_layout
 from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
-from flax import nnx
 
 __all__ = ["Embeddings", "FFN", "FlaxDistilBertModel", "MultiHeadSelfAttention", "Transformer", "TransformerBlock"]
 

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any, Self
 
+from flax import nnx
 from jax.typing import DTypeLike
 
 from distilbert_common import DistilBertConfig
@@ -22,7 +23,6 @@ from distilbert_flax.initialization import InitializedModel
 from distilbert_flax.inventory import arrays_of, build, fill, fitting_config, load, own_arguments
 from distilbert_flax.layers import LayerFactory
 from distilbert_flax.resizing import prune, resize_positions, resize_tokens
-from flax import nnx
 
 __all__ = ["FlaxDistilBertPreTrainedModel"]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from jax import Array
 
 from distilbert_common.errors import InputError
-from distilbert_common.pruning import check_heads, kept_columns, merged
+from distilbert_common.pruning import check_heads, merged, remaining_columns
 from distilbert_flax.framework.variables import is_shape
-from flax import nnx
 
 __all__ = ["prune", "resize_positions", "resize_tokens"]
 
@@ -93,7 +93,7 @@ def prune(model: nnx.Module, heads_to_prune: Mapping[int, Iterable[int]]) -> Non
     change_config(model, pruned_heads=merged(before, heads_to_prune))
     for layer, heads in heads_to_prune.items():
         attention = model.base_model.transformer.layer[layer].attention
-        columns = kept_columns(before, layer, heads)
+        columns = remaining_columns(before, layer, heads)
         for lin in (attention.q_lin, attention.k_lin, attention.v_lin):
             lin.kernel = lin.kernel.replace(lin.kernel[:, columns])
             lin.bias = lin.bias.replace(lin.bias[columns])

@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from jax import Array
 
 from distilbert_common.errors import InputError
 from distilbert_flax.attention import MASKED_SCORE, eager_attention, expand_mask, sdpa_attention
-from flax import nnx
 
 BATCH, HEADS, SEQ, HEAD_DIM = 3, 2, 5, 4
 DTYPES = [jnp.float32, jnp.bfloat16, jnp.float16]

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 import distilbert_flax
 from distilbert_common.buckets import buckets
@@ -19,7 +20,6 @@ from distilbert_flax.fast.bucketing import MIN_BUCKET_LENGTH, to_bucket
 from distilbert_flax.fast.programs import program
 from distilbert_flax.fast.snapshots import snapshot_of
 from distilbert_flax.layout import padded_layout
-from flax import nnx
 from parity_tests.helpers import golden
 from parity_tests.helpers.packing_cases import padded, save_model, token_lists
 from parity_tests.helpers.tolerances import MATRIX

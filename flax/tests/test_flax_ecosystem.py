@@ -14,11 +14,11 @@ import numpy as np
 import optax
 import orbax.checkpoint as ocp
 import pytest
+from flax import nnx, serialization
 from flax.training.train_state import TrainState
 from jax import export
 
 from distilbert_flax import FlaxDistilBertForMaskedLM, FlaxDistilBertForSequenceClassification
-from flax import nnx, serialization
 from parity_tests.helpers import golden
 
 SOURCE = golden.GOLDEN / "micro" / "ForSequenceClassification" / "pt"

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 from flax.core import freeze
 from flax.traverse_util import flatten_dict
 
@@ -22,7 +23,6 @@ from distilbert_flax import (
     Frozen,
 )
 from distilbert_flax.framework.variables import bind
-from flax import nnx
 from parity_tests.helpers import golden
 
 SIZES = {"vocab_size": 40, "max_position_embeddings": 16, "n_layers": 1, "n_heads": 2, "dim": 12, "hidden_dim": 20}

@@ -11,6 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 from distilbert_common.errors import InputError
 from distilbert_flax import (
@@ -20,7 +21,6 @@ from distilbert_flax import (
     FlaxDistilBertModel,
 )
 from distilbert_flax.fast.programs import MAX_PROGRAMS, program
-from flax import nnx
 from parity_tests.helpers import golden
 
 MOST = 5.0

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from flax.traverse_util import flatten_dict
 from safetensors import safe_open
 
@@ -17,7 +18,6 @@ from distilbert_common import DistilBertConfig
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.initialization import sinusoidal_table
 from distilbert_flax import FlaxDistilBertForMaskedLM, FlaxDistilBertModel, Frozen
-from flax import nnx
 from parity_tests.helpers import golden
 
 MICRO = golden.GOLDEN / "micro"

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from distilbert_common.errors import CheckpointError
 from distilbert_flax import (
@@ -20,7 +21,6 @@ from distilbert_flax import (
     FlaxDistilBertModel,
     FlaxDistilBertPreTrainedModel,
 )
-from flax import nnx
 from parity_tests.helpers import golden
 
 SOURCE = golden.GOLDEN / "micro" / "ForSequenceClassification" / "pt"

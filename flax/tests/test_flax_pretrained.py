@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx, serialization
 from flax.traverse_util import flatten_dict
 from safetensors import safe_open
 
@@ -21,7 +22,6 @@ from distilbert_flax import (
     FlaxDistilBertModel,
     Frozen,
 )
-from flax import nnx, serialization
 from parity_tests.helpers import golden
 
 MICRO = golden.GOLDEN / "micro"

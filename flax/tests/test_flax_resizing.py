@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_common.initialization import sinusoidal_table
@@ -15,7 +16,6 @@ from distilbert_flax import (
     FlaxDistilBertPreTrainedModel,
     Frozen,
 )
-from flax import nnx
 from parity_tests.helpers import golden
 
 MICRO = golden.GOLDEN / "micro"

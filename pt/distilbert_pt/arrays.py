@@ -68,10 +68,10 @@ def as_dtype(dtype: torch.dtype | str | None, default: str) -> torch.dtype:
     dtype = sole_value("dtype", dtype)
     if dtype is None or dtype == "auto":
         dtype = default
-    found = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
-    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+    resolved = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
+    if not isinstance(resolved, torch.dtype) or not resolved.is_floating_point:
         raise InputError(f"dtype is {dtype!r}; expected a floating-point dtype such as 'float32' or torch.bfloat16")
-    return found
+    return resolved
 
 
 def as_device(device: torch.device | str | int | Mapping[str, Any] | None) -> torch.device:

@@ -143,8 +143,8 @@ def fill(
     config = model.config.updated(tie_word_embeddings=is_tied(model))
     report = compare(checkpoint, config, model._table_head, expected=expected)
     check(checkpoint, report, ignore_mismatched_sizes=ignore_mismatched_sizes)
-    loaded, absent = set(report.loaded), {*report.new_head, *(name for name, _, _ in report.mismatched)}
-    fresh = {alias for name in tensors if names[name] in absent for alias in groups.get(name, [name])}
+    loaded, optional = set(report.loaded), {*report.new_head, *(name for name, _, _ in report.mismatched)}
+    fresh = {alias for name in tensors if names[name] in optional for alias in groups.get(name, [name])}
     start_fresh(model, fresh, dtype)
     for name, tensor in tensors.items():
         stored = checkpoint.weight(names[name]) if names[name] in loaded else None
@@ -193,9 +193,9 @@ def dtype_of(model: nn.Module, name: str, tensor: Tensor, dtype: torch.dtype) ->
 def cast_others(model: nn.Module, dtype: torch.dtype) -> None:
     """Give what no file has the type that it should have: buffers and parameters as the constructor left them."""
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        wanted = dtype_of(model, name, tensor, dtype)
-        if tensor.dtype != wanted:
-            tensor.data = tensor.data.to(wanted)
+        target = dtype_of(model, name, tensor, dtype)
+        if tensor.dtype != target:
+            tensor.data = tensor.data.to(target)
 
 
 def put(model: nn.Module, names: list[str], values: Tensor) -> None:
@@ -220,9 +220,9 @@ def tie_declared(model: nn.Module) -> None:
 
 def without_ignored(model: nn.Module, report: LoadReport) -> LoadReport:
     """Return the report without what the class says does not matter, in transformers' two lists of patterns."""
-    absent, surplus = model._keys_to_ignore_on_load_missing or (), model._keys_to_ignore_on_load_unexpected or ()
+    optional, ignored = model._keys_to_ignore_on_load_missing or (), model._keys_to_ignore_on_load_unexpected or ()
     return replace(
         report,
-        new_extras=tuple(name for name in report.new_extras if not any(re.search(p, name) for p in absent)),
-        unexpected=tuple(name for name in report.unexpected if not any(re.search(p, name) for p in surplus)),
+        new_extras=tuple(name for name in report.new_extras if not any(re.search(p, name) for p in optional)),
+        unexpected=tuple(name for name in report.unexpected if not any(re.search(p, name) for p in ignored)),
     )

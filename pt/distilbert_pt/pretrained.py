@@ -75,7 +75,7 @@ class DistilBertPreTrainedModel(InitializedModel):
         """
         raise InputError(f"{type(self).__name__} has no projector to the vocabulary that could be replaced")
 
-    def prepack_weights(self, wanted: bool = True) -> Self:
+    def prepack_weights(self, enabled: bool = True) -> Self:
         """Keep each matrix a second time as oneDNN lays it out: faster inference on short inputs, twice the memory.
 
         It acts where oneDNN multiplies: on the CPU, without gradients; training goes on with the weights as they are.
@@ -83,12 +83,12 @@ class DistilBertPreTrainedModel(InitializedModel):
         `.data` is not counted: call this again after that.
 
         Args:
-            wanted: False lets go of what is kept.
+            enabled: False drops the second copies.
 
         Returns:
             The model.
         """
-        pack_weights(self, wanted)
+        pack_weights(self, enabled)
         return self
 
     # Loading and saving.
@@ -145,7 +145,7 @@ class DistilBertPreTrainedModel(InitializedModel):
         """
         hub, handled, fields = split_options(kwargs, "pt")
         chosen = config is not None
-        placed = as_device(device if device_map is None else device_map)
+        target_device = as_device(device if device_map is None else device_map)
         prefix, where = f"{cls.base_model_prefix}.", {**hub, **handled}
         with open_weights(pretrained_model_name_or_path, state_dict, prefix, where) as checkpoint:
             if not isinstance(config, DistilBertConfig):
@@ -158,9 +158,9 @@ class DistilBertPreTrainedModel(InitializedModel):
         model.config.dtype = str(target).removeprefix("torch.")
         model.tie_weights()
         cast_others(model, target)
-        model.to(device=placed)
+        model.to(device=target_device)
         if device_map is not None:
-            model.hf_device_map = {"": placed}
+            model.hf_device_map = {"": target_device}
         if model.load_report.message():
             warnings.warn(model.load_report.message(), stacklevel=2)
         return (model.eval(), model.load_report) if output_loading_info else model.eval()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from distilbert_common.initialization import sinusoidal_table
-from distilbert_common.pruning import check_heads, kept_columns, merged
+from distilbert_common.pruning import check_heads, merged, remaining_columns
 
 __all__ = ["prune", "resize_positions", "resize_tokens", "resized_bias"]
 
@@ -77,7 +77,7 @@ def prune(model: nn.Module, heads_to_prune: Mapping[int, Iterable[int]]) -> None
     heads_to_prune = check_heads(model.config, heads_to_prune)
     for layer, heads in heads_to_prune.items():
         attention = model.base_model.transformer.layer[layer].attention
-        columns = torch.from_numpy(kept_columns(model.config, layer, heads)).to(model.device)
+        columns = torch.from_numpy(remaining_columns(model.config, layer, heads)).to(model.device)
         for lin in (attention.q_lin, attention.k_lin, attention.v_lin):
             lin.weight, lin.bias = (nn.Parameter(p[columns], p.requires_grad) for p in (lin.weight, lin.bias))
             lin.out_features = len(columns)

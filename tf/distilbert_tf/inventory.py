@@ -54,7 +54,7 @@ def named_weights(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer,
 def shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:
     """Return the shape of each weight by its name, of known ones as in PyTorch."""
     return {
-        name: tuple(reversed(variable.shape)) if is_turned(name) else tuple(variable.shape)
+        name: tuple(reversed(variable.shape)) if is_transposed(name) else tuple(variable.shape)
         for name, _, variable in named_weights(model)
     }
 
@@ -74,11 +74,11 @@ def arrays_to_save(model: keras.Model) -> dict[str, np.ndarray]:
             )
         merged = getattr(layer, "lora_enabled", False) and variable.name in ("kernel", "embeddings")
         array = keras.ops.convert_to_numpy(getattr(layer, variable.name)) if merged else to_array(variable)
-        arrays[name] = array.T if is_turned(name) else array
+        arrays[name] = array.T if is_transposed(name) else array
     return arrays
 
 
-def is_turned(name: str) -> bool:
+def is_transposed(name: str) -> bool:
     """Whether Keras has a known weight transposed."""
     from distilbert_conversion import is_known, is_transposed
 

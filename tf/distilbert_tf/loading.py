@@ -15,14 +15,14 @@ from keras import ops
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import CheckpointError
 from distilbert_tf.arrays import Tensor
-from distilbert_tf.inventory import is_turned, shapes
+from distilbert_tf.inventory import is_transposed, shapes
 
 if TYPE_CHECKING:
     from distilbert_common.load_report import LoadReport
     from distilbert_conversion import Checkpoint, LazyTensor
 
 
-class Stored:
+class CheckpointInitializer:
     """An initializer that gives a variable the values of a tensor in a file, read at that moment.
 
     Args:
@@ -96,10 +96,14 @@ def fill(
             report = compare(checkpoint, config, cls.head, expected=shapes(model))
             check(checkpoint, report, ignore_mismatched_sizes=ignore_mismatched_sizes)
         weights = {name: checkpoint.weight(name) for name in report.loaded}
-        stored = {name: Stored(weight, is_turned(name)) for name, weight in weights.items() if weight is not None}
+        stored = {
+            name: CheckpointInitializer(weight, is_transposed(name))
+            for name, weight in weights.items()
+            if weight is not None
+        }
         if not own:
-            defer(variables, stored)
-    finish(variables, stored)
+            attach(variables, stored)
+    flush(variables, stored)
     return model, report
 
 
@@ -141,7 +145,7 @@ def read_config(
     return checkpoint.config() if config is None else config_class.from_pretrained(config, **hub)
 
 
-def defer(variables: Mapping[str, keras.Variable], stored: Mapping[str, Stored]) -> None:
+def attach(variables: Mapping[str, keras.Variable], stored: Mapping[str, CheckpointInitializer]) -> None:
     """Make variables that have no values yet take a checkpoint's when they get them: at the end of the scope.
 
     Args:
@@ -152,7 +156,7 @@ def defer(variables: Mapping[str, keras.Variable], stored: Mapping[str, Stored])
         variables[name]._initializer = values
 
 
-def finish(variables: Mapping[str, keras.Variable], stored: Mapping[str, Stored]) -> None:
+def flush(variables: Mapping[str, keras.Variable], stored: Mapping[str, CheckpointInitializer]) -> None:
     """Assign what was not taken, which is nothing unless Keras made the variables another way.
 
     Raises:

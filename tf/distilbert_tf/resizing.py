@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from distilbert_common.pruning import check_heads, kept_columns, merged
+from distilbert_common.pruning import check_heads, merged, remaining_columns
 from distilbert_tf.arrays import to_array
 from distilbert_tf.initialization import initializer
 from distilbert_tf.layers import Projector
@@ -100,7 +100,7 @@ def prune(model: keras.Model, heads_to_prune: Mapping[int, Iterable[int]]) -> No
     dim = model.config.dim
     for layer, heads in heads_to_prune.items():
         attention = model.base_model.transformer.layer[layer].attention
-        columns = kept_columns(model.config, layer, heads)
+        columns = remaining_columns(model.config, layer, heads)
         for name in ("q_lin", "k_lin", "v_lin"):
             old, new = getattr(attention, name), attention.linear(name, len(columns))
             new.build((None, None, dim))

@@ -15,7 +15,7 @@ from distilbert_common.errors import CheckpointError
 from distilbert_conversion import LazyTensor
 from distilbert_tf import TFDistilBertForSequenceClassification
 from distilbert_tf.initialization import Normal
-from distilbert_tf.loading import Stored, finish
+from distilbert_tf.loading import CheckpointInitializer, flush
 
 SOURCE = MICRO / "ForSequenceClassification" / "pt"
 
@@ -90,5 +90,8 @@ def test_a_tensor_that_cannot_be_read_leaves_keras_as_it_was(monkeypatch: pytest
 def test_values_that_keras_did_not_take_are_assigned(transposed: bool) -> None:
     stored = np.arange(12, dtype=np.float32).reshape(3, 4)
     variable = keras.Variable(np.zeros((4, 3) if transposed else (3, 4), np.float32))
-    finish({"name": variable}, {"name": Stored(LazyTensor(stored.shape, stored.dtype, lambda: stored), transposed)})
+    flush(
+        {"name": variable},
+        {"name": CheckpointInitializer(LazyTensor(stored.shape, stored.dtype, lambda: stored), transposed)},
+    )
     np.testing.assert_array_equal(array(variable), stored.T if transposed else stored)

@@ -150,7 +150,10 @@ def test_masked_lm_training_computes_logits_where_a_metric_takes_them(metrics: l
     model, inputs = load("ForMaskedLM")
     expected, seen = float(model(inputs).loss), []
     result = model._as_output
-    model._as_output = lambda output, return_dict: (seen.append(output.logits is not None), result(output, return_dict))[1]
+    model._as_output = lambda output, return_dict: (
+        seen.append(output.logits is not None),
+        result(output, return_dict),
+    )[1]
     model.compile(optimizer="adam", metrics=metrics, run_eagerly=True)
     actual = model.test_on_batch(inputs, return_dict=True)
     assert actual["loss"] == pytest.approx(expected, rel=1e-5)

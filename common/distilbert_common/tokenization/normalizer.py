@@ -111,8 +111,8 @@ def _decompose(chars: Iterable[_Aligned]) -> Iterator[_Aligned]:
     parts = [(part, index == 0) for char, _ in source for index, part in enumerate(decompose(char))]
     spans = (span for _, span in source)
     span = (0, 0)
-    for part, begins_a_char in _in_canonical_order(parts):
-        if begins_a_char:
+    for part, is_start_of_char in _in_canonical_order(parts):
+        if is_start_of_char:
             span = next(spans)
         yield part, span
 

@@ -30,7 +30,7 @@ class MappedFile:
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         weakref.finalize(self, os.close, self._descriptor)
         self.size = os.fstat(self._descriptor).st_size
-        self._given: list[tuple[int, int]] = []
+        self._handed_out: list[tuple[int, int]] = []
 
     def bytes(self, offset: int, length: int) -> bytes:
         """Return `length` bytes from `offset`.
@@ -90,10 +90,10 @@ class MappedFile:
     def _map_private(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array | None:
         """Return a tensor in the private mapping, where its bytes are given to one caller only; None otherwise."""
         end = offset + prod(shape) * dtype.itemsize
-        is_given = any(offset < other_end and other < end for other, other_end in self._given)
+        is_handed_out = any(offset < other_end and other < end for other, other_end in self._handed_out)
         unusable = offset % dtype.itemsize or not dtype.isnative or 0 in shape
-        if is_given or unusable or os.name == "nt":  # where a file that is mapped cannot be replaced
+        if is_handed_out or unusable or os.name == "nt":  # where a file that is mapped cannot be replaced
             return None
-        self._given.append((offset, end))
+        self._handed_out.append((offset, end))
         array: Array = np.frombuffer(self._private, dtype, prod(shape), offset)
         return array.reshape(shape)

@@ -10,12 +10,12 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+from flax import nnx
 from jax import Array
 
 from distilbert_flax.fast.batch_chunks import ChunkedTransformer, chunk_tokens
 from distilbert_flax.fast.snapshots import CHANGING, Description, is_per_token, is_training
 from distilbert_flax.framework.variables import bind
-from flax import nnx
 
 __all__ = ["MAX_PROGRAMS", "program", "shapes_of"]
 

@@ -11,13 +11,13 @@ from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 import jax
+from flax import nnx
 
 from distilbert_flax.activations import ACTIVATIONS
 from distilbert_flax.fast.recomputation import Recomputed
 from distilbert_flax.framework.changes import Module, latest_change, latest_changes
 from distilbert_flax.framework.variables import flat_variables
 from distilbert_flax.layers import Dropout, Embed, LayerNorm, Linear, List, Projector
-from flax import nnx
 
 __all__ = ["CHANGING", "Description", "Snapshot", "is_per_token", "is_training", "snapshot_of"]
 

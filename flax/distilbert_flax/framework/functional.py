@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from flax.traverse_util import unflatten_dict
 from jax import Array
 
@@ -27,7 +28,6 @@ from distilbert_flax.framework.variables import (
     is_shape,
     shape_of,
 )
-from flax import nnx
 
 if TYPE_CHECKING:
     from distilbert_common import DistilBertConfig

@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from flax.traverse_util import flatten_dict
 from jax import Array
 
 from distilbert_common.pretrained import DUMMY_IDS, PreTrainedMixin
 from distilbert_flax.framework.functional import FunctionalModule
 from distilbert_flax.framework.variables import STORED, shape_of
-from flax import nnx
 
 
 class ModuleUtils(PreTrainedMixin, FunctionalModule):

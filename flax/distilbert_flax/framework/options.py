@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
+from flax import nnx
 from jax.typing import DTypeLike
 
 from distilbert_common import DistilBertConfig
 from distilbert_common.config_fields import RULES
 from distilbert_flax.framework.changes import count_change
-from flax import nnx
 
 __all__ = ["Options", "StaticConfig"]
 

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from flax.traverse_util import flatten_dict
 from jax import Array
 from jax.typing import DTypeLike
 
 from distilbert_common.errors import InputError
-from flax import nnx
 
 __all__ = ["STORED", "Params", "bind", "cast", "flat_params", "flat_variables", "is_shape", "shape_of"]
 

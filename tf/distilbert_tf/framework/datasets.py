@@ -106,9 +106,9 @@ def arrays(batch: Mapping[str, Any], columns: Columns) -> dict[str, np.ndarray]:
     Raises:
         InputError: Rows have different lengths.
     """
-    taken = {name: value for name, value in batch.items() if name in columns.inputs or name in columns.labels}
+    selected = {name: value for name, value in batch.items() if name in columns.inputs or name in columns.labels}
     try:
-        return {name: np.asarray(value) for name, value in taken.items()}
+        return {name: np.asarray(value) for name, value in selected.items()}
     except ValueError as error:
         raise InputError("rows have different lengths; give tokenizer=..., which pads them") from error
 
