@@ -11,32 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from runs import (
-    MATRIX,
-    NO_DROPOUT,
-    SHAPES,
-    Batch,
-    Run,
-    encode_packed,
-    head_of,
-    is_ours,
-    load,
-    packed_step,
-    step_shapes,
-    tokens_of,
-)
+import runs
+from runs import Batch, Run
 
 
 def forward(implementation: str, folder: Path, workload: str) -> Run:
     """Return what runs batches: our default call, transformers' under `jax.jit` or, if asked for, as it is."""
     options = {"dtype": jnp.bfloat16} if "bfloat16" in workload else {}
-    model = load(implementation.replace("unjitted", "transformers"), folder, head_of(workload), **options)
-    if is_ours(implementation) and options:
+    model = runs.load(implementation.replace("unjitted", "transformers"), folder, runs.head_of(workload), **options)
+    if runs.is_ours(implementation) and options:
         model.params = model.to_bf16(model.params)
     jitted = jax.jit(lambda params, batch: model(**batch, params=params).logits)
 
     def run(batches: list[Batch]) -> np.ndarray:
-        if is_ours(implementation) or implementation.startswith("unjitted"):
+        if runs.is_ours(implementation) or implementation.startswith("unjitted"):
             return np.concatenate([np.asarray(model(**batch).logits, np.float32) for batch in batches])
         return np.concatenate([np.asarray(jitted(model.params, batch), np.float32) for batch in batches])
 
@@ -48,9 +36,9 @@ def step(implementation: str, folder: Path, workload: str) -> Run:
 
     The parameters and the optimizer's state are donated, as loops in JAX do: a step holds them once.
     """
-    model, params = load(implementation, folder, head_of(workload), _do_init=False, **NO_DROPOUT)
+    model, params = runs.load(implementation, folder, runs.head_of(workload), _do_init=False, **runs.NO_DROPOUT)
     optimizer = optax.adamw(1e-7)
-    mine = is_ours(implementation)
+    mine = runs.is_ours(implementation)
     options = {"loss_only": True} if mine and "masked" in workload else {}
 
     def loss_of(params: Any, batch: Batch) -> Any:
@@ -71,7 +59,7 @@ def step(implementation: str, folder: Path, workload: str) -> Run:
 
     def run(batches: list[Batch]) -> np.ndarray:
         if mine and "masked" not in workload:
-            batches = [packed_step(batch) for batch in batches]
+            batches = [runs.packed_step(batch) for batch in batches]
         losses = []
         for batch in batches:
             now["params"], now["state"], loss = one(now["params"], now["state"], batch)
@@ -83,13 +71,13 @@ def step(implementation: str, folder: Path, workload: str) -> Run:
 
 def encode(implementation: str, folder: Path, _: str) -> Run:
     """Return what makes a vector of each sentence from packed rows."""
-    model = load(implementation, folder, "Model")
-    return encode_packed(lambda rows: np.asarray(model(**rows).last_hidden_state), folder)
+    model = runs.load(implementation, folder, "Model")
+    return runs.encode_packed(lambda rows: np.asarray(model(**rows).last_hidden_state), folder)
 
 
 def matrix(implementation: str, folder: Path, workload: str) -> Run:
     """Return what multiplies two matrices once."""
-    tokens, dim, hidden_dim = MATRIX
+    tokens, dim, hidden_dim = runs.MATRIX
     dtype = jnp.bfloat16 if "bfloat16" in workload else jnp.float32
     x, weight = jnp.ones((tokens, dim), dtype), jnp.ones((dim, hidden_dim), dtype)
     call = jax.jit(lambda x, weight: x @ weight)
@@ -99,15 +87,15 @@ def matrix(implementation: str, folder: Path, workload: str) -> Run:
 def products(_: str, folder: Path, workload: str) -> Run:
     """Return what takes the products of one call alone, each with a matrix of its own."""
     dtype = jnp.bfloat16 if "bfloat16" in workload else jnp.float32
-    weights = [jnp.ones(shape, dtype) for shape in SHAPES]
-    rows = {width: jnp.ones((tokens_of(workload), width), dtype) for width, _ in SHAPES}
+    weights = [jnp.ones(shape, dtype) for shape in runs.SHAPES]
+    rows = {width: jnp.ones((runs.tokens_of(workload), width), dtype) for width, _ in runs.SHAPES}
     call = jax.jit(lambda rows, weights: [rows[weight.shape[0]] @ weight for weight in weights])
     return lambda _: np.asarray(call(rows, weights)[-1][:1, :1], np.float32)
 
 
 def step_products(_: str, folder: Path, workload: str) -> Run:
     """Return what takes the products of one step alone: each layer's own, and those of its two gradients."""
-    shapes = step_shapes(folder, workload, packed=True)
+    shapes = runs.step_shapes(folder, workload, packed=True)
     parts = [(jnp.ones((n, width)), jnp.ones((width, out)), jnp.ones((n, out))) for n, width, out in shapes]
     call = jax.jit(lambda parts: [(x @ weight, d @ weight.T, x.T @ d) for x, weight, d in parts])
     return lambda _: np.asarray(call(parts)[-1][0][:1, :1])

@@ -10,21 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runs import (
-    MATRIX,
-    NO_DROPOUT,
-    SENTENCES,
-    SHAPES,
-    Batch,
-    Run,
-    encode_packed,
-    head_of,
-    is_ours,
-    load,
-    read_texts,
-    step_shapes,
-    tokens_of,
-)
+import runs
+from runs import Batch, Run
 
 
 def tensors(batch: Batch) -> dict[str, Tensor]:
@@ -37,8 +24,8 @@ def forward(implementation: str, folder: Path, workload: str, *, packed: bool = 
     if implementation == "onnxruntime-pt":
         return forward_onnx(folder)
     half = {"dtype": torch.bfloat16} if "bfloat16" in workload else {}
-    model = load(implementation, folder, head_of(workload), **half).eval()
-    if packed and is_ours(implementation):
+    model = runs.load(implementation, folder, runs.head_of(workload), **half).eval()
+    if packed and runs.is_ours(implementation):
         model.prepack_weights()
 
     def run(batches: list[Batch]) -> np.ndarray:
@@ -57,7 +44,7 @@ def forward_onnx(folder: Path) -> Run:
     """Return what runs batches in ONNX Runtime, exported from transformers' model."""
     import onnxruntime
 
-    model = load("transformers-pt", folder, head_of(""), attn_implementation="eager").eval()
+    model = runs.load("transformers-pt", folder, runs.head_of(""), attn_implementation="eager").eval()
     sizes = {0: torch.export.Dim("batch", min=1, max=512), 1: torch.export.Dim("seq", min=2, max=512)}
     example = {name: torch.ones(2, 7, dtype=torch.long) for name in ("input_ids", "attention_mask")}
     program = torch.onnx.export(
@@ -73,11 +60,11 @@ def step(implementation: str, folder: Path, workload: str) -> Run:
 
     AdamW is the fused one on both sides, as transformers' `Trainer` takes it.
     """
-    model = load(implementation, folder, head_of(workload), **NO_DROPOUT).train()
-    if "checkpointed" in workload and is_ours(implementation):
+    model = runs.load(implementation, folder, runs.head_of(workload), **runs.NO_DROPOUT).train()
+    if "checkpointed" in workload and runs.is_ours(implementation):
         model.gradient_checkpointing_enable()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-7, fused=True)
-    options = {"loss_only": True} if "masked" in workload and is_ours(implementation) else {}
+    options = {"loss_only": True} if "masked" in workload and runs.is_ours(implementation) else {}
 
     def run(batches: list[Batch]) -> np.ndarray:
         losses = []
@@ -94,26 +81,29 @@ def step(implementation: str, folder: Path, workload: str) -> Run:
 
 def encode(implementation: str, folder: Path, _: str) -> Run:
     """Return what makes a vector of each sentence: packed rows, or sentence-transformers' `encode`."""
-    if is_ours(implementation):
-        model = load(implementation, folder, "Model").eval()
+    if runs.is_ours(implementation):
+        model = runs.load(implementation, folder, "Model").eval()
 
         def call(rows: Batch) -> np.ndarray:
             with torch.inference_mode():
                 return model(**tensors(rows)).last_hidden_state.numpy()
 
-        return encode_packed(call, folder)
+        return runs.encode_packed(call, folder)
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer import modules
 
-    parts = [modules.Transformer(str(folder / "pt" / head_of(""))), modules.Pooling(768, pooling_mode="mean")]
-    encoder, texts = SentenceTransformer(modules=parts, device="cpu"), read_texts(folder)[:SENTENCES]
+    parts = [modules.Transformer(str(folder / "pt" / runs.head_of(""))), modules.Pooling(768, pooling_mode="mean")]
+    encoder, texts = SentenceTransformer(modules=parts, device="cpu"), runs.read_texts(folder)[: runs.SENTENCES]
     return lambda _: encoder.encode(texts, batch_size=32)
 
 
 def tokenize(implementation: str, folder: Path, _: str) -> Run:
     """Return what tokenizes sentences into padded arrays."""
-    module: Any = importlib.import_module("distilbert_common" if is_ours(implementation) else "transformers")
-    tokenizer, texts = module.DistilBertTokenizerFast.from_pretrained(folder / "pt" / head_of("")), read_texts(folder)
+    module: Any = importlib.import_module("distilbert_common" if runs.is_ours(implementation) else "transformers")
+    tokenizer, texts = (
+        module.DistilBertTokenizerFast.from_pretrained(folder / "pt" / runs.head_of("")),
+        runs.read_texts(folder),
+    )
 
     def run(_: list[Batch]) -> np.ndarray:
         return tokenizer(texts, padding=True, truncation=True, max_length=128, return_tensors="np")["input_ids"].sum(1)
@@ -123,10 +113,10 @@ def tokenize(implementation: str, folder: Path, _: str) -> Run:
 
 def matrix(implementation: str, folder: Path, workload: str) -> Run:
     """Return what multiplies two matrices once: ours by oneDNN where the models do so, the baseline as PyTorch does."""
-    tokens, dim, hidden_dim = MATRIX
+    tokens, dim, hidden_dim = runs.MATRIX
     dtype = torch.bfloat16 if "bfloat16" in workload else torch.float32
     x, weight = torch.ones(tokens, dim, dtype=dtype), torch.ones(hidden_dim, dim, dtype=dtype)
-    if is_ours(implementation):
+    if runs.is_ours(implementation):
         from distilbert_pt.fast.onednn import multiply
     else:
         multiply = torch.nn.functional.linear
@@ -143,8 +133,8 @@ def products(_: str, folder: Path, workload: str) -> Run:
     from distilbert_pt.fast.onednn import multiply
 
     dtype = torch.bfloat16 if "bfloat16" in workload else torch.float32
-    weights = [torch.ones(out, width, dtype=dtype) for width, out in SHAPES]
-    rows = {width: torch.ones(tokens_of(workload), width, dtype=dtype) for width, _ in SHAPES}
+    weights = [torch.ones(out, width, dtype=dtype) for width, out in runs.SHAPES]
+    rows = {width: torch.ones(runs.tokens_of(workload), width, dtype=dtype) for width, _ in runs.SHAPES}
 
     def run(_: list[Batch]) -> np.ndarray:
         with torch.inference_mode():
@@ -158,7 +148,7 @@ def step_products(_: str, folder: Path, workload: str) -> Run:
     """Return what takes the products of one step alone: each layer's own, and those of its two gradients."""
     from distilbert_pt.fast.onednn import multiply
 
-    shapes = step_shapes(folder, workload, packed=False)
+    shapes = runs.step_shapes(folder, workload, packed=False)
     parts = [(torch.ones(n, width), torch.ones(out, width), torch.ones(n, out)) for n, width, out in shapes]
 
     def run(_: list[Batch]) -> np.ndarray:

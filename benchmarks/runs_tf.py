@@ -8,20 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from runs import (
-    MATRIX,
-    NO_DROPOUT,
-    SHAPES,
-    Batch,
-    Run,
-    encode_packed,
-    head_of,
-    is_ours,
-    load,
-    packed_step,
-    step_shapes,
-    tokens_of,
-)
+import runs
+from runs import Batch, Run
 
 
 def forward(implementation: str, folder: Path, workload: str) -> Run:
@@ -29,16 +17,16 @@ def forward(implementation: str, folder: Path, workload: str) -> Run:
     if implementation == "keras-hub-tf":
         return forward_keras_hub(folder)
     half = "bfloat16" in workload
-    if half and not is_ours(implementation):
+    if half and not runs.is_ours(implementation):
         import tf_keras
 
         tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    options = {"dtype": "mixed_bfloat16"} if half and is_ours(implementation) else {}
-    model = load(implementation, folder, head_of(workload), **options)
+    options = {"dtype": "mixed_bfloat16"} if half and runs.is_ours(implementation) else {}
+    model = runs.load(implementation, folder, runs.head_of(workload), **options)
     call = tf.function(lambda batch: model(batch, training=False).logits, reduce_retracing=True)
 
     def run(batches: list[Batch]) -> np.ndarray:
-        if is_ours(implementation):
+        if runs.is_ours(implementation):
             logits = [model(**batch).logits for batch in batches]
         else:
             logits = [call({name: tf.constant(array) for name, array in batch.items()}) for batch in batches]
@@ -49,9 +37,9 @@ def forward(implementation: str, folder: Path, workload: str) -> Run:
 
 def xla(implementation: str, folder: Path, workload: str) -> Run:
     """Return what runs batches, ours compiled by XLA, which does so anew for each size."""
-    if not is_ours(implementation):
+    if not runs.is_ours(implementation):
         return forward(implementation, folder, workload)
-    model = load(implementation, folder, head_of(workload))
+    model = runs.load(implementation, folder, runs.head_of(workload))
     call = tf.function(lambda batch: model(batch).logits, jit_compile=True)
     return lambda batches: np.concatenate(
         [call({name: tf.constant(array) for name, array in batch.items()}).numpy() for batch in batches]
@@ -74,17 +62,17 @@ def forward_keras_hub(folder: Path) -> Run:
 
 def first_token(implementation: str, folder: Path, workload: str) -> Run:
     """Return what gives the last hidden state of each first token, as KerasHub's backbone does."""
-    if not is_ours(implementation):
+    if not runs.is_ours(implementation):
         return forward_keras_hub(folder)
-    model = load(implementation, folder, "Model")
+    model = runs.load(implementation, folder, "Model")
     return lambda batches: np.concatenate([model(**b).last_hidden_state.numpy()[:, 0] for b in batches])
 
 
 def step(implementation: str, folder: Path, workload: str) -> Run:
     """Return what takes a step of training by `train_on_batch`; ours packed, whose fixed sizes XLA takes."""
-    model: Any = load(implementation, folder, head_of(workload), **NO_DROPOUT)
-    packed = is_ours(implementation) and "masked" not in workload
-    if is_ours(implementation):
+    model: Any = runs.load(implementation, folder, runs.head_of(workload), **runs.NO_DROPOUT)
+    packed = runs.is_ours(implementation) and "masked" not in workload
+    if runs.is_ours(implementation):
         import keras
 
         model.compile(keras.optimizers.AdamW(1e-7), jit_compile=packed)
@@ -95,7 +83,7 @@ def step(implementation: str, folder: Path, workload: str) -> Run:
 
     def run(batches: list[Batch]) -> np.ndarray:
         if packed:
-            batches = [packed_step(batch) for batch in batches]
+            batches = [runs.packed_step(batch) for batch in batches]
         return np.array([np.ravel(model.train_on_batch(batch))[0] for batch in batches])
 
     return run
@@ -103,13 +91,13 @@ def step(implementation: str, folder: Path, workload: str) -> Run:
 
 def encode(implementation: str, folder: Path, _: str) -> Run:
     """Return what makes a vector of each sentence from packed rows."""
-    model = load(implementation, folder, "Model")
-    return encode_packed(lambda rows: model(**rows).last_hidden_state.numpy(), folder)
+    model = runs.load(implementation, folder, "Model")
+    return runs.encode_packed(lambda rows: model(**rows).last_hidden_state.numpy(), folder)
 
 
 def matrix(implementation: str, folder: Path, workload: str) -> Run:
     """Return what multiplies two matrices once."""
-    tokens, dim, hidden_dim = MATRIX
+    tokens, dim, hidden_dim = runs.MATRIX
     dtype = tf.bfloat16 if "bfloat16" in workload else tf.float32
     x, weight = tf.ones((tokens, dim), dtype), tf.ones((dim, hidden_dim), dtype)
     call = tf.function(lambda: tf.matmul(x, weight)[:1, :1])
@@ -119,15 +107,15 @@ def matrix(implementation: str, folder: Path, workload: str) -> Run:
 def products(_: str, folder: Path, workload: str) -> Run:
     """Return what takes the products of one call alone, each with a matrix of its own."""
     dtype = tf.bfloat16 if "bfloat16" in workload else tf.float32
-    weights = [tf.Variable(tf.ones(shape, dtype)) for shape in SHAPES]
-    rows = {width: tf.ones((tokens_of(workload), width), dtype) for width, _ in SHAPES}
+    weights = [tf.Variable(tf.ones(shape, dtype)) for shape in runs.SHAPES]
+    rows = {width: tf.ones((runs.tokens_of(workload), width), dtype) for width, _ in runs.SHAPES}
     call = tf.function(lambda: [tf.matmul(rows[weight.shape[0]], weight) for weight in weights])
     return lambda _: tf.cast(call()[-1][:1, :1], tf.float32).numpy()
 
 
 def step_products(_: str, folder: Path, workload: str) -> Run:
     """Return what takes the products of one step alone: each layer's own, and those of its two gradients."""
-    shapes = step_shapes(folder, workload, packed=True)
+    shapes = runs.step_shapes(folder, workload, packed=True)
     parts = [(tf.ones((n, width)), tf.ones((width, out)), tf.ones((n, out))) for n, width, out in shapes]
 
     @tf.function

@@ -10,6 +10,7 @@ from distilbert_common.load_report import LoadReport
 from distilbert_common.outputs import (
     OUTPUT_TYPES,
     BaseModelOutput,
+    DistillationLoss,
     MaskedLMOutput,
     ModelOutput,
     MultipleChoiceModelOutput,
@@ -35,6 +36,7 @@ __all__ = [
     "DistilBertConfig",
     "DistilBertTokenizer",
     "DistilBertTokenizerFast",
+    "DistillationLoss",
     "LoadReport",
     "MaskedLMOutput",
     "ModelOutput",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ __all__ = [
     "check_labels",
     "check_length",
     "check_loss_only",
+    "check_mask",
     "check_no_segments",
     "check_num_segments",
     "check_one_input",
@@ -76,6 +77,22 @@ def check_one_mask(attention_mask: object | None, segment_ids: object | None, la
     if attention_mask is not None and segment_ids is not None:
         raise InputError(
             "attention_mask and segment_ids were both given; give segment_ids alone, with 0 where there is padding"
+        )
+
+
+def check_mask(shape: Sequence[int | None]) -> None:
+    """Require an attention mask of a form that there is.
+
+    Args:
+        shape: (batch, seq), where every non-zero value attends; or (batch, 1 or heads, seq, seq), where non-zero
+            integers and True attend, and floats are added to the scores, as in transformers 5.
+
+    Raises:
+        InputError: The mask has neither 2 nor 4 axes.
+    """
+    if len(shape) not in (2, 4):
+        raise InputError(
+            f"attention_mask has shape {tuple(shape)}; expected (batch, seq) or (batch, 1 or heads, seq, seq)"
         )
 
 

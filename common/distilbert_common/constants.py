@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
+
 __all__ = [
     "ATTENTION_IMPLEMENTATIONS",
     "FAST_SWITCH",
     "IGNORE_INDEX",
     "LAYER_NORM_EPS",
     "LOSS_CHUNK_TOKENS",
+    "MASKED_SCORE",
     "MIN_ROW_LENGTH",
     "UNPAD_THRESHOLD",
     "is_fast",
@@ -20,6 +23,12 @@ IGNORE_INDEX = -100
 
 LAYER_NORM_EPS = 1e-12
 """What every LayerNorm adds to the variance, as in BERT."""
+
+MASKED_SCORE = float(np.finfo(np.float32).min)
+"""The value of a masked score, the lowest finite float32: a row with nothing to attend to attends uniformly.
+
+So it is in transformers 4 (PR 15326); minus infinity would give NaN there.
+"""
 
 ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa")
 """How attention may be computed in every family: step by step, or fused; PyTorch knows more names."""

@@ -7,11 +7,12 @@ from collections import OrderedDict
 from collections.abc import Callable, ItemsView, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any, dataclass_transform
+from typing import Any, NamedTuple, dataclass_transform
 
 __all__ = [
     "OUTPUT_TYPES",
     "BaseModelOutput",
+    "DistillationLoss",
     "MaskedLMOutput",
     "ModelOutput",
     "MultipleChoiceModelOutput",
@@ -157,6 +158,15 @@ class QuestionAnsweringModelOutput(ModelOutput):
     end_logits: Any = None
     hidden_states: Any = None
     attentions: Any = None
+
+
+class DistillationLoss(NamedTuple):
+    """The triple loss and its unweighted parts, all scalar."""
+
+    total: Any
+    ce: Any
+    mlm: Any
+    cos: Any
 
 
 OUTPUT_TYPES: tuple[type[ModelOutput], ...] = (

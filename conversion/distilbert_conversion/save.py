@@ -18,7 +18,7 @@ from distilbert_conversion.weights.dialects import DIALECTS, Dialect
 from distilbert_conversion.weights.lazy import DTYPES, KNOWN_DTYPES, Array, LazyTensor, cast_float, lazy
 from distilbert_conversion.weights.table import PREFIX, is_backbone, is_known, is_transposed, owners
 
-__all__ = ["save_checkpoint"]
+__all__ = ["save_checkpoint", "save_model"]
 
 _EMBEDDINGS, _PROJECTOR = f"{PREFIX}.embeddings.word_embeddings.weight", "vocab_projector.weight"
 
@@ -85,6 +85,34 @@ def save_checkpoint(
     written = _write(directory, parts, stored, kind, head, variant)
     remove_superseded(directory, written, variant)
     return written
+
+
+def save_model(
+    directory: str | Path,
+    tensors: Mapping[str, Array],
+    config: DistilBertConfig,
+    head: str | None,
+    dialect: str,
+    max_shard_size: int | str | None,
+    variant: str | None,
+) -> list[Path]:
+    """Write all weights of a model that is in memory, and its config; see `save_checkpoint`.
+
+    Returns:
+        The weights files.
+    """
+    files = save_checkpoint(
+        directory,
+        tensors,
+        config,
+        head,
+        dialect=dialect,
+        max_shard_size=max_shard_size,
+        expected={name: tensor.shape for name, tensor in tensors.items()},
+        variant=variant,
+    )
+    config.save_pretrained(directory)
+    return files
 
 
 def _model_weights(

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from distilbert_common import OUTPUT_TYPES, DistilBertConfig, LoadReport, Packed, errors, pack
+from distilbert_common import OUTPUT_TYPES, DistilBertConfig, DistillationLoss, LoadReport, Packed, errors, pack
 from distilbert_common.errors import *  # noqa: F403
 from distilbert_common.frameworks import require
 from distilbert_common.lazy_imports import TOKENIZERS, lazy_exports
@@ -18,7 +18,7 @@ from distilbert_flax.heads import (
     FlaxDistilBertForTokenClassification,
 )
 from distilbert_flax.layers import Frozen
-from distilbert_flax.losses import DistillationLoss, distillation_loss
+from distilbert_flax.losses import distillation_loss
 from distilbert_flax.modeling import FlaxDistilBertModel
 from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
 

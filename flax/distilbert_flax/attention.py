@@ -1,8 +1,6 @@
-"""The masking rule and the attention implementations.
+"""The masking rule and the attention implementations, on (batch, heads, seq, head_dim).
 
-Every function takes and returns (batch, heads, seq, head_dim). Scores are scaled by 1/sqrt(head_dim), the softmax
-runs in float32, and a masked score is float32's lowest finite value: a row with nothing to attend to attends
-uniformly, as in transformers 4 (PR 15326), and is never NaN.
+Scores are scaled by 1/sqrt(head_dim), the softmax runs in float32, and a masked score is `MASKED_SCORE`.
 """
 
 from __future__ import annotations
@@ -14,37 +12,26 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from distilbert_common.errors import InputError
+from distilbert_common.checks import check_mask
+from distilbert_common.constants import MASKED_SCORE
 
-__all__ = ["MASKED_SCORE", "eager_attention", "expand_mask", "masked_scores", "sdpa_attention"]
+__all__ = ["Dropout", "eager_attention", "expand_mask", "masked_scores", "sdpa_attention"]
 
-MASKED_SCORE = float(jnp.finfo(jnp.float32).min)
-"""The value of a masked score: the lowest finite float32."""
+Dropout = Callable[[Array], Array] | None
+"""What zeroes some of the probabilities."""
 
 
 def expand_mask(attention_mask: Array) -> Array:
-    """Bring any mask into one form.
+    """Bring a mask, of a form that `check_mask` takes, into one: bool, True attends, or float32 to be added.
 
-    Args:
-        attention_mask: (batch, seq), where every non-zero value attends; or (batch, 1 or heads, seq, seq), where
-            non-zero integers and True attend, and floats are added to the scores, as in transformers 5.
-
-    Returns:
-        bool, True attends, or float32 to be added; broadcastable to (batch, heads, seq, seq).
-
-    Raises:
-        InputError: The mask has neither 2 nor 4 axes.
+    The result can be broadcast to (batch, heads, seq, seq).
     """
     attention_mask = jnp.asarray(attention_mask)
+    check_mask(attention_mask.shape)
     if attention_mask.ndim == 2:
         return (attention_mask != 0)[:, None, None, :]  # (batch, 1, 1, seq)
-    if attention_mask.ndim == 4:
-        additive = jnp.issubdtype(attention_mask.dtype, jnp.floating)
-        return attention_mask.astype(jnp.float32).clip(min=MASKED_SCORE) if additive else attention_mask != 0
-    raise InputError(
-        f"attention_mask has shape {tuple(attention_mask.shape)}; "
-        "expected (batch, seq) or (batch, 1 or heads, seq, seq)"
-    )
+    additive = jnp.issubdtype(attention_mask.dtype, jnp.floating)
+    return attention_mask.astype(jnp.float32).clip(min=MASKED_SCORE) if additive else attention_mask != 0
 
 
 def masked_scores(query: Array, key: Array, mask: Array | None) -> Array:
@@ -58,26 +45,12 @@ def masked_scores(query: Array, key: Array, mask: Array | None) -> Array:
 
 
 def eager_attention(
-    query: Array,
-    key: Array,
-    value: Array,
-    mask: Array | None,
-    dropout: Callable[[Array], Array] | None = None,
-    head_mask: Array | None = None,
+    query: Array, key: Array, value: Array, mask: Array | None, dropout: Dropout = None, head_mask: Array | None = None
 ) -> tuple[Array, Array]:
-    """Attention step by step, with its probabilities.
+    """Attention step by step: the context, and the probabilities (batch, heads, seq, seq) as transformers returns them.
 
-    Args:
-        query: (batch, heads, seq, head_dim).
-        key: (batch, heads, seq, head_dim).
-        value: (batch, heads, seq, head_dim).
-        mask: What `expand_mask` returns, or None where all attends.
-        dropout: What zeroes some of the probabilities.
-        head_mask: Factor for each head's probabilities, broadcastable to (batch, heads, seq, seq).
-
-    Returns:
-        The context (batch, heads, seq, head_dim) and the probabilities (batch, heads, seq, seq) after dropout
-        and head mask, as transformers returns them.
+    The mask is what `expand_mask` returns, None where all attend; dropout zeroes some of the probabilities;
+    the head mask multiplies them in the end, broadcast to their shape.
     """
     scores = masked_scores(query, key, mask)
     probabilities = jax.nn.softmax(scores, axis=-1)  # (batch, heads, seq, seq)
@@ -89,13 +62,7 @@ def eager_attention(
     return jnp.matmul(probabilities, value), probabilities
 
 
-def sdpa_attention(
-    query: Array,
-    key: Array,
-    value: Array,
-    mask: Array | None,
-    dropout: Callable[[Array], Array] | None = None,
-) -> Array:
+def sdpa_attention(query: Array, key: Array, value: Array, mask: Array | None, dropout: Dropout = None) -> Array:
     """Return `eager_attention`'s context without the probabilities: products first, the softmax's division after.
 
     The sum that a row's weights are divided by is taken out of the product, as in FlashAttention (Dao et al.,

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from distilbert_common.checks import check_num_segments, check_unpad
-from distilbert_flax.attention import expand_mask
+from distilbert_flax.attention import Dropout, expand_mask
 from distilbert_flax.checks import is_concrete
 
 __all__ = [
@@ -37,8 +37,6 @@ __all__ = [
 
 Unpad = Literal["auto"] | bool | None
 """Whether padding is left out of the computation; None is "auto"."""
-Dropout = Callable[[Array], Array] | None
-"""What zeroes some of the probabilities."""
 Attention = Callable[[Array, Array, Array, Array | None, Dropout], Array]
 """query, key, value (batch, heads, seq, head_dim), mask, dropout -> context (batch, heads, seq, head_dim)."""
 
@@ -67,7 +65,7 @@ class Padded(NamedTuple):
         """(batch or 1, seq) -> the same; None for 0, 1, 2, …."""
         return position_ids
 
-    def attend(self, attention: Attention, query: Array, key: Array, value: Array, dropout: Dropout = None) -> Array:
+    def attend(self, attention: Attention, query: Array, key: Array, value: Array, dropout: Dropout) -> Array:
         """Call an attention function: three of (batch, heads, seq, head_dim) -> (batch, heads, seq, head_dim)."""
         return attention(query, key, value, self.mask, dropout)
 
@@ -100,7 +98,7 @@ class Packed(NamedTuple):
         """(batch or 1, seq) -> the same; None for positions that start anew in each segment."""
         return segment_positions(self.segment_ids) if position_ids is None else position_ids
 
-    def attend(self, attention: Attention, query: Array, key: Array, value: Array, dropout: Dropout = None) -> Array:
+    def attend(self, attention: Attention, query: Array, key: Array, value: Array, dropout: Dropout) -> Array:
         """Call an attention function: three of (batch, heads, seq, head_dim) -> (batch, heads, seq, head_dim)."""
         return attention(query, key, value, self.mask, dropout)
 
@@ -146,7 +144,7 @@ class Unpadded(NamedTuple):
         """(batch or 1, seq) -> (rows, length); None for the place in the row."""
         return self.indices % self.inverse.shape[1] if position_ids is None else self.gather(position_ids)
 
-    def attend(self, attention: Attention, query: Array, key: Array, value: Array, dropout: Dropout = None) -> Array:
+    def attend(self, attention: Attention, query: Array, key: Array, value: Array, dropout: Dropout) -> Array:
         """Attend within each sequence: three of (rows, heads, length, head_dim) -> (rows, heads, length, head_dim)."""
         return attention(query, key, value, self.mask, dropout)
 

@@ -5,21 +5,18 @@ Labels that are all ignored give 0, not NaN.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.lax import stop_gradient
 
-from distilbert_common import DistilBertConfig
+from distilbert_common import DistilBertConfig, DistillationLoss
 from distilbert_common.constants import IGNORE_INDEX, is_fast
 from distilbert_flax.checks import check_classes
 from distilbert_flax.fast.chunked_cross_entropy import chunked_cross_entropy
 from distilbert_flax.layout import segment_onehot
 
 __all__ = [
-    "DistillationLoss",
     "binary_cross_entropy",
     "cross_entropy",
     "distillation_loss",
@@ -156,15 +153,6 @@ def packed_question_answering_loss(
         return cross_entropy(alone, jnp.where(inside, firsts + positions, IGNORE_INDEX))
 
     return (one(start_logits, start_positions) + one(end_logits, end_positions)) / 2
-
-
-class DistillationLoss(NamedTuple):
-    """The triple loss and its unweighted parts, all scalar."""
-
-    total: Array
-    ce: Array
-    mlm: Array
-    cos: Array
 
 
 def distillation_loss(

@@ -208,7 +208,7 @@ class FlaxDistilBertPreTrainedModel(InitializedModel):
             TypeError: A keyword is none of these.
             CheckpointError: The weights do not fit the config; nothing is written.
         """
-        from distilbert_conversion import save_checkpoint
+        from distilbert_conversion.save import save_model
 
         older = hub.pop("use_auth_token", None)
         if (token or older) is not None:
@@ -220,17 +220,8 @@ class FlaxDistilBertPreTrainedModel(InitializedModel):
             warnings.warn("save_function has no effect: it writes PyTorch's files, and none is written", stacklevel=2)
         model = bind(self, state_dict if params is None else params, None, None)
         arrays, config = arrays_of(model), fitting_config(model)
-        files = save_checkpoint(
-            save_directory,
-            arrays,
-            config,
-            self._table_head,
-            dialect="flax-safetensors" if safe_serialization else "flax-msgpack",
-            max_shard_size=max_shard_size,
-            expected={name: array.shape for name, array in arrays.items()},
-            variant=variant,
-        )
-        config.save_pretrained(save_directory)
+        dialect = "flax-safetensors" if safe_serialization else "flax-msgpack"
+        files = save_model(save_directory, arrays, config, self._table_head, dialect, max_shard_size, variant)
         if push_to_hub:
             push_saved(save_directory, repo_id, [file.name for file in files], hub)
 

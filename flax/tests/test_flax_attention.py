@@ -9,8 +9,10 @@ import pytest
 from flax import nnx
 from jax import Array
 
+from distilbert_common.constants import MASKED_SCORE
 from distilbert_common.errors import InputError
-from distilbert_flax.attention import MASKED_SCORE, eager_attention, expand_mask, sdpa_attention
+from distilbert_flax.attention import eager_attention, expand_mask, sdpa_attention
+from parity_tests.helpers.tolerances import rounding
 
 BATCH, HEADS, SEQ, HEAD_DIM = 3, 2, 5, 4
 DTYPES = [jnp.float32, jnp.bfloat16, jnp.float16]
@@ -30,11 +32,6 @@ def close(one: Array, other: Array, tolerance: float) -> bool:
     return np.allclose(one.astype(jnp.float32), other.astype(jnp.float32), atol=tolerance, rtol=0)
 
 
-def rounding(dtype: type) -> float:
-    """One rounding of the context to the compute dtype, on values of size 1."""
-    return 4 * float(jnp.finfo(dtype).eps)
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("masked", [False, True])
 def test_eager_and_fused_agree(dtype: type, masked: bool) -> None:
@@ -42,7 +39,7 @@ def test_eager_and_fused_agree(dtype: type, masked: bool) -> None:
     eager, _ = eager_attention(*qkv(dtype), mask)
     fused = jax.jit(sdpa_attention)(*qkv(dtype), mask)
     assert eager.dtype == fused.dtype == dtype
-    assert close(eager, fused, rounding(dtype))
+    assert close(eager, fused, rounding(jnp.dtype(dtype).name))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -53,7 +50,7 @@ def test_a_row_with_nothing_to_attend_to_attends_uniformly(dtype: type) -> None:
     context, probabilities = eager_attention(query, key, value, mask)
     assert close(probabilities[2], jnp.full((HEADS, SEQ, SEQ), 1 / SEQ), 1e-3)
     for found in (context, sdpa_attention(query, key, value, mask)):
-        assert close(found[2], mean, rounding(dtype))
+        assert close(found[2], mean, rounding(jnp.dtype(dtype).name))
 
 
 def test_masked_keys_have_no_weight() -> None:

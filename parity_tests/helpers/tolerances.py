@@ -5,6 +5,8 @@ What one framework may lie apart from another by is `distilbert_cli.tolerances.B
 
 from __future__ import annotations
 
+import ml_dtypes
+
 from distilbert_cli.tolerances import Tolerance
 
 MATRIX = Tolerance(
@@ -39,3 +41,8 @@ HALF: dict[str, Tolerance] = {
     "bfloat16": Tolerance(1e-1, "absolute, against float32 on logits of size 1: 8 bits of mantissa, a few layers"),
 }
 """Between half precision and float32 in one framework."""
+
+
+def rounding(dtype: str) -> float:
+    """Return what attention may differ by: one rounding of the context to the compute dtype, on values of size 1."""
+    return 4 * float(ml_dtypes.finfo(dtype).eps)

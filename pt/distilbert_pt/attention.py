@@ -1,8 +1,6 @@
-"""The masking rule and the attention implementations.
+"""The masking rule and the attention implementations, on (batch, heads, seq, head_dim).
 
-Every function takes and returns (batch, heads, seq, head_dim). Scores are scaled by 1/sqrt(head_dim), the softmax
-runs in float32, and a masked score is float32's lowest finite value: a row with nothing to attend to attends
-uniformly, as in transformers 4 (PR 15326), and is never NaN.
+Scores are scaled by 1/sqrt(head_dim), the softmax runs in float32, and a masked score is `MASKED_SCORE`.
 """
 
 from __future__ import annotations
@@ -17,13 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from distilbert_common.errors import ConfigError, InputError
+from distilbert_common.checks import check_mask
+from distilbert_common.constants import MASKED_SCORE
+from distilbert_common.errors import ConfigError
 
 __all__ = [
     "DEFAULT",
     "HALF",
     "IMPLEMENTATIONS",
-    "MASKED_SCORE",
     "check_implementation",
     "eager_attention",
     "expand_mask",
@@ -34,32 +33,17 @@ __all__ = [
     "warn_once",
 ]
 
-MASKED_SCORE = torch.finfo(torch.float32).min
-"""The value of a masked score: the lowest finite float32."""
-
 
 def expand_mask(attention_mask: Tensor) -> Tensor:
-    """Bring any mask into one form.
+    """Bring a mask, of a form that `check_mask` takes, into one: bool, True attends, or float32 to be added.
 
-    Args:
-        attention_mask: (batch, seq), where every non-zero value attends; or (batch, 1 or heads, seq, seq), where
-            non-zero integers and True attend, and floats are added to the scores, as in transformers 5.
-
-    Returns:
-        bool, True attends, or float32 to be added; broadcastable to (batch, heads, seq, seq).
-
-    Raises:
-        InputError: The mask has neither 2 nor 4 axes.
+    The result can be broadcast to (batch, heads, seq, seq).
     """
+    check_mask(attention_mask.shape)
     if attention_mask.dim() == 2:
         return (attention_mask != 0)[:, None, None, :]  # (batch, 1, 1, seq)
-    if attention_mask.dim() == 4:
-        additive = attention_mask.is_floating_point()
-        return attention_mask.float().clamp(min=MASKED_SCORE) if additive else attention_mask != 0
-    raise InputError(
-        f"attention_mask has shape {tuple(attention_mask.shape)}; "
-        "expected (batch, seq) or (batch, 1 or heads, seq, seq)"
-    )
+    additive = attention_mask.is_floating_point()
+    return attention_mask.float().clamp(min=MASKED_SCORE) if additive else attention_mask != 0
 
 
 def eager_attention(
@@ -70,19 +54,10 @@ def eager_attention(
     dropout: float = 0.0,
     head_mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Attention step by step, with its probabilities.
+    """Attention step by step: the context, and the probabilities (batch, heads, seq, seq) as transformers returns them.
 
-    Args:
-        query: (batch, heads, seq, head_dim).
-        key: (batch, heads, seq, head_dim).
-        value: (batch, heads, seq, head_dim).
-        mask: What `expand_mask` returns, or None where all attends.
-        dropout: Rate at which probabilities are zeroed.
-        head_mask: Factor for each head's probabilities, broadcastable to (batch, heads, seq, seq).
-
-    Returns:
-        The context (batch, heads, seq, head_dim) and the probabilities (batch, heads, seq, seq) after dropout
-        and head mask, as transformers returns them.
+    The mask is what `expand_mask` returns, None where all attend; dropout is the share of probabilities zeroed; the
+    head mask multiplies them in the end, broadcast to their shape.
     """
     query = query.float() / math.sqrt(query.size(-1))
     scores = torch.matmul(query, key.float().transpose(2, 3))  # (batch, heads, seq, seq)
@@ -94,13 +69,7 @@ def eager_attention(
     return torch.matmul(probabilities, value), probabilities
 
 
-def sdpa_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor | None,
-    dropout: float = 0.0,
-) -> Tensor:
+def sdpa_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float = 0.0) -> Tensor:
     """Attention by PyTorch's fused kernels: `eager_attention` without the probabilities.
 
     The mask is added as the lowest finite value, not given as bool: the kernels return zeros, not the uniform mean,

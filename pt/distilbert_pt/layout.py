@@ -64,7 +64,7 @@ class Padded(NamedTuple):
         """(batch or 1, seq) -> the same; None for 0, 1, 2, …."""
         return position_ids
 
-    def attend(self, attention: Attention, query: Tensor, key: Tensor, value: Tensor, dropout: float = 0.0) -> Tensor:
+    def attend(self, attention: Attention, query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
         """Call an attention function: three of (batch, heads, seq, head_dim) -> (batch, heads, seq, head_dim)."""
         return attention(query, key, value, self.mask, dropout)
 
@@ -97,7 +97,7 @@ class Packed(NamedTuple):
         """(batch or 1, seq) -> the same; None for positions that start anew in each segment."""
         return segment_positions(self.segment_ids) if position_ids is None else position_ids
 
-    def attend(self, attention: Attention, query: Tensor, key: Tensor, value: Tensor, dropout: float = 0.0) -> Tensor:
+    def attend(self, attention: Attention, query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
         """Call an attention function: three of (batch, heads, seq, head_dim) -> (batch, heads, seq, head_dim)."""
         return attention(query, key, value, self.mask, dropout)
 
@@ -149,7 +149,7 @@ class Unpadded(NamedTuple):
             return (self.indices % self.seq)[None]  # (1, tokens)
         return self.gather(segment_positions(self.segment_ids) if position_ids is None else position_ids)
 
-    def attend(self, attention: Attention, query: Tensor, key: Tensor, value: Tensor, dropout: float = 0.0) -> Tensor:
+    def attend(self, attention: Attention, query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
         """Attend within each sequence: three of (1, heads, tokens, head_dim) -> (1, heads, tokens, head_dim)."""
         kernel = varlen_kernel(dropout) if query.is_cuda and query.dtype in HALF else None
         if kernel is not None:

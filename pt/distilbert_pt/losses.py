@@ -5,19 +5,16 @@ Labels that are all ignored give 0, not NaN.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from distilbert_common import DistilBertConfig
+from distilbert_common import DistilBertConfig, DistillationLoss
 from distilbert_common.constants import IGNORE_INDEX, is_fast
 from distilbert_pt.fast.chunked_cross_entropy import chunked_cross_entropy
 from distilbert_pt.layout import segment_onehot
 
 __all__ = [
-    "DistillationLoss",
     "binary_cross_entropy",
     "classification_cross_entropy",
     "cosine",
@@ -143,15 +140,6 @@ def packed_question_answering_loss(
         return cross_entropy(alone, (firsts + positions).where(inside, IGNORE_INDEX))
 
     return (one(start_logits, start_positions) + one(end_logits, end_positions)) / 2
-
-
-class DistillationLoss(NamedTuple):
-    """The triple loss and its unweighted parts, all scalar."""
-
-    total: Tensor
-    ce: Tensor
-    mlm: Tensor
-    cos: Tensor
 
 
 def distillation_loss(

@@ -217,23 +217,14 @@ class DistilBertPreTrainedModel(InitializedModel):
             InputError: The state_dict holds what cannot be written.
             CheckpointError: Weights are missing or misshapen; nothing is written.
         """
-        from distilbert_conversion import save_checkpoint
+        from distilbert_conversion.save import save_model
 
         check_push_options(hub)
         if not is_main_process:
             return
         arrays, config = weights_to_save(self, state_dict), fitting_config(self)
-        files = save_checkpoint(
-            save_directory,
-            arrays,
-            config,
-            self._table_head,
-            dialect="pt-safetensors" if safe_serialization else "pt-bin",
-            max_shard_size=max_shard_size,
-            expected={name: array.shape for name, array in arrays.items()},
-            variant=variant,
-        )
-        config.save_pretrained(save_directory)
+        dialect = "pt-safetensors" if safe_serialization else "pt-bin"
+        files = save_model(save_directory, arrays, config, self._table_head, dialect, max_shard_size, variant)
         if save_function not in (None, torch.save):
             call_save_function(files, save_function)
         if push_to_hub:

@@ -6,9 +6,9 @@ from itertools import pairwise
 import pytest
 import torch
 
+from distilbert_common.constants import MASKED_SCORE
 from distilbert_common.errors import ConfigError, InputError
 from distilbert_pt.attention import (
-    MASKED_SCORE,
     check_implementation,
     eager_attention,
     expand_mask,

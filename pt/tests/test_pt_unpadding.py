@@ -55,7 +55,7 @@ class TestUnpaddedLayout:
     def test_the_mask_that_attention_does_not_need(self) -> None:
         layout, x = unpadded_layout(MASK), torch.randn(1, 2, 10, 4)
         assert layout is not None
-        one, other = layout.attend(sdpa_attention, x, x, x), sdpa_attention(x, x, x, layout.mask)
+        one, other = layout.attend(sdpa_attention, x, x, x, 0.0), sdpa_attention(x, x, x, layout.mask)
         assert torch.allclose(one, other, atol=1e-6)
 
     def test_padding_alone(self) -> None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from distilbert_common import OUTPUT_TYPES, DistilBertConfig, LoadReport, Packed, errors, pack
+from distilbert_common import OUTPUT_TYPES, DistilBertConfig, DistillationLoss, LoadReport, Packed, errors, pack
 from distilbert_common.errors import *  # noqa: F403
 from distilbert_common.frameworks import require
 from distilbert_common.lazy_imports import COLLATORS, TOKENIZERS, lazy_exports
@@ -17,7 +17,7 @@ from distilbert_tf.heads import (
     TFDistilBertForSequenceClassification,
     TFDistilBertForTokenClassification,
 )
-from distilbert_tf.losses import DistillationLoss, distillation_loss
+from distilbert_tf.losses import distillation_loss
 from distilbert_tf.modeling import TFDistilBertMainLayer, TFDistilBertModel
 from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
 

@@ -16,7 +16,7 @@ from keras import ops
 
 from distilbert_common.checks import check_num_segments, check_unpad
 from distilbert_tf.arrays import Tensor
-from distilbert_tf.attention import expand_mask
+from distilbert_tf.attention import Dropout, expand_mask
 from distilbert_tf.checks import is_concrete
 
 __all__ = [
@@ -37,8 +37,6 @@ __all__ = [
 
 Unpad = Literal["auto"] | bool | None
 """Whether padding is left out of the computation; None is "auto"."""
-Dropout = Callable[[Tensor], Tensor] | None
-"""What zeroes some of the probabilities."""
 Attention = Callable[[Tensor, Tensor, Tensor, Tensor | None, Dropout], Tensor]
 """query, key, value (batch, heads, seq, head_dim), mask, dropout -> context (batch, heads, seq, head_dim)."""
 
@@ -67,9 +65,7 @@ class Padded(NamedTuple):
         """(batch or 1, seq) -> the same; None for 0, 1, 2, …."""
         return position_ids
 
-    def attend(
-        self, attention: Attention, query: Tensor, key: Tensor, value: Tensor, dropout: Dropout = None
-    ) -> Tensor:
+    def attend(self, attention: Attention, query: Tensor, key: Tensor, value: Tensor, dropout: Dropout) -> Tensor:
         """Call an attention function: three of (batch, heads, seq, head_dim) -> (batch, heads, seq, head_dim)."""
         return attention(query, key, value, self.mask, dropout)
 
@@ -102,9 +98,7 @@ class Packed(NamedTuple):
         """(batch or 1, seq) -> the same; None for positions that start anew in each segment."""
         return segment_positions(self.segment_ids) if position_ids is None else position_ids
 
-    def attend(
-        self, attention: Attention, query: Tensor, key: Tensor, value: Tensor, dropout: Dropout = None
-    ) -> Tensor:
+    def attend(self, attention: Attention, query: Tensor, key: Tensor, value: Tensor, dropout: Dropout) -> Tensor:
         """Call an attention function: three of (batch, heads, seq, head_dim) -> (batch, heads, seq, head_dim)."""
         return attention(query, key, value, self.mask, dropout)
 
@@ -152,9 +146,7 @@ class Unpadded(NamedTuple):
         """(batch or 1, seq) -> (rows, length); None for the place in the row."""
         return self.indices % ops.shape(self.inverse)[1] if position_ids is None else self.gather(position_ids)
 
-    def attend(
-        self, attention: Attention, query: Tensor, key: Tensor, value: Tensor, dropout: Dropout = None
-    ) -> Tensor:
+    def attend(self, attention: Attention, query: Tensor, key: Tensor, value: Tensor, dropout: Dropout) -> Tensor:
         """Attend within each sequence: three of (rows, heads, length, head_dim) -> (rows, heads, length, head_dim)."""
         return attention(query, key, value, self.mask, dropout)
 

@@ -10,17 +10,15 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from distilbert_common import DistilBertConfig
-from distilbert_common.constants import IGNORE_INDEX
+from distilbert_common import DistilBertConfig, DistillationLoss
+from distilbert_common.constants import IGNORE_INDEX, MASKED_SCORE
 from distilbert_tf.arrays import Tensor
-from distilbert_tf.attention import MASKED_SCORE
 from distilbert_tf.checks import check_labels
 from distilbert_tf.fast.chunked_cross_entropy import can_chunk, chunked_cross_entropy
 from distilbert_tf.framework import replicas
 from distilbert_tf.layout import segment_onehot
 
 __all__ = [
-    "DistillationLoss",
     "Losses",
     "cross_entropies",
     "cross_entropy",
@@ -196,15 +194,6 @@ def packed_position_losses(logits: Tensor, positions: Tensor, segment_ids: Tenso
     alone = ops.where(own, ops.cast(logits, "float32")[:, None], MASKED_SCORE)  # (batch, num_segments, seq)
     inside = ops.logical_and(positions >= 0, positions < sizes)
     return cross_entropies(alone, ops.where(inside, firsts + positions, IGNORE_INDEX))
-
-
-class DistillationLoss(NamedTuple):
-    """The triple loss and its unweighted parts, all scalar."""
-
-    total: Tensor
-    ce: Tensor
-    mlm: Tensor
-    cos: Tensor
 
 
 def distillation_loss(

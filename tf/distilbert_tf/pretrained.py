@@ -220,7 +220,7 @@ class TFDistilBertPreTrainedModel(KerasModel, Configured, ModelCalls, ModelUtils
             TypeError: A keyword is none of these.
             InputError: The format is unknown, layers are quantized, or signatures or a pull request are asked for.
         """
-        from distilbert_conversion import save_checkpoint
+        from distilbert_conversion.save import save_model
 
         check_push_options(hub)
         format = format or ("safetensors" if safe_serialization else "h5")
@@ -238,17 +238,7 @@ class TFDistilBertPreTrainedModel(KerasModel, Configured, ModelCalls, ModelUtils
         arrays = arrays_to_save(self)
         architecture = type(self).__name__.removeprefix("TF")
         config = self.config.updated(architectures=[architecture], dtype=self.variable_dtype)
-        files = save_checkpoint(
-            save_directory,
-            arrays,
-            config,
-            self.head,
-            dialect=DIALECTS[format],
-            max_shard_size=max_shard_size,
-            expected={name: array.shape for name, array in arrays.items()},
-            variant=variant,
-        )
-        config.save_pretrained(save_directory)
+        files = save_model(save_directory, arrays, config, self.head, DIALECTS[format], max_shard_size, variant)
         if saved_model:
             self.export(Path(save_directory) / "saved_model" / str(version), verbose=False)
         if push_to_hub:

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import keras
-import ml_dtypes
 import numpy as np
 import pytest
 from keras import ops
 from tf_models import array, difference
 
+from distilbert_common.constants import MASKED_SCORE
 from distilbert_common.errors import InputError
-from distilbert_tf.attention import MASKED_SCORE, eager_attention, expand_mask, sdpa_attention
+from distilbert_tf.attention import eager_attention, expand_mask, sdpa_attention
+from parity_tests.helpers.tolerances import rounding
 
 BATCH, HEADS, SEQ, HEAD_DIM = 3, 2, 5, 4
 DTYPES = ["float32", "bfloat16", "float16"]
@@ -24,11 +25,6 @@ def padding() -> np.ndarray:
     return np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [0, 0, 0, 0, 0]])
 
 
-def tolerance(dtype: str) -> float:
-    """One rounding of the context to the compute dtype, on values of size 1."""
-    return 4 * float(ml_dtypes.finfo(dtype).eps)
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("masked", [False, True])
 def test_eager_and_fused_agree(dtype: str, masked: bool) -> None:
@@ -36,7 +32,7 @@ def test_eager_and_fused_agree(dtype: str, masked: bool) -> None:
     eager, _ = eager_attention(*qkv(dtype), mask)
     fused = sdpa_attention(*qkv(dtype), mask)
     assert keras.backend.standardize_dtype(eager.dtype) == keras.backend.standardize_dtype(fused.dtype) == dtype
-    assert difference(eager, fused) <= tolerance(dtype)
+    assert difference(eager, fused) <= rounding(dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -47,7 +43,7 @@ def test_a_row_with_nothing_to_attend_to_attends_uniformly(dtype: str) -> None:
     context, probabilities = eager_attention(query, key, value, mask)
     assert np.allclose(array(probabilities)[2], 1 / SEQ, atol=1e-3)
     for actual in (context, sdpa_attention(query, key, value, mask)):
-        assert np.allclose(array(actual)[2], mean, atol=tolerance(dtype), rtol=0)
+        assert np.allclose(array(actual)[2], mean, atol=rounding(dtype), rtol=0)
 
 
 def test_masked_keys_have_no_weight() -> None:

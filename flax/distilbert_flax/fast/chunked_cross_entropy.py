@@ -22,11 +22,7 @@ Parts = tuple[Array, Array, Array]
 def chunked_cross_entropy(x: Array, weight: Array, bias: Array, labels: Array) -> Array:
     """Return the mean cross-entropy of `x @ weight.T + bias` over the labels that count; 0 where there are none.
 
-    Args:
-        x: (…, dim).
-        weight: (vocab, dim).
-        bias: (vocab,).
-        labels: (…) integers, -100 where nothing counts.
+    The arguments are those of `losses.masked_lm_loss`: (…, dim), (vocab, dim), (vocab,), (…) integers.
     """
     x, labels = labeled_first(x, labels)  # (tokens, dim), (tokens,)
     missing = -len(x) % LOSS_CHUNK_TOKENS if len(x) > LOSS_CHUNK_TOKENS else 0
