@@ -100,6 +100,17 @@ def repository() -> Path:
     return Path(__file__).resolve().parent
 
 
+@pytest.fixture(scope="module")
+def compile_fast() -> Iterator[None]:
+    """Tests that compile much and run little: JAX's own switch for that saves two thirds of their time."""
+    import jax
+
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture(params=["1", "0"], ids=["fast", "plain"])
 def fast_and_plain(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a test twice: with everything that is only there to be fast, and without it."""

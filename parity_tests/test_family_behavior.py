@@ -1,28 +1,41 @@
-"""What holds in each family alike: hub ids, keywords of saving, pruned checkpoints, freezing, copies."""
+"""What holds in each family alike: hub ids, keywords, configs, pruned checkpoints, uploads, freezing, copies."""
 
 from __future__ import annotations
 
 import copy
-import importlib
 import pickle
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from distilbert_cli.frameworks import FRAMEWORKS, Framework
-from distilbert_common.errors import InputError
+from distilbert_common import DistilBertConfig
+from distilbert_common.errors import CheckpointError
 from parity_tests.helpers import golden
 from parity_tests.helpers.tolerances import MATRIX
 
-PT = golden.GOLDEN / "micro" / "ForMaskedLM" / "pt"
+MICRO = golden.GOLDEN / "micro"
+PT = MICRO / "ForMaskedLM" / "pt"
 INPUTS = {"input_ids": np.arange(1, 8)[None]}
+
+pytestmark = pytest.mark.usefixtures("compile_fast")
 
 
 def logits(framework: Framework, model: Any) -> np.ndarray:
     return framework.run(model, INPUTS, "cpu", {})["logits"]
+
+
+def classifier(framework: Framework, model: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the matrix (classes, dim) and the bias of a sequence classifier's last layer."""
+    layer = model.classifier
+    if framework.name == "pt":
+        return layer.weight.detach().numpy(), layer.bias.detach().numpy()
+    return np.asarray(layer.kernel).T, np.asarray(layer.bias)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
@@ -42,6 +55,86 @@ def test_a_misspelt_keyword_of_saving_is_refused(framework: Framework, tmp_path:
     with pytest.raises(TypeError, match="unexpected keyword argument 'max_shard_sizes'"):
         framework.load(PT, "ForMaskedLM").save_pretrained(tmp_path / "out", max_shard_sizes=1)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
+def test_unknown_keywords_and_missing_checkpoints(framework: Framework, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="'num_label'"):
+        framework.load(MICRO / "Model" / "pt", "Model", num_label=3)
+    with pytest.raises(CheckpointError, match=r"has no weights; expected model\.safetensors, "):
+        framework.load(tmp_path, "Model")
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
+def test_a_given_config_replaces_the_checkpoints(framework: Framework) -> None:
+    config = DistilBertConfig.from_pretrained(MICRO / "Model" / "pt", attention_dropout=0.5)
+    model = framework.load(MICRO / "Model" / "pt", "Model", config=config, dropout=0.0)
+    assert (model.config.attention_dropout, model.config.dropout, config.dropout) == (0.5, 0.0, 0.1)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
+def test_a_new_head_on_a_backbone_is_expected_and_starts_fresh(framework: Framework) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model, report = framework.load(
+            MICRO / "Model" / "pt", "ForSequenceClassification", num_labels=3, output_loading_info=True
+        )
+    assert report.ok
+    assert report.new_head == ("classifier.bias", "classifier.weight", "pre_classifier.bias", "pre_classifier.weight")
+    matrix, bias = classifier(framework, model)
+    assert matrix.shape == (3, 12)
+    assert 0 < matrix.std() < 0.05
+    assert not bias.any()
+    assert model.config.initializer_range == 0.02
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
+def test_another_number_of_labels(framework: Framework) -> None:
+    path, head = MICRO / "ForSequenceClassification" / "pt", "ForSequenceClassification"
+    with pytest.raises(CheckpointError, match=r"classifier\.weight is \(5, 12\), expected \(3, 12\)"):
+        framework.load(path, head, num_labels=3)
+    with pytest.warns(UserWarning, match=r"classifier\.weight"):
+        model = framework.load(path, head, num_labels=3, ignore_mismatched_sizes=True)
+    matrix, _ = classifier(framework, model)
+    assert matrix.shape == (3, 12)
+    assert matrix.any(), "initial values, not zeros"
+    assert np.isfinite(logits(framework, model)).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "holds_params", "passed_on"),
+    [
+        ("pt", "model.safetensors", True, {"token": None}),
+        ("tf", "tf_model.h5", True, {"token": None}),
+        ("flax", "flax_model.msgpack", True, {}),
+        ("flax", "flax_model.msgpack", False, {}),
+    ],
+)
+def test_pushing_uploads_what_saving_writes(
+    name: str,
+    file: str,
+    holds_params: bool,
+    passed_on: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    pushed = {}
+
+    def push(folder: Path | str, repo_id: str, **hub: object) -> str:
+        pushed[repo_id] = (sorted(path.name for path in Path(folder).iterdir()), hub)
+        return "address"
+
+    monkeypatch.setattr("distilbert_common.pretrained.push_folder", push)
+    loaded = FRAMEWORKS[name].load(MICRO / "Model" / "pt", "Model", **{} if holds_params else {"_do_init": False})
+    model, *params = (loaded,) if holds_params else loaded
+    model.save_pretrained(tmp_path / "mine", *params, push_to_hub=True, private=True)
+    options = {"token": "t", "max_shard_size": "1GB", "variant": None, "use_temp_dir": True}
+    assert model.push_to_hub("user/model", *params, **options) == "address"
+    files = ["config.json", file]
+    assert pushed == {
+        "mine": (files, {**passed_on, "private": True, "patterns": files}),
+        "user/model": (files, {"token": "t", "use_temp_dir": True}),
+    }
 
 
 @pytest.mark.parametrize("other", FRAMEWORKS.values(), ids=FRAMEWORKS)
@@ -76,8 +169,6 @@ def test_keras_clones_a_model() -> None:
 
 
 def test_a_frozen_backbone_stays_as_it_is_in_pytorch() -> None:
-    import torch
-
     model = FRAMEWORKS["pt"].load(PT, "ForMaskedLM")
     for parameter in model.distilbert.parameters():
         parameter.requires_grad = False
@@ -106,37 +197,3 @@ def test_a_frozen_backbone_stays_as_it_is_in_flax() -> None:
         np.testing.assert_array_equal, before["distilbert"], jax.tree.map(np.array, model.params)["distilbert"]
     )
     assert (before["vocab_transform"]["kernel"] != np.array(model.params["vocab_transform"]["kernel"])).any()
-
-
-@pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
-def test_an_unknown_word_on_padding_and_a_layout_beside_a_mask_are_refused(framework: Framework) -> None:
-    mask = {"attention_mask": np.ones((1, 7), np.int64)}
-    for head in ("Model", "ForTokenClassification"):
-        model = framework.load(PT.parents[1] / head / "pt", head)
-        with pytest.raises(InputError, match="unpad is 'yes'; expected"):
-            framework.run(model, INPUTS | mask, "cpu", {"unpad": "yes"})
-        layout = importlib.import_module(f"{framework.package}.layout").Padded()
-        with pytest.raises(InputError, match="layout was given with attention_mask or segment_ids"):
-            framework.run(model, INPUTS | mask, "cpu", {"layout": layout})
-
-
-@pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
-def test_every_head_takes_embeddings_in_the_place_of_ids(framework: Framework) -> None:
-    mask = np.array([[1, 1, 1, 1, 1, 1, 0], [1, 1, 0, 0, 0, 0, 0]])
-    for head in golden.HEADS:
-        model = framework.load(PT.parents[1] / head / "pt", head)
-        shape = (2, 1, 7) if head == "ForMultipleChoice" else (2, 7)
-        x = np.random.default_rng(0).normal(size=(*shape, model.config.dim)).astype(np.float32)
-        results = framework.run(model, {"inputs_embeds": x, "attention_mask": mask.reshape(shape)}, "cpu", {})
-        assert all(np.isfinite(array).all() for array in results.values())
-
-
-@pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
-def test_a_model_without_its_last_block_runs(framework: Framework) -> None:
-    model = framework.load(PT, "ForMaskedLM")
-    del model.distilbert.transformer.layer[-1]
-    factors = np.ones((len(model.distilbert.transformer.layer), model.config.n_heads), np.float32)
-    for flags in ({}, {"output_hidden_states": True}):
-        results = framework.run(model, INPUTS | {"head_mask": factors}, "cpu", flags)
-        assert np.allclose(results["logits"], framework.run(model, INPUTS, "cpu", {})["logits"], atol=MATRIX.value)
-    assert len([name for name in results if name.startswith("hidden_states")]) == len(factors) + 1

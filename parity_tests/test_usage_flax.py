@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 import pytest
 
@@ -18,32 +16,10 @@ from distilbert_flax import (
     FlaxDistilBertForQuestionAnswering,
     FlaxDistilBertForSequenceClassification,
     FlaxDistilBertForTokenClassification,
-    FlaxDistilBertModel,
 )
 from parity_tests.helpers import usage
 
-CLASSES = {
-    "Model": FlaxDistilBertModel,
-    "ForMaskedLM": FlaxDistilBertForMaskedLM,
-    "ForSequenceClassification": FlaxDistilBertForSequenceClassification,
-    "ForMultipleChoice": FlaxDistilBertForMultipleChoice,
-    "ForTokenClassification": FlaxDistilBertForTokenClassification,
-    "ForQuestionAnswering": FlaxDistilBertForQuestionAnswering,
-}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def compile_fast() -> Iterator[None]:
-    """These tests compile much and run little: the switch that JAX has for that."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return usage.make_checkpoints(tmp_path_factory.mktemp("checkpoints"))
+pytestmark = pytest.mark.usefixtures("compile_fast")
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -51,18 +27,6 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     counted = labels >= 0
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.maximum(labels, 0))
     return (losses * counted).sum() / counted.sum()
-
-
-def test_model(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["Model"])
-    model = FlaxDistilBertModel.from_pretrained(checkpoints["Model"])
-    inputs = tokenizer(usage.SENTENCE, return_tensors="jax")
-
-    outputs = model(**inputs)
-    last_hidden_states = outputs.last_hidden_state
-    assert last_hidden_states.shape == (1, len(inputs.input_ids[0]), model.config.dim)
-    assert last_hidden_states[0, 0, :3].tolist() == pytest.approx(usage.HIDDEN, abs=usage.MATRIX.value)
-    assert outputs[0] is last_hidden_states
 
 
 def test_masked_lm(checkpoints: dict[str, Path]) -> None:
@@ -160,23 +124,3 @@ def test_question_answering(checkpoints: dict[str, Path]) -> None:
     usage.assert_loss(sum(losses) / 2, "ForQuestionAnswering")
     outputs = model(**inputs, start_positions=start, end_positions=start + 1)  # not in transformers
     usage.assert_loss(outputs.loss, "ForQuestionAnswering")  # not in transformers
-
-
-@pytest.mark.parametrize("head", CLASSES)
-def test_saved_and_loaded(head: str, checkpoints: dict[str, Path], tmp_path: Path) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints[head])
-    model = CLASSES[head].from_pretrained(checkpoints[head])
-    tokenizer.save_pretrained(tmp_path)
-    model.save_pretrained(tmp_path)
-    assert (tmp_path / "flax_model.msgpack").is_file()
-
-    again = CLASSES[head].from_pretrained(tmp_path)
-    assert again.config.id2label == model.config.id2label
-    first = tokenizer([usage.SENTENCE, usage.TEXT], return_tensors="jax", padding=True)
-    second = DistilBertTokenizerFast.from_pretrained(tmp_path)(
-        [usage.SENTENCE, usage.TEXT], return_tensors="jax", padding=True
-    )
-    if head == "ForMultipleChoice":
-        first, second = ({k: v[None, :] for k, v in inputs.items()} for inputs in (first, second))
-    for one, other in zip(model(**first).to_tuple(), again(**second).to_tuple(), strict=True):
-        np.testing.assert_array_equal(one, other)

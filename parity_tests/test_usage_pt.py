@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import pytest
 import torch
 
 from distilbert_pt import (
@@ -14,36 +12,9 @@ from distilbert_pt import (
     DistilBertForQuestionAnswering,
     DistilBertForSequenceClassification,
     DistilBertForTokenClassification,
-    DistilBertModel,
     DistilBertTokenizerFast,
 )
 from parity_tests.helpers import usage
-
-CLASSES = {
-    "Model": DistilBertModel,
-    "ForMaskedLM": DistilBertForMaskedLM,
-    "ForSequenceClassification": DistilBertForSequenceClassification,
-    "ForMultipleChoice": DistilBertForMultipleChoice,
-    "ForTokenClassification": DistilBertForTokenClassification,
-    "ForQuestionAnswering": DistilBertForQuestionAnswering,
-}
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return usage.make_checkpoints(tmp_path_factory.mktemp("checkpoints"))
-
-
-def test_model(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["Model"])
-    model = DistilBertModel.from_pretrained(checkpoints["Model"])
-    inputs = tokenizer(usage.SENTENCE, return_tensors="pt")
-
-    outputs = model(**inputs)
-    last_hidden_states = outputs.last_hidden_state
-    assert last_hidden_states.shape == (1, len(inputs.input_ids[0]), model.config.dim)
-    assert last_hidden_states[0, 0, :3].tolist() == pytest.approx(usage.HIDDEN, abs=usage.MATRIX.value)
-    assert outputs[0] is last_hidden_states
 
 
 def test_masked_lm(checkpoints: dict[str, Path]) -> None:
@@ -139,24 +110,3 @@ def test_question_answering(checkpoints: dict[str, Path]) -> None:
     target_end_index = target_start_index + 1
     outputs = model(**inputs, start_positions=target_start_index, end_positions=target_end_index)
     usage.assert_loss(outputs.loss.item(), "ForQuestionAnswering")
-
-
-@pytest.mark.parametrize("head", CLASSES)
-def test_saved_and_loaded(head: str, checkpoints: dict[str, Path], tmp_path: Path) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints[head])
-    model = CLASSES[head].from_pretrained(checkpoints[head])
-    tokenizer.save_pretrained(tmp_path)
-    model.save_pretrained(tmp_path)
-    assert (tmp_path / "model.safetensors").is_file()
-
-    again = CLASSES[head].from_pretrained(tmp_path)
-    assert again.config.id2label == model.config.id2label
-    first = tokenizer([usage.SENTENCE, usage.TEXT], return_tensors="pt", padding=True)
-    second = DistilBertTokenizerFast.from_pretrained(tmp_path)(
-        [usage.SENTENCE, usage.TEXT], return_tensors="pt", padding=True
-    )
-    if head == "ForMultipleChoice":
-        first, second = ({k: v.unsqueeze(0) for k, v in inputs.items()} for inputs in (first, second))
-    with torch.no_grad():
-        for one, other in zip(model(**first).to_tuple(), again(**second).to_tuple(), strict=True):
-            np.testing.assert_array_equal(one, other)

@@ -5,23 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tokenizer_cases import CLASSES, SMALL, tokenizer
+from tokenizer_cases import CLASSES, tokenizer
 
 from distilbert_common.errors import DistilBertError, InputError, MissingFrameworkError, TokenizerError
 from distilbert_common.tokenization.tensors import FRAMEWORKS, Framework
 
 WORDS = ["the", "film", "is", "unaffable"]
 TEXT = " ".join(WORDS)
-
-
-@pytest.fixture(params=CLASSES, ids=lambda cls: cls.__name__)
-def one(request: pytest.FixtureRequest) -> Any:
-    return tokenizer(request.param)
-
-
-@pytest.fixture(params=CLASSES, ids=lambda cls: cls.__name__)
-def fresh(request: pytest.FixtureRequest) -> Any:
-    return request.param(SMALL)
 
 
 def test_one_text_gives_lists_and_several_give_lists_of_lists(one: Any) -> None:

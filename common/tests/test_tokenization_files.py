@@ -196,32 +196,40 @@ def test_a_vocabulary_without_mask(cls: type, vocab_only: Path) -> None:
     assert_same(cls.from_pretrained(vocab_only / "saved"), one)
 
 
+DAMAGED = {
+    "vocab.txt": {
+        b"a\nb\n": r"the vocabulary has no \[UNK\]",
+        b"": "holds no pieces",
+        b"\xff\xfe": "cannot be read as a vocabulary",
+    },
+    "tokenizer.json": {
+        b"{": "cannot be read as JSON",
+        b"[]": "expected an object",
+        b"{}": "has model of no type, DistilBERT has WordPiece",
+    },
+    "tokenizer_config.json": {
+        b'{"model_max_length": -1}': "model_max_length is -1",
+        b'{"do_lower_case": "yes"}': "do_lower_case is 'yes'; expected true or false",
+        b'{"padding_side": "up"}': "padding_side is 'up'",
+        b'{"never_split": "a b"}': "never_split is 'a b'; expected a list of strings",
+        b'{"unk_token": "<unk>"}': "the vocabulary has no <unk>; If its unk_token",
+        b'{"cls_token": 5}': "a token is a string or an AddedToken; got 5",
+        b'{"unk_token": null, "cls_token": 5}': "a token is a string or an AddedToken; got 5",
+        b'{"added_tokens_decoder": {"x": "<a>"}}': "added tokens.*damaged",
+    },
+    "added_tokens.json": {
+        b'{"<a>": 3000000}': "'<a>' has id 3000000, but the vocabulary ends at 352",
+        b'{"<a>": 3}': r"'<a>' has id 3, but that is the id of '\[SEP\]'",
+        b'{"hello": 353}': r"'hello' has id 353, but it has id 221 already; correct it",
+    },
+}
+"""For each file what may stand in it, and what is said of that."""
+
+
 @each_class
 @pytest.mark.parametrize(
     ("file", "content", "message"),
-    [
-        ("vocab.txt", b"a\nb\n", r"the vocabulary has no \[UNK\]"),
-        (
-            "tokenizer_config.json",
-            b'{"unk_token": null, "cls_token": 5}',
-            "a token is a string or an AddedToken; got 5",
-        ),
-        ("vocab.txt", b"", "holds no pieces"),
-        ("vocab.txt", b"\xff\xfe", "cannot be read as a vocabulary"),
-        ("tokenizer.json", b"{", "cannot be read as JSON"),
-        ("tokenizer.json", b"[]", "expected an object"),
-        ("tokenizer.json", b"{}", "has model of no type, DistilBERT has WordPiece"),
-        ("tokenizer_config.json", b'{"model_max_length": -1}', "model_max_length is -1"),
-        ("tokenizer_config.json", b'{"do_lower_case": "yes"}', "do_lower_case is 'yes'; expected true or false"),
-        ("tokenizer_config.json", b'{"padding_side": "up"}', "padding_side is 'up'"),
-        ("tokenizer_config.json", b'{"never_split": "a b"}', "never_split is 'a b'; expected a list of strings"),
-        ("tokenizer_config.json", b'{"unk_token": "<unk>"}', "the vocabulary has no <unk>; If its unk_token"),
-        ("tokenizer_config.json", b'{"cls_token": 5}', "a token is a string or an AddedToken; got 5"),
-        ("tokenizer_config.json", b'{"added_tokens_decoder": {"x": "<a>"}}', "added tokens.*damaged"),
-        ("added_tokens.json", b'{"<a>": 3000000}', "'<a>' has id 3000000, but the vocabulary ends at 352"),
-        ("added_tokens.json", b'{"<a>": 3}', r"'<a>' has id 3, but that is the id of '\[SEP\]'"),
-        ("added_tokens.json", b'{"hello": 353}', r"'hello' has id 353, but it has id 221 already; correct it"),
-    ],
+    [(file, content, message) for file, cases in DAMAGED.items() for content, message in cases.items()],
 )
 def test_damaged_files(cls: type, vocab_only: Path, file: str, content: bytes, message: str) -> None:
     (vocab_only / file).write_bytes(content)

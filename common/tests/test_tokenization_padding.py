@@ -5,15 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tokenizer_cases import CLASSES, SMALL, tokenizer
+from tokenizer_cases import SMALL
 
 from distilbert_common.errors import TokenizerError
-
-
-@pytest.fixture(params=CLASSES, ids=lambda cls: cls.__name__)
-def one(request: pytest.FixtureRequest) -> Any:
-    return tokenizer(request.param)
-
 
 TEXTS = ["the quick fox", "a", ""]
 

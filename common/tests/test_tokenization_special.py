@@ -13,47 +13,42 @@ from distilbert_common.errors import TokenizerError
 from distilbert_common.tokenization import AddedToken
 
 
-@pytest.fixture(params=CLASSES, ids=lambda cls: cls.__name__)
-def one(request: pytest.FixtureRequest) -> Any:
-    return request.param(SMALL)
-
-
-def test_the_special_tokens(one: Any) -> None:
+def test_the_special_tokens(fresh: Any) -> None:
     roles = {"unk": 1, "sep": 3, "pad": 0, "cls": 2, "mask": 4}
     for role, index in roles.items():
-        assert getattr(one, f"{role}_token") == f"[{role.upper()}]"
-        assert getattr(one, f"{role}_token_id") == index
-    assert one.special_tokens_map == {f"{role}_token": f"[{role.upper()}]" for role in roles}
-    assert one.all_special_ids == [1, 3, 0, 2, 4]
-    assert one.additional_special_tokens == []
-    assert bool(one)
+        assert getattr(fresh, f"{role}_token") == f"[{role.upper()}]"
+        assert getattr(fresh, f"{role}_token_id") == index
+    assert fresh.special_tokens_map == {f"{role}_token": f"[{role.upper()}]" for role in roles}
+    assert fresh.all_special_ids == [1, 3, 0, 2, 4]
+    assert fresh.additional_special_tokens == []
+    assert bool(fresh)
 
 
-def test_sizes_and_vocabulary(one: Any) -> None:
-    assert one.vocab_size == len(one) == len(one.get_vocab()) == 353
-    one.add_tokens(["<ent>"])
-    assert (one.vocab_size, len(one)) == (353, 354)
-    assert one.vocab["<ent>"] == 353
-    one.get_vocab()["unheard"] = 1
-    assert "unheard" not in one.vocab
+def test_sizes_and_vocabulary(fresh: Any) -> None:
+    assert fresh.vocab_size == len(fresh) == len(fresh.get_vocab()) == 353
+    fresh.add_tokens(["<ent>"])
+    assert (fresh.vocab_size, len(fresh)) == (353, 354)
+    assert fresh.vocab["<ent>"] == 353
+    fresh.get_vocab()["unheard"] = 1
+    assert "unheard" not in fresh.vocab
 
 
-def test_added_tokens_are_found_before_anything_else(one: Any) -> None:
-    assert "<ent>" not in one.tokenize("a<ent>b")
-    assert one.add_tokens(["<ent>", "New Token"]) == 2
-    assert one.tokenize("a<ent>b <ENT> new token") == ["a", "<ent>", "b", "<ent>", "New Token"]
-    assert one.add_tokens("<ent>") == 0
-    assert one.add_tokens([AddedToken("<ent>", normalized=False), "<other>"]) == 2
-    assert one.tokenize("<ent><ENT>")[0] == "<ent>"
-    assert one.tokenize("<ent><ENT>").count("<ent>") == 1
-    assert one.convert_tokens_to_ids(["<ent>", "New Token", "<other>"]) == [353, 354, 355]
+def test_added_tokens_are_found_before_anything_else(fresh: Any) -> None:
+    assert "<ent>" not in fresh.tokenize("a<ent>b")
+    assert fresh.add_tokens(["<ent>", "New Token"]) == 2
+    assert fresh.tokenize("a<ent>b <ENT> new token") == ["a", "<ent>", "b", "<ent>", "New Token"]
+    assert fresh.add_tokens("<ent>") == 0
+    assert fresh.add_tokens([AddedToken("<ent>", normalized=False), "<other>"]) == 2
+    assert fresh.tokenize("<ent><ENT>")[0] == "<ent>"
+    assert fresh.tokenize("<ent><ENT>").count("<ent>") == 1
+    assert fresh.convert_tokens_to_ids(["<ent>", "New Token", "<other>"]) == [353, 354, 355]
 
 
-def test_a_piece_that_is_added_keeps_its_id(one: Any) -> None:
-    index = one.convert_tokens_to_ids("film")
-    assert one.add_tokens(["film"]) == 1
-    assert len(one) == 353
-    assert one.encode("xfilmx", add_special_tokens=False)[1] == index
+def test_a_piece_that_is_added_keeps_its_id(fresh: Any) -> None:
+    index = fresh.convert_tokens_to_ids("film")
+    assert fresh.add_tokens(["film"]) == 1
+    assert len(fresh) == 353
+    assert fresh.encode("xfilmx", add_special_tokens=False)[1] == index
 
 
 @pytest.mark.parametrize(
@@ -69,46 +64,48 @@ def test_a_piece_that_is_added_keeps_its_id(one: Any) -> None:
         (AddedToken("<T>É"), "a <t>E\u0301", (2, 6)),
     ],
 )
-def test_flags(one: Any, token: AddedToken, text: str, offsets: tuple[int, int]) -> None:
-    one.add_tokens([token])
-    encoded = one(text, return_offsets_mapping=True)
+def test_flags(fresh: Any, token: AddedToken, text: str, offsets: tuple[int, int]) -> None:
+    fresh.add_tokens([token])
+    encoded = fresh(text, return_offsets_mapping=True)
     matches = [
         span
         for span, index in zip(encoded["offset_mapping"], encoded["input_ids"], strict=True)
-        if index == one.convert_tokens_to_ids(token.content)
+        if index == fresh.convert_tokens_to_ids(token.content)
     ]
     assert matches == [offsets]
 
 
-def test_tokens_of_the_library_are_understood(one: Any) -> None:
-    assert one.add_tokens([tokenizers.AddedToken("<t>", lstrip=True, special=True)]) == 1
-    assert one.added_tokens_decoder[353] == AddedToken("<t>", lstrip=True, normalized=False, special=True)
-    assert one.get_added_vocab()["<t>"] == 353
+def test_tokens_of_the_library_are_understood(fresh: Any) -> None:
+    assert fresh.add_tokens([tokenizers.AddedToken("<t>", lstrip=True, special=True)]) == 1
+    assert fresh.added_tokens_decoder[353] == AddedToken("<t>", lstrip=True, normalized=False, special=True)
+    assert fresh.get_added_vocab()["<t>"] == 353
 
 
-def test_adding_special_tokens(one: Any) -> None:
-    assert one.add_special_tokens({"pad_token": "<pad>", "additional_special_tokens": ["<a>", "<b>"]}) == 3
-    assert (one.pad_token, one.pad_token_id) == ("<pad>", 353)
-    assert one.additional_special_tokens == ["<a>", "<b>"]
-    assert one(["a", "a b"], padding=True)["input_ids"][0][-1] == 353
-    assert one.decode(one.encode("x <a> <pad> y"), skip_special_tokens=True) == "x y"
-    assert one.add_special_tokens({"additional_special_tokens": ["<c>"]}, replace_additional_special_tokens=False) == 1
-    assert one.additional_special_tokens == ["<a>", "<b>", "<c>"]
-    assert one.add_special_tokens({"additional_special_tokens": ["<d>"]}) == 1
-    assert one.additional_special_tokens == ["<d>"]
-    assert one.special_tokens_map["additional_special_tokens"] == ["<d>"]
-    assert one.tokenize("<A><a>")[-1] == "<a>"  # special tokens are matched in the text as it is
+def test_adding_special_tokens(fresh: Any) -> None:
+    assert fresh.add_special_tokens({"pad_token": "<pad>", "additional_special_tokens": ["<a>", "<b>"]}) == 3
+    assert (fresh.pad_token, fresh.pad_token_id) == ("<pad>", 353)
+    assert fresh.additional_special_tokens == ["<a>", "<b>"]
+    assert fresh(["a", "a b"], padding=True)["input_ids"][0][-1] == 353
+    assert fresh.decode(fresh.encode("x <a> <pad> y"), skip_special_tokens=True) == "x y"
+    assert (
+        fresh.add_special_tokens({"additional_special_tokens": ["<c>"]}, replace_additional_special_tokens=False) == 1
+    )
+    assert fresh.additional_special_tokens == ["<a>", "<b>", "<c>"]
+    assert fresh.add_special_tokens({"additional_special_tokens": ["<d>"]}) == 1
+    assert fresh.additional_special_tokens == ["<d>"]
+    assert fresh.special_tokens_map["additional_special_tokens"] == ["<d>"]
+    assert fresh.tokenize("<A><a>")[-1] == "<a>"  # special tokens are matched in the text as it is
 
 
-def test_setting_a_role(one: Any) -> None:
-    one.unk_token = "the"
-    assert one.tokenize("ξ") == ["the"]
-    one.sep_token = "!"
-    assert one.encode("a")[-1] == one.convert_tokens_to_ids("!")
-    one.pad_token = "<absent>"
-    assert one.pad_token_id is None
+def test_setting_a_role(fresh: Any) -> None:
+    fresh.unk_token = "the"
+    assert fresh.tokenize("ξ") == ["the"]
+    fresh.sep_token = "!"
+    assert fresh.encode("a")[-1] == fresh.convert_tokens_to_ids("!")
+    fresh.pad_token = "<absent>"
+    assert fresh.pad_token_id is None
     with pytest.raises(TokenizerError, match=r"pad_token is '<absent>', which is not in the vocabulary: add it with"):
-        one("a", padding="max_length")
+        fresh("a", padding="max_length")
 
 
 @pytest.mark.parametrize(
@@ -119,98 +116,98 @@ def test_setting_a_role(one: Any) -> None:
         ([AddedToken("<r>", rstrip=True), AddedToken(" x")], "begins with the white space"),
     ],
 )
-def test_tokens_that_cannot_be_added(one: Any, added: list[Any], message: str) -> None:
+def test_tokens_that_cannot_be_added(fresh: Any, added: list[Any], message: str) -> None:
     with pytest.raises(TokenizerError, match=message):
-        one.add_tokens(added)
-    assert len(one) == 353
-    assert len(one.added_tokens_decoder) == 5
+        fresh.add_tokens(added)
+    assert len(fresh) == 353
+    assert len(fresh.added_tokens_decoder) == 5
 
 
-def test_roles_that_cannot_be_given(one: Any) -> None:
+def test_roles_that_cannot_be_given(fresh: Any) -> None:
     with pytest.raises(TokenizerError, match="no special token 'dot_token'; expected one of bos_token"):
-        one.add_special_tokens({"dot_token": "<s>"})
+        fresh.add_special_tokens({"dot_token": "<s>"})
     with pytest.raises(TokenizerError, match="unk_token must be a piece"):
-        one.unk_token = "<absent>"
-    assert len(one) == 353
+        fresh.unk_token = "<absent>"
+    assert len(fresh) == 353
 
 
-def test_composing_by_hand(one: Any) -> None:
-    first, second = (one.encode(text, add_special_tokens=False) for text in ("a b", "c"))
-    assert one.build_inputs_with_special_tokens(first) == one.encode("a b")
-    assert one.build_inputs_with_special_tokens(first, second) == one.encode("a b", "c")
+def test_composing_by_hand(fresh: Any) -> None:
+    first, second = (fresh.encode(text, add_special_tokens=False) for text in ("a b", "c"))
+    assert fresh.build_inputs_with_special_tokens(first) == fresh.encode("a b")
+    assert fresh.build_inputs_with_special_tokens(first, second) == fresh.encode("a b", "c")
     for pair in ((first,), (first, second)):
-        ids = one.build_inputs_with_special_tokens(*pair)
-        expected = one(
+        ids = fresh.build_inputs_with_special_tokens(*pair)
+        expected = fresh(
             "a b", "c" if len(pair) == 2 else None, return_token_type_ids=True, return_special_tokens_mask=True
         )
-        assert one.create_token_type_ids_from_sequences(*pair) == expected["token_type_ids"]
-        assert one.get_special_tokens_mask(*pair) == expected["special_tokens_mask"]
-        assert one.get_special_tokens_mask(ids, already_has_special_tokens=True) == expected["special_tokens_mask"]
-        assert one.num_special_tokens_to_add(len(pair) == 2) == sum(expected["special_tokens_mask"])
+        assert fresh.create_token_type_ids_from_sequences(*pair) == expected["token_type_ids"]
+        assert fresh.get_special_tokens_mask(*pair) == expected["special_tokens_mask"]
+        assert fresh.get_special_tokens_mask(ids, already_has_special_tokens=True) == expected["special_tokens_mask"]
+        assert fresh.num_special_tokens_to_add(len(pair) == 2) == sum(expected["special_tokens_mask"])
 
 
-def test_conversion(one: Any) -> None:
-    assert one.convert_tokens_to_ids("nonsense!") == one.unk_token_id
-    ids = one.convert_tokens_to_ids(["the", "[SEP]", "##ing"])
-    assert one.convert_ids_to_tokens(ids) == ["the", "[SEP]", "##ing"]
-    assert one.convert_ids_to_tokens(np.array(ids), skip_special_tokens=True) == ["the", "##ing"]
-    assert one.convert_ids_to_tokens(3) == "[SEP]"
-    assert one.convert_ids_to_tokens(range(2, 4)) == one.convert_ids_to_tokens(iter([2, 3])) == ["[CLS]", "[SEP]"]
-    assert one.decode(dict.fromkeys([2, 3]).keys()) == one.decode(range(2, 4)) == "[CLS] [SEP]"
-    joined = "walking, the dog" if one.is_fast else "walking , the dog"
-    assert one.convert_tokens_to_string(["walk", "##ing", ",", "the", "dog"]) == joined
+def test_conversion(fresh: Any) -> None:
+    assert fresh.convert_tokens_to_ids("nonsense!") == fresh.unk_token_id
+    ids = fresh.convert_tokens_to_ids(["the", "[SEP]", "##ing"])
+    assert fresh.convert_ids_to_tokens(ids) == ["the", "[SEP]", "##ing"]
+    assert fresh.convert_ids_to_tokens(np.array(ids), skip_special_tokens=True) == ["the", "##ing"]
+    assert fresh.convert_ids_to_tokens(3) == "[SEP]"
+    assert fresh.convert_ids_to_tokens(range(2, 4)) == fresh.convert_ids_to_tokens(iter([2, 3])) == ["[CLS]", "[SEP]"]
+    assert fresh.decode(dict.fromkeys([2, 3]).keys()) == fresh.decode(range(2, 4)) == "[CLS] [SEP]"
+    joined = "walking, the dog" if fresh.is_fast else "walking , the dog"
+    assert fresh.convert_tokens_to_string(["walk", "##ing", ",", "the", "dog"]) == joined
 
 
 @pytest.mark.parametrize("ids", [[2, -100], [353], [[2]], ["a"], 2.0])
-def test_ids_outside_the_vocabulary(one: Any, ids: Any) -> None:
+def test_ids_outside_the_vocabulary(fresh: Any, ids: Any) -> None:
     with pytest.raises(TokenizerError, match=r"is not an id of this vocabulary, 0 to 352.*-100"):
-        one.decode(ids)
+        fresh.decode(ids)
 
 
-def test_decoding(one: Any) -> None:
-    ids = one.encode("Don't walk, [MASK]! It's 'so' good.")
+def test_decoding(fresh: Any) -> None:
+    ids = fresh.encode("Don't walk, [MASK]! It's 'so' good.")
     clean = {"clean_up_tokenization_spaces": True}
-    assert one.decode(ids, **clean) == "[CLS] don't walk, [MASK]! it's'so'good. [SEP]"
-    assert one.decode(ids, skip_special_tokens=True, **clean) == "don't walk,! it's'so'good."
-    spaced = "don ' t walk, [MASK]! it ' s." if one.is_fast else "don ' t walk , [MASK] ! it ' s ."
-    ids = one.encode("Don't walk, [MASK]! It's.", add_special_tokens=False)
-    assert one.decode(ids, clean_up_tokenization_spaces=False) == spaced
-    assert type(one)(SMALL, clean_up_tokenization_spaces=False).batch_decode([ids]) == [spaced]
-    assert one.decode([]) == ""
-    assert one.decode(3) == "[SEP]"
-    assert one.decode(one.convert_tokens_to_ids(["##ing", "the", "##ing"])) == "##ing theing"
+    assert fresh.decode(ids, **clean) == "[CLS] don't walk, [MASK]! it's'so'good. [SEP]"
+    assert fresh.decode(ids, skip_special_tokens=True, **clean) == "don't walk,! it's'so'good."
+    spaced = "don ' t walk, [MASK]! it ' s." if fresh.is_fast else "don ' t walk , [MASK] ! it ' s ."
+    ids = fresh.encode("Don't walk, [MASK]! It's.", add_special_tokens=False)
+    assert fresh.decode(ids, clean_up_tokenization_spaces=False) == spaced
+    assert type(fresh)(SMALL, clean_up_tokenization_spaces=False).batch_decode([ids]) == [spaced]
+    assert fresh.decode([]) == ""
+    assert fresh.decode(3) == "[SEP]"
+    assert fresh.decode(fresh.convert_tokens_to_ids(["##ing", "the", "##ing"])) == "##ing theing"
 
 
-def test_each_class_cleans_up_as_its_namesake_does(one: Any, tmp_path: Path) -> None:
-    ids = one.encode("it's.", add_special_tokens=False)
-    assert one.decode(ids) == "it's."
-    assert one.clean_up_tokenization("do n't , i 'm .") == "don't, i'm."
-    one.save_pretrained(tmp_path)
+def test_each_class_cleans_up_as_its_namesake_does(fresh: Any, tmp_path: Path) -> None:
+    ids = fresh.encode("it's.", add_special_tokens=False)
+    assert fresh.decode(ids) == "it's."
+    assert fresh.clean_up_tokenization("do n't , i 'm .") == "don't, i'm."
+    fresh.save_pretrained(tmp_path)
     (tmp_path / "tokenizer_config.json").unlink()
-    again = type(one).from_pretrained(tmp_path)  # from tokenizer.json, which says nothing about it
-    assert again.decode(ids) == ("it ' s." if one.is_fast else "it's.")
+    again = type(fresh).from_pretrained(tmp_path)  # from tokenizer.json, which says nothing about it
+    assert again.decode(ids) == ("it ' s." if fresh.is_fast else "it's.")
     again.save_pretrained(tmp_path)
     saved = json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))
-    assert saved["clean_up_tokenization_spaces"] is not one.is_fast
+    assert saved["clean_up_tokenization_spaces"] is not fresh.is_fast
 
 
-def test_a_special_token_alone_can_be_skipped(one: Any) -> None:
-    assert one.batch_decode([3, 5], skip_special_tokens=True) == ["", one.decode(5)]
-    assert one.convert_tokens_to_ids(None) is None
+def test_a_special_token_alone_can_be_skipped(fresh: Any) -> None:
+    assert fresh.batch_decode([3, 5], skip_special_tokens=True) == ["", fresh.decode(5)]
+    assert fresh.convert_tokens_to_ids(None) is None
 
 
-def test_spaces_around_added_tokens(one: Any) -> None:
-    one.add_tokens(["<a>"])
-    ids = one.encode("the<a>the", add_special_tokens=False)
-    together = one.decode(ids, spaces_between_special_tokens=False, use_source_tokenizer=False)
-    assert (one.decode(ids), together) == ("the <a> the", "the <a> the" if one.is_fast else "the<a>the")
+def test_spaces_around_added_tokens(fresh: Any) -> None:
+    fresh.add_tokens(["<a>"])
+    ids = fresh.encode("the<a>the", add_special_tokens=False)
+    together = fresh.decode(ids, spaces_between_special_tokens=False, use_source_tokenizer=False)
+    assert (fresh.decode(ids), together) == ("the <a> the", "the <a> the" if fresh.is_fast else "the<a>the")
 
 
-def test_batch_decoding(one: Any) -> None:
-    encoded = one(["a b", "c"], padding=True, return_tensors="np")
-    assert one.batch_decode(encoded["input_ids"], skip_special_tokens=True) == ["a b", "c"]
-    assert one.batch_decode([[5], [6, 7]]) == [one.decode([5]), one.decode([6, 7])]
-    assert one.batch_decode([]) == []
+def test_batch_decoding(fresh: Any) -> None:
+    encoded = fresh(["a b", "c"], padding=True, return_tensors="np")
+    assert fresh.batch_decode(encoded["input_ids"], skip_special_tokens=True) == ["a b", "c"]
+    assert fresh.batch_decode([[5], [6, 7]]) == [fresh.decode([5]), fresh.decode([6, 7])]
+    assert fresh.batch_decode([]) == []
 
 
 def test_both_classes_add_alike() -> None:

@@ -8,22 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tokenizer_cases import CLASSES, DATA, SMALL, as_json, tokenizer
+from tokenizer_cases import CLASSES, DATA, as_json, tokenizer
 
 from distilbert_common.errors import TextTypeError, TokenizerError
 
 CASES = json.loads((DATA / "tokenizer_calls.json").read_text(encoding="utf-8"))
 """Calls with their results in transformers 4.57, by class; null where it raises."""
-
-
-@pytest.fixture(params=CLASSES, ids=lambda cls: cls.__name__)
-def one(request: pytest.FixtureRequest) -> Any:
-    return tokenizer(request.param)
-
-
-@pytest.fixture(params=CLASSES, ids=lambda cls: cls.__name__)
-def fresh(request: pytest.FixtureRequest) -> Any:
-    return request.param(SMALL)
 
 
 @pytest.mark.parametrize("method", sorted({case["method"] for case in CASES}))

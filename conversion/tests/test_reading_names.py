@@ -123,20 +123,15 @@ class TestH5:
                         item.attrs[f"{key}0"], item.attrs[f"{key}1"] = first, second
         assert_same(read_all(path), read_all(MLM))
 
-    def test_compressed_data(self, path: Path) -> None:
+    @pytest.mark.parametrize("storage", [{"compression": "gzip"}, {"dtype": ">f4"}], ids=["compressed", "big-endian"])
+    def test_compressed_and_big_endian_data(self, path: Path, storage: dict[str, str]) -> None:
         name = "distilbert/tf_distil_bert_for_masked_lm/distilbert/embeddings/word_embeddings/weight:0"
         with h5py.File(path, "r+") as file:
             values = file[name][()]
             del file[name]
-            file.create_dataset(name, data=values, compression="gzip")
-        assert_same(read_all(path), read_all(MLM))
-
-    def test_big_endian_data(self, path: Path) -> None:
-        name = "distilbert/tf_distil_bert_for_masked_lm/distilbert/embeddings/word_embeddings/weight:0"
-        with h5py.File(path, "r+") as file:
-            values = file[name][()]
-            del file[name]
-            file.create_dataset(name, data=values.astype(">f4"))
+            file.create_dataset(name, data=values, **storage)
+            assert file[name].compression == storage.get("compression")
+            assert file[name].dtype == storage.get("dtype", values.dtype)
         assert_same(read_all(path), read_all(MLM))
 
     def test_links_to_other_files_are_not_followed(self, path: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from distilbert_flax.fast.programs import program
 from distilbert_flax.fast.snapshots import snapshot_of
 from distilbert_flax.layout import padded_layout
 from parity_tests.helpers import golden
+from parity_tests.helpers.compiled_calls import CONFIG_CHANGES, assert_bad_input_is_refused, assert_is_noticed
 from parity_tests.helpers.packing_cases import padded, save_model, token_lists
 from parity_tests.helpers.tolerances import MATRIX
 
@@ -78,10 +79,7 @@ def test_padding_to_a_bucket_is_cut_off_again(flags: dict[str, bool]) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda model: model.resize_token_embeddings(44),
-        lambda model: model.resize_position_embeddings(20),
-        lambda model: model.prune_heads({0: [1]}),
-        lambda model: setattr(model.config, "output_hidden_states", True),
+        *CONFIG_CHANGES,
         lambda model: setattr(model.distilbert.transformer, "gradient_checkpointing", True),
         lambda model: setattr(model, "activation", jnp.tanh),
         lambda model: setattr(model, "vocab_layer_norm", nnx.LayerNorm(12, rngs=nnx.Rngs(0))),
@@ -92,12 +90,7 @@ def test_padding_to_a_bucket_is_cut_off_again(flags: dict[str, bool]) -> None:
     ],
 )
 def test_changes_of_the_model_are_noticed(change: Callable[[FlaxDistilBertForMaskedLM], object]) -> None:
-    model = load()
-    model(IDS)
-    change(model)
-    found, expected = model(IDS), model(IDS, jit=False)
-    assert found.keys() == expected.keys()
-    assert close(found.logits, expected.logits)
+    assert_is_noticed(change, load(), IDS)
 
 
 def test_changes_of_others_layers_are_noticed() -> None:
@@ -168,14 +161,9 @@ def test_random_streams_move_on_in_training_and_stand_still_otherwise() -> None:
 
 def test_errors_are_those_of_a_plain_call() -> None:
     model = load()
-    with pytest.raises(InputError, match="input_ids holds 40"):
-        model(np.array([[40]]))
-    with pytest.raises(InputError, match="labels hold 77"):
-        model(IDS, labels=np.full_like(IDS, 77))
+    assert_bad_input_is_refused(model, IDS)
     with pytest.raises(InputError, match="give dropout_rng"):
         model(IDS, params=model.params, train=True)
-    with pytest.raises(TypeError, match="token_types"):
-        model(IDS, token_types=None)
     with pytest.raises(TypeError):
         model(IDS, input_ids=IDS)
 

@@ -1,43 +1,25 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import Array
 
-from distilbert_common import DistilBertConfig
 from distilbert_common.errors import InputError
 from distilbert_flax import losses
+from parity_tests.helpers.loss_definitions import cross_entropy
 
 
 def logits(*shape: int) -> Array:
     return jax.random.normal(jax.random.key(1), shape)
 
 
-def entropy(x: Array, labels: np.ndarray) -> float:
-    """Mean cross-entropy by the definition, in float64."""
-    x = np.asarray(x, np.float64)
-    log_p = x - np.log(np.exp(x).sum(-1, keepdims=True))
-    return -log_p[np.arange(len(labels)), labels].mean()
-
-
-def squared(x: Array, labels: np.ndarray) -> float:
-    return float(((np.asarray(x, np.float64) - labels) ** 2).mean())
-
-
-def binary(x: Array, labels: np.ndarray) -> float:
-    p = 1 / (1 + np.exp(-np.asarray(x, np.float64)))
-    return -float((labels * np.log(p) + (1 - labels) * np.log(1 - p)).mean())
-
-
 def test_cross_entropy_ignores_minus_100() -> None:
     x = logits(2, 3, 5)
     labels = np.array([[1, -100, 2], [-100, -100, 4]])
     kept = labels >= 0
-    assert float(losses.cross_entropy(x, labels)) == pytest.approx(entropy(x[kept], labels[kept]), rel=1e-6)
+    assert float(losses.cross_entropy(x, labels)) == pytest.approx(cross_entropy(x[kept], labels[kept]), rel=1e-6)
 
 
 def test_all_ignored_gives_zero_and_no_gradient() -> None:
@@ -54,28 +36,6 @@ def test_a_label_that_is_no_class_is_refused_and_shows_in_traced_code(wrong: int
     assert jnp.isnan(jax.jit(losses.cross_entropy)(logits(2, 5), labels))
 
 
-@pytest.mark.parametrize(
-    ("config", "labels", "expected"),
-    [
-        ({"num_labels": 3}, np.array([0, 2]), entropy),
-        ({"num_labels": 3}, np.array([0, 2], np.int32), entropy),
-        ({"num_labels": 1}, np.array([0.5, -2.0]), lambda x, y: squared(x[:, 0], y)),
-        ({"num_labels": 1}, np.array([[1], [3]]), squared),
-        ({"num_labels": 3}, np.array([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]]), binary),
-        ({"num_labels": 3}, np.array([[1, 0, 1], [0, 0, 1]]), binary),
-        ({"num_labels": 3, "problem_type": "regression"}, np.array([[1.0, 2, 3], [4, 5, 6]]), squared),
-    ],
-    ids=["single", "single int32", "regression", "regression int", "multi float", "multi int", "named regression"],
-)
-def test_problem_types(config: dict, labels: np.ndarray, expected: Callable[[Array, np.ndarray], float]) -> None:
-    config = DistilBertConfig(**config)
-    x = logits(2, config.num_labels)
-    before = config.to_dict()
-    found = losses.sequence_classification_loss(x, labels, config)
-    assert float(found) == pytest.approx(expected(x, labels), rel=1e-6)
-    assert config.to_dict() == before, "the inferred problem type is not written back"
-
-
 def test_binary_cross_entropy_of_large_logits_is_finite() -> None:
     loss, gradient = jax.value_and_grad(losses.binary_cross_entropy)(jnp.array([[200.0, -200.0]]), np.array([[0, 1]]))
     assert loss == pytest.approx(200)
@@ -86,7 +46,7 @@ def test_question_answering_ignores_positions_outside() -> None:
     start, end = logits(4, 6), logits(4, 6) * 2
     starts, ends = np.array([0, 6, -1, 5]), np.array([[3], [2], [99], [0]])
     kept_start, kept_end = np.array([0, 3]), np.array([0, 1, 3])
-    expected = entropy(start[kept_start], starts[kept_start]) + entropy(end[kept_end], ends[kept_end, 0])
+    expected = cross_entropy(start[kept_start], starts[kept_start]) + cross_entropy(end[kept_end], ends[kept_end, 0])
     assert float(losses.question_answering_loss(start, end, starts, ends)) == pytest.approx(expected / 2, rel=1e-6)
     outside = np.full(4, 6)
     assert losses.question_answering_loss(start, end, outside, outside) == 0
@@ -96,7 +56,7 @@ def test_losses_are_float32_in_half_precision() -> None:
     x = logits(2, 5).astype(jnp.float16)
     loss = losses.cross_entropy(x, np.array([0, 1]))
     assert loss.dtype == jnp.float32
-    assert float(loss) == pytest.approx(entropy(x, np.array([0, 1])), rel=1e-6)
+    assert float(loss) == pytest.approx(cross_entropy(x, np.array([0, 1])), rel=1e-6)
 
 
 def test_no_gradient_reaches_the_teacher() -> None:

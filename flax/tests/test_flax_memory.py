@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -23,25 +22,9 @@ from distilbert_flax import (
 from distilbert_flax.fast.programs import MAX_PROGRAMS, program
 from parity_tests.helpers import golden
 
-MOST = 5.0
-"""Megabytes by which a process may grow at each turn."""
-
-TALL = DistilBertConfig(n_layers=1, dim=448, n_heads=4, hidden_dim=448, num_labels=2)
-"""One layer, which XLA compiles fast, and 58 MB."""
-
 SIZES = {"vocab_size": 40, "max_position_embeddings": 16, "n_layers": 1, "n_heads": 2, "dim": 12, "hidden_dim": 20}
 IDS = np.arange(1, 9)[None]
 Model = FlaxDistilBertForSequenceClassification
-
-
-@pytest.mark.parametrize("use", ["call", "loss and gradient", "saved and loaded"])
-def test_memory_does_not_grow(use: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(repository / "benchmarks")
-    import memory_flax
-    import model_memory
-
-    turn = partial(memory_flax.USES[use], TALL, tmp_path, model_memory.padded_batch())
-    assert model_memory.growth(turn, turns=3, warm=1) < MOST
 
 
 @pytest.mark.parametrize(

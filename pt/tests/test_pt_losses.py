@@ -4,7 +4,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from distilbert_common import DistilBertConfig
 from distilbert_pt import losses
 
 
@@ -26,39 +25,6 @@ def test_all_ignored_gives_zero_and_no_gradient(labels_dtype: torch.dtype) -> No
     loss.backward()
     assert loss.item() == 0
     assert not x.grad.any()
-
-
-@pytest.mark.parametrize(
-    ("config", "labels", "expected"),
-    [
-        ({"num_labels": 3}, torch.tensor([0, 2]), lambda x, y: F.cross_entropy(x, y)),
-        ({"num_labels": 3}, torch.tensor([0, 2], dtype=torch.int32), lambda x, y: F.cross_entropy(x, y.long())),
-        ({"num_labels": 1}, torch.tensor([0.5, -2.0]), lambda x, y: F.mse_loss(x[:, 0], y)),
-        ({"num_labels": 1}, torch.tensor([[1], [3]]), lambda x, y: F.mse_loss(x, y.float())),
-        (
-            {"num_labels": 3},
-            torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]]),
-            lambda x, y: F.binary_cross_entropy_with_logits(x, y),
-        ),
-        (
-            {"num_labels": 3},
-            torch.tensor([[1, 0, 1], [0, 0, 1]]),
-            lambda x, y: F.binary_cross_entropy_with_logits(x, y.float()),
-        ),
-        (
-            {"num_labels": 3, "problem_type": "regression"},
-            torch.tensor([[1.0, 2, 3], [4, 5, 6]]),
-            lambda x, y: F.mse_loss(x, y),
-        ),
-    ],
-    ids=["single", "single int32", "regression", "regression int", "multi float", "multi int", "named regression"],
-)
-def test_problem_types(config: dict, labels: torch.Tensor, expected) -> None:
-    config = DistilBertConfig(**config)
-    x = logits(2, config.num_labels)
-    before = config.to_dict()
-    assert torch.allclose(losses.sequence_classification_loss(x, labels, config), expected(x, labels))
-    assert config.to_dict() == before, "the inferred problem type is not written back"
 
 
 def test_question_answering_ignores_positions_outside() -> None:

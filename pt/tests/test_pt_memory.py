@@ -5,35 +5,16 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from distilbert_common import DistilBertConfig
 from distilbert_pt import DistilBertForSequenceClassification
 from parity_tests.helpers import golden
 
-MOST = 5.0
-"""Megabytes by which a process may grow at each turn."""
-
-TALL = DistilBertConfig(n_layers=1, dim=448, n_heads=4, hidden_dim=448, num_labels=2)
-"""58 MB."""
-
 SOURCE = golden.GOLDEN / "micro" / "ForSequenceClassification" / "pt"
 IDS = torch.tensor([[1, 2, 3], [4, 5, 6]])
-
-
-@pytest.mark.parametrize("use", ["call", "training step", "saved and loaded"])
-def test_memory_does_not_grow(use: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(repository / "benchmarks")
-    import memory_pt
-    import model_memory
-
-    turn = partial(memory_pt.USES[use], TALL, tmp_path, model_memory.padded_batch())
-    assert model_memory.growth(turn, turns=3, warm=1) < MOST
 
 
 @pytest.mark.parametrize(

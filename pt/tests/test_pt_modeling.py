@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import warnings
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from torch import nn
 
 import distilbert_pt
 from distilbert_common import DistilBertConfig
-from distilbert_common.errors import ConfigError, InputError
+from distilbert_common.errors import InputError
 from distilbert_common.initialization import sinusoidal_table
 from distilbert_pt import DistilBertForMaskedLM, DistilBertModel
 from parity_tests.helpers import golden
@@ -49,19 +48,6 @@ def test_state_dict_has_the_names_of_transformers(head: str) -> None:
         stored = set(file.keys())
     tied = {"vocab_projector.weight"} if head == "ForMaskedLM" else set()
     assert set(model.state_dict()) == stored | tied
-
-
-@pytest.mark.parametrize("head", golden.HEADS)
-def test_tuples_hold_the_fields_in_order(head: str) -> None:
-    model, inputs = load(head)
-    flags = {"output_hidden_states": True, "output_attentions": True}
-    as_output = model(**inputs, **flags)
-    as_tuple = model(**inputs, **flags, return_dict=False)
-    assert isinstance(as_tuple, tuple)
-    assert len(as_tuple) == len(as_output)
-    for mine, other in zip(as_tuple, as_output.to_tuple(), strict=True):
-        for a, b in zip(mine, other, strict=True) if isinstance(mine, tuple) else [(mine, other)]:
-            assert torch.equal(a, b)
 
 
 def test_config_sets_the_defaults_of_outputs(ids: torch.Tensor) -> None:
@@ -122,25 +108,6 @@ def test_head_mask(model: DistilBertModel, ids: torch.Tensor) -> None:
     assert not torch.allclose(masked[0], plain[0])
 
 
-@pytest.mark.parametrize("implementation", ["eager", "sdpa"])
-def test_attention_implementations_agree(implementation: str, ids: torch.Tensor) -> None:
-    mask = torch.ones_like(ids)
-    mask[0, 3:], mask[1] = 0, 0
-    model, _ = load("Model", attn_implementation=implementation)
-    eager, _ = load("Model", attn_implementation="eager")
-    assert torch.allclose(model(ids, mask, unpad=False)[0], eager(ids, mask)[0], atol=2e-6)
-
-
-def test_token_type_ids_are_ignored_with_a_warning_where_set(model: DistilBertModel, ids: torch.Tensor) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        zeros = model(ids, token_type_ids=torch.zeros_like(ids))[0]
-    with pytest.warns(UserWarning, match="token_type_ids holds non-zero"):
-        ones = model(ids, token_type_ids=torch.ones_like(ids))[0]
-    assert torch.equal(zeros, model(ids)[0])
-    assert torch.equal(ones, zeros)
-
-
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
@@ -170,15 +137,6 @@ def test_a_config_is_not_changed_by_the_model_built_from_it() -> None:
     before = {**config.to_dict(), "attn": config.attn_implementation}
     DistilBertModel(config)(torch.ones(1, 2).long())
     assert {**config.to_dict(), "attn": config.attn_implementation} == before
-
-
-def test_unusable_configs() -> None:
-    with pytest.raises(TypeError, match="config is a dict; expected a DistilBertConfig"):
-        DistilBertModel({"dim": 3})
-    with pytest.raises(ConfigError, match="attn_implementation is 'flash'"):
-        DistilBertModel(small(attn_implementation="flash"))
-    with pytest.raises(InputError, match="needs 2: start and end"):
-        distilbert_pt.DistilBertForQuestionAnswering(small(num_labels=3))
 
 
 def test_initial_values() -> None:
@@ -216,29 +174,6 @@ def test_tying_follows_the_config() -> None:
     assert twin.vocab_projector.weight is twin.get_input_embeddings().weight
 
 
-def test_dropout_acts_where_the_paper_has_it_and_only_in_training(ids: torch.Tensor) -> None:
-    rates = {"dropout": 0.0, "attention_dropout": 0.0, "qa_dropout": 0.0, "seq_classif_dropout": 0.0}
-
-    def differs(head: str, **changed: float) -> bool:
-        model, inputs = load(head, **(rates | changed))
-        inputs.pop("labels", None), inputs.pop("start_positions", None), inputs.pop("end_positions", None)
-        assert torch.equal(model(**inputs)[0], model(**inputs)[0]), "eval mode drops nothing"
-        model.train()
-        return not torch.equal(model(**inputs)[0], model(**inputs)[0])
-
-    assert not differs("Model")
-    assert differs("Model", dropout=0.3)
-    assert differs("Model", attention_dropout=0.3)
-    for head, rate in {
-        "ForSequenceClassification": "seq_classif_dropout",
-        "ForMultipleChoice": "seq_classif_dropout",
-        "ForTokenClassification": "dropout",
-        "ForQuestionAnswering": "qa_dropout",
-    }.items():
-        assert differs(head, **{rate: 0.3}), head
-    assert not differs("ForMaskedLM", qa_dropout=0.3, seq_classif_dropout=0.3)
-
-
 def test_dropout_rates_are_those_of_the_config() -> None:
     model = distilbert_pt.DistilBertForSequenceClassification(small(dropout=0.11, seq_classif_dropout=0.33))
     rates = {name: module.p for name, module in model.named_modules() if isinstance(module, nn.Dropout)}
@@ -248,14 +183,6 @@ def test_dropout_rates_are_those_of_the_config() -> None:
         "distilbert.transformer.layer.1.ffn.dropout": 0.11,
         "dropout": 0.33,
     }
-
-
-@pytest.mark.parametrize("activation", ["gelu_new", "relu", "silu", "tanh", "mish"])
-def test_activation_is_used_in_blocks_and_masked_lm_head(activation: str) -> None:
-    gelu, inputs = load("ForMaskedLM")
-    other, _ = load("ForMaskedLM", activation=activation)
-    assert other.activation is other.distilbert.transformer.layer[0].ffn.activation
-    assert not torch.equal(gelu(**inputs).logits, other(**inputs).logits)
 
 
 def test_models_can_be_pickled_and_copied(model: DistilBertModel, ids: torch.Tensor) -> None:

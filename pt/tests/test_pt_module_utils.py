@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+from distilbert_common import DistilBertConfig
 from distilbert_common.errors import InputError
 from distilbert_pt import (
-    DistilBertConfig,
     DistilBertForMaskedLM,
     DistilBertForSequenceClassification,
     DistilBertModel,

@@ -20,6 +20,7 @@ from distilbert_tf.fast.compiled import trace
 from distilbert_tf.fast.programs import MAX_PROGRAMS, SHARED, Programs
 from distilbert_tf.resizing import replace_layer
 from parity_tests.helpers import golden
+from parity_tests.helpers.compiled_calls import CONFIG_CHANGES, assert_bad_input_is_refused, assert_is_noticed
 from parity_tests.helpers.packing_cases import padded, save_model, token_lists
 from parity_tests.helpers.tolerances import MATRIX
 
@@ -84,10 +85,7 @@ def test_real_batches_of_any_size_trace_one_graph_for_each_way_of_calling(tmp_pa
 @pytest.mark.parametrize(
     "change",
     [
-        lambda model: model.resize_token_embeddings(44),
-        lambda model: model.resize_position_embeddings(20),
-        lambda model: model.prune_heads({0: [1]}),
-        lambda model: setattr(model.config, "output_hidden_states", True),
+        *CONFIG_CHANGES,
         lambda model: setattr(model, "activation", keras.ops.tanh),
         lambda model: setattr(model.distilbert.embeddings.LayerNorm, "epsilon", 0.5),
         lambda model: model.vocab_projector.bias.assign(np.ones(40)),
@@ -95,12 +93,7 @@ def test_real_batches_of_any_size_trace_one_graph_for_each_way_of_calling(tmp_pa
     ],
 )
 def test_changes_of_the_model_are_noticed(change: Callable[[TFDistilBertForMaskedLM], object]) -> None:
-    model = load()
-    model(IDS)
-    change(model)
-    actual, expected = model(IDS), model(IDS, jit=False)
-    assert actual.keys() == expected.keys()
-    assert close(actual.logits, expected.logits)
+    assert_is_noticed(change, load(), IDS)
 
 
 def test_changes_for_training_are_noticed() -> None:
@@ -136,14 +129,9 @@ def test_dropout_draws_anew_at_each_call() -> None:
 
 def test_errors_are_those_of_a_plain_call() -> None:
     model = load()
-    with pytest.raises(InputError, match="input_ids holds 40"):
-        model(np.array([[40]]))
-    with pytest.raises(InputError, match="labels hold 77"):
-        model(IDS, labels=np.full_like(IDS, 77))
+    assert_bad_input_is_refused(model, IDS)
     with pytest.raises(InputError, match=r"attention_mask has shape \(1, 2, 2\)"):
         model(IDS, np.ones((1, 2, 2)))
-    with pytest.raises(TypeError, match="token_types"):
-        model(IDS, token_types=None)
 
 
 def test_calls_within_a_graph_or_another_layer_go_into_that() -> None:

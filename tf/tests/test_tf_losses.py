@@ -9,25 +9,13 @@ import tensorflow as tf
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import InputError
 from distilbert_tf import losses
+from parity_tests.helpers.loss_definitions import cross_entropy
 
 Loss = Callable[[np.ndarray, np.ndarray], float]
 
 
 def logits(*shape: int) -> np.ndarray:
     return np.random.default_rng(1).normal(size=shape).astype(np.float32)
-
-
-def cross_entropy(x: np.ndarray, labels: np.ndarray) -> float:
-    x = x.astype(float)
-    return float(np.mean(np.log(np.exp(x).sum(-1)) - np.take_along_axis(x, labels[..., None], -1)[..., 0]))
-
-
-def squares(x: np.ndarray, labels: np.ndarray) -> float:
-    return float(np.square(x - labels).mean())
-
-
-def binary(x: np.ndarray, labels: np.ndarray) -> float:
-    return float(np.mean(np.log1p(np.exp(x)) - x * labels))
 
 
 def test_cross_entropy_ignores_minus_100() -> None:
@@ -52,28 +40,6 @@ def test_a_label_that_is_no_class_is_refused_or_seen(label: int) -> None:
     with pytest.raises(InputError, match=rf"labels hold {label}; expected 0\.\.4, or -100"):
         losses.cross_entropy(x, labels)
     assert np.isnan(tf.function(losses.cross_entropy)(x, tf.constant(labels))), "traced code cannot refuse it"
-
-
-@pytest.mark.parametrize(
-    ("config", "labels", "expected"),
-    [
-        ({"num_labels": 3}, np.array([0, 2]), cross_entropy),
-        ({"num_labels": 3}, np.array([0, 2], np.int32), cross_entropy),
-        ({"num_labels": 1}, np.array([0.5, -2.0]), lambda x, y: squares(x[:, 0], y)),
-        ({"num_labels": 1}, np.array([[1], [3]]), squares),
-        ({"num_labels": 3}, np.array([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]]), binary),
-        ({"num_labels": 3}, np.array([[1, 0, 1], [0, 0, 1]]), binary),
-        ({"num_labels": 3, "problem_type": "regression"}, np.array([[1.0, 2, 3], [4, 5, 6]]), squares),
-    ],
-    ids=["single", "single int32", "regression", "regression int", "multi float", "multi int", "named regression"],
-)
-def test_problem_types(config: dict, labels: np.ndarray, expected: Loss) -> None:
-    config = DistilBertConfig(**config)
-    x = logits(2, config.num_labels)
-    before = config.to_dict()
-    loss = losses.sequence_classification_loss(x, labels, config)
-    assert float(loss) == pytest.approx(expected(x, labels), rel=1e-6)
-    assert config.to_dict() == before, "the inferred problem type is not written back"
 
 
 @pytest.mark.parametrize("labels", [np.array([0.0, 2.0]), np.array([[0], [2]])], ids=["float", "a column"])

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import keras
@@ -9,9 +8,9 @@ import pytest
 import tensorflow as tf
 from tf_models import CLASSES, MICRO, array, difference, load, small, unlabeled
 
-from distilbert_common.errors import ConfigError, InputError
+from distilbert_common.errors import InputError
 from distilbert_common.initialization import sinusoidal_table
-from distilbert_tf import TFDistilBertForMaskedLM, TFDistilBertForQuestionAnswering, TFDistilBertModel
+from distilbert_tf import TFDistilBertForMaskedLM, TFDistilBertModel
 from distilbert_tf.layers import normalize
 from distilbert_tf.modeling import TransformerBlock
 from parity_tests.helpers import golden
@@ -25,19 +24,6 @@ def model() -> TFDistilBertModel:
 @pytest.fixture
 def ids() -> np.ndarray:
     return golden.inputs(MICRO, "Model")["input_ids"]
-
-
-@pytest.mark.parametrize("head", golden.HEADS)
-def test_tuples_hold_the_fields_in_order(head: str) -> None:
-    model, inputs = load(head)
-    flags = {"output_hidden_states": True, "output_attentions": True}
-    as_output = model(inputs, **flags)
-    as_tuple = model(inputs, **flags, return_dict=False)
-    assert isinstance(as_tuple, tuple)
-    assert len(as_tuple) == len(as_output)
-    for mine, other in zip(as_tuple, as_output.to_tuple(), strict=True):
-        for a, b in zip(mine, other, strict=True) if isinstance(mine, tuple) else [(mine, other)]:
-            assert difference(a, b) == 0
 
 
 def test_config_sets_the_defaults_of_outputs(ids: np.ndarray) -> None:
@@ -127,26 +113,6 @@ def test_head_mask(model: TFDistilBertModel, ids: np.ndarray) -> None:
     assert difference(masked[0], plain[0]) > 1e-3
 
 
-@pytest.mark.parametrize("implementation", ["eager", "sdpa"])
-def test_attention_implementations_agree(implementation: str, ids: np.ndarray) -> None:
-    mask = np.ones_like(ids)
-    mask[0, 3:], mask[1] = 0, 0
-    model, _ = load("Model", attn_implementation=implementation)
-    with_attentions = model(ids, mask, output_attentions=True)
-    assert len(with_attentions.attentions) == model.config.n_layers
-    assert difference(model(ids, mask, unpad=False)[0], with_attentions[0]) < 2e-6
-
-
-def test_token_type_ids_are_ignored_with_a_warning_where_set(model: TFDistilBertModel, ids: np.ndarray) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        zeros = model(ids, token_type_ids=np.zeros_like(ids))[0]
-    with pytest.warns(UserWarning, match="token_type_ids holds non-zero"):
-        ones = model(ids, token_type_ids=np.ones_like(ids))[0]
-    assert difference(zeros, model(ids)[0]) == 0
-    assert difference(ones, zeros) == 0
-
-
 SHORT = np.ones((1, 2), int)
 
 
@@ -181,15 +147,6 @@ def test_multiple_choice_wants_three_axes() -> None:
     model, _ = load("ForMultipleChoice")
     with pytest.raises(InputError, match=r"shape \(2, 5\); expected \(batch, choices, seq\)"):
         model(np.ones((2, 5), int))
-
-
-def test_unusable_configs() -> None:
-    with pytest.raises(TypeError, match="config is a dict; expected a DistilBertConfig"):
-        TFDistilBertModel({"dim": 3})
-    with pytest.raises(ConfigError, match="attn_implementation is 'flash'"):
-        TFDistilBertModel(small(attn_implementation="flash"))
-    with pytest.raises(InputError, match="needs 2: start and end"):
-        TFDistilBertForQuestionAnswering(small(num_labels=3))
 
 
 def test_the_config_given_is_not_changed() -> None:
@@ -242,42 +199,12 @@ def test_tying_follows_the_config() -> None:
     assert np.abs(words[..., :9]).min() > 0, "the projector follows the table"
 
 
-def test_dropout_acts_where_the_paper_has_it_and_only_in_training() -> None:
-    rates = {"dropout": 0.0, "attention_dropout": 0.0, "qa_dropout": 0.0, "seq_classif_dropout": 0.0}
-
-    def differs(head: str, **changed: float) -> bool:
-        model, inputs = load(head, **(rates | changed))
-        inputs = unlabeled(inputs)
-        assert difference(model(inputs)[0], model(inputs, training=False)[0]) == 0, "nothing is dropped unasked"
-        return difference(model(inputs, training=True)[0], model(inputs, training=True)[0]) > 0
-
-    assert not differs("Model")
-    assert differs("Model", dropout=0.3)
-    assert differs("Model", attention_dropout=0.3)
-    for head, rate in {
-        "ForSequenceClassification": "seq_classif_dropout",
-        "ForMultipleChoice": "seq_classif_dropout",
-        "ForTokenClassification": "dropout",
-        "ForQuestionAnswering": "qa_dropout",
-    }.items():
-        assert differs(head, **{rate: 0.3}), head
-    assert not differs("ForMaskedLM", qa_dropout=0.3, seq_classif_dropout=0.3)
-
-
 def test_dropout_rates_are_those_of_the_config() -> None:
     model = CLASSES["ForSequenceClassification"](small(dropout=0.11, attention_dropout=0.22, seq_classif_dropout=0.33))
     block = model.distilbert.transformer.layer[1]
     assert model.dropout.rate == 0.33
     assert model.distilbert.embeddings.dropout.rate == block.ffn.dropout.rate == 0.11
     assert block.attention.dropout.rate == 0.22
-
-
-@pytest.mark.parametrize("activation", ["gelu_new", "relu", "silu", "tanh", "mish"])
-def test_activation_is_used_in_blocks_and_masked_lm_head(activation: str) -> None:
-    gelu, inputs = load("ForMaskedLM")
-    other, _ = load("ForMaskedLM", activation=activation)
-    assert other.activation is other.distilbert.transformer.layer[0].ffn.activation
-    assert difference(gelu(inputs).logits, other(inputs).logits) > 1e-5
 
 
 @pytest.mark.parametrize("mean", [0.0, 1000.0])
