@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from distilbert_common.constants import FAST_SWITCH
-from parity_tests.helpers.machine import CAPABILITIES, drop_programs, has, resident
+from parity_tests.helpers.machine import CAPABILITIES, drop_programs, has, memory_in_bytes
 
 os.environ.update(
     HF_HUB_OFFLINE="1",
@@ -82,16 +82,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def memory_in_use() -> dict[str, int]:
     """The memory that this worker held when programs were last dropped."""
-    return {"bytes": resident()}
+    return {"bytes": memory_in_bytes()[1]}
 
 
 @pytest.fixture(autouse=True)
 def bounded_memory(memory_in_use: dict[str, int]) -> Iterator[None]:
     """Drop what was compiled once it takes much memory: what one test compiled, hardly any other needs."""
     yield
-    if resident() > memory_in_use["bytes"] + MAX_GROWTH:
+    if memory_in_bytes()[1] > memory_in_use["bytes"] + MAX_GROWTH:
         drop_programs()
-        memory_in_use["bytes"] = resident()
+        memory_in_use["bytes"] = memory_in_bytes()[1]
 
 
 @pytest.fixture(scope="session")

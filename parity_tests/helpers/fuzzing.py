@@ -30,7 +30,7 @@ import numpy as np
 from distilbert_common.errors import DistilBertError
 from distilbert_conversion import FORMATS, compare, convert, open_checkpoint
 from parity_tests.helpers.fuzz_samples import Damage
-from parity_tests.helpers.machine import has
+from parity_tests.helpers.machine import has, memory_in_bytes
 
 SECONDS = 5
 """How long one damaged checkpoint may take."""
@@ -152,8 +152,7 @@ def limit_memory() -> None:
     """Allow this process so much more memory than it has; there is no limit where its size is not told."""
     if not has("procfs"):
         return
-    with open("/proc/self/statm") as file:
-        size = int(file.read().split()[0]) * resource.getpagesize()
+    size, _ = memory_in_bytes()
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -25,13 +26,13 @@ def has(name: str) -> bool:
     return CAPABILITIES[name][0]()
 
 
-def resident() -> int:
-    """Return the bytes of memory that this process holds; 0 where that cannot be read."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return 0
-    return pages * 4096
+def memory_in_bytes() -> tuple[int, int]:
+    """Return the address space of this process, and the memory that it holds; 0 where that cannot be read."""
+    if not has("procfs"):
+        return 0, 0
+    size, resident = Path("/proc/self/statm").read_text().split()[:2]
+    page = os.sysconf("SC_PAGE_SIZE")  # 4 kB on most machines, 16 or 64 on some with ARM
+    return int(size) * page, int(resident) * page
 
 
 def drop_programs() -> None:
@@ -46,4 +47,6 @@ def drop_programs() -> None:
         sys.modules["jax"].clear_caches()
     gc.collect()
     if sys.platform == "linux":
-        ctypes.CDLL(None).malloc_trim(0)
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl does not
+        if trim is not None:
+            trim(0)
