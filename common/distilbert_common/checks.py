@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import ConfigError, InputError
 
 __all__ = [
+    "Unpad",
     "check_choices",
     "check_config",
     "check_ids",
@@ -94,6 +95,10 @@ def check_mask(shape: Sequence[int | None]) -> None:
         raise InputError(
             f"attention_mask has shape {tuple(shape)}; expected (batch, seq) or (batch, 1 or heads, seq, seq)"
         )
+
+
+Unpad = Literal["auto"] | bool | None
+"""Whether padding is left out of the computation; None is "auto"."""
 
 
 def check_unpad(unpad: object) -> None:

@@ -14,7 +14,7 @@ from distilbert_common.buckets import bucket
 from distilbert_common.constants import MIN_ROW_LENGTH, UNPAD_THRESHOLD
 from distilbert_common.packing import Ints, place
 
-__all__ = ["UNPAD_THRESHOLD", "Packing", "pack_batch", "power_of_two"]
+__all__ = ["UNPAD_THRESHOLD", "Packing", "is_read", "pack_batch", "power_of_two"]
 
 
 class Packing(NamedTuple):
@@ -60,3 +60,13 @@ def pack_batch(mask: NDArray[np.bool_], length: int, *, rounded: bool = True) ->
     inverse = np.full(mask.size, -1, np.int32)
     inverse[padded] = packed
     return Packing(indices.reshape(rows, length), segment_ids.reshape(rows, length), inverse.reshape(mask.shape))
+
+
+def is_read(padding: NDArray[np.bool_], reads: NDArray[np.bool_] | bool | None) -> bool:
+    """Whether the hidden states at padding are used.
+
+    Args:
+        padding: (batch, seq).
+        reads: bool (batch or 1, seq), where hidden states are used; True for everywhere, None for tokens only.
+    """
+    return bool((padding & reads).any()) if isinstance(reads, np.ndarray) else bool(reads)

@@ -9,13 +9,13 @@ rows and their length alone, so that compiled code serves any content.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from distilbert_common.checks import check_num_segments, check_unpad
+from distilbert_common.checks import Unpad, check_num_segments, check_unpad
 from distilbert_flax.attention import Dropout, expand_mask
 from distilbert_flax.checks import is_concrete
 
@@ -35,8 +35,6 @@ __all__ = [
     "segment_positions",
 ]
 
-Unpad = Literal["auto"] | bool | None
-"""Whether padding is left out of the computation; None is "auto"."""
 Attention = Callable[[Array, Array, Array, Array | None, Dropout], Array]
 """query, key, value (batch, heads, seq, head_dim), mask, dropout -> context (batch, heads, seq, head_dim)."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from distilbert_common.checks import check_num_segments
+from distilbert_common.checks import Unpad, check_num_segments
 from distilbert_pt.attention import HALF, expand_mask, varlen_kernel
 from distilbert_pt.checks import is_concrete
 
@@ -34,8 +34,6 @@ __all__ = [
     "segment_positions",
 ]
 
-Unpad = Literal["auto"] | bool | None
-"""Whether padding is left out of the computation; None is "auto"."""
 Attention = Callable[[Tensor, Tensor, Tensor, Tensor | None, float], Tensor]
 """query, key, value (batch, heads, seq, head_dim), mask, dropout -> context (batch, heads, seq, head_dim)."""
 

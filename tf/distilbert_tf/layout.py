@@ -9,12 +9,12 @@ rows and their length alone, so that compiled code serves any content.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import keras
 from keras import ops
 
-from distilbert_common.checks import check_num_segments, check_unpad
+from distilbert_common.checks import Unpad, check_num_segments, check_unpad
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.attention import Dropout, expand_mask
 from distilbert_tf.checks import is_concrete
@@ -35,8 +35,6 @@ __all__ = [
     "segment_positions",
 ]
 
-Unpad = Literal["auto"] | bool | None
-"""Whether padding is left out of the computation; None is "auto"."""
 Attention = Callable[[Tensor, Tensor, Tensor, Tensor | None, Dropout], Tensor]
 """query, key, value (batch, heads, seq, head_dim), mask, dropout -> context (batch, heads, seq, head_dim)."""
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from distilbert_common.buckets import bucket
 from distilbert_common.constants import UNPAD_THRESHOLD
-from distilbert_common.unpadding import pack_batch, power_of_two
+from distilbert_common.unpadding import is_read, pack_batch, power_of_two
 from distilbert_flax.fast.bucketing import MIN_BUCKET_LENGTH, pad_to
 from distilbert_flax.layout import Unpad, Unpadded
 
@@ -36,8 +36,7 @@ def without_padding(model: Any, arrays: Arrays, unpad: Unpad) -> Arrays:
     tokens = np.asarray(mask) != 0  # (batch, seq)
     if not tokens.size or tokens.mean() > UNPAD_THRESHOLD or ids.shape[1] > longest:
         return arrays
-    reads = None if unpad is True else model.reads(arrays)
-    if reads is not None and (reads & ~tokens).any():
+    if unpad is not True and is_read(~tokens, model.reads(arrays)):
         return arrays
     if model._table_head == "ForMaskedLM":  # whose logits are large: its rows stay as short as they can be
         seq = bucket(ids.shape[1], MIN_BUCKET_LENGTH, longest)

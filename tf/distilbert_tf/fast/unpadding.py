@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from distilbert_common import DistilBertConfig
-from distilbert_common.unpadding import pack_batch
+from distilbert_common.unpadding import is_read, pack_batch
 from distilbert_tf.checks import concrete
 from distilbert_tf.layout import Unpad, Unpadded
 
@@ -41,8 +39,3 @@ def choose_layout(model: Any, arguments: dict[str, Any], unpad: Unpad) -> Unpadd
         return None
     packing = pack_batch(is_token, int(is_token.sum(1).max()), rounded=False)
     return None if packing is None else Unpadded(*packing)
-
-
-def is_read(padding: np.ndarray, reads: np.ndarray | bool | None) -> bool:
-    """Whether the hidden states at padding (batch, seq) are used; `reads` as `ModelCalls.reads` tells."""
-    return bool((padding & reads).any()) if isinstance(reads, np.ndarray) else bool(reads)
