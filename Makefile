@@ -60,7 +60,7 @@ bench: $(INSTALLED) .venv-bench-pt/installed .venv-bench-tf/installed  ## measur
 	$(BIN)/python benchmarks/speed.py $(BENCHMARK_ARGS)
 
 gpu:  ## on a machine with an NVIDIA GPU: the checks and measurements there; GPU_PYTHON=… has the frameworks
-	PYTHONPATH=common:conversion:pt:tf:flax:cli:. $(GPU_PYTHON) -m pytest -n0 parity_tests/on_gpu.py
+	PYTHONPATH=common:conversion:pt:tf:flax:tasks:cli:. $(GPU_PYTHON) -m pytest -n0 parity_tests/on_gpu.py
 	$(GPU_PYTHON) benchmarks/gpu.py --parity demo/model
 
 docs: $(INSTALLED)  ## write the generated tables of the pages again

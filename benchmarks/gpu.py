@@ -23,7 +23,7 @@ from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / name) for name in ("common", "conversion", "pt", "tf", "flax", "cli", "benchmarks")]
+sys.path[:0] = [str(ROOT / name) for name in ("common", "conversion", "pt", "tf", "flax", "tasks", "cli", "benchmarks")]
 os.environ |= {"KERAS_BACKEND": "jax", "XLA_PYTHON_CLIENT_PREALLOCATE": "false", "HF_HUB_OFFLINE": "1"}
 
 import jax

@@ -1,0 +1,165 @@
+"""What a training run tells the engine of a family, and what the engine gives back.
+
+An engine is the half of a training run that needs a framework: `distilbert_pt.engine`, `distilbert_tf.engine` and
+`distilbert_flax.engine` have the same `Engine`, which takes and returns NumPy arrays, so that the loop needs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, SupportsFloat
+
+from numpy.typing import NDArray
+
+from distilbert_common.errors import InputError
+
+__all__ = ["Arrays", "Engine", "EngineOptions", "MicroBatch", "Parameter", "Precision", "StepResult", "parameter_rules"]
+
+Arrays = dict[str, NDArray[Any]]
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """How weights are trained: AdamW with decoupled weight decay, as `torch.optim.AdamW` computes it.
+
+    Attributes:
+        weight_decay: Of every weight but biases and LayerNorms.
+        betas: The decay rates of the two moments.
+        epsilon: Added to the root of the second moment, after its bias is corrected.
+        max_grad_norm: The norm that gradients are clipped to, all parameters together; None for none.
+        label_smoothing: The share of a label's probability that all classes divide evenly.
+        class_weights: What each class counts in the loss; None for one each.
+        precision: What is computed in; parameters and moments stay float32.
+        gradient_checkpointing: Whether activations are computed again in the backward pass.
+        frozen: Parts of the model that stay as they are, as "embeddings" or "layer.0".
+        layer_decay: The learning rate of each layer is that of the layer above it times this.
+        compile: Whether the step is compiled, where the framework leaves a choice; None for its own habit.
+        seed: Random numbers of a step depend on this and the number of the step alone.
+    """
+
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = 1e-8
+    max_grad_norm: float | None = 1.0
+    label_smoothing: float = 0.0
+    class_weights: tuple[float, ...] | None = None
+    precision: Precision = "float32"
+    gradient_checkpointing: bool = False
+    frozen: tuple[str, ...] = ()
+    layer_decay: float = 1.0
+    compile: bool | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """What one forward and backward pass takes.
+
+    Attributes:
+        inputs: The model's arguments, such as those of `Packed.inputs`, without labels.
+        labels: The model's arguments that are labels: `labels`, or `start_positions` and `end_positions`.
+        share: The share of its loss, a mean, in the loss of the step; those of a step add up to 1.
+    """
+
+    inputs: Mapping[str, Any]
+    labels: Mapping[str, NDArray[Any]]
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a training step reports; `float` waits for the device.
+
+    Attributes:
+        loss: The loss before the step.
+        grad_norm: The norm of the gradients before they are clipped.
+        terms: The parts of the loss, where it has several.
+    """
+
+    loss: SupportsFloat
+    grad_norm: SupportsFloat
+    terms: Mapping[str, SupportsFloat] | None = None
+
+
+class Engine(Protocol):
+    """The framework half of a training run.
+
+    Attributes:
+        model: The model of the family, its parameters in float32.
+        rank: The number of this process.
+        world: How many processes train together.
+    """
+
+    model: Any
+    rank: int
+    world: int
+
+    def train_step(self, micro_batches: Sequence[MicroBatch], step: int, learning_rate: float) -> StepResult:
+        """Change the weights once; a step whose gradients are not finite changes nothing.
+
+        Args:
+            micro_batches: Those of this process.
+            step: The number of the step, from 0, which random numbers depend on.
+            learning_rate: That of the head's parameters.
+        """
+        ...
+
+    def eval_step(self, inputs: Mapping[str, Any]) -> Arrays:
+        """Return the outputs by name, such as `logits`, as float32 arrays, without dropout."""
+        ...
+
+    def state(self) -> Arrays:
+        """Return all that the next step depends on: parameters, moments, count of updates, scale of the loss."""
+        ...
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take back what `state` returned, so that the next step is the same to the last bit."""
+        ...
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """How one parameter is trained.
+
+    Attributes:
+        rate: Its learning rate, as a share of the step's; 0 for one that is frozen.
+        decay: Its weight decay.
+    """
+
+    rate: float
+    decay: float
+
+
+def parameter_rules(names: Sequence[str], n_layers: int, options: EngineOptions) -> dict[str, Parameter]:
+    """Return how each parameter is trained.
+
+    Args:
+        names: The converter's names, as "transformer.layer.0.ffn.lin1.weight"; with "distilbert." in front or without.
+        n_layers: How many transformer blocks the model has.
+        options: Weight decay, frozen parts, and the decay of the learning rate from layer to layer.
+
+    Raises:
+        InputError: A part to be frozen is in no name.
+    """
+    dotted = {name: f".{name}." for name in names}
+    for part in options.frozen:
+        if not any(f".{part}." in name for name in dotted.values()):
+            raise InputError(f"there is no parameter in {part!r} to freeze; name a part of names such as {names[0]!r}")
+    return {name: _rule(name, dotted[name], n_layers, options) for name in names}
+
+
+def _rule(name: str, dotted: str, n_layers: int, options: EngineOptions) -> Parameter:
+    frozen = any(f".{part}." in dotted for part in options.frozen)
+    decays = not (dotted.endswith(".bias.") or "layer_norm" in dotted.lower())
+    rate = options.layer_decay ** (n_layers + 1 - _depth(dotted, n_layers))
+    return Parameter(0.0 if frozen else rate, options.weight_decay if decays else 0.0)
+
+
+def _depth(dotted: str, n_layers: int) -> int:
+    """Return 0 for the embeddings, 1 and up for the layers, one more than the last layer's for the head."""
+    if ".embeddings." in dotted:
+        return 0
+    _, found, rest = dotted.partition(".transformer.layer.")
+    return int(rest.partition(".")[0]) + 1 if found else n_layers + 1

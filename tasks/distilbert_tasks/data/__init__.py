@@ -1,0 +1,1 @@
+"""Data sets: what users have, as columns that each task knows."""

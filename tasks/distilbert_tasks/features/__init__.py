@@ -1,0 +1,1 @@
+"""Features of each task, without a framework."""

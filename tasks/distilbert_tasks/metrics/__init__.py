@@ -1,0 +1,1 @@
+"""Metrics of each task, and what is decoded before them."""

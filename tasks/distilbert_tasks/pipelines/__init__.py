@@ -1,0 +1,1 @@
+"""Pipelines: texts in, answers out, with the names, arguments and results of transformers."""
