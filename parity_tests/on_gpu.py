@@ -36,9 +36,9 @@ def test_padding_left_out_is_padding_computed(
     ids, mask = batch
     expected = model(ids, mask, unpad=False).last_hidden_state
     tolerance = MATRIX.value if dtype == "float32" else BETWEEN_FRAMEWORKS[dtype].value * float(expected.abs().max())
-    found = model.to(getattr(torch, dtype))(ids, mask, unpad=True).last_hidden_state
-    assert float((found - expected)[mask == 1].abs().max()) <= tolerance
-    assert (found[mask == 0] == 0).all()
+    output = model.to(getattr(torch, dtype))(ids, mask, unpad=True).last_hidden_state
+    assert float((output - expected)[mask == 1].abs().max()) <= tolerance
+    assert (output[mask == 0] == 0).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -46,13 +46,13 @@ def test_gradients(dtype: str, model: DistilBertModel, batch: tuple[torch.Tensor
     ids, mask = batch
     weight = model.transformer.layer[0].attention.v_lin.weight
     factors = torch.randn(*ids.shape, CONFIG.dim, device="cuda") * mask[..., None]  # (batch, seq, dim)
-    found = []
+    output = []
     for unpad in (True, False):
         states = model.to(getattr(torch, dtype))(ids, mask, unpad=unpad).last_hidden_state
         (gradient,) = torch.autograd.grad((states.float() * factors).sum(), weight)
-        found.append(gradient.float())
-    scale = float(found[1].abs().max())
-    assert float((found[0] - found[1]).abs().max()) <= BETWEEN_FRAMEWORKS[dtype].value * scale
+        output.append(gradient.float())
+    scale = float(output[1].abs().max())
+    assert float((output[0] - output[1]).abs().max()) <= BETWEEN_FRAMEWORKS[dtype].value * scale
 
 
 def test_the_gpu_gives_what_the_processor_gives(
@@ -60,6 +60,6 @@ def test_the_gpu_gives_what_the_processor_gives(
 ) -> None:
     ids, mask = batch
     with torch.no_grad():
-        found = model(ids, mask).last_hidden_state.cpu()
+        output = model(ids, mask).last_hidden_state.cpu()
         expected = model.cpu()(ids.cpu(), mask.cpu(), unpad=False).last_hidden_state
-    assert float((found - expected).abs().max()) <= MATRIX.value
+    assert float((output - expected).abs().max()) <= MATRIX.value

@@ -41,6 +41,6 @@ def test_outputs(
     with np.load(DATA / "expected.npz") as arrays:
         inputs = {name: arrays[name] for name in ("input_ids", "attention_mask")}
         expected = arrays[reference]
-    found = family.run(family.load(tmp_path / "out", head), inputs, "cpu", {})[output]
+    array = family.run(family.load(tmp_path / "out", head), inputs, "cpu", {})[output]
     tokens = inputs["attention_mask"].astype(bool)
-    assert np.abs(found - expected)[tokens].max() <= BERT.value
+    assert np.abs(array - expected)[tokens].max() <= BERT.value

@@ -183,16 +183,16 @@ def arguments_of(function: ast.FunctionDef) -> list[str]:
 
 def definitions(family: str, module: str) -> Definitions:
     """Return the classes, methods and functions of a module in order, each with its arguments."""
-    found: Definitions = {}
+    signatures: Definitions = {}
     for node in ast.parse((FAMILIES[family] / f"{module}.py").read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-            found[node.name] = arguments_of(node)
+            signatures[node.name] = arguments_of(node)
         elif isinstance(node, ast.ClassDef):
-            found[plain(node.name)] = []
+            signatures[plain(node.name)] = []
             for member in node.body:
                 if isinstance(member, ast.FunctionDef) and (plain(member.name)[0] != "_" or member.name == "__init__"):
-                    found[f"{plain(node.name)}.{plain(member.name)}"] = arguments_of(member)
-    return found
+                    signatures[f"{plain(node.name)}.{plain(member.name)}"] = arguments_of(member)
+    return signatures
 
 
 def test_the_same_files() -> None:

@@ -24,11 +24,11 @@ def test_finite_and_close_to_float32(config: Path, head: str, dtype: str, framew
     inputs["attention_mask"][-1] = 0  # and a row with nothing to attend to
     exact = family.run(family.load(path, head), inputs, "cpu", PATHS[0])
     for flags in PATHS:
-        found = family.run(family.load(path, head, dtype=dtype), inputs, "cpu", flags)
-        for name, values in found.items():
+        arrays = family.run(family.load(path, head, dtype=dtype), inputs, "cpu", flags)
+        for name, values in arrays.items():
             assert np.isfinite(values).all(), name
         if "output_attentions" not in flags:  # padding need not be computed
-            found, exact = (zero_at_padding(x, head, inputs["attention_mask"]) for x in (found, exact))
-        for name in found.keys() & {"logits", "start_logits", "end_logits", "last_hidden_state"}:
+            arrays, exact = (zero_at_padding(x, head, inputs["attention_mask"]) for x in (arrays, exact))
+        for name in arrays.keys() & {"logits", "start_logits", "end_logits", "last_hidden_state"}:
             scale = max(1.0, float(np.abs(exact[name]).max()))  # the tolerance is for logits of size 1
-            assert np.abs(found[name] - exact[name]).max() <= HALF[dtype].value * scale, name
+            assert np.abs(arrays[name] - exact[name]).max() <= HALF[dtype].value * scale, name

@@ -34,9 +34,9 @@ def test_outputs(framework: str, preset: str, head: str, output: str, tolerance:
     model = family.load(DATA / preset, head)  # the preset itself: every family reads every dialect
     inputs = {name: arrays[name] for name in ("input_ids", "attention_mask")}
     expected = {output: arrays[head if head in arrays else output]}
-    found = family.run(model, inputs, "cpu", {})
-    found, expected = (zero_at_padding(x, head, inputs["attention_mask"]) for x in (found, expected))
-    assert np.abs(found[output] - expected[output]).max() <= tolerance[0]
+    outputs = family.run(model, inputs, "cpu", {})
+    outputs, expected = (zero_at_padding(x, head, inputs["attention_mask"]) for x in (outputs, expected))
+    assert np.abs(outputs[output] - expected[output]).max() <= tolerance[0]
 
 
 if find_spec("keras_hub"):  # an extra: the presets' golden files stand for it elsewhere
@@ -54,6 +54,6 @@ if find_spec("keras_hub"):  # an extra: the presets' golden files stand for it e
         inputs = {"token_ids": arrays["input_ids"], "padding_mask": arrays["attention_mask"]}
         if head == "ForMaskedLM":
             inputs["mask_positions"] = np.tile(np.arange(16), (3, 1))
-        found = keras.ops.convert_to_numpy(model(inputs, training=False))
-        assert np.abs(found - arrays[head]).max() <= MATRIX.value
+        outputs = keras.ops.convert_to_numpy(model(inputs, training=False))
+        assert np.abs(outputs - arrays[head]).max() <= MATRIX.value
         assert list(model.preprocessor.tokenizer("a B")) == [5, 6]

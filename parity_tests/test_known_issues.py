@@ -37,15 +37,15 @@ def test_a_row_of_padding_attends_uniformly_and_alike_in_all_frameworks() -> Non
     inputs = golden.inputs(MICRO, CLASSIFIER)
     inputs["attention_mask"][0] = 0
     seq = inputs["input_ids"].shape[1]
-    found = {
+    by_family = {
         name: family.run(family.load(MICRO / CLASSIFIER / "pt", CLASSIFIER), inputs, "cpu", WITH_ATTENTIONS)
         for name, family in FRAMEWORKS.items()
     }
-    for outputs in found.values():
-        assert outputs.keys() == found["pt"].keys()
+    for outputs in by_family.values():
+        assert outputs.keys() == by_family["pt"].keys()
         np.testing.assert_allclose(outputs["attentions/0"][0], 1 / seq, rtol=1e-6)
         for name, values in outputs.items():
-            np.testing.assert_allclose(values, found["pt"][name], rtol=0, atol=MATRIX.value)
+            np.testing.assert_allclose(values, by_family["pt"][name], rtol=0, atol=MATRIX.value)
 
 
 def test_an_accent_written_apart_gives_the_same_pieces_in_both_tokenizers(tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ def test_flash_attention_gives_probabilities_where_attentions_are_asked_for() ->
     eager = DistilBertModel.from_pretrained(MICRO / "Model" / "pt", attn_implementation="eager")
     flash = DistilBertModel.from_pretrained(MICRO / "Model" / "pt")
     flash.config.attn_implementation = "flash_attention_2"  # set afterwards: no warning
-    found = flash(**inputs, output_attentions=True)
-    for mine, other in zip(found.attentions, eager(**inputs, output_attentions=True).attentions, strict=True):
+    output = flash(**inputs, output_attentions=True)
+    for mine, other in zip(output.attentions, eager(**inputs, output_attentions=True).attentions, strict=True):
         assert torch.equal(mine, other)
         assert torch.allclose(mine.sum(-1), torch.ones(()))
 
@@ -96,5 +96,5 @@ def test_lite_models_give_the_same_numbers_for_any_batch_and_length(tmp_path: Pa
         warnings.simplefilter("ignore")  # TensorFlow's own interpreter is to move to a package of its own
         run = tf.lite.Interpreter(path).get_signature_runner()
     for batch in (inputs, {name: x[:1, :4] for name, x in inputs.items()}):
-        found = run(**{name: x.astype(np.int32) for name, x in batch.items()})
-        np.testing.assert_allclose(found["logits"], model(batch).logits, rtol=0, atol=MATRIX.value)
+        outputs = run(**{name: x.astype(np.int32) for name, x in batch.items()})
+        np.testing.assert_allclose(outputs["logits"], model(batch).logits, rtol=0, atol=MATRIX.value)

@@ -30,9 +30,9 @@ def inputs_of(share: float) -> dict[str, np.ndarray]:
 def test_loss_and_gradients(framework: str, tied: bool, share: float, tmp_path: Path) -> None:
     model = FRAMEWORKS[framework].load(save_model(tmp_path, "ForMaskedLM", tie_word_embeddings=tied), "ForMaskedLM")
     run, inputs = FRAMEWORKS[framework].run, inputs_of(share)
-    found, expected = run(model, inputs, "cpu", {"loss_only": True}), run(model, inputs, "cpu", {})
-    assert found.keys() == {"loss"}
-    assert abs(found["loss"] / expected["loss"] - 1) <= TRIPLE_LOSS.value
+    outputs, expected = run(model, inputs, "cpu", {"loss_only": True}), run(model, inputs, "cpu", {})
+    assert outputs.keys() == {"loss"}
+    assert abs(outputs["loss"] / expected["loss"] - 1) <= TRIPLE_LOSS.value
     gradients: Any = GRADIENTS[framework]
     assert_same_gradients(gradients(model, inputs, loss_only=True), gradients(model, inputs), "ForMaskedLM")
 

@@ -40,16 +40,16 @@ def model_of(tmp_path: Path, framework: str, head: str, **fields: Any) -> Any:
 def test_values(framework: str, head: str, path: str, tmp_path: Path) -> None:
     model, run = model_of(tmp_path, framework, head), FRAMEWORKS[framework].run
     flags = {"output_hidden_states": True, **PATHS[path]}
-    found = run(model, PACKED.inputs, "cpu", flags)
+    outputs = run(model, PACKED.inputs, "cpu", flags)
     for at, tokens in enumerate(LISTS):
         expected = run(model, {"input_ids": np.array([tokens])}, "cpu", flags)
-        assert expected.keys() == found.keys()
-        for name in (name for name in found if not name.startswith("attentions")):
+        assert expected.keys() == outputs.keys()
+        for name in (name for name in outputs if not name.startswith("attentions")):
             per_list = name == "logits" and head in PER_LIST
-            one = PACKED.unpack_lists(found[name])[at] if per_list else PACKED.unpack_tokens(found[name])[at]
+            one = PACKED.unpack_lists(outputs[name])[at] if per_list else PACKED.unpack_tokens(outputs[name])[at]
             assert float(np.abs(one - expected[name][0]).max()) <= MATRIX.value, name
-    for name in (name for name in found if "hidden" in name):
-        assert (found[name][PACKED.segment_ids == 0] == 0).all(), name
+    for name in (name for name in outputs if "hidden" in name):
+        assert (outputs[name][PACKED.segment_ids == 0] == 0).all(), name
 
 
 @pytest.mark.usefixtures("fast_and_plain")
@@ -74,20 +74,20 @@ def test_other_problem_types(framework: str, num_labels: int, shape: tuple[int, 
     model = model_of(tmp_path, framework, "ForSequenceClassification", num_labels=num_labels)
     labels = np.random.default_rng(1).integers(0, 2, (len(LISTS), *shape)).astype(np.float32)
     run = FRAMEWORKS[framework].run
-    found = run(model, {**PACKED.inputs, "labels": PACKED.pack_lists(labels, 0.0)}, "cpu", {})["loss"]
+    outputs = run(model, {**PACKED.inputs, "labels": PACKED.pack_lists(labels, 0.0)}, "cpu", {})["loss"]
     each = [
         float(run(model, {"input_ids": np.array([tokens]), "labels": one[None]}, "cpu", {})["loss"])
         for tokens, one in zip(LISTS, labels, strict=True)
     ]
-    assert abs(float(found) - np.mean(each)) <= MATRIX.value
+    assert abs(float(outputs) - np.mean(each)) <= MATRIX.value
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_positions_start_anew_and_segments_are_counted_where_none_are_given(framework: str, tmp_path: Path) -> None:
     model, run = model_of(tmp_path, framework, "ForSequenceClassification"), FRAMEWORKS[framework].run
-    found = run(model, {n: PACKED.inputs[n] for n in ("input_ids", "segment_ids")}, "cpu", {})["logits"]
+    outputs = run(model, {n: PACKED.inputs[n] for n in ("input_ids", "segment_ids")}, "cpu", {})["logits"]
     expected = run(model, PACKED.inputs, "cpu", {})["logits"]
-    assert np.array_equal(found, expected)
+    assert np.array_equal(outputs, expected)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

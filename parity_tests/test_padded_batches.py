@@ -35,9 +35,9 @@ def test_values_and_zeros_at_padding(framework: str, kind: str, tmp_path: Path) 
     model, run = FRAMEWORKS[framework].load(save_model(tmp_path, "Model"), "Model"), FRAMEWORKS[framework].run
     inputs = inputs_of(kind)
     real, flags = inputs["attention_mask"] == 1, {"output_hidden_states": True}
-    found = run(model, inputs, "cpu", {**flags, "unpad": "auto" if is_fast() else True})
+    arrays = run(model, inputs, "cpu", {**flags, "unpad": "auto" if is_fast() else True})
     expected = run(model, inputs, "cpu", {**flags, "output_attentions": True})  # the eager path computes padding
-    for name, array in found.items():
+    for name, array in arrays.items():
         assert float(np.abs(array - expected[name])[real].max()) <= MATRIX.value, name
         assert (array[~real] == 0).all(), name
         assert (expected[name][~real] != 0).any(), name

@@ -59,10 +59,10 @@ def test_collators_of_labels(ours: Any, theirs: Any, collator: Any, kind: Any, t
         return collator(tokenizer, return_tensors=tensors)
 
     expected = collate(make, theirs, rows_for_labels(theirs, kind))
-    given = collate(make, ours, rows_for_labels(ours, kind))
-    assert given.keys() == expected.keys()
+    result = collate(make, ours, rows_for_labels(ours, kind))
+    assert result.keys() == expected.keys()
     for name, value in expected.items():
-        np.testing.assert_array_equal(given[name], value, err_msg=name)
+        np.testing.assert_array_equal(result[name], value, err_msg=name)
 
 
 @pytest.mark.parametrize(
@@ -80,10 +80,10 @@ def test_collators_of_labels(ours: Any, theirs: Any, collator: Any, kind: Any, t
 )
 def test_collators_of_ids(ours: Any, theirs: Any, make: Any, columns: dict[str, Any]) -> None:
     expected = collate(make, theirs, [theirs(text, **columns) for text in TEXTS])
-    given = collate(make, ours, [ours(text, **columns) for text in TEXTS])
-    assert given.keys() == expected.keys()
+    result = collate(make, ours, [ours(text, **columns) for text in TEXTS])
+    assert result.keys() == expected.keys()
     for name, value in expected.items():
-        np.testing.assert_array_equal(given[name], value, err_msg=name)
+        np.testing.assert_array_equal(result[name], value, err_msg=name)
 
 
 def test_the_collator_for_whole_words_of_transformers_4(ours: Any) -> None:
@@ -118,11 +118,11 @@ def test_moving_and_collating_gives_a_batch_of_the_same_kind(ours: Any) -> None:
 def test_the_pipeline_for_tokens_finds_the_same_words(theirs: Any, strategy: str) -> None:
     torch.manual_seed(0)
     model = DistilBertForTokenClassification(CONFIG).eval()
-    expected, given = (
+    expected, result = (
         transformers.pipeline("token-classification", model=model, tokenizer=one, aggregation_strategy=strategy)(TEXTS)
         for one in (theirs, DistilBertTokenizerFast(VOCAB))
     )
-    assert [[(part["word"], part["start"], part["end"]) for part in parts] for parts in given] == [
+    assert [[(part["word"], part["start"], part["end"]) for part in parts] for parts in result] == [
         [(part["word"], part["start"], part["end"]) for part in parts] for parts in expected
     ]
 
@@ -130,8 +130,8 @@ def test_the_pipeline_for_tokens_finds_the_same_words(theirs: Any, strategy: str
 def test_the_pipeline_for_masks(ours: Any, theirs: Any) -> None:
     torch.manual_seed(0)
     model = DistilBertForMaskedLM(CONFIG).eval()
-    expected, given = (
+    expected, result = (
         transformers.pipeline("fill-mask", model=model, tokenizer=one, top_k=3)("the [MASK] fox")
         for one in (theirs, ours)
     )
-    assert [part["sequence"] for part in given] == [part["sequence"] for part in expected]
+    assert [part["sequence"] for part in result] == [part["sequence"] for part in expected]

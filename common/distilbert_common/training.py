@@ -161,5 +161,5 @@ def _depth(dotted: str, n_layers: int) -> int:
     """Return 0 for the embeddings, 1 and up for the layers, one more than the last layer's for the head."""
     if ".embeddings." in dotted:
         return 0
-    _, found, rest = dotted.partition(".transformer.layer.")
-    return int(rest.partition(".")[0]) + 1 if found else n_layers + 1
+    _, is_layer, tail = dotted.partition(".transformer.layer.")
+    return int(tail.partition(".")[0]) + 1 if is_layer else n_layers + 1

@@ -58,12 +58,17 @@ def test_aliases_read_and_write_the_same_field() -> None:
 
 
 def test_unknown_keys_are_kept_and_written_back() -> None:
-    given = {"model_type": "distilbert", "tie_weights_": True, "my_field": {"a": [1]}, "transformers_version": "2.0"}
-    config = DistilBertConfig.from_dict(given)
+    config_fields = {
+        "model_type": "distilbert",
+        "tie_weights_": True,
+        "my_field": {"a": [1]},
+        "transformers_version": "2.0",
+    }
+    config = DistilBertConfig.from_dict(config_fields)
     assert config.my_field == {"a": [1]}
-    assert given.items() <= json.loads(config.to_json_string()).items()
-    given["my_field"]["a"].append(2)
-    assert DistilBertConfig.from_dict(given).to_dict()["my_field"] == {"a": [1, 2]}
+    assert config_fields.items() <= json.loads(config.to_json_string()).items()
+    config_fields["my_field"]["a"].append(2)
+    assert DistilBertConfig.from_dict(config_fields).to_dict()["my_field"] == {"a": [1, 2]}
 
 
 def test_labels() -> None:

@@ -40,9 +40,9 @@ def test_a_directory_or_a_file(tmp_path: Path) -> None:
 
 
 def test_a_hub_id_comes_from_the_cache(hub_cache: Path) -> None:
-    found = resolve("someone/model", "config.json", cache_dir=hub_cache)
-    assert found is not None
-    assert found.read_text() == "{}"
+    cached_file = resolve("someone/model", "config.json", cache_dir=hub_cache)
+    assert cached_file is not None
+    assert cached_file.read_text() == "{}"
     assert resolve("someone/model", "vocab.txt", cache_dir=hub_cache, subfolder="sub") is not None
     assert resolve("someone/model", "absent.txt", cache_dir=hub_cache, required=False) is None
     with pytest.raises(CheckpointError, match=r"absent\.txt of that hub id is not in the cache"):

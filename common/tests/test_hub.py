@@ -35,8 +35,8 @@ class FakeApi:
 
 def test_a_repository_is_made_and_the_folder_uploaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(huggingface_hub, "HfApi", FakeApi)
-    found = push_folder(tmp_path, "user/model", token="t", private=True, commit_message="First")
-    assert found == "address of the commit"
+    address = push_folder(tmp_path, "user/model", token="t", private=True, commit_message="First")
+    assert address == "address of the commit"
     assert FakeApi.calls == [
         ("token", "t"),
         ("create", ("user/model", {"repo_type": "model", "private": True, "exist_ok": True})),

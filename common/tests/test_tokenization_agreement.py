@@ -73,9 +73,9 @@ def texts() -> st.SearchStrategy[str]:
     return st.lists(parts, max_size=12).map("".join)
 
 
-def assert_agreement(slow: DistilBertTokenizer, fast: DistilBertTokenizerFast, given_texts: list[str]) -> None:
-    first, second = (one(given_texts, return_offsets_mapping=True) for one in (slow, fast))
-    for index, text in enumerate(given_texts):
+def assert_agreement(slow: DistilBertTokenizer, fast: DistilBertTokenizerFast, text_list: list[str]) -> None:
+    first, second = (one(text_list, return_offsets_mapping=True) for one in (slow, fast))
+    for index, text in enumerate(text_list):
         for name in ("input_ids", "offset_mapping"):
             assert first[name][index] == second[name][index], (text, name)
         assert first.word_ids(index) == second.word_ids(index), text
@@ -144,6 +144,6 @@ def real_texts() -> Iterator[str]:
 
 @pytest.mark.parametrize("vocabulary", VOCABULARIES)
 def test_real_texts(vocabulary: str) -> None:
-    given_texts = list(real_texts())
-    assert len(given_texts) == 60 or len(given_texts) > 600
-    assert_agreement(*(tokenizer(cls, vocabulary) for cls in CLASSES), given_texts)
+    text_list = list(real_texts())
+    assert len(text_list) == 60 or len(text_list) > 600
+    assert_agreement(*(tokenizer(cls, vocabulary) for cls in CLASSES), text_list)

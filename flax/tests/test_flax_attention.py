@@ -49,8 +49,8 @@ def test_a_row_with_nothing_to_attend_to_attends_uniformly(dtype: type) -> None:
     mean = jnp.broadcast_to(value[2].astype(jnp.float32).mean(axis=1, keepdims=True), value[2].shape)
     context, probabilities = eager_attention(query, key, value, mask)
     assert close(probabilities[2], jnp.full((HEADS, SEQ, SEQ), 1 / SEQ), 1e-3)
-    for found in (context, sdpa_attention(query, key, value, mask)):
-        assert close(found[2], mean, rounding(jnp.dtype(dtype).name))
+    for one in (context, sdpa_attention(query, key, value, mask)):
+        assert close(one[2], mean, rounding(jnp.dtype(dtype).name))
 
 
 def test_masked_keys_have_no_weight() -> None:
@@ -72,8 +72,8 @@ def test_scores_are_scaled_by_the_square_root_of_head_dim() -> None:
 def test_scores_beyond_the_compute_dtype_stay_finite(dtype: type) -> None:
     query, key, value = (x * 400 for x in qkv(dtype))
     assert float(jnp.abs(query.astype(jnp.float32) @ key.astype(jnp.float32).mT).max()) > 65504
-    for found in (eager_attention(query, key, value, None)[0], sdpa_attention(query, key, value, None)):
-        assert jnp.isfinite(found).all()
+    for context in (eager_attention(query, key, value, None)[0], sdpa_attention(query, key, value, None)):
+        assert jnp.isfinite(context).all()
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_any_non_zero_value_attends(mask: Array) -> None:
 def test_a_four_axis_float_mask_is_added(closed: float) -> None:
     additive = jnp.where(padding() != 0, 0.0, closed)[:, None, None].repeat(SEQ, axis=2)
     expected, _ = eager_attention(*qkv(), expand_mask(padding()))
-    for found in (eager_attention(*qkv(), expand_mask(additive))[0], sdpa_attention(*qkv(), expand_mask(additive))):
-        assert close(found[:2], expected[:2], 1e-6)
-        assert jnp.isfinite(found).all()
+    for context in (eager_attention(*qkv(), expand_mask(additive))[0], sdpa_attention(*qkv(), expand_mask(additive))):
+        assert close(context[:2], expected[:2], 1e-6)
+        assert jnp.isfinite(context).all()
 
 
 def test_a_mask_of_another_shape_is_refused() -> None:
@@ -149,8 +149,8 @@ def test_gradients_are_those_of_the_eager_attention(masked: bool) -> None:
         return jax.grad(lambda *x: (attention(*x) * of_each).sum(), argnums=(0, 1, 2))(*qkv())
 
     expected = gradients(lambda *x: eager_attention(*x, mask)[0])
-    found = gradients(lambda *x: sdpa_attention(*x, mask))
-    assert all(close(one, other, 2e-6) for one, other in zip(found, expected, strict=True))
+    sdpa_gradients = gradients(lambda *x: sdpa_attention(*x, mask))
+    assert all(close(one, other, 2e-6) for one, other in zip(sdpa_gradients, expected, strict=True))
     assert all(float(jnp.abs(one).max()) > 0.1 for one in expected)
 
 

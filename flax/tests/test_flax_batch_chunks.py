@@ -40,8 +40,8 @@ def test_chunks_give_what_the_whole_gives(batch: int, masks: int | None) -> None
         return x if mask is None else x * mask, x[:, 0], None
 
     for tokens in (None, 1, 9, 100):
-        found, expected = map_chunks(run, x, mask, tokens), run(x, mask)
-        assert all((one == other).all() for one, other in zip(found[:2], expected[:2], strict=True))
+        output, expected = map_chunks(run, x, mask, tokens), run(x, mask)
+        assert all((one == other).all() for one, other in zip(output[:2], expected[:2], strict=True))
 
 
 @pytest.mark.usefixtures("few_at_once")
@@ -58,11 +58,11 @@ def test_a_model_gives_the_same_chunk_after_chunk(tmp_path: Path, inputs: str) -
         batch = {name: array[:37] for name, array in batch.items()}
     model = FlaxDistilBertForTokenClassification.from_pretrained(save_model(tmp_path, "ForTokenClassification"))
     asked = {"output_hidden_states": True, "unpad": False, "output_attentions": True}
-    found, expected = model(**batch, **asked), model(**batch, **asked, jit=False)
-    assert close(found.logits, expected.logits)
+    output, expected = model(**batch, **asked), model(**batch, **asked, jit=False)
+    assert close(output.logits, expected.logits)
     for name in ("hidden_states", "attentions"):
-        assert len(found[name]) == len(expected[name])
-        assert all(close(one, other) for one, other in zip(found[name], expected[name], strict=True))
+        assert len(output[name]) == len(expected[name])
+        assert all(close(one, other) for one, other in zip(output[name], expected[name], strict=True))
 
 
 def loops(model: FlaxDistilBertModel, **options) -> int:

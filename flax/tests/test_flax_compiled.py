@@ -61,17 +61,17 @@ def test_real_batches_of_any_size_compile_no_more_programs_than_there_are_bucket
     shapes = {batch["input_ids"].shape for batch in batches}
     bound = len(buckets(12)) * len(buckets(40, MIN_BUCKET_LENGTH))
     rounded = {to_bucket(batch, 64)["input_ids"].shape for batch in batches}
-    found = programs(lambda: [model(**batch) for batch in batches])
-    assert found <= len(rounded) + 1 < len(shapes)
-    assert found <= bound
+    compiled = programs(lambda: [model(**batch) for batch in batches])
+    assert compiled <= len(rounded) + 1 < len(shapes)
+    assert compiled <= bound
 
 
 @pytest.mark.parametrize("flags", [{}, {"output_attentions": True, "output_hidden_states": True}], ids=["plain", "all"])
 def test_padding_to_a_bucket_is_cut_off_again(flags: dict[str, bool]) -> None:
     model, ids = load(), np.arange(1, 10).reshape(3, 3)
     for mask in (None, np.array([[1, 1, 0], [1, 0, 0], [1, 1, 1]]), np.array([[1, 1, 0], [0, 0, 0], [1, 1, 1]])):
-        found, expected = (model(ids, mask, **flags, jit=jit) for jit in (True, False))
-        for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        compiled, expected = (model(ids, mask, **flags, jit=jit) for jit in (True, False))
+        for one, other in zip(jax.tree.leaves(compiled), jax.tree.leaves(expected), strict=True):
             assert close(one, other)
         assert len(model(ids, mask, **flags, return_dict=False)) == len(expected)
 

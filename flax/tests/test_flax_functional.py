@@ -51,8 +51,8 @@ def test_params_are_the_models_own_weights(model: Model) -> None:
     params = model.params
     assert params["distilbert"]["transformer"]["layer"]["0"]["ffn"]["lin1"]["kernel"].shape == (12, 20)
     expected = model(**INPUTS)
-    for given in (params, freeze(params), jax.tree.map(np.asarray, params)):
-        assert same(model(**INPUTS, params=given).logits, expected.logits)
+    for params_tree in (params, freeze(params), jax.tree.map(np.asarray, params)):
+        assert same(model(**INPUTS, params=params_tree).logits, expected.logits)
     zeros = jax.tree.map(jnp.zeros_like, params)
     assert not model(**INPUTS, params=zeros).logits.any()
     assert same(model(**INPUTS).logits, expected.logits), "the model's own stay as they are"
@@ -202,16 +202,16 @@ def test_casts(model: Model) -> None:
 def test_nnx_transformations(model: Model) -> None:
     expected = model(**INPUTS)
     assert close(nnx.jit(lambda model, inputs: model(**inputs))(model, INPUTS), expected)
-    graphdef, params, rest = nnx.split(model, nnx.Param, ...)
-    assert same(nnx.merge(graphdef, params, rest)(**INPUTS), expected)
+    graphdef, params, other_state = nnx.split(model, nnx.Param, ...)
+    assert same(nnx.merge(graphdef, params, other_state)(**INPUTS), expected)
     graphdef, state = nnx.split(model)
     run = jax.jit(lambda graphdef, state: nnx.merge(graphdef, state)(**INPUTS), static_argnums=0)
     assert close(run(graphdef, state), expected), "a graphdef can be hashed"
     loss, gradients = nnx.jit(nnx.value_and_grad(lambda model: model(**INPUTS).loss))(model)
     assert np.isclose(loss, expected.loss, rtol=1e-6), "compiled and as it is: the last digit may differ"
     functional = flatten_dict(jax.jit(jax.grad(lambda p: model(**INPUTS, params=p).loss))(model.params))
-    found = {tuple(map(str, path)): variable[...] for path, variable in nnx.to_flat_state(gradients)}
-    assert close(found, functional)
+    by_path = {tuple(map(str, path)): variable[...] for path, variable in nnx.to_flat_state(gradients)}
+    assert close(by_path, functional)
     shapes = nnx.eval_shape(lambda: Model(model.config))
     assert shapes.params_shape_tree == model.params_shape_tree
 
@@ -310,9 +310,9 @@ def test_the_frozen_table_stays_as_it_is_in_both_styles() -> None:
     assert same(table(stepped), table(params))
     assert not same(stepped, params)
 
-    found = nnx.jit(nnx.grad(lambda model: model(**inputs).loss))(model)
-    assert "position_embeddings" not in found["distilbert"]["embeddings"]
-    nnx.Optimizer(model, optax.adamw(1e-2), wrt=nnx.Param).update(model, found)
+    by_path = nnx.jit(nnx.grad(lambda model: model(**inputs).loss))(model)
+    assert "position_embeddings" not in by_path["distilbert"]["embeddings"]
+    nnx.Optimizer(model, optax.adamw(1e-2), wrt=nnx.Param).update(model, by_path)
     assert isinstance(model.base_model.embeddings.position_embeddings.embedding, Frozen)
     assert same(table(model.params), table(params))
     assert not same(model.params, params)

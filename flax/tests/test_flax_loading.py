@@ -30,16 +30,16 @@ def test_an_array_is_copied_whatever_its_place_in_memory(offset: int) -> None:
     start = -memory.ctypes.data % 64 + offset
     array = memory[start : start + 2**20].view(np.float32).reshape(512, 512)
     array[:] = np.arange(512, dtype=np.float32)
-    wanted = array.copy()
-    found, turned = to_jax(array, "float32"), to_jax(array.T, "float32")
+    before = array.copy()
+    loaded, transposed = to_jax(array, "float32"), to_jax(array.T, "float32")
     array[:] = 0
-    np.testing.assert_array_equal(found, wanted)
-    np.testing.assert_array_equal(turned, wanted.T)
+    np.testing.assert_array_equal(loaded, before)
+    np.testing.assert_array_equal(transposed, before.T)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_a_dtype_is_rounded_to_as_jax_does(dtype: str) -> None:
     array = np.random.default_rng(0).standard_normal((64, 3), np.float32)
-    for given in (array, array.T):
-        np.testing.assert_array_equal(to_jax(given, jnp.dtype(dtype)), jnp.asarray(given).astype(dtype))
+    for source in (array, array.T):
+        np.testing.assert_array_equal(to_jax(source, jnp.dtype(dtype)), jnp.asarray(source).astype(dtype))
     assert jnp.isinf(to_jax(np.float32([1e30]), jnp.dtype("float16"))).all()

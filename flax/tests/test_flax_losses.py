@@ -18,8 +18,8 @@ def logits(*shape: int) -> Array:
 def test_cross_entropy_ignores_minus_100() -> None:
     x = logits(2, 3, 5)
     labels = np.array([[1, -100, 2], [-100, -100, 4]])
-    kept = labels >= 0
-    assert float(losses.cross_entropy(x, labels)) == pytest.approx(cross_entropy(x[kept], labels[kept]), rel=1e-6)
+    labeled = labels >= 0
+    assert float(losses.cross_entropy(x, labels)) == pytest.approx(cross_entropy(x[labeled], labels[labeled]), rel=1e-6)
 
 
 def test_all_ignored_gives_zero_and_no_gradient() -> None:
@@ -45,8 +45,8 @@ def test_binary_cross_entropy_of_large_logits_is_finite() -> None:
 def test_question_answering_ignores_positions_outside() -> None:
     start, end = logits(4, 6), logits(4, 6) * 2
     starts, ends = np.array([0, 6, -1, 5]), np.array([[3], [2], [99], [0]])
-    kept_start, kept_end = np.array([0, 3]), np.array([0, 1, 3])
-    expected = cross_entropy(start[kept_start], starts[kept_start]) + cross_entropy(end[kept_end], ends[kept_end, 0])
+    start_rows, end_rows = np.array([0, 3]), np.array([0, 1, 3])
+    expected = cross_entropy(start[start_rows], starts[start_rows]) + cross_entropy(end[end_rows], ends[end_rows, 0])
     assert float(losses.question_answering_loss(start, end, starts, ends)) == pytest.approx(expected / 2, rel=1e-6)
     outside = np.full(4, 6)
     assert losses.question_answering_loss(start, end, outside, outside) == 0

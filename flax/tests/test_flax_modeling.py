@@ -62,15 +62,15 @@ def ids() -> np.ndarray:
 def test_params_have_the_names_and_shapes_of_transformers(head: str) -> None:
     with safe_open(MICRO / head / "flax_safetensors" / "model.safetensors", "np") as file:
         stored = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    found = flatten_dict(loaded(head).params, sep=".")
-    assert {name: value.shape for name, value in found.items()} == stored
+    output = flatten_dict(loaded(head).params, sep=".")
+    assert {name: value.shape for name, value in output.items()} == stored
 
 
 @pytest.mark.parametrize("head", golden.HEADS)
 def test_outputs_are_those_of_transformers(head: str) -> None:
-    found = loaded(head)(**golden.inputs(MICRO, head))
+    output = loaded(head)(**golden.inputs(MICRO, head))
     expected = golden.expected(MICRO, head, "f64")
-    for name, value in found.items():
+    for name, value in output.items():
         assert close(value, expected[name], 2e-6), name  # float32 rounding through two layers, on values up to 5
 
 
@@ -91,8 +91,8 @@ def test_embeddings_instead_of_ids(model: FlaxDistilBertModel, ids: np.ndarray) 
 def test_position_ids(model: FlaxDistilBertModel, ids: np.ndarray) -> None:
     positions = np.arange(ids.shape[1])
     assert same(model(ids, position_ids=positions[None])[0], model(ids)[0])
-    turned = model(ids[:, ::-1], position_ids=positions[None, ::-1])[0]
-    assert close(turned[:, ::-1], model(ids)[0], 1e-5), "attention knows positions only by their ids"
+    reversed_output = model(ids[:, ::-1], position_ids=positions[None, ::-1])[0]
+    assert close(reversed_output[:, ::-1], model(ids)[0], 1e-5), "attention knows positions only by their ids"
 
 
 def test_multiple_choice_flattens_positions_too() -> None:
@@ -134,11 +134,14 @@ def test_head_mask(model: FlaxDistilBertModel, ids: np.ndarray) -> None:
 def test_a_model_with_pruned_heads_is_as_if_they_were_masked(model: FlaxDistilBertModel, ids: np.ndarray) -> None:
     pruned = FlaxDistilBertModel(model.config.updated(pruned_heads={0: [1], 1: [0]}), _do_init=False)
     params = model.params
-    for layer, kept in {"0": slice(0, 6), "1": slice(6, 12)}.items():
+    for layer, columns in {"0": slice(0, 6), "1": slice(6, 12)}.items():
         attention = params["transformer"]["layer"][layer]["attention"]
         for name in ("q_lin", "k_lin", "v_lin"):
-            attention[name] = {"kernel": attention[name]["kernel"][:, kept], "bias": attention[name]["bias"][kept]}
-        attention["out_lin"]["kernel"] = attention["out_lin"]["kernel"][kept]
+            attention[name] = {
+                "kernel": attention[name]["kernel"][:, columns],
+                "bias": attention[name]["bias"][columns],
+            }
+        attention["out_lin"]["kernel"] = attention["out_lin"]["kernel"][columns]
     factors = np.array([[1, 0], [0, 1]])
     expected = model(ids, head_mask=factors, jit=False)[0]
     assert close(pruned(ids, params=params)[0], expected, 2e-6)
@@ -175,9 +178,9 @@ def test_traced_code_refuses_what_shapes_tell_and_marks_other_bad_ids(model: Fla
     encode = jax.jit(lambda ids: model(ids)[0])
     with pytest.raises(InputError, match="17 tokens long"):
         encode(ONES)
-    found = encode(np.array([[1, 2], [1, 40], [-1, 2]]))
-    assert jnp.isnan(found).all(axis=(1, 2)).tolist() == [False, True, True], "never another row's values"
-    assert jnp.isfinite(found[0]).all()
+    output = encode(np.array([[1, 2], [1, 40], [-1, 2]]))
+    assert jnp.isnan(output).all(axis=(1, 2)).tolist() == [False, True, True], "never another row's values"
+    assert jnp.isfinite(output[0]).all()
 
 
 def test_multiple_choice_wants_three_axes() -> None:
@@ -294,8 +297,8 @@ def test_half_precision_is_finite_with_an_all_padding_row(dtype: str, flags: dic
     @jax.jit
     def run(params: dict) -> tuple[tuple[jax.Array, jax.Array], dict]:
         def loss(params: dict) -> tuple[jax.Array, jax.Array]:
-            found = model(**inputs, **flags, params=params)
-            return found.loss, found.logits
+            output = model(**inputs, **flags, params=params)
+            return output.loss, output.logits
 
         return jax.value_and_grad(loss, has_aux=True)(params)
 

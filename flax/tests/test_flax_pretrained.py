@@ -84,8 +84,8 @@ def test_dtypes(tmp_path: Path, dtype: str) -> None:
     assert same(load(path, torch_dtype=dtype).params, model.params)
     assert model(np.array([[1, 2]])).logits.dtype == jnp.float32
     model.save_pretrained(tmp_path)
-    kept = load(tmp_path)
-    assert same(kept.params, model.params), "the checkpoint's dtype unless told otherwise"
+    half = load(tmp_path)
+    assert same(half.params, model.params), "the checkpoint's dtype unless told otherwise"
     assert {x.dtype for x in jax.tree.leaves(load(tmp_path, param_dtype="float32").params)} == {jnp.dtype("float32")}
     for option in ("dtype", "param_dtype", "torch_dtype"):
         with pytest.raises(InputError, match="dtype is 'int8'"):

@@ -97,7 +97,7 @@ class Folder:
         convert(self.source, root / "other", to="tf")
         self.states = {name: content(root / name) for name in ("old", "new", "other")}
         self.states["absent"] = None
-        self.whole = content(self.source)
+        self.source_content = content(self.source)
 
     def fill(self, *, old: bool) -> None:
         """Make the place as it is before a conversion."""
@@ -109,11 +109,11 @@ class Folder:
 
     def state(self) -> str:
         """Return what is at the place: a key of `states`, or "half" if it is none of them."""
-        assert content(self.source) == self.whole, "the source was changed"
+        assert content(self.source) == self.source_content, "the source was changed"
         beside = [path.name for path in self.out.parent.iterdir() if path != self.out]
         assert all(map(_LEFTOVER.fullmatch, beside)), beside
-        found = content(self.out)
-        return next((name for name, files in self.states.items() if files == found), "half")
+        out_content = content(self.out)
+        return next((name for name, files in self.states.items() if files == out_content), "half")
 
 
 def kill(folder: Folder, clock: Clock, moment: int, *, old: bool) -> str:

@@ -103,7 +103,7 @@ def read_all(source: Path) -> dict[str, bytes]:
         DistilBertError: It is damaged.
         AssertionError: A tensor is not what it is said to be.
     """
-    found = {}
+    contents = {}
     with open_checkpoint(source) as checkpoint:
         assert checkpoint.head
         assert checkpoint.dtype
@@ -111,25 +111,25 @@ def read_all(source: Path) -> dict[str, bytes]:
         for name, tensor in checkpoint.stored.items():
             array = tensor.read()
             assert (array.shape, array.dtype) == (tensor.shape, tensor.dtype), name
-            found[name] = b"".join(chunk.tobytes() for chunk in tensor.chunks())
-            assert len(found[name]) == tensor.nbytes == array.nbytes, name
+            contents[name] = b"".join(chunk.tobytes() for chunk in tensor.chunks())
+            assert len(contents[name]) == tensor.nbytes == array.nbytes, name
         assert compare(checkpoint, checkpoint.config(), checkpoint.head).dialect
-    return found
+    return contents
 
 
-def examine(place: Place, whole: dict[str, bytes] | None, to: str | None) -> bool:
+def examine(place: Place, intact: dict[str, bytes] | None, to: str | None) -> bool:
     """Read a damaged checkpoint, and convert it if `to` is given; return whether it could be read.
 
     Args:
         place: Where it is.
-        whole: What it must hold if it can be read at all: it was cut off.
+        intact: What it must hold if it can be read at all: it was cut off.
         to: A framework.
     """
     try:
-        found = read_all(place.source)
+        contents = read_all(place.source)
     except DistilBertError:
         return False
-    assert whole is None or found == whole, "a file that was cut off gave other values"
+    assert intact is None or contents == intact, "a file that was cut off gave other values"
     if to is not None:
         _examine_conversion(place, to)
     return True
@@ -161,7 +161,7 @@ def run(damage: Damage, first: int, last: int, root: Path) -> Iterator[dict[str,
     """Examine damaged checkpoints; yield what went wrong, and at the end how many could be read."""
     place = Place(root)
     place.fill(damage.good)
-    whole = read_all(place.source)
+    intact = read_all(place.source)
     watch = Watch(place.out.parent)
     for to in FORMATS:
         _examine_conversion(place, to)
@@ -183,7 +183,7 @@ def run(damage: Damage, first: int, last: int, root: Path) -> Iterator[dict[str,
             signal.setitimer(signal.ITIMER_REAL, SECONDS)
             watch.heard = []
             try:
-                opened += examine(place, whole if number < len(damage.cuts) else None, to)
+                opened += examine(place, intact if number < len(damage.cuts) else None, to)
             except BaseException as error:
                 fault = error
             heard, watch.heard = watch.heard, None

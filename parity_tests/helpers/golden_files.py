@@ -44,12 +44,12 @@ def written_as_golden(config: Path, head: str, name: str, directory: Path) -> bo
     golden = folders(config, head)
     _, to, form = DIALECTS[name]
     (written, *_) = convert(golden["pt"], directory / name, to=to, format=form).files
-    wanted = golden[name] / WEIGHTS_FILES[name]
+    expected = golden[name] / WEIGHTS_FILES[name]
     if name in BYTE_FOR_BYTE:
-        return written.read_bytes() == wanted.read_bytes()
+        return written.read_bytes() == expected.read_bytes()
     if name == "tf_h5":
-        return described(written) == described(wanted)
-    return tensors(written) == tensors(wanted)
+        return described(written) == described(expected)
+    return tensors(written) == tensors(expected)
 
 
 def tensors(path: Path) -> dict[str, tuple[Any, ...]]:
@@ -63,7 +63,7 @@ def described(path: Path) -> dict[str, Any]:
 
     Keras counts the models and the dropout layers that a process has made, and writes the counts into the names.
     """
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
 
     def plain(text: str) -> str:
         return re.sub(r"(tf_distil_bert[a-z_]*?|dropout)(_\d+)?(?=/|$)", r"\1", text)
@@ -71,9 +71,9 @@ def described(path: Path) -> dict[str, Any]:
     def visit(name: str, item: Any) -> None:
         attributes = {key: [plain(str(entry)) for entry in np.atleast_1d(value)] for key, value in item.attrs.items()}
         content = (item.dtype, item.shape, item[()].tobytes()) if isinstance(item, h5py.Dataset) else ()
-        found[plain(name)] = (attributes, content)
+        entries[plain(name)] = (attributes, content)
 
     with h5py.File(path) as file:
         visit("", file)
         file.visititems(visit)
-    return found
+    return entries

@@ -37,14 +37,14 @@ _LEAVES: tuple[Callable[[Random], Tree], ...] = (
 
 def _branches(tree: Tree) -> list[tuple[Tree, Any]]:
     """Return (container, key) of everything in a tree."""
-    found: list[tuple[Tree, Any]] = []
+    positions: list[tuple[Tree, Any]] = []
     waiting = [tree]
     while waiting:
         item = waiting.pop()
         keys: Sequence[Any] = list(item) if isinstance(item, dict) else range(len(item))
-        found += [(item, key) for key in keys]
+        positions += [(item, key) for key in keys]
         waiting += [item[key] for key in keys if isinstance(item[key], (dict, list))]
-    return found
+    return positions
 
 
 def _replaced(rng: Random, branch: Tree, key: Any, leaf: Tree) -> None:

@@ -101,13 +101,13 @@ def _changed_pickle(rng: Random, entries: Entries) -> None:
 
 def _renamed(rng: Random, entries: Entries) -> None:
     at = rng.randrange(len(entries))
-    root, _, rest = entries[at][0].partition("/")
+    root, _, tail = entries[at][0].partition("/")
     names = (
-        f"../{rest}",
-        f"/{rest}",
-        f"{root}/../{rest}",
-        f"x/{rest}",
-        rest,
+        f"../{tail}",
+        f"/{tail}",
+        f"{root}/../{tail}",
+        f"x/{tail}",
+        tail,
         rng.choice(TEXTS).replace("\ud800", "?").replace("\0", "?"),
     )
     entries[at] = (rng.choice(names)[:60_000] or "x", entries[at][1])

@@ -37,11 +37,11 @@ def cell_difference(config: Path, head: str, folder: str, framework: str) -> flo
     expected = golden.expected(config, head, "f64")
     inputs, differences = golden.inputs(config, head), []
     for flags in PATHS:
-        found = family.run(model, inputs, "cpu", flags)
-        assert found.keys() == {n for n in expected if "output_attentions" in flags or not n.startswith("attentions")}
+        arrays = family.run(model, inputs, "cpu", flags)
+        assert arrays.keys() == {n for n in expected if "output_attentions" in flags or not n.startswith("attentions")}
         if "output_attentions" not in flags:  # padding need not be computed
-            found, expected = (zero_at_padding(x, head, inputs["attention_mask"]) for x in (found, expected))
-        differences += [float(np.abs(found[name] - expected[name]).max()) for name in found]
+            arrays, expected = (zero_at_padding(x, head, inputs["attention_mask"]) for x in (arrays, expected))
+        differences += [float(np.abs(arrays[name] - expected[name]).max()) for name in arrays]
     return max(differences)
 
 
@@ -51,11 +51,11 @@ def gradient_difference(config: Path, head: str, framework: str) -> float:
     A gradient that is zero by symmetry is measured against the largest entry of all tensors.
     """
     model = FRAMEWORKS[framework].load(config / head / "pt", head)
-    found = GRADIENTS[framework](model, golden.inputs(config, head))
+    arrays = GRADIENTS[framework](model, golden.inputs(config, head))
     expected = load_file(config / head / "grads.safetensors")
-    assert found.keys() - expected.keys() == set() or framework == "flax"
-    assert expected.keys() <= found.keys()
+    assert arrays.keys() - expected.keys() == set() or framework == "flax"
+    assert expected.keys() <= arrays.keys()
     zero = tuple(name.format(last=model.config.n_layers - 1) for name in ZERO_BY_SYMMETRY[head])
     overall = max(np.abs(gradient).max() for gradient in expected.values())
     scale = {name: overall if name.endswith(zero) else np.abs(gradient).max() for name, gradient in expected.items()}
-    return max(float(np.abs(found[name] - expected[name]).max() / scale[name]) for name in expected)
+    return max(float(np.abs(arrays[name] - expected[name]).max() / scale[name]) for name in expected)

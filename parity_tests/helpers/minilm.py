@@ -44,9 +44,9 @@ def reference(python: Path, model: Path, folder: Path, *epsilon: str) -> np.ndar
         return arrays["last_hidden_state"]
 
 
-def apart(found: np.ndarray, expected: np.ndarray, mask: np.ndarray) -> float:
+def apart(states: np.ndarray, expected: np.ndarray, mask: np.ndarray) -> float:
     """Return the largest difference at a token that is no padding."""
-    return float(np.abs(found - expected)[mask.astype(bool)].max())
+    return float(np.abs(states - expected)[mask.astype(bool)].max())
 
 
 def main() -> int:
@@ -70,8 +70,8 @@ def main() -> int:
         figures = {}
         for family in FRAMEWORKS.values():
             model = family.load(folder / "converted", "Model")
-            found = family.run(model, batch, "cpu", {})["last_hidden_state"]
-            figures[family.title] = apart(found, expected, mask)
+            states = family.run(model, batch, "cpu", {})["last_hidden_state"]
+            figures[family.title] = apart(states, expected, mask)
             console.print(f"{family.title:<8} {figures[family.title]:.1e} from the BERT (at most {BERT.value:g})")
         for epsilon in EPSILONS:
             moved = apart(reference(options.python, options.model, folder, epsilon), expected, mask)

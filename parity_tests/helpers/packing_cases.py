@@ -89,11 +89,11 @@ def alone(lists: list[list[int]], labels: list[Arrays]) -> Iterator[tuple[Arrays
         yield inputs, float(count / sum(counts))
 
 
-def assert_same_gradients(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], head: str) -> None:
+def assert_same_gradients(actual: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], head: str) -> None:
     """Assert that gradients agree, each relative to its largest entry; those that are zero to the largest of all."""
-    assert found.keys() == expected.keys()
+    assert actual.keys() == expected.keys()
     zero = tuple(name.format(last=1) for name in ZERO_BY_SYMMETRY[head])
     largest = max(float(np.abs(gradient).max()) for gradient in expected.values())
     for name, gradient in expected.items():
         scale = largest if name.endswith(zero) else float(np.abs(gradient).max())
-        assert float(np.abs(found[name] - gradient).max()) <= GRADIENT.value * scale, name
+        assert float(np.abs(actual[name] - gradient).max()) <= GRADIENT.value * scale, name

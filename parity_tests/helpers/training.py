@@ -78,16 +78,16 @@ def train_tf_fit(checkpoint: Path) -> list[float]:
 
     class Losses(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            kept.append(float(logs["loss"]))
+            fit_losses.append(float(logs["loss"]))
             self.model.reset_metrics()
 
-    kept: list[float] = []
+    fit_losses: list[float] = []
     model = TFDistilBertForSequenceClassification.from_pretrained(checkpoint, **NO_DROPOUT)
     model.compile(optimizer=keras.optimizers.Adam(LEARNING_RATE, epsilon=EPSILON))
     stacked = {name: np.concatenate([batch[name] for batch in batches()]) for name in next(batches())}
     dataset = tf.data.Dataset.from_tensor_slices(stacked).batch(BATCH)
     model.fit(dataset, epochs=1, verbose=0, callbacks=[Losses()])
-    return kept
+    return fit_losses
 
 
 def train_tf_tape(checkpoint: Path) -> list[float]:

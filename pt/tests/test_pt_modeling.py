@@ -67,8 +67,10 @@ def test_embeddings_instead_of_ids(model: DistilBertModel, ids: torch.Tensor) ->
 def test_position_ids(model: DistilBertModel, ids: torch.Tensor) -> None:
     positions = torch.arange(ids.size(1))
     assert torch.equal(model(ids, position_ids=positions[None])[0], model(ids)[0])
-    turned = model(ids.flip(1), position_ids=positions.flip(0)[None])[0]
-    assert torch.allclose(turned.flip(1), model(ids)[0], atol=1e-5), "attention knows positions only by their ids"
+    reversed_output = model(ids.flip(1), position_ids=positions.flip(0)[None])[0]
+    assert torch.allclose(reversed_output.flip(1), model(ids)[0], atol=1e-5), (
+        "attention knows positions only by their ids"
+    )
 
 
 def test_multiple_choice_flattens_positions_too() -> None:

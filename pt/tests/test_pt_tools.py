@@ -190,12 +190,12 @@ def test_wrapped_for_several_processes(mesh: torch.distributed.device_mesh.Devic
     from torch.distributed.fsdp import fully_shard
     from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
-    sharded, divided = model(), model()
+    sharded, layer_by_layer = model(), model()
     for block in sharded.distilbert.transformer.layer:
         fully_shard(block, mesh=mesh)
-    for block in divided.distilbert.transformer.layer:
+    for block in layer_by_layer.distilbert.transformer.layer:
         parallelize_module(block, mesh, {"ffn.lin1": ColwiseParallel(), "ffn.lin2": RowwiseParallel()})
-    for parallel in (nn.parallel.DistributedDataParallel(model()), fully_shard(sharded, mesh=mesh), divided):
+    for parallel in (nn.parallel.DistributedDataParallel(model()), fully_shard(sharded, mesh=mesh), layer_by_layer):
         output = parallel.train()(IDS, MASK, labels=LABELS)
         output.loss.backward()
         assert torch.allclose(output.logits, logits(model()), atol=1e-5)

@@ -55,8 +55,8 @@ def test_class_ids_of_any_dtype_or_in_a_column(labels: np.ndarray) -> None:
 def test_question_answering_ignores_positions_outside() -> None:
     start, end = logits(4, 6), logits(4, 6) * 2
     starts, ends = np.array([0, 6, -1, 5]), np.array([[3], [2], [99], [0]])
-    kept_start, kept_end = [0, 3], [0, 1, 3]
-    expected = cross_entropy(start[kept_start], starts[kept_start]) + cross_entropy(end[kept_end], ends[kept_end, 0])
+    start_rows, end_rows = [0, 3], [0, 1, 3]
+    expected = cross_entropy(start[start_rows], starts[start_rows]) + cross_entropy(end[end_rows], ends[end_rows, 0])
     assert float(losses.question_answering_loss(start, end, starts, ends)) == pytest.approx(expected / 2, rel=1e-6)
     outside = np.full(4, 6)
     assert float(losses.question_answering_loss(start, end, outside, outside)) == 0

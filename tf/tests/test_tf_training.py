@@ -78,9 +78,9 @@ def test_fit_is_a_step_along_the_gradient_of_the_loss() -> None:
 def test_dropout_acts_in_fit() -> None:
     model, inputs = load("ForSequenceClassification", **(RATES | {"dropout": 0.5}))
     model.compile(keras.optimizers.SGD(0.0))
-    quiet = model.evaluate(inputs, verbose=0)
-    assert abs(model.fit(inputs, verbose=0).history["loss"][0] - quiet) > 1e-4
-    assert model.evaluate(inputs, verbose=0) == quiet
+    without_dropout = model.evaluate(inputs, verbose=0)
+    assert abs(model.fit(inputs, verbose=0).history["loss"][0] - without_dropout) > 1e-4
+    assert model.evaluate(inputs, verbose=0) == without_dropout
 
 
 def test_a_keras_loss_and_metrics_see_logits_and_labels() -> None:
