@@ -116,23 +116,12 @@ class FlaxDistilBertForMaskedLM(FlaxDistilBertPreTrainedModel):
         self.post_init(make)
 
     def forward(
-        self,
-        input_ids: Array | None = None,
-        attention_mask: Array | None = None,
-        head_mask: Array | None = None,
-        inputs_embeds: Array | None = None,
-        labels: Array | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        position_ids: Array | None = None,
-        token_type_ids: Array | None = None,
-        segment_ids: Array | None = None,
-        unpad: Unpad = "auto",
-        num_segments: int | None = None,
-        loss_only: bool = False,
-        layout: Layout | None = None,
-    ) -> MaskedLMOutput | tuple[Array, ...]:
+        self, input_ids: Array | None = None, attention_mask: Array | None = None, head_mask: Array | None = None,
+        inputs_embeds: Array | None = None, labels: Array | None = None, output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None, return_dict: bool | None = None, position_ids: Array | None = None,
+        token_type_ids: Array | None = None, segment_ids: Array | None = None, unpad: Unpad = "auto",
+        num_segments: int | None = None, loss_only: bool = False, layout: Layout | None = None,
+    ) -> MaskedLMOutput | tuple[Array, ...]:  # fmt: skip
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
         check_loss_only(loss_only, labels)
         encoded, layout = encode(
@@ -183,22 +172,12 @@ class FlaxDistilBertForSequenceClassification(FlaxDistilBertPreTrainedModel):
         return np.arange(inputs["input_ids"].shape[-1])[None] == 0  # (1, seq)
 
     def forward(
-        self,
-        input_ids: Array | None = None,
-        attention_mask: Array | None = None,
-        head_mask: Array | None = None,
-        inputs_embeds: Array | None = None,
-        labels: Array | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        position_ids: Array | None = None,
-        token_type_ids: Array | None = None,
-        segment_ids: Array | None = None,
-        unpad: Unpad = "auto",
-        num_segments: int | None = None,
-        layout: Layout | None = None,
-    ) -> SequenceClassifierOutput | tuple[Array, ...]:
+        self, input_ids: Array | None = None, attention_mask: Array | None = None, head_mask: Array | None = None,
+        inputs_embeds: Array | None = None, labels: Array | None = None, output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None, return_dict: bool | None = None, position_ids: Array | None = None,
+        token_type_ids: Array | None = None, segment_ids: Array | None = None, unpad: Unpad = "auto",
+        num_segments: int | None = None, layout: Layout | None = None,
+    ) -> SequenceClassifierOutput | tuple[Array, ...]:  # fmt: skip
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
         encoded, layout = encode(
             self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
@@ -247,22 +226,12 @@ class FlaxDistilBertForMultipleChoice(FlaxDistilBertPreTrainedModel):
         self.post_init(make)
 
     def forward(
-        self,
-        input_ids: Array | None = None,
-        attention_mask: Array | None = None,
-        head_mask: Array | None = None,
-        inputs_embeds: Array | None = None,
-        labels: Array | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        position_ids: Array | None = None,
-        token_type_ids: Array | None = None,
-        segment_ids: Array | None = None,
-        unpad: Unpad = "auto",
-        num_segments: int | None = None,
-        layout: Layout | None = None,
-    ) -> MultipleChoiceModelOutput | tuple[Array, ...]:
+        self, input_ids: Array | None = None, attention_mask: Array | None = None, head_mask: Array | None = None,
+        inputs_embeds: Array | None = None, labels: Array | None = None, output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None, return_dict: bool | None = None, position_ids: Array | None = None,
+        token_type_ids: Array | None = None, segment_ids: Array | None = None, unpad: Unpad = "auto",
+        num_segments: int | None = None, layout: Layout | None = None,
+    ) -> MultipleChoiceModelOutput | tuple[Array, ...]:  # fmt: skip
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
         check_one_input(input_ids, inputs_embeds)
         check_no_segments(segment_ids)
@@ -307,22 +276,12 @@ class FlaxDistilBertForTokenClassification(FlaxDistilBertPreTrainedModel):
         self.post_init(make)
 
     def forward(
-        self,
-        input_ids: Array | None = None,
-        attention_mask: Array | None = None,
-        head_mask: Array | None = None,
-        inputs_embeds: Array | None = None,
-        labels: Array | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        position_ids: Array | None = None,
-        token_type_ids: Array | None = None,
-        segment_ids: Array | None = None,
-        unpad: Unpad = "auto",
-        num_segments: int | None = None,
-        layout: Layout | None = None,
-    ) -> TokenClassifierOutput | tuple[Array, ...]:
+        self, input_ids: Array | None = None, attention_mask: Array | None = None, head_mask: Array | None = None,
+        inputs_embeds: Array | None = None, labels: Array | None = None, output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None, return_dict: bool | None = None, position_ids: Array | None = None,
+        token_type_ids: Array | None = None, segment_ids: Array | None = None, unpad: Unpad = "auto",
+        num_segments: int | None = None, layout: Layout | None = None,
+    ) -> TokenClassifierOutput | tuple[Array, ...]:  # fmt: skip
         """Return logits, and the loss where labels are given; see the class and `FlaxDistilBertModel.forward`."""
         encoded, layout = encode(
             self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
@@ -359,23 +318,13 @@ class FlaxDistilBertForQuestionAnswering(FlaxDistilBertPreTrainedModel):
         self.post_init(make)
 
     def forward(
-        self,
-        input_ids: Array | None = None,
-        attention_mask: Array | None = None,
-        head_mask: Array | None = None,
-        inputs_embeds: Array | None = None,
-        start_positions: Array | None = None,
-        end_positions: Array | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        position_ids: Array | None = None,
-        token_type_ids: Array | None = None,
-        segment_ids: Array | None = None,
-        unpad: Unpad = "auto",
-        num_segments: int | None = None,
+        self, input_ids: Array | None = None, attention_mask: Array | None = None, head_mask: Array | None = None,
+        inputs_embeds: Array | None = None, start_positions: Array | None = None, end_positions: Array | None = None,
+        output_attentions: bool | None = None, output_hidden_states: bool | None = None,
+        return_dict: bool | None = None, position_ids: Array | None = None, token_type_ids: Array | None = None,
+        segment_ids: Array | None = None, unpad: Unpad = "auto", num_segments: int | None = None,
         layout: Layout | None = None,
-    ) -> QuestionAnsweringModelOutput | tuple[Array, ...]:
+    ) -> QuestionAnsweringModelOutput | tuple[Array, ...]:  # fmt: skip
         """Return logits, and the loss where positions are given; see the class and `FlaxDistilBertModel.forward`."""
         encoded, layout = encode(
             self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,

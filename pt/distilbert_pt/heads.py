@@ -123,23 +123,12 @@ class DistilBertForMaskedLM(DistilBertPreTrainedModel):
         self.vocab_projector = new_embeddings
 
     def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        position_ids: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        segment_ids: Tensor | None = None,
-        unpad: Unpad = "auto",
-        num_segments: int | None = None,
-        loss_only: bool = False,
-        layout: Layout | None = None,
-    ) -> MaskedLMOutput | tuple[Tensor, ...]:
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None, labels: Tensor | None = None, output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None, return_dict: bool | None = None, position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None, segment_ids: Tensor | None = None, unpad: Unpad = "auto",
+        num_segments: int | None = None, loss_only: bool = False, layout: Layout | None = None,
+    ) -> MaskedLMOutput | tuple[Tensor, ...]:  # fmt: skip
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
         check_loss_only(loss_only, labels)
         labeled = None if labels is None else labels != IGNORE_INDEX  # (batch, seq)
@@ -187,22 +176,12 @@ class DistilBertForSequenceClassification(DistilBertPreTrainedModel):
         self.post_init()
 
     def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        position_ids: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        segment_ids: Tensor | None = None,
-        unpad: Unpad = "auto",
-        num_segments: int | None = None,
-        layout: Layout | None = None,
-    ) -> SequenceClassifierOutput | tuple[Tensor, ...]:
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None, labels: Tensor | None = None, output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None, return_dict: bool | None = None, position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None, segment_ids: Tensor | None = None, unpad: Unpad = "auto",
+        num_segments: int | None = None, layout: Layout | None = None,
+    ) -> SequenceClassifierOutput | tuple[Tensor, ...]:  # fmt: skip
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
         encoded, layout = encode(
             self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
@@ -239,22 +218,12 @@ class DistilBertForMultipleChoice(DistilBertPreTrainedModel):
         self.post_init()
 
     def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        position_ids: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        segment_ids: Tensor | None = None,
-        unpad: Unpad = "auto",
-        num_segments: int | None = None,
-        layout: Layout | None = None,
-    ) -> MultipleChoiceModelOutput | tuple[Tensor, ...]:
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None, labels: Tensor | None = None, output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None, return_dict: bool | None = None, position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None, segment_ids: Tensor | None = None, unpad: Unpad = "auto",
+        num_segments: int | None = None, layout: Layout | None = None,
+    ) -> MultipleChoiceModelOutput | tuple[Tensor, ...]:  # fmt: skip
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
         check_one_input(input_ids, inputs_embeds)
         check_no_segments(segment_ids)
@@ -292,22 +261,12 @@ class DistilBertForTokenClassification(DistilBertPreTrainedModel):
         self.post_init()
 
     def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        position_ids: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        segment_ids: Tensor | None = None,
-        unpad: Unpad = "auto",
-        num_segments: int | None = None,
-        layout: Layout | None = None,
-    ) -> TokenClassifierOutput | tuple[Tensor, ...]:
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None, labels: Tensor | None = None, output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None, return_dict: bool | None = None, position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None, segment_ids: Tensor | None = None, unpad: Unpad = "auto",
+        num_segments: int | None = None, layout: Layout | None = None,
+    ) -> TokenClassifierOutput | tuple[Tensor, ...]:  # fmt: skip
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
         labeled = None if labels is None else labels != IGNORE_INDEX  # (batch, seq)
         encoded, layout = encode(
@@ -340,23 +299,13 @@ class DistilBertForQuestionAnswering(DistilBertPreTrainedModel):
         self.post_init()
 
     def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        start_positions: Tensor | None = None,
-        end_positions: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        position_ids: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        segment_ids: Tensor | None = None,
-        unpad: Unpad = "auto",
-        num_segments: int | None = None,
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None, start_positions: Tensor | None = None, end_positions: Tensor | None = None,
+        output_attentions: bool | None = None, output_hidden_states: bool | None = None,
+        return_dict: bool | None = None, position_ids: Tensor | None = None, token_type_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None, unpad: Unpad = "auto", num_segments: int | None = None,
         layout: Layout | None = None,
-    ) -> QuestionAnsweringModelOutput | tuple[Tensor, ...]:
+    ) -> QuestionAnsweringModelOutput | tuple[Tensor, ...]:  # fmt: skip
         """Return logits, and the loss where positions are given; see the class and `DistilBertModel.forward`."""
         with_loss = start_positions is not None and end_positions is not None
         encoded, layout = encode(

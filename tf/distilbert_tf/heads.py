@@ -115,25 +115,13 @@ class TFDistilBertForMaskedLM(TFDistilBertPreTrainedModel):
         return (losses.cross_entropies(*logits_and_labels),)
 
     def call(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        labels: Tensor | None = None,
-        training: bool | None = None,
-        *,
-        position_ids: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        segment_ids: Tensor | None = None,
-        unpad: Unpad = "auto",
-        num_segments: int | None = None,
-        loss_only: bool = False,
-        layout: Layout | None = None,
-    ) -> MaskedLMOutput | tuple[Tensor, ...]:
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None, output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None, return_dict: bool | None = None, labels: Tensor | None = None,
+        training: bool | None = None, *, position_ids: Tensor | None = None, token_type_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None, unpad: Unpad = "auto", num_segments: int | None = None,
+        loss_only: bool = False, layout: Layout | None = None,
+    ) -> MaskedLMOutput | tuple[Tensor, ...]:  # fmt: skip
         """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
         check_loss_only(loss_only, labels)
         encoded, layout = encode(
@@ -193,24 +181,13 @@ class TFDistilBertForSequenceClassification(TFDistilBertPreTrainedModel):
         return is_first
 
     def call(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        labels: Tensor | None = None,
-        training: bool | None = None,
-        *,
-        position_ids: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        segment_ids: Tensor | None = None,
-        unpad: Unpad = "auto",
-        num_segments: int | None = None,
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None, output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None, return_dict: bool | None = None, labels: Tensor | None = None,
+        training: bool | None = None, *, position_ids: Tensor | None = None, token_type_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None, unpad: Unpad = "auto", num_segments: int | None = None,
         layout: Layout | None = None,
-    ) -> SequenceClassifierOutput | tuple[Tensor, ...]:
+    ) -> SequenceClassifierOutput | tuple[Tensor, ...]:  # fmt: skip
         """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
         encoded, layout = encode(
             self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
@@ -261,24 +238,13 @@ class TFDistilBertForMultipleChoice(TFDistilBertPreTrainedModel):
         return (losses.cross_entropies(*logits_and_labels),)
 
     def call(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        labels: Tensor | None = None,
-        training: bool | None = None,
-        *,
-        position_ids: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        segment_ids: Tensor | None = None,
-        unpad: Unpad = "auto",
-        num_segments: int | None = None,
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None, output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None, return_dict: bool | None = None, labels: Tensor | None = None,
+        training: bool | None = None, *, position_ids: Tensor | None = None, token_type_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None, unpad: Unpad = "auto", num_segments: int | None = None,
         layout: Layout | None = None,
-    ) -> MultipleChoiceModelOutput | tuple[Tensor, ...]:
+    ) -> MultipleChoiceModelOutput | tuple[Tensor, ...]:  # fmt: skip
         """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
         choices = ops.shape(inputs_embeds if input_ids is None else input_ids)[1]
 
@@ -323,24 +289,13 @@ class TFDistilBertForTokenClassification(TFDistilBertPreTrainedModel):
         return (losses.cross_entropies(*logits_and_labels),)
 
     def call(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        labels: Tensor | None = None,
-        training: bool | None = None,
-        *,
-        position_ids: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        segment_ids: Tensor | None = None,
-        unpad: Unpad = "auto",
-        num_segments: int | None = None,
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None, output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None, return_dict: bool | None = None, labels: Tensor | None = None,
+        training: bool | None = None, *, position_ids: Tensor | None = None, token_type_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None, unpad: Unpad = "auto", num_segments: int | None = None,
         layout: Layout | None = None,
-    ) -> TokenClassifierOutput | tuple[Tensor, ...]:
+    ) -> TokenClassifierOutput | tuple[Tensor, ...]:  # fmt: skip
         """Return logits, and the loss where labels are given; see the class and `TFDistilBertModel.call`."""
         encoded, layout = encode(
             self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
@@ -385,25 +340,13 @@ class TFDistilBertForQuestionAnswering(TFDistilBertPreTrainedModel):
         return any(name in inputs for name in self.label_names)
 
     def call(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        start_positions: Tensor | None = None,
-        end_positions: Tensor | None = None,
-        training: bool | None = None,
-        *,
-        position_ids: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        segment_ids: Tensor | None = None,
-        unpad: Unpad = "auto",
-        num_segments: int | None = None,
-        layout: Layout | None = None,
-    ) -> QuestionAnsweringModelOutput | tuple[Tensor, ...]:
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None, output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None, return_dict: bool | None = None,
+        start_positions: Tensor | None = None, end_positions: Tensor | None = None, training: bool | None = None, *,
+        position_ids: Tensor | None = None, token_type_ids: Tensor | None = None, segment_ids: Tensor | None = None,
+        unpad: Unpad = "auto", num_segments: int | None = None, layout: Layout | None = None,
+    ) -> QuestionAnsweringModelOutput | tuple[Tensor, ...]:  # fmt: skip
         """Return logits, and the loss where positions are given; see the class and `TFDistilBertModel.call`."""
         encoded, layout = encode(
             self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
