@@ -27,7 +27,7 @@ from distilbert_cli.frameworks import FRAMEWORKS
 from page_tables import fill_tables, markdown_table
 from parity_tests.helpers import golden
 from parity_tests.helpers.golden_files import WRITTEN, written_as_golden
-from parity_tests.helpers.measures import cell_difference, gradient_difference
+from parity_tests.helpers.measures import cell_difference, gradient_difference, load_cell
 from parity_tests.helpers.tolerances import GRADIENT, MATRIX
 
 HEADER = (
@@ -47,7 +47,8 @@ def measure(config: Path, head: str) -> dict[str, Any]:
     return {
         "files": (equal, len(written)),
         "outputs": {
-            name: [cell_difference(config, head, folder, name) for folder in folders] for name in FRAMEWORKS
+            name: [cell_difference(load_cell(config, head, folder, name), config, head, name) for folder in folders]
+            for name in FRAMEWORKS
         },
         "gradients": {
             name: gradient_difference(config, head, name) for name in FRAMEWORKS if head != "Model"

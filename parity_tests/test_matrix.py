@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from distilbert_common.constants import FAST_SWITCH
 from parity_tests.helpers import golden
-from parity_tests.helpers.measures import cell_difference, cells
+from parity_tests.helpers.measures import cell_difference, cells, load_cell
 from parity_tests.helpers.tolerances import MATRIX
 
 
-@pytest.mark.usefixtures("fast_and_plain")
 @pytest.mark.parametrize(("config", "head", "folder", "framework"), cells(), ids=golden.case_id)
-def test_cell(config: Path, head: str, folder: str, framework: str) -> None:
-    assert cell_difference(config, head, folder, framework) <= MATRIX.value
+def test_cell(config: Path, head: str, folder: str, framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_cell(config, head, folder, framework)
+    for switch in ("1", "0"):  # with everything that is only there to be fast, and without it
+        monkeypatch.setenv(FAST_SWITCH, switch)
+        assert cell_difference(model, config, head, framework) <= MATRIX.value, f"{FAST_SWITCH}={switch}"

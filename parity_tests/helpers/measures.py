@@ -6,6 +6,7 @@ The tests assert them, `report.py` prints them.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file
@@ -28,13 +29,17 @@ def cells() -> list[tuple[Path, str, str, str]]:
     ]
 
 
-def cell_difference(config: Path, head: str, folder: str, framework: str) -> float:
-    """Load one cell, run it on both paths, and return the largest difference from the float64 reference."""
-    family = FRAMEWORKS[framework]
-    model = family.load(golden.folders(config, head)[folder], head)
+def load_cell(config: Path, head: str, folder: str, framework: str) -> Any:
+    """Load the model of one cell, and require that every weight came from the file."""
+    model = FRAMEWORKS[framework].load(golden.folders(config, head)[folder], head)
     assert model.load_report.ok, model.load_report.message()
     assert model.load_report.new_head == ()
-    expected = golden.expected(config, head, "f64")
+    return model
+
+
+def cell_difference(model: Any, config: Path, head: str, framework: str) -> float:
+    """Run the model of a cell on both paths, and return the largest difference from the float64 reference."""
+    family, expected = FRAMEWORKS[framework], golden.expected(config, head, "f64")
     inputs, differences = golden.inputs(config, head), []
     for flags in PATHS:
         arrays = family.run(model, inputs, "cpu", flags)
