@@ -21,6 +21,7 @@ Definitions = dict[str, list[str]]
 
 FILES_ALONE = {
     "pt": {
+        **dict.fromkeys(("distribution", "engine", "optimization"), "Keras and Flax have no engine yet"),
         "loading": "files are mapped into memory, and read when a weight is first used",
         "saving": "a state_dict of any kind may be given to be saved",
     },

@@ -107,7 +107,11 @@ class Engine(Protocol):
         ...
 
     def eval_step(self, inputs: Mapping[str, Any]) -> Arrays:
-        """Return the outputs by name, such as `logits`, as float32 arrays, without dropout."""
+        """Return the outputs by name, such as `logits`, as float32 arrays, without dropout.
+
+        Args:
+            inputs: The model's arguments; with labels among them, the outputs hold `loss`.
+        """
         ...
 
     def state(self) -> Arrays:
@@ -152,7 +156,7 @@ def parameter_rules(names: Sequence[str], n_layers: int, options: EngineOptions)
 
 def _rule(name: str, dotted: str, n_layers: int, options: EngineOptions) -> Parameter:
     frozen = any(f".{part}." in dotted for part in options.frozen)
-    decays = not (dotted.endswith(".bias.") or "layer_norm" in dotted.lower())
+    decays = not (dotted.endswith(".bias.") or "layernorm" in dotted.lower().replace("_", ""))
     rate = options.layer_decay ** (n_layers + 1 - _depth(dotted, n_layers))
     return Parameter(0.0 if frozen else rate, options.weight_decay if decays else 0.0)
 

@@ -5,6 +5,8 @@ Labels that are all ignored give 0, not NaN.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -26,6 +28,7 @@ __all__ = [
     "mean_squared_error",
     "question_answering_loss",
     "sequence_classification_loss",
+    "smoothed_cross_entropy",
 ]
 
 
@@ -34,6 +37,26 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     logits, labels = logits.flatten(0, -2).float(), labels.flatten().long()  # (rows, classes), (rows,)
     total = F.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="sum")
     return total / (labels != IGNORE_INDEX).sum().clamp(min=1)
+
+
+def smoothed_cross_entropy(
+    logits: Tensor, labels: Tensor, label_smoothing: float, class_weights: Sequence[float] | None = None
+) -> Tensor:
+    """`cross_entropy` with PyTorch's label smoothing and class weights; its mean divides by the labels' weights.
+
+    Args:
+        logits: (…, classes).
+        labels: (…) integers.
+        label_smoothing: The share of a label's probability that all classes divide evenly.
+        class_weights: What each class counts; None for one each.
+    """
+    logits, labels = logits.flatten(0, -2).float(), labels.flatten().long()  # (rows, classes), (rows,)
+    weights = logits.new_ones(logits.size(-1)) if class_weights is None else logits.new_tensor(class_weights)
+    total = F.cross_entropy(
+        logits, labels, weights, ignore_index=IGNORE_INDEX, reduction="sum", label_smoothing=label_smoothing
+    )
+    count = weights[labels.clamp(min=0)].where(labels != IGNORE_INDEX, 0).sum()
+    return total / count.where(count > 0, 1)
 
 
 def masked_lm_loss(x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor) -> Tensor:

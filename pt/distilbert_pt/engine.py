@@ -1,0 +1,214 @@
+"""The half of a training run that needs PyTorch: steps, evaluation, and all state as NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import distilbert_pt
+from distilbert_common import DistilBertConfig
+from distilbert_common.errors import InputError
+from distilbert_common.training import Arrays, EngineOptions, MicroBatch, StepResult, parameter_rules
+from distilbert_common.training_state import (
+    PARAMETERS,
+    check_float32,
+    check_loss_options,
+    check_state,
+    initial_weights,
+    new_weights,
+    step_seed,
+)
+from distilbert_pt import losses
+from distilbert_pt.arrays import to_array
+from distilbert_pt.distribution import Processes, choose_device
+from distilbert_pt.inventory import layer_count, table_names, tensors_of
+from distilbert_pt.optimization import AdamW
+
+__all__ = ["Engine", "load_model"]
+
+
+def load_model(
+    head: str,
+    source: str | Path,
+    *,
+    config: DistilBertConfig | None = None,
+    dtype: str | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Any:
+    """Load a model to be trained or used: a checkpoint of any dialect, with its head or a new one.
+
+    Args:
+        head: The end of the class name, as "ForSequenceClassification"; "Model" for the bare model.
+        source: A directory, a weights file, or a hub id.
+        config: The config to use instead of the checkpoint's, such as one with other labels; a head of another size
+            is then new.
+        dtype: The dtype of the parameters, such as "float32"; the checkpoint's own when None.
+        seed: What the values of a new head depend on; they are the same in every framework.
+        **options: Further ones of `from_pretrained`.
+
+    Raises:
+        CheckpointError: There is no such checkpoint, or its backbone does not fit.
+    """
+    cls = getattr(distilbert_pt, f"DistilBert{head}")
+    if config is not None:
+        options["config"] = config
+    model = cls.from_pretrained(source, dtype=dtype, ignore_mismatched_sizes=config is not None, **options)
+    fresh = new_weights(model.load_report)
+    weights = {name: tensor for name, tensor in named_tensors(model).items() if name in fresh}
+    shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    with torch.no_grad():
+        for name, values in initial_weights(shapes, model.config, seed).items():
+            weights[name].copy_(torch.from_numpy(values))
+    return model
+
+
+def named_tensors(model: Any) -> dict[str, Tensor]:
+    """Return all that a model stores by the converter's names, each tensor once."""
+    own = tensors_of(model)
+    unique = {id(tensor): name for name, tensor in reversed(own.items())}
+    return {name: own[key] for key, name in table_names(model, list(own)).items() if unique[id(own[key])] == key}
+
+
+class Engine:
+    """The framework half of a training run, as `distilbert_common.training.Engine` describes it.
+
+    Attributes:
+        model: The model; with options its parameters are float32.
+        options: How it is trained; None where it is only evaluated.
+        rank: The number of this process.
+        world: How many processes train together.
+    """
+
+    def __init__(self, model: Any, options: EngineOptions | None = None, device: str = "auto") -> None:
+        """Place a model, and make what its training needs.
+
+        Args:
+            model: One of the six, or the user's own with a DistilBERT in it.
+            options: How to train it; None to evaluate it only.
+            device: "cpu", "gpu", or "auto" for the GPU if there is one.
+
+        Raises:
+            DeviceError: There is no such device.
+            InputError: Options do not fit the model, or its parameters are not float32.
+        """
+        self.device = choose_device(device)
+        self.model, self.options = model.to(self.device), options
+        self._processes = Processes(self.device)
+        self.rank, self.world = self._processes.rank, self._processes.world
+        self._optimizer = None if options is None else self._prepare(options)
+        self._call = torch.compile(model) if options is not None and options.compile else model
+
+    def _prepare(self, options: EngineOptions) -> AdamW:
+        """Get the model ready for training, and return what changes its parameters."""
+        check_loss_options(self.model._table_head, self.model.config, options)
+        check_float32(str(self.model.dtype).removeprefix("torch."))
+        if options.gradient_checkpointing:
+            self.model.gradient_checkpointing_enable()
+        tensors = named_tensors(self.model)
+        rules = parameter_rules(list(tensors), layer_count(self.model), options)
+        for name, tensor in tensors.items():
+            if not rules[name].rate and isinstance(tensor, torch.nn.Parameter):
+                tensor.requires_grad_(False)
+        self._processes.copy_from_first(list(tensors.values()))
+        return AdamW({name: tensor for name, tensor in tensors.items() if tensor.requires_grad}, rules, options)
+
+    def train_step(self, micro_batches: Sequence[MicroBatch], step: int, learning_rate: float) -> StepResult:
+        """Change the weights once; a step whose gradients are not finite changes nothing but the scale of the loss.
+
+        Args:
+            micro_batches: Those of this process; the shares of all processes' add up to 1.
+            step: The number of the step, from 0, which random numbers depend on.
+            learning_rate: That of the head's parameters.
+
+        Returns:
+            The loss of the step, over all processes, and the norm of its gradients.
+
+        Raises:
+            InputError: The engine was made without options.
+        """
+        options, optimizer = self._training()
+        total = torch.zeros((), device=self.device)
+        self.model.train()
+        with random_numbers(step_seed(options.seed, step, self.rank), self.device):
+            for micro_batch in micro_batches:
+                loss = self._loss(micro_batch, options) * micro_batch.share
+                (loss * optimizer.loss_scale).backward()
+                total += loss.detach()
+        self._processes.sum([total, *optimizer.gradients()])
+        return StepResult(total, optimizer.update(learning_rate))
+
+    def _training(self) -> tuple[EngineOptions, AdamW]:
+        """Return what only training needs."""
+        if self.options is None or self._optimizer is None:
+            raise InputError("the engine was made to evaluate; give Engine(model, options) to train")
+        return self.options, self._optimizer
+
+    def _loss(self, micro_batch: MicroBatch, options: EngineOptions) -> Tensor:
+        """Return the mean loss of a micro batch."""
+        inputs, labels = self._tensors(micro_batch.inputs), self._tensors(micro_batch.labels)
+        with self._autocast():
+            if options.label_smoothing or options.class_weights:
+                logits = self._call(**inputs, return_dict=True).logits
+                weights = options.class_weights
+                return losses.smoothed_cross_entropy(logits, labels["labels"], options.label_smoothing, weights)
+            if self.model._table_head == "ForMaskedLM":
+                inputs["loss_only"] = True
+            return self._call(**inputs, **labels, return_dict=True).loss
+
+    def eval_step(self, inputs: Mapping[str, Any]) -> Arrays:
+        """Return the outputs by name, such as `logits`, as float32 arrays, without dropout.
+
+        Args:
+            inputs: The model's arguments; with labels among them, the outputs hold `loss`.
+        """
+        self.model.eval()
+        with torch.inference_mode(), self._autocast():
+            outputs = self._call(**self._tensors(inputs), return_dict=True)
+        return {name: to_array(value.float()) for name, value in outputs.items() if isinstance(value, Tensor)}
+
+    def state(self) -> Arrays:
+        """Return all that the next step depends on, as copies: parameters, moments, count of updates, loss scale."""
+        _, optimizer = self._training()
+        tensors = named_tensors(self.model)
+        return {PARAMETERS + name: np.array(to_array(tensor)) for name, tensor in tensors.items()} | optimizer.state()
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take back what `state` returned, here or in another framework, so that the next step is the same.
+
+        Raises:
+            InputError: The state is not one of such a model with such options.
+        """
+        _, optimizer = self._training()
+        check_state(state, {name: array.shape for name, array in self.state().items()})
+        with torch.no_grad():
+            for name, tensor in named_tensors(self.model).items():
+                tensor.copy_(torch.from_numpy(np.array(state[PARAMETERS + name])))
+        optimizer.restore(state)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        """Return the context in which products are computed in the precision asked for."""
+        precision = self.options.precision if self.options else "float32"
+        return nullcontext() if precision == "float32" else torch.autocast(self.device.type, getattr(torch, precision))
+
+    def _tensors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return arguments with arrays as tensors on the device."""
+        return {
+            name: torch.from_numpy(value).to(self.device) if isinstance(value, np.ndarray) else value
+            for name, value in inputs.items()
+        }
+
+
+@contextmanager
+def random_numbers(seed: int, device: torch.device) -> Iterator[None]:
+    """Draw from a seed inside; PyTorch's own generators stay as they are."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
