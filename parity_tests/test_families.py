@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FAMILIES = {name: ROOT / name / f"distilbert_{name}" for name in ("pt", "tf", "flax")}
-BOOK = ("attention", "heads", "layout", "losses", "modeling", "resizing")
+BOOK = ("attention", "auto", "heads", "layout", "losses", "modeling", "resizing")
 """The files that read alike, line by line."""
 
 Definitions = dict[str, list[str]]
@@ -173,7 +173,7 @@ def files_of(family: str) -> set[str]:
 
 def plain(name: str) -> str:
     """Return a name as it would stand in PyTorch: without the prefix of the family, `forward` for what calls."""
-    return {"call": "forward", "__call__": "forward"}.get(name, re.sub(r"^(TF|Flax)(?=DistilBert)", "", name))
+    return {"call": "forward", "__call__": "forward"}.get(name, re.sub(r"^(TF|Flax)(?=DistilBert|AutoModel)", "", name))
 
 
 def arguments_of(function: ast.FunctionDef) -> list[str]:
