@@ -5,6 +5,8 @@ Labels that are all ignored give 0, not NaN.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -24,6 +26,7 @@ __all__ = [
     "mean_squared_error",
     "question_answering_loss",
     "sequence_classification_loss",
+    "smoothed_cross_entropy",
 ]
 
 
@@ -43,6 +46,30 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
     at_labels = jax.nn.log_softmax(logits).at[rows, jnp.where(mask, labels, 0)]
     gains = at_labels.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)  # (rows,)
     return -jnp.where(mask, gains, 0).sum() / jnp.maximum(mask.sum(), 1)
+
+
+def smoothed_cross_entropy(
+    logits: Array, labels: Array, label_smoothing: float, class_weights: Sequence[float] | None = None
+) -> Array:
+    """`cross_entropy` with PyTorch's label smoothing and class weights; its mean divides by the labels' weights.
+
+    Args:
+        logits: (…, classes).
+        labels: (…) integers.
+        label_smoothing: The share of a label's probability that all classes divide evenly.
+        class_weights: What each class counts; None for one each.
+    """
+    classes = logits.shape[-1]
+    check_classes(labels, classes)
+    logits, labels = logits.reshape(-1, classes).astype(jnp.float32), jnp.ravel(labels)  # (rows, classes), (rows,)
+    weights = jnp.ones(classes) if class_weights is None else jnp.asarray(class_weights, jnp.float32)  # (classes,)
+    mask = labels != IGNORE_INDEX  # (rows,)
+    targets = jnp.where(mask, labels, 0)  # (rows,)
+    gains = jax.nn.log_softmax(logits) * weights  # (rows, classes)
+    own = jnp.take_along_axis(gains, targets[:, None], axis=1)[:, 0]  # (rows,)
+    each = (1 - label_smoothing) * own + label_smoothing * gains.mean(axis=1)  # (rows,)
+    count = jnp.where(mask, weights[targets], 0).sum()
+    return -jnp.where(mask, each, 0).sum() / jnp.where(count > 0, count, 1)
 
 
 def masked_lm_loss(x: Array, weight: Array, bias: Array, labels: Array) -> Array:

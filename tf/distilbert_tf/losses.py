@@ -5,6 +5,7 @@ Labels that are all ignored give 0, not NaN.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -31,6 +32,7 @@ __all__ = [
     "question_answering_loss",
     "sequence_classification_loss",
     "sequence_classification_losses",
+    "smoothed_cross_entropy",
 ]
 
 
@@ -71,6 +73,30 @@ def cross_entropies(logits: Tensor, labels: Tensor) -> Losses:
     each = ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)  # (rows,)
     each, counted = ops.where(known, each, float("nan")), ops.not_equal(classes_of_labels, IGNORE_INDEX)
     return Losses(ops.reshape(each, axes), ops.reshape(counted, axes))  # (...)
+
+
+def smoothed_cross_entropy(
+    logits: Tensor, labels: Tensor, label_smoothing: float, class_weights: Sequence[float] | None = None
+) -> Tensor:
+    """`cross_entropy` with PyTorch's label smoothing and class weights; its mean divides by the labels' weights.
+
+    Args:
+        logits: (…, classes).
+        labels: (…) integers.
+        label_smoothing: The share of a label's probability that all classes divide evenly.
+        class_weights: What each class counts; None for one each.
+    """
+    check_labels(labels, logits.shape[-1], IGNORE_INDEX)
+    logits = ops.cast(ops.reshape(logits, (-1, logits.shape[-1])), "float32")  # (rows, classes)
+    labels = ops.cast(ops.reshape(labels, (-1,)), "int32")  # (rows,)
+    weights = ops.ones(logits.shape[-1]) if class_weights is None else ops.convert_to_tensor(class_weights, "float32")
+    mask = ops.not_equal(labels, IGNORE_INDEX)  # (rows,)
+    targets = ops.where(mask, labels, 0)  # (rows,)
+    gains = ops.log_softmax(logits, axis=-1) * weights  # (rows, classes)
+    own = ops.take_along_axis(gains, targets[:, None], axis=1)[:, 0]  # (rows,)
+    each = (1 - label_smoothing) * own + label_smoothing * ops.mean(gains, axis=1)  # (rows,)
+    count = ops.sum(ops.where(mask, ops.take(weights, targets), 0.0))
+    return -ops.sum(ops.where(mask, each, 0.0)) / ops.where(count > 0, count, 1.0)
 
 
 def masked_lm_loss(x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
