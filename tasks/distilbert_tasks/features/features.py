@@ -58,6 +58,7 @@ class Features:
         example: (rows,) the example that each row is made of; a long context makes several rows.
         choices: How many token lists a row has; 1 but for multiple choice.
         details: What decoding needs, by row: which token is which part of the text.
+        task: The name of the task.
     """
 
     input_ids: Ragged
@@ -65,6 +66,7 @@ class Features:
     example: NDArray[np.int64]
     choices: int = 1
     details: Mapping[str, Any] = field(default_factory=dict)
+    task: str = "text-classification"
 
     def __len__(self) -> int:
         return len(self.example)

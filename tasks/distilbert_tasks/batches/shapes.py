@@ -1,0 +1,73 @@
+"""The few shapes that batches are rounded up to, so that compiled code is reused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from distilbert_common.buckets import bucket
+from distilbert_common.constants import MIN_ROW_LENGTH
+from distilbert_tasks.features import Features
+
+__all__ = ["Shapes", "power_of_two", "round_length"]
+
+LENGTH_MULTIPLE = 8
+"""Lengths are multiples of this, which GPUs compute fast."""
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """How sizes are rounded.
+
+    Attributes:
+        few: Whether sizes are rounded at all, but for lengths.
+        longest: The most tokens in a list.
+        row_length: How many tokens a packed row holds; None where it is that of the longest list in the batch.
+        typical_rows: How many rows most packed batches need; none is given fewer.
+        typical_segments: How many lists a row of most packed batches holds at most.
+    """
+
+    few: bool
+    longest: int
+    row_length: int | None
+    typical_rows: int = 1
+    typical_segments: int = 1
+
+    @classmethod
+    def of(cls, features: Features, few: bool, row_length: int | None, batches: float) -> Shapes:
+        """Return the shapes for features that make about so many micro batches."""
+        longest = int(features.input_ids.sizes.max(initial=1))
+        length = round_length(longest) if row_length is None else max(row_length, longest)
+        if not few:
+            return cls(False, longest, None if row_length is None else length)
+        rows = -(-len(features.input_ids.values) // int(np.ceil(batches * length)))
+        segments = 2 * len(features.input_ids) / batches / rows
+        return cls(True, longest, length, bucket(rows), power_of_two(int(np.ceil(segments))))
+
+    def packed_length(self, longest: int) -> int:
+        """Return the length of packed rows for lists of at most so many tokens."""
+        return self.row_length or round_length(longest)
+
+    def rows(self, rows: int) -> int:
+        """Return how many packed rows a batch has that needs so many."""
+        return bucket(rows, self.typical_rows) if self.few else max(rows, 1)
+
+    def segments(self, segments: int) -> int:
+        """Return how many segments a packed row has room for."""
+        return max(power_of_two(segments), self.typical_segments) if self.few else max(segments, 1)
+
+    def padded_length(self, longest: int) -> int:
+        """Return the length of padded rows, which is never above that of the longest list of all."""
+        length = bucket(longest, MIN_ROW_LENGTH) if self.few else longest
+        return min(round_length(length), max(self.longest, longest))
+
+
+def round_length(length: int) -> int:
+    """Round a length up to a multiple of `LENGTH_MULTIPLE`."""
+    return -(-length // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
+
+
+def power_of_two(number: int) -> int:
+    """Round a number up to a power of two."""
+    return 1 << max(0, number - 1).bit_length()

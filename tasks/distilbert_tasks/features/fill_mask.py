@@ -1,0 +1,43 @@
+"""Features of masked LM: blocks of texts joined, or texts one by one; what is masked is chosen anew in each step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from distilbert_tasks.features.features import Features, Ragged
+from distilbert_tasks.features.options import FeatureOptions
+from distilbert_tasks.masking import Masking
+
+__all__ = ["fill_mask_features", "in_blocks"]
+
+
+def fill_mask_features(
+    columns: Mapping[str, Sequence[Any]], tokenizer: Any, length: int, options: FeatureOptions
+) -> Features:
+    """Make features of the column `text`, a row for each text that is not blank.
+
+    Args:
+        columns: The texts.
+        tokenizer: Makes token ids of texts, [CLS] and [SEP] around each.
+        length: The most tokens in a row where texts stand one by one.
+        options: Whether texts stand one by one, and how many tokens are predicted.
+    """
+    examples = [number for number, text in enumerate(columns["text"]) if text.strip()]
+    texts = [columns["text"][number] for number in examples]
+    cut = {"truncation": True, "max_length": length} if options.line_by_line else {"verbose": False}
+    ids = tokenizer(texts, **cut)["input_ids"] if texts else []
+    details = {"masking": Masking.of(tokenizer, options.mlm_probability)}
+    return Features(Ragged.from_lists(ids), {}, np.asarray(examples, np.int64), details=details, task="fill-mask")
+
+
+def in_blocks(features: Features, length: int) -> Features:
+    """Return features whose rows are blocks of all texts joined; the last one may be shorter."""
+    values = features.input_ids.values
+    offsets = np.append(np.arange(0, len(values), length, dtype=np.int64), len(values))
+    first = (
+        np.searchsorted(features.input_ids.offsets, offsets[:-1], side="right") - 1
+    )  # the text that a block starts in
+    return Features(Ragged(values, offsets), {}, features.example[first], details=features.details, task=features.task)

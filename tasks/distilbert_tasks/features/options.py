@@ -1,0 +1,59 @@
+"""What may be chosen about features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from distilbert_common import DistilBertConfig
+from distilbert_common.errors import InputError
+
+__all__ = ["FeatureOptions", "Progress"]
+
+Progress = Callable[[int, int], None]
+"""Told how many examples are done, and of how many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureOptions:
+    """How examples become token lists.
+
+    Attributes:
+        max_length: The most tokens in a row, special tokens included; None for 384 in question answering, and
+            otherwise as many as the model has positions.
+        doc_stride: How many tokens of a long context the windows before and after it share.
+        truncation: Which text of a pair is cut: the longer one, or always the first or the second.
+        label_all_pieces: Whether all pieces of a word have its label, not only the first one.
+        line_by_line: Whether masked LM takes each text by itself, not blocks of the texts joined.
+        mlm_probability: The share of tokens that masked LM predicts.
+        examples_at_once: How many examples are tokenized in one call.
+        cache_dir: Where large features are stored and mapped into memory; None keeps them in memory.
+    """
+
+    max_length: int | None = None
+    doc_stride: int = 128
+    truncation: Literal["longest_first", "only_first", "only_second"] = "longest_first"
+    label_all_pieces: bool = False
+    line_by_line: bool = False
+    mlm_probability: float = 0.15
+    examples_at_once: int = 1000
+    cache_dir: Path | str | None = None
+
+    def length(self, config: DistilBertConfig, default: int | None = None) -> int:
+        """Return the most tokens in a row of a model.
+
+        Args:
+            config: That of the model.
+            default: What holds where `max_length` is None and the model has as many positions.
+
+        Raises:
+            InputError: `max_length` is below 4, or above the number of positions.
+        """
+        positions: int = config.max_position_embeddings
+        if self.max_length is None:
+            return min(default or positions, positions)
+        if not 4 <= self.max_length <= positions:
+            raise InputError(f"max_length is {self.max_length}; this model takes 4 to {positions} tokens in a row")
+        return self.max_length

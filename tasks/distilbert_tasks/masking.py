@@ -1,0 +1,54 @@
+"""Dynamic masking of masked LM: which tokens are predicted, as a function of the seed and the step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distilbert_common.constants import IGNORE_INDEX
+from distilbert_tasks.randomness import uniform
+
+__all__ = ["Masking"]
+
+
+@dataclass(frozen=True)
+class Masking:
+    """How tokens are masked, as in BERT: 80 % become the mask token, 10 % another token, 10 % stay.
+
+    Attributes:
+        probability: The share of tokens that are predicted.
+        mask_token_id: The id of the mask token.
+        vocab_size: Other tokens are drawn from ids below this.
+        special_ids: The ids that are never predicted.
+    """
+
+    probability: float
+    mask_token_id: int
+    vocab_size: int
+    special_ids: tuple[int, ...]
+
+    @classmethod
+    def of(cls, tokenizer: Any, probability: float) -> Masking:
+        """Return the masking for a tokenizer."""
+        special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
+        return cls(probability, tokenizer.mask_token_id, len(tokenizer), special)
+
+    def apply(self, ids: NDArray[Any], seed: tuple[int, ...]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Mask tokens.
+
+        Args:
+            ids: (tokens,).
+            seed: What random numbers depend on, such as the seed of the run and the step.
+
+        Returns:
+            The ids with masks, and the labels: the ids to predict, -100 where nothing is predicted; both (tokens,).
+        """
+        chosen, fate, other = uniform(seed, 3 * len(ids)).reshape(3, -1)  # (tokens,) each
+        is_predicted = (chosen < self.probability) & ~np.isin(ids, self.special_ids)
+        words = (other * self.vocab_size).astype(np.int32)
+        masked = np.where(fate < 0.8, self.mask_token_id, np.where(fate < 0.9, words, ids))
+        inputs = np.where(is_predicted, masked, ids).astype(np.int32)
+        return inputs, np.where(is_predicted, ids, IGNORE_INDEX).astype(np.int32)
