@@ -2,108 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from distilbert_common.errors import InputError
+from distilbert_tasks.data.column_names import NAMES, Group, Role
 
-__all__ = ["NAMES", "Chosen", "Role", "choose_columns"]
+__all__ = ["Chosen", "choose_columns"]
 
-Chosen = dict[str, tuple[str, ...]]
+Chosen = dict[str, Group]
 """The columns of each role."""
 
-
-@dataclass(frozen=True)
-class Role:
-    """What a task needs of a data set.
-
-    Attributes:
-        names: Groups of column names that are known to have it, the surest tier first; a role has all of a group.
-        is_label: Whether it is what a model learns, which data to predict need not have.
-        is_optional: Whether a data set may lack it.
-    """
-
-    names: tuple[tuple[tuple[str, ...], ...], ...]
-    is_label: bool = False
-    is_optional: bool = False
-
-
-def _singles(*names: str) -> tuple[tuple[str, ...], ...]:
-    return tuple((name,) for name in names)
-
-
-_PAIRS = (
-    ("text", "text_pair"),
-    ("premise", "hypothesis"),
-    ("question1", "question2"),
-    ("sentence1", "sentence2"),
-    ("sentence_1", "sentence_2"),
-    ("text1", "text2"),
-    ("text_a", "text_b"),
-    ("question", "sentence"),
-    ("query", "passage"),
-    ("query", "document"),
-)
-_TEXTS = _singles(
-    "text", "sentence", "review", "content", "review_body", "review_text", "comment", "comment_text", "tweet", "body",
-    "utterance", "message", "query", "question", "document", "headline",
-)  # fmt: skip
-_LABELS = (_singles("label", "labels"), _singles("category", "intent", "class", "target", "sentiment", "emotion",
-    "topic", "score", "rating", "stars", "label_text", "coarse_label", "similarity_score"))  # fmt: skip
-
-NAMES: dict[str, dict[str, Role]] = {
-    "text-classification": {
-        "text": Role((_PAIRS + _TEXTS,)),
-        "label": Role(_LABELS, is_label=True),
-    },
-    "token-classification": {
-        "tokens": Role((_singles("tokens", "words"),)),
-        "tags": Role(
-            (_singles("ner_tags", "tags", "labels"), _singles("pos_tags", "upos", "chunk_tags", "label", "ner")),
-            is_label=True,
-        ),
-    },
-    "question-answering": {
-        "id": Role((_singles("id", "qid", "example_id"),), is_optional=True),
-        "question": Role((_singles("question"),)),
-        "context": Role((_singles("context", "paragraph", "passage"),)),
-        "answers": Role((_singles("answers"), _singles("answer")), is_label=True),
-    },
-    "multiple-choice": {
-        "prompt": Role(
-            (
-                (
-                    ("sent1", "sent2"),
-                    ("startphrase",),
-                    ("ctx",),
-                    ("prompt",),
-                    ("question",),
-                    ("premise",),
-                    ("FalseSent",),
-                ),
-            ),
-            is_optional=True,
-        ),
-        "choices": Role(
-            (
-                (
-                    ("choices",),
-                    ("ending0", "ending1"),
-                    ("endings",),
-                    ("choice1", "choice2"),
-                    ("sent0", "sent1"),
-                    ("option1", "option2"),
-                    ("sol1", "sol2"),
-                    ("OptionA", "OptionB"),
-                    ("answerA", "answerB"),
-                ),
-            )
-        ),
-        "label": Role((*_LABELS, _singles("answer", "answerKey", "gold")), is_label=True),
-    },
-    "fill-mask": {"text": Role((_TEXTS,))},
-}
-"""What each task needs, by its own names."""
+TWO_COLUMNS = {"text-classification": ("text",), "question-answering": ("answers",), "multiple-choice": ("prompt",)}
+"""The roles that may have two columns, besides labels and choices, which may have any number."""
 
 
 def choose_columns(
@@ -121,21 +32,20 @@ def choose_columns(
     Raises:
         InputError: A column is not there, or several could be meant.
     """
+    roles = NAMES[task]
     chosen: Chosen = {
-        role: (names,) if isinstance(names, str) else tuple(names) for role, names in (given or {}).items()
+        role: (names,) if isinstance(names, str) else tuple(names)
+        for role, names in (given or {}).items()
+        if labeled or role not in roles or not roles[role].is_label
     }
     _check_given(task, chosen, available, source)
-    taken = {name for names in chosen.values() for name in names}
-    for role, wants in NAMES[task].items():
-        if wants.is_label and not labeled:
-            chosen.pop(role, None)
+    for role, wants in roles.items():
+        if role in chosen or (wants.is_label and not labeled):
             continue
-        if role in chosen:
-            continue
+        taken = {name for names in chosen.values() for name in names}
         names = _look_for(role, wants, [name for name in available if name not in taken], source)
         if names:
             chosen[role] = names
-            taken.update(names)
         elif not wants.is_optional:
             raise InputError(
                 f"{source}: no column is known to be the {role} of {task}; it has {_listed(available)}; name one with "
@@ -144,28 +54,51 @@ def choose_columns(
     return chosen
 
 
-def _check_given(task: str, given: Mapping[str, tuple[str, ...]], available: Sequence[str], source: str) -> None:
+def _check_given(task: str, given: Chosen, available: Sequence[str], source: str) -> None:
+    """Require roles and columns that there are."""
+    known = [*NAMES[task], *(["text_pair"] if task == "text-classification" else [])]
     for role, names in given.items():
-        if role not in NAMES[task] and not (task == "text-classification" and role == "text_pair"):
-            raise InputError(f"columns names {role!r}; {task} has {', '.join(NAMES[task])}")
+        if role not in known:
+            raise InputError(f"columns names {role!r}; {task} has {', '.join(known)}")
         for name in names:
             if name not in available:
                 raise InputError(f"{source}: there is no column {name!r} for {role}; it has {_listed(available)}")
+        most = 2 if role in TWO_COLUMNS.get(task, ()) else 1
+        is_open = role == "choices" or (role == "label" and task == "text-classification")
+        if not is_open and len(names) > most:
+            raise InputError(f"columns names {len(names)} columns for {role}, which takes at most {most}")
 
 
-def _look_for(role: str, wants: Role, available: Sequence[str], source: str) -> tuple[str, ...]:
+def _look_for(role: str, wants: Role, available: Sequence[str], source: str) -> Group:
     """Return the columns known to have a role; of two groups where one is part of the other, the larger."""
-    for tier in wants.names:
-        groups = [group for group in tier if all(name in available for name in group)]
+    actual = {name.lower(): name for name in available}
+    for tier in wants.tiers:
+        groups = [group for group in tier if all(name in actual for name in group)]
         groups = [one for one in groups if not any(set(one) < set(other) for other in groups)]
         if len(groups) > 1:
-            options = " or ".join(" and ".join(map(repr, group)) for group in groups)
-            raise InputError(
-                f'{source}: {options} could be the {role}; choose with columns={{"{role}": "{groups[0][0]}"}}'
-            )
+            names = [[actual[name] for name in group] for group in groups]
+            options = " or ".join(" and ".join(map(repr, group)) for group in names)
+            example = f'"{names[0][0]}"' if len(names[0]) == 1 else str(names[0]).replace("'", '"')
+            raise InputError(f'{source}: {options} could be the {role}; choose with columns={{"{role}": {example}}}')
         if groups:
-            return groups[0]
+            group = _numbered_on(groups[0], actual) if wants.is_numbered and len(groups[0]) > 1 else groups[0]
+            return tuple(actual[name] for name in group)
     return ()
+
+
+def _numbered_on(group: Group, actual: Mapping[str, str]) -> Group:
+    """Return a group such as ("ending0", "ending1") with "ending2" and so on."""
+    names = list(group)
+    while (following := _following(names[-1])) in actual:
+        names.append(following)
+    return tuple(names)
+
+
+def _following(name: str) -> str:
+    """Return the name with the next number or letter at its end."""
+    if number := re.search(r"\d+$", name):
+        return f"{name[: number.start()]}{int(number.group()) + 1}"
+    return name[:-1] + chr(ord(name[-1]) + 1)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from distilbert_common.errors import InputError
-from distilbert_tasks.data.canonical import CANONICAL
-from distilbert_tasks.data.columns import Chosen, choose_columns
+from distilbert_tasks.data.canonical import LABEL_COLUMNS
 from distilbert_tasks.data.labels import resolve_labels
 from distilbert_tasks.data.options import DataOptions
-from distilbert_tasks.data.readers.csv import read_csv
-from distilbert_tasks.data.readers.json import read_json, read_jsonl
-from distilbert_tasks.data.records import Locations, Records
+from distilbert_tasks.data.reading import SplitReader, read_split
+from distilbert_tasks.data.sources import SPLITS, open_sources
+from distilbert_tasks.data.splits import draw_validation
 from distilbert_tasks.data.task_data import TaskData
 from distilbert_tasks.task import find_task
 
 __all__ = ["load_data"]
-
-SPLITS = ("train", "validation", "test")
-
-
-@dataclass
-class Split:
-    """One split while it is read: its columns, and where its rows are from."""
-
-    columns: dict[str, list[Any]] = field(default_factory=dict)
-    locations: Locations = field(default_factory=Locations)
 
 
 def load_data(
@@ -44,62 +32,76 @@ def load_data(
 
     Args:
         task: The task, by any of its names.
-        train: A file, several, a folder, a pattern such as "data/*.csv", the id of a data set on the hub, or a
-            `datasets.Dataset`.
+        train: A file, several, a folder, a pattern such as "data/*.csv", a data set of the hub as "org/name",
+            "org/name:config" or "org/name:config:split", a `datasets.Dataset`, a mapping of columns, or a list of rows.
+            A folder or hub data set that has other splits too gives them, unless they are named.
         validation: As `train`; where it is None, a part of the training set becomes it.
         test: As `train`.
         options: How it is read; None for the defaults.
         **changes: Fields of `DataOptions`, by name, that differ from `options`.
 
+    Returns:
+        The splits in the columns of the task: `text`, `text_pair` where texts are pairs, and `label`; `tokens` and
+        `tags`; `id`, `question`, `context` and `answers`; `prompt`, `choices` and `label`; or `text`.
+
     Raises:
         InputError: A file or a column is not there, or a row has what the task cannot use; the message says where.
+        HubError: A data set cannot be had from the hub.
     """
-    from dataclasses import replace
-
-    import datasets
-
     name, options = find_task(task).name, replace(options or DataOptions(), **changes)
-    notes: list[str] = []
-    sources = {
+    given = {
         split: source for split, source in zip(SPLITS, (train, validation, test), strict=True) if source is not None
     }
-    splits = {split: _read(name, source, options, notes) for split, source in sources.items()}
-    labels, problem_type = resolve_labels(name, splits, options, notes)
-    made = {split: datasets.Dataset.from_dict(one.columns) for split, one in splits.items()}
-    if "train" in made and "validation" not in made and options.validation_share:
-        parts = made["train"].train_test_split(test_size=options.validation_share, seed=options.seed)
-        made |= {"train": parts["train"], "validation": parts["test"]}
-        notes.append(
-            f"{len(made['validation'])} rows of the training set, drawn with seed {options.seed}, are for validation."
-        )
-    train, validation, test = (made.get(split) for split in SPLITS)
+    if not given:
+        raise InputError("no data was given; name a file or a data set as train, validation or test")
+    notes: list[str] = []
+    sources = open_sources(given, options, notes)
+    read = [read_split(name, split, sources[split], options, notes) for split in SPLITS if split in sources]
+    splits = {one.name: one for one in read if one is not None}
+    data, labels, problem_type = _with_labels(name, splits, options, notes)
+    if "train" in data and "validation" not in data and options.validation_share:
+        data |= _divided(data["train"], name, options, notes)
+    train, validation, test = (data.get(split) for split in SPLITS)
     return TaskData(train, validation, test, labels, problem_type, tuple(notes))
 
 
-def _read(task: str, source: Any, options: DataOptions, notes: list[str]) -> Split:
-    split, chosen = Split(), None
-    for records in _records(source, options):
-        if chosen is None:
-            chosen = choose_columns(task, list(records.columns), options.columns, options.labeled, records.source)
-            notes.append(_describe(records.source, chosen))
-        for name, values in CANONICAL[task](records, chosen).items():
-            split.columns.setdefault(name, []).extend(values)
-        split.locations.add(records)
-    return split
+def _with_labels(
+    task: str, splits: Mapping[str, SplitReader], options: DataOptions, notes: list[str]
+) -> tuple[dict[str, Any], tuple[str, ...] | None, str | None]:
+    """Return the splits as data sets with ids for labels, the names of labels, and the problem type."""
+    import datasets
+    import pyarrow as pa
+
+    labeled = {name: split.labels for name, split in splits.items() if split.labels.values is not None}
+    made: dict[str, list[Any]] = {}
+    names, problem_type = None, None
+    if labeled:
+        choices = {name: split.choices for name, split in splits.items()}
+        made, names, problem_type = resolve_labels(task, labeled, choices, options, notes)
+    data = {}
+    for name, split in splits.items():
+        table = split.table.table()
+        if name in made:
+            table = table.append_column(LABEL_COLUMNS[task], pa.array(made[name]))
+        data[name] = datasets.Dataset(datasets.table.InMemoryTable(table))
+    return data, names, problem_type
 
 
-def _describe(source: str, chosen: Chosen) -> str:
-    parts = [f"{role} is {' and '.join(map(repr, names))}" for role, names in chosen.items()]
-    return f"In {source}, {', '.join(parts)}."
-
-
-def _records(source: Any, options: DataOptions) -> Iterator[Records]:
-    path = Path(source)
-    if not path.exists():
-        raise InputError(f"{source}: there is no such file")
-    if path.suffix in (".csv", ".tsv"):
-        yield from read_csv(path, "," if path.suffix == ".csv" else "\t", options.column_names)
-    elif path.suffix == ".jsonl":
-        yield from read_jsonl(path)
-    else:
-        yield from read_json(path)
+def _divided(train: Any, task: str, options: DataOptions, notes: list[str]) -> dict[str, Any]:
+    """Draw a validation set from the training set; questions about one context stay together."""
+    labels = (
+        train["label"] if task in ("text-classification", "multiple-choice") and "label" in train.features else None
+    )
+    groups = train["context"] if task == "question-answering" else None
+    is_number = labels is not None and isinstance(labels[0], float)
+    rows, drawn = draw_validation(
+        len(train), options.validation_share, options.seed, None if is_number else labels, groups
+    )
+    if not len(drawn):
+        notes.append("There is no validation set: the training set is too small to draw one from.")
+        return {}
+    notes.append(
+        f"{len(drawn)} of the {len(train)} rows of the training set, drawn with seed {options.seed}, are the "
+        "validation set, as none was given."
+    )
+    return {"train": train.select(rows), "validation": train.select(drawn)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,16 +20,27 @@ class Records:
         columns: The values of each column, all of one length.
         source: The name of the file or data set.
         numbers: (records,) the row or line of each, from 1.
-        unit: What the numbers count: "row" or "line".
+        unit: What the numbers count, such as "row" or "line".
+        label_names: For columns whose type names its labels, the names by class id; the values are names already.
     """
 
-    columns: dict[str, Sequence[Any]]
+    columns: Mapping[str, Sequence[Any]]
     source: str
     numbers: NDArray[np.int64]
     unit: str = "row"
+    label_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    def values(self, column: str) -> Sequence[Any]:
+        """Return the values of a column; None for each where these records lack it."""
+        return self.columns[column] if column in self.columns else [None] * len(self)
+
+    def head(self, count: int) -> Records:
+        """Return the first records."""
+        columns = {name: values[:count] for name, values in self.columns.items()}
+        return Records(columns, self.source, self.numbers[:count], self.unit, self.label_names)
 
     def where(self, index: int, column: str | None = None) -> str:
         """Return where a record is from, as errors say it."""
@@ -41,16 +52,17 @@ class Records:
 class Locations:
     """Where the rows of a split are from."""
 
-    records: list[tuple[int, Records]] = field(default_factory=list)
+    records: list[Records] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
     count: int = 0
 
     def add(self, records: Records) -> None:
         """Note where the next rows are from."""
-        self.records.append((self.count, Records({}, records.source, records.numbers, records.unit)))
+        self.records.append(Records({}, records.source, records.numbers, records.unit))
+        self.starts.append(self.count)
         self.count += len(records)
 
     def where(self, row: int, column: str | None = None) -> str:
         """Return where a row of the split is from."""
-        starts = [start for start, _ in self.records]
-        start, records = self.records[int(np.searchsorted(starts, row, side="right")) - 1]
-        return records.where(row - start, column)
+        part = int(np.searchsorted(self.starts, row, side="right")) - 1
+        return self.records[part].where(row - self.starts[part], column)

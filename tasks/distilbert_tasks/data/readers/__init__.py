@@ -1,1 +1,7 @@
 """Readers: one for each format, records out."""
+
+from distilbert_tasks.data.readers.arrow import read_dataset
+from distilbert_tasks.data.readers.files import SUFFIXES, read_file
+from distilbert_tasks.data.readers.opening import COMPRESSED, plain_name
+
+__all__ = ["COMPRESSED", "SUFFIXES", "plain_name", "read_dataset", "read_file"]

@@ -2,51 +2,86 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from distilbert_common.errors import InputError
-from distilbert_tasks.data.readers.opening import open_binary
+from distilbert_tasks.data.readers.opening import decoded_lines, open_binary
 from distilbert_tasks.data.records import Records
 
 __all__ = ["read_csv"]
 
+DELIMITERS = (",", ";", "\t", "|")
+"""What may stand between the values of a .csv file: the first of these that its first line has."""
 
-def read_csv(path: Path, delimiter: str, column_names: Sequence[str] | None = None) -> Iterator[Records]:
+
+def read_csv(path: Path, delimiter: str | None, column_names: Sequence[str] | None = None) -> Iterator[Records]:
     """Yield the records of a CSV file.
 
     Args:
         path: The file.
-        delimiter: What stands between two values.
+        delimiter: What stands between two values; None to tell it by the first line.
         column_names: The names of its columns; None where its first line has them.
 
     Raises:
         InputError: A row has too many or too few values, or is not UTF-8.
     """
     import pyarrow as pa
-    from pyarrow import csv
+    from pyarrow import csv as arrow_csv
 
-    names = list(column_names) if column_names is not None else _header(path, delimiter)
-    read = csv.ReadOptions(column_names=names, skip_rows=0 if column_names is not None else 1)
-    convert = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
-    parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    row = 1
+    first = next((line for _, line in decoded_lines(path)), "")
+    delimiter = delimiter or next((one for one in DELIMITERS if one in first), ",")
+    is_quoted = delimiter != "\t" or _is_quoted_tsv(path)
+    names = list(column_names) if column_names is not None else _header(path, first, delimiter, is_quoted)
+    row, skipped = 1, int(column_names is None)
+    settings = (
+        arrow_csv.ReadOptions(column_names=names, skip_rows=skipped),
+        arrow_csv.ParseOptions(
+            delimiter=delimiter, newlines_in_values=is_quoted, quote_char='"' if is_quoted else False
+        ),
+        arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+    )
     try:
         with open_binary(path) as file:
-            for batch in csv.open_csv(file, read, parse, convert):
-                numbers = np.arange(row, row + len(batch), dtype=np.int64)
-                yield Records(batch.to_pydict(), path.name, numbers)
+            for batch in arrow_csv.open_csv(file, *settings):
+                yield Records(batch.to_pydict(), path.name, np.arange(row, row + len(batch), dtype=np.int64))
                 row += len(batch)
     except pa.ArrowInvalid as error:
-        raise InputError(f"{path.name}, after row {row - 1}: {error}; repair the file") from error
+        raise _explained(path, error, skipped, row) from error
 
 
-def _header(path: Path, delimiter: str) -> list[str]:
-    import csv
-    import io
+def _header(path: Path, line: str, delimiter: str, is_quoted: bool) -> list[str]:
+    """Return the names in the first line."""
+    names = next(csv.reader([line], delimiter=delimiter), []) if is_quoted else line.split(delimiter)
+    if not any(names):
+        raise InputError(
+            f"{path.name} has no first line with the names of its columns; write one, or give column_names"
+        )
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{path.name} has two columns called {twice!r}; rename one of them")
+    return names
 
-    with open_binary(path) as file:
-        text = io.TextIOWrapper(file, "utf-8-sig", newline="")
-        return next(csv.reader(text, delimiter=delimiter), [])
+
+def _is_quoted_tsv(path: Path) -> bool:
+    """Return whether quotes in a TSV file enclose values; in many they are characters like any others."""
+    starts = re.compile(r'(?:^|\t)"(?![^\t]*"(?:\t|$))')  # a value that begins with a quote and does not end with one
+    return not any(starts.search(line) for _, line in decoded_lines(path))
+
+
+def _explained(path: Path, error: Any, skipped: int, row: int) -> InputError:
+    """Return an error that says where pyarrow met what it cannot read."""
+    for _ in decoded_lines(path):  # raises where a line is not UTF-8
+        pass
+    if ragged := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", str(error)):
+        number, expected, count = map(int, ragged.groups())
+        return InputError(
+            f"{path.name}, row {number - skipped}: {count} values for {expected} columns; values that hold a delimiter "
+            "or a line break must be in double quotes"
+        )
+    return InputError(f"{path.name}, at row {row} or after: {error}")

@@ -1,4 +1,4 @@
-"""JSON lines, and JSON files that hold a list of objects."""
+"""JSON lines, JSON files that hold a list of objects or an object of columns, and SQuAD's nested form."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from distilbert_common.errors import InputError
-from distilbert_tasks.data.readers.opening import open_binary
+from distilbert_tasks.data.readers.opening import decoded_lines
 from distilbert_tasks.data.records import Records
 
-__all__ = ["read_json", "read_jsonl"]
+__all__ = ["as_records", "read_json", "read_jsonl"]
 
 AT_ONCE = 10_000
 """How many records are read at a time."""
@@ -26,42 +26,83 @@ def read_jsonl(path: Path) -> Iterator[Records]:
     Raises:
         InputError: A line is not a JSON object.
     """
-    with open_binary(path) as file:
-        lines = ((number, line) for number, line in enumerate(file, 1) if line.strip())
-        while some := list(islice(lines, AT_ONCE)):
-            rows = [_parse(line, f"{path.name}, line {number}") for number, line in some]
-            yield as_records(rows, path.name, [number for number, _ in some], "line")
+    lines = ((number, line) for number, line in decoded_lines(path) if line.strip())
+    while some := list(islice(lines, AT_ONCE)):
+        rows = [_parse(line, f"{path.name}, line {number}") for number, line in some]
+        yield as_records(rows, path.name, [number for number, _ in some], "line")
 
 
 def read_json(path: Path) -> Iterator[Records]:
-    """Yield the records of a JSON file: a list of objects, or an object that has one in "data".
+    """Yield the records of a JSON file, whatever form they have in it.
 
     Raises:
-        InputError: It is something else.
+        InputError: It is no list of objects, no object of columns, and not SQuAD's form.
     """
-    with open_binary(path) as file:
-        try:
-            value = json.loads(file.read())
-        except ValueError as error:
-            raise InputError(f"{path.name} is not JSON: {error}; for one object a line name it .jsonl") from error
-    rows = value.get("data") if isinstance(value, dict) else value
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise InputError(f'{path.name}: expected a list of objects, or one in "data"')
-    yield as_records(rows, path.name, range(1, len(rows) + 1), "row")
+    text = "\n".join(line for _, line in decoded_lines(path))
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.msg != "Extra data":
+            raise InputError(f"{path.name}, line {error.lineno} is not JSON: {error.msg}") from error
+        yield from read_jsonl(path)  # an object in each line, in a file called .json
+        return
+    rows = _rows(value)
+    if rows is None:
+        raise InputError(
+            f"{path.name} holds {_kind(value)}; expected a list of objects, or lists of one length by column"
+        )
+    nested = bool(rows) and all("paragraphs" in row for row in rows)
+    rows = list(_questions(rows, path.name)) if nested else rows
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        numbers = range(start + 1, start + 1 + len(some))
+        yield as_records(some, path.name, numbers, "question" if nested else "row")
 
 
 def as_records(rows: Sequence[dict[str, Any]], source: str, numbers: Sequence[int], unit: str) -> Records:
-    """Return objects as columns; a name that an object lacks is None there."""
+    """Return objects as columns; what an object lacks is None."""
     names = dict.fromkeys(name for row in rows for name in row)
-    columns: dict[str, Sequence[Any]] = {name: [row.get(name) for row in rows] for name in names}
+    columns = {name: [row.get(name) for row in rows] for name in names}
     return Records(columns, source, np.asarray(numbers, np.int64), unit)
 
 
-def _parse(line: bytes, where: str) -> dict[str, Any]:
+def _rows(value: Any) -> list[dict[str, Any]] | None:
+    """Return the objects that a JSON value holds; None where it has another form."""
+    if isinstance(value, dict) and isinstance(value.get("data"), list):
+        value = value["data"]
+    if isinstance(value, list) and all(isinstance(row, dict) for row in value):
+        return value
+    is_columns = isinstance(value, dict) and value and all(isinstance(column, list) for column in value.values())
+    if is_columns and len({len(column) for column in value.values()}) == 1:
+        return [dict(zip(value, row, strict=True)) for row in zip(*value.values(), strict=True)]
+    return None
+
+
+def _questions(articles: Sequence[dict[str, Any]], name: str) -> Iterator[dict[str, Any]]:
+    """Yield SQuAD's questions, each with its context; those that cannot be answered have empty lists."""
+    try:
+        for article in articles:
+            for paragraph in article["paragraphs"]:
+                for question in paragraph["qas"]:
+                    row = {"id": question.get("id"), "title": article.get("title"), "context": paragraph["context"]}
+                    row["question"] = question["question"]
+                    if "answers" in question:
+                        row["answers"] = question["answers"]
+                    yield row
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{name} is not in SQuAD's form: {error!r} in an article") from error
+
+
+def _parse(line: str, where: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         raise InputError(f"{where} is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise InputError(f'{where}: expected an object in each line, as {{"text": …}}; it is {type(value).__name__}')
+        raise InputError(f'{where} holds {_kind(value)}; expected an object, such as {{"text": "…", "label": "…"}}')
     return value
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-__all__ = ["COMPRESSED", "open_binary", "plain_name"]
+from distilbert_common.errors import InputError
+
+__all__ = ["COMPRESSED", "decoded_lines", "open_binary", "plain_name"]
 
 
 def _open_zstd(path: Path) -> Any:
@@ -24,13 +27,55 @@ COMPRESSED = tuple(_OPENERS)
 """The ends of names of compressed files."""
 
 
-def open_binary(path: Path) -> BinaryIO:
-    """Open a file to read its bytes, uncompressed."""
-    opener = _OPENERS.get(path.suffix.lower())
-    opened: BinaryIO = path.open("rb") if opener is None else opener(path)
-    return opened
+@contextmanager
+def open_binary(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to read its bytes, uncompressed.
+
+    Raises:
+        InputError: It cannot be read, or is not compressed as its name says.
+    """
+    opener = _OPENERS.get(path.suffix.lower(), _open_plain)
+    try:
+        with opener(path) as file:
+            yield file
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise InputError(
+            f"{path} cannot be read: {error}; check that it is whole, and what its name ends in"
+        ) from error
 
 
 def plain_name(path: Path) -> str:
     """Return the name of a file without the end that says how it is compressed."""
     return path.stem if path.suffix.lower() in COMPRESSED else path.name
+
+
+def decoded_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the number of each line, from 1, and its text without the line break.
+
+    Raises:
+        InputError: A line is not UTF-8.
+    """
+    with open_binary(path) as file:
+        for number, line in enumerate(_lines(file), 1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"{path.name}, line {number}: byte {error.object[error.start]:#04x} is not UTF-8; save the file as "
+                    "UTF-8"
+                ) from error
+            yield number, text.rstrip("\r\n")
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield lines of any file object; those of pyarrow have no lines of their own."""
+    tail = b""
+    while block := file.read(1 << 20):
+        *lines, tail = (tail + block).split(b"\n")
+        yield from lines
+    if tail:
+        yield tail
+
+
+def _open_plain(path: Path) -> Any:
+    return path.open("rb")

@@ -1,0 +1,66 @@
+"""Values of columns, checked."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from distilbert_common.errors import InputError
+from distilbert_tasks.data.records import Records
+
+__all__ = ["Columns", "is_missing", "literal", "texts", "word_lists"]
+
+Columns = dict[str, list[Any]]
+
+
+def texts(records: Records, column: str) -> list[str]:
+    """Return a column of texts; empty ones are allowed.
+
+    Raises:
+        InputError: A value is no text.
+    """
+    values = records.values(column)
+    for index, value in enumerate(values):
+        if not isinstance(value, str):
+            what = "there is no text" if value is None else f"{value!r} is not text"
+            raise InputError(f'{records.where(index, column)}: {what}; an empty text is written ""')
+    return list(values)
+
+
+def word_lists(records: Records, column: str) -> list[list[Any]]:
+    """Return a column of lists; a text that is no list is split at white space.
+
+    Raises:
+        InputError: A value is neither.
+    """
+    return [_words(value, records, index, column) for index, value in enumerate(records.values(column))]
+
+
+def _words(value: Any, records: Records, index: int, column: str) -> list[Any]:
+    parsed = literal(value)
+    if isinstance(parsed, (list, tuple)):
+        return list(parsed)
+    if isinstance(value, str):
+        return value.split()
+    raise InputError(f"{records.where(index, column)}: {value!r} is not a list")
+
+
+def literal(value: Any) -> Any:
+    """Return the list or dictionary that a text of a CSV file spells out, anything else as it is."""
+    if isinstance(value, str) and value.strip()[:1] in ("[", "{") and value.strip()[-1:] in ("]", "}"):
+        try:
+            return ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError):
+            return value
+    return value
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether a value says that there is none: None, blank text, or not a number."""
+    return value is None or (isinstance(value, str) and not value.strip()) or value != value
+
+
+def is_present(values: Sequence[Any]) -> bool:
+    """Return whether no value is missing."""
+    return not any(map(is_missing, values))

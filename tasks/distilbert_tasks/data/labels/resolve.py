@@ -1,0 +1,114 @@
+"""From labels as they are written to ids, in every split alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Any
+
+from distilbert_common.errors import InputError
+from distilbert_tasks.data.labels.choices import choice_ids
+from distilbert_tasks.data.labels.kinds import bits, is_onehot, numbers, problem_type_of
+from distilbert_tasks.data.labels.names import Names, ids_of, label_names
+from distilbert_tasks.data.labels.split import Split
+from distilbert_tasks.data.options import DataOptions
+
+__all__ = ["Resolved", "Split", "resolve_labels"]
+
+Resolved = dict[str, list[Any]]
+"""By split, what takes the place of its labels."""
+
+
+def resolve_labels(
+    task: str, splits: Mapping[str, Split], choices: Mapping[str, int], options: DataOptions, notes: list[str]
+) -> tuple[Resolved, Names | None, str | None]:
+    """Return the ids of labels by split, the names of labels, and the problem type.
+
+    Args:
+        task: The name of the task.
+        splits: The labels as they are written, of splits that have some.
+        choices: By split, how many choices each row has, of multiple choice.
+        options: Labels and problem type, where the user says them.
+        notes: Where sentences for the user are added.
+
+    Raises:
+        InputError: Labels cannot be used; the message says which, and where.
+    """
+    if task == "multiple-choice":
+        return {name: choice_ids(split, choices[name], notes) for name, split in splits.items()}, None, None
+    if task == "token-classification":
+        names = label_names(splits, options.labels, chain.from_iterable)
+        ids = ids_of(splits, names, chain.from_iterable)
+        made = {
+            name: [[ids[str(tag)] for tag in tags] for tags in split.values or ()] for name, split in splits.items()
+        }
+        return made, names, None
+    return _of_texts(splits, options, notes)
+
+
+def _of_texts(
+    splits: Mapping[str, Split], options: DataOptions, notes: list[str]
+) -> tuple[Resolved, Names | None, str | None]:
+    first = next(iter(splits.values()))
+    problem_type = options.problem_type or problem_type_of(first)
+    if options.problem_type is None:
+        notes.append(f"Labels are taken for {problem_type.replace('_', ' ')}; problem_type= says otherwise.")
+    if problem_type == "regression":
+        names = first.columns if len(first.columns) > 1 else None
+        return {name: numbers(split) for name, split in splits.items()}, names, problem_type
+    if problem_type == "multi_label_classification":
+        made, names = _several(splits, options)
+        return made, names, problem_type
+    _check_single(splits)
+    names = label_names(splits, options.labels, iter)
+    if len(names) < 2:
+        raise InputError(f"all rows have the label {names[0]!r}; classification needs at least two labels")
+    ids = ids_of(splits, names, iter)
+    return (
+        {name: [ids[str(value)] for value in split.values or ()] for name, split in splits.items()},
+        names,
+        problem_type,
+    )
+
+
+def _several(splits: Mapping[str, Split], options: DataOptions) -> tuple[Resolved, Names]:
+    """Return a 0 or a 1 for each label, and the names of the labels."""
+    first = next(iter(splits.values()))
+    for split in splits.values():
+        for row, value in enumerate(split.values or ()):
+            if not isinstance(value, (list, tuple)):
+                raise InputError(f"{split.where(row)}: {value!r} is not a list of labels, or of zeros and ones")
+    if not first.declared and is_onehot(first):
+        return _from_bits(splits, options)
+    names = label_names(splits, options.labels, chain.from_iterable)
+    ids = ids_of(splits, names, chain.from_iterable)
+    return {name: [_bits_of((ids[str(label)] for label in value), len(names)) for value in split.values or ()]
+            for name, split in splits.items()}, names  # fmt: skip
+
+
+def _from_bits(splits: Mapping[str, Split], options: DataOptions) -> tuple[Resolved, Names]:
+    first = next(iter(splits.values()))
+    width = len((first.values or [()])[0])
+    names = options.labels or (first.columns if len(first.columns) > 1 else [f"LABEL_{i}" for i in range(width)])
+    made = {}
+    for name, split in splits.items():
+        for row, value in enumerate(split.values or ()):
+            if len(value) != len(names):
+                raise InputError(f"{split.where(row)}: {len(value)} zeros and ones for {len(names)} labels")
+        made[name] = [bits(value, split.where(row)) for row, value in enumerate(split.values or ())]
+    return made, tuple(names)
+
+
+def _bits_of(ids: Iterable[int], count: int) -> list[int]:
+    present = set(ids)
+    return [int(number in present) for number in range(count)]
+
+
+def _check_single(splits: Mapping[str, Split]) -> None:
+    for split in splits.values():
+        for row, value in enumerate(split.values or ()):
+            if isinstance(value, (list, tuple, dict)):
+                raise InputError(
+                    f"{split.where(row)}: {value!r} is not one label; give "
+                    "problem_type='multi_label_classification' for rows with several"
+                )

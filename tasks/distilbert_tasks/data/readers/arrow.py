@@ -1,0 +1,95 @@
+"""Parquet and Arrow files, and data sets in memory or on the hub, whose columns have types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distilbert_common.errors import InputError
+from distilbert_tasks.data.records import Records
+
+__all__ = ["read_arrow", "read_dataset", "read_parquet"]
+
+AT_ONCE = 10_000
+"""How many records are read at a time."""
+
+
+def read_parquet(path: Path) -> Iterator[Records]:
+    """Yield the records of a Parquet file.
+
+    Raises:
+        InputError: It is none.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        file = parquet.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path.name} is not a Parquet file: {error}") from error
+    yield from _records(file.iter_batches(AT_ONCE), file.schema_arrow, path.name)
+
+
+def read_arrow(path: Path) -> Iterator[Records]:
+    """Yield the records of an Arrow file, in either of its two forms.
+
+    Raises:
+        InputError: It is none.
+    """
+    import pyarrow as pa
+
+    source = pa.memory_map(str(path))
+    try:
+        table = pa.ipc.open_stream(source).read_all()
+    except pa.ArrowInvalid:
+        try:
+            table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{path.name} is not an Arrow file: {error}") from error
+    yield from _records(table.to_batches(AT_ONCE), table.schema, path.name)
+
+
+def read_dataset(dataset: Any, name: str) -> Iterator[Records]:
+    """Yield the records of a `datasets.Dataset`, an `IterableDataset`, or a mapping of columns."""
+    if isinstance(dataset, Mapping):
+        import datasets
+
+        dataset = datasets.Dataset.from_dict(dict(dataset))
+    names = _label_names(dataset.features or {})
+    row = 1
+    for columns in dataset.iter(AT_ONCE):
+        count = len(next(iter(columns.values()), ()))
+        yield Records(_named(columns, names), name, np.arange(row, row + count, dtype=np.int64), "row", names)
+        row += count
+
+
+def _records(batches: Iterable[Any], schema: Any, name: str) -> Iterator[Records]:
+    import datasets
+
+    names = _label_names(datasets.Features.from_arrow_schema(schema))
+    row = 1
+    for batch in batches:
+        numbers = np.arange(row, row + len(batch), dtype=np.int64)
+        yield Records(_named(batch.to_pydict(), names), name, numbers, "row", names)
+        row += len(batch)
+
+
+def _label_names(features: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the labels of columns whose type names them, also within lists."""
+    inner = {name: getattr(feature, "feature", feature) for name, feature in features.items()}
+    return {name: tuple(feature.names) for name, feature in inner.items() if hasattr(feature, "names")}
+
+
+def _named(columns: Mapping[str, Sequence[Any]], names: Mapping[str, Sequence[str]]) -> dict[str, Sequence[Any]]:
+    """Return columns with the names of labels for class ids; None for -1, which says that there is no label."""
+    return {name: [_name(value, names[name]) for value in column] if name in names else column
+            for name, column in columns.items()}  # fmt: skip
+
+
+def _name(value: Any, names: Sequence[str]) -> Any:
+    if isinstance(value, list):
+        return [_name(one, names) for one in value]
+    return None if value is None or value < 0 else names[value]

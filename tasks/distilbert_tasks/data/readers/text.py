@@ -1,0 +1,73 @@
+"""Plain text: a record for each line; and CoNLL files: a word and its label in each line, blank lines between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distilbert_common.errors import InputError
+from distilbert_tasks.data.readers.json import AT_ONCE, as_records
+from distilbert_tasks.data.readers.opening import decoded_lines
+from distilbert_tasks.data.records import Records
+
+__all__ = ["read_conll", "read_text"]
+
+
+def read_text(path: Path) -> Iterator[Records]:
+    """Yield the lines of a file as the column `text`.
+
+    Raises:
+        InputError: A line is not UTF-8.
+    """
+    lines = decoded_lines(path)
+    while some := list(islice(lines, AT_ONCE)):
+        numbers = np.asarray([number for number, _ in some], np.int64)
+        yield Records({"text": [line for _, line in some]}, path.name, numbers, "line")
+
+
+def read_conll(path: Path) -> Iterator[Records]:
+    """Yield sentences: `tokens` is the first value of each line, `tags` the last; "0", "1", … are all values by column.
+
+    Values stand apart by tabs, or else by white space. Lines of -DOCSTART- and comments are left out.
+
+    Raises:
+        InputError: A line has more or fewer values than the first one.
+    """
+    sentences = _sentences(path)
+    while some := list(islice(sentences, AT_ONCE)):
+        yield as_records([row for _, row in some], path.name, [number for number, _ in some], "line")
+
+
+def _sentences(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the first line of each sentence, and its columns."""
+    words: list[list[str]] = []
+    width, start = 0, 0
+    for number, line in decoded_lines(path):
+        values = [value.strip() for value in line.rstrip().split("\t")] if "\t" in line.rstrip() else line.split()
+        if not values or values[0] == "-DOCSTART-":
+            if words:
+                yield start, _columns(words)
+            words = []
+            continue
+        if line.startswith("# ") and len(values) != (width or 2):
+            continue
+        width = width or len(values)
+        if len(values) != width:
+            raise InputError(
+                f"{path.name}, line {number}: {len(values)} values, and {width} in the lines before; write one word in "
+                "each line, its label last, and blank lines between sentences"
+            )
+        start = start if words else number
+        words.append(values)
+    if words:
+        yield start, _columns(words)
+
+
+def _columns(words: list[list[str]]) -> dict[str, list[str]]:
+    by_number = {str(number): list(column) for number, column in enumerate(zip(*words, strict=True))}
+    last = by_number[str(len(by_number) - 1)]
+    return {"tokens": by_number["0"], **({"tags": last} if len(by_number) > 1 else {}), **by_number}
