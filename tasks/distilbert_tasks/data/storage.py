@@ -24,6 +24,11 @@ class TableWriter:
         self._path: str | None = None
         self._writer: Any = None
 
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether rows went to a file."""
+        return self._writer is not None
+
     def add(self, columns: Mapping[str, Sequence[Any]]) -> None:
         """Take the next rows."""
         import pyarrow as pa
@@ -32,14 +37,14 @@ class TableWriter:
         table = pa.table({name: pa.array(values, types[name]) for name, values in columns.items()})
         self._tables.append(table)
         self._bytes += table.nbytes
-        if self._writer is not None or self._bytes > self._limit:
+        if self.is_on_disk or self._bytes > self._limit:
             self._spill()
 
     def table(self) -> Any:
         """Return all rows."""
         import pyarrow as pa
 
-        if self._writer is None or self._path is None:
+        if self._path is None:
             return pa.concat_tables(self._tables)
         self._writer.close()
         mapped = pa.ipc.open_stream(pa.memory_map(self._path)).read_all()

@@ -28,8 +28,13 @@ class Ragged:
     def from_lists(cls, lists: Iterable[Sequence[Any]], dtype: Any = np.int32) -> Ragged:
         """Join lists into one array."""
         arrays = [np.asarray(one, dtype) for one in lists]
-        offsets = np.cumsum([0, *map(len, arrays)], dtype=np.int64)
-        return cls(np.concatenate(arrays) if arrays else np.zeros(0, dtype), offsets)
+        values = np.concatenate(arrays) if arrays else np.zeros(0, dtype)
+        return cls.from_sizes(values, np.asarray([len(one) for one in arrays], np.int64))
+
+    @classmethod
+    def from_sizes(cls, values: NDArray[Any], sizes: NDArray[np.int64]) -> Ragged:
+        """Return the lists whose values and lengths these are."""
+        return cls(values, np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)]))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

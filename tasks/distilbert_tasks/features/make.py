@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from distilbert_common import DistilBertConfig
+from distilbert_common.errors import InputError
+from distilbert_tasks.features.cache import cache_key, read_features, write_features
 from distilbert_tasks.features.features import Features, Ragged
 from distilbert_tasks.features.fill_mask import fill_mask_features, in_blocks
 from distilbert_tasks.features.multiple_choice import multiple_choice_features
@@ -58,27 +62,53 @@ def make_features(
     """
     options, name = options or FeatureOptions(), find_task(task).name
     length = options.length(config, DEFAULT_LENGTHS.get(name))
-    make, parts, total = MAKERS[name], [], _size(dataset)
-    for done, columns in _slices(dataset, total, options.examples_at_once):
-        parts.append((done - len(next(iter(columns.values()))), make(columns, tokenizer, length, options)))
-        if progress is not None:
-            progress(done, total)
-    features = _joined(parts)
+    if options.cache_dir is None:
+        features = _joined(list(_parts(name, dataset, tokenizer, length, options, progress)))
+    else:
+        features = _cached(name, dataset, tokenizer, length, options, progress)
     return in_blocks(features, length) if name == "fill-mask" and not options.line_by_line else features
+
+
+def _parts(
+    task: str, dataset: Any, tokenizer: Any, length: int, options: FeatureOptions, progress: Progress | None
+) -> Iterator[tuple[int, Features]]:
+    """Yield the features of some examples at a time, with the number of the first."""
+    total, start = _size(dataset), 0
+    for columns in _slices(dataset, options.examples_at_once):
+        yield start, MAKERS[task](columns, tokenizer, length, options)
+        start = min(start + options.examples_at_once, total)
+        if progress is not None:
+            progress(start, total)
+
+
+def _cached(
+    task: str, dataset: Any, tokenizer: Any, length: int, options: FeatureOptions, progress: Progress | None
+) -> Features:
+    """Return features from the cache, made before if they are not in it."""
+    key = cache_key(task, _slices(dataset, options.examples_at_once), tokenizer, length, options)
+    folder = Path(options.cache_dir or "") / f"{task}-{key}"
+    features = read_features(folder)
+    if features is None:
+        shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
+        write_features(_parts(task, dataset, tokenizer, length, options, progress), folder)
+        features = read_features(folder)
+    if features is None:
+        raise InputError(f"features cannot be stored in {folder}; choose another cache_dir")
+    return features
 
 
 def _size(dataset: Any) -> int:
     return len(next(iter(dataset.values()), ())) if isinstance(dataset, Mapping) else len(dataset)
 
 
-def _slices(dataset: Any, total: int, size: int) -> Iterator[tuple[int, Columns]]:
-    """Yield how many examples are done, and columns of the next ones; one empty slice where there are none."""
-    for start in range(0, max(total, 1), size):
-        stop = min(start + size, total)
+def _slices(dataset: Any, size: int) -> Iterator[Columns]:
+    """Yield columns of some examples at a time; one empty slice where there are none."""
+    for start in range(0, max(_size(dataset), 1), size):
+        stop = start + size
         if isinstance(dataset, Mapping):
-            yield stop, {name: values[start:stop] for name, values in dataset.items()}
+            yield {name: values[start:stop] for name, values in dataset.items()}
         else:
-            yield stop, dataset[start:stop]
+            yield dataset[start:stop]
 
 
 def _joined(parts: Sequence[tuple[int, Features]]) -> Features:
@@ -98,5 +128,5 @@ def _join(values: Sequence[Any]) -> Any:
     """Join arrays or ragged arrays; anything else is the same in all parts."""
     if isinstance(values[0], Ragged):
         sizes = np.concatenate([one.sizes for one in values])
-        return Ragged(np.concatenate([one.values for one in values]), np.cumsum([0, *sizes], dtype=np.int64))
+        return Ragged.from_sizes(np.concatenate([one.values for one in values]), sizes)
     return np.concatenate(values) if isinstance(values[0], np.ndarray) else values[0]

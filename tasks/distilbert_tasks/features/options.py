@@ -29,7 +29,8 @@ class FeatureOptions:
         line_by_line: Whether masked LM takes each text by itself, not blocks of the texts joined.
         mlm_probability: The share of tokens that masked LM predicts.
         examples_at_once: How many examples are tokenized in one call.
-        cache_dir: Where large features are stored and mapped into memory; None keeps them in memory.
+        cache_dir: Where features are stored, mapped into memory, and taken from by the next run on the same examples;
+            None keeps them in memory.
     """
 
     max_length: int | None = None

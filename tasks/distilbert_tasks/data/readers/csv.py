@@ -38,21 +38,24 @@ def read_csv(path: Path, delimiter: str | None, column_names: Sequence[str] | No
     delimiter = delimiter or next((one for one in DELIMITERS if one in first), ",")
     is_quoted = delimiter != "\t" or _is_quoted_tsv(path)
     names = list(column_names) if column_names is not None else _header(path, first, delimiter, is_quoted)
-    row, skipped = 1, int(column_names is None)
     settings = (
-        arrow_csv.ReadOptions(column_names=names, skip_rows=skipped),
+        arrow_csv.ReadOptions(column_names=names, skip_rows=int(column_names is None)),
         arrow_csv.ParseOptions(
-            delimiter=delimiter, newlines_in_values=is_quoted, quote_char='"' if is_quoted else False
+            delimiter=delimiter,
+            newlines_in_values=is_quoted,
+            quote_char='"' if is_quoted else False,
+            ignore_empty_lines=len(names) > 1,  # where there is one column, an empty line is an empty text
         ),
         arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
     )
+    row = 1
     try:
         with open_binary(path) as file:
             for batch in arrow_csv.open_csv(file, *settings):
                 yield Records(batch.to_pydict(), path.name, np.arange(row, row + len(batch), dtype=np.int64))
                 row += len(batch)
     except pa.ArrowInvalid as error:
-        raise _explained(path, error, skipped, row) from error
+        raise _explained(path, error, names, delimiter if is_quoted else None, column_names is None) from error
 
 
 def _header(path: Path, line: str, delimiter: str, is_quoted: bool) -> list[str]:
@@ -69,19 +72,36 @@ def _header(path: Path, line: str, delimiter: str, is_quoted: bool) -> list[str]
 
 
 def _is_quoted_tsv(path: Path) -> bool:
-    """Return whether quotes in a TSV file enclose values; in many they are characters like any others."""
-    starts = re.compile(r'(?:^|\t)"(?![^\t]*"(?:\t|$))')  # a value that begins with a quote and does not end with one
-    return not any(starts.search(line) for _, line in decoded_lines(path))
+    """Return whether quotes in a TSV file enclose values; in many they are characters like any others.
+
+    They do where lines differ in their number of tabs, which quotes would explain, and where every value that begins
+    with a quote ends with one.
+    """
+    is_open = re.compile(r'(?:^|\t)"(?![^\t]*"(?:\t|$))')
+    tabs, has_open = set(), False
+    for _, line in decoded_lines(path):
+        if line.strip():
+            tabs.add(line.count("\t"))
+            has_open = has_open or is_open.search(line) is not None
+    return len(tabs) > 1 or not has_open
 
 
-def _explained(path: Path, error: Any, skipped: int, row: int) -> InputError:
-    """Return an error that says where pyarrow met what it cannot read."""
-    for _ in decoded_lines(path):  # raises where a line is not UTF-8
-        pass
-    if ragged := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", str(error)):
-        number, expected, count = map(int, ragged.groups())
-        return InputError(
-            f"{path.name}, row {number - skipped}: {count} values for {expected} columns; values that hold a delimiter "
-            "or a line break must be in double quotes"
-        )
-    return InputError(f"{path.name}, at row {row} or after: {error}")
+def _explained(path: Path, error: Any, names: Sequence[str], delimiter: str | None, has_header: bool) -> InputError:
+    """Return an error that says which row is not as the first line, which pyarrow does not say of a stream.
+
+    Args:
+        path: The file.
+        error: What pyarrow raised.
+        names: The names of the columns.
+        delimiter: What stands between two values; None where quotes do not enclose values, in TSV.
+        has_header: Whether the first line has the names.
+    """
+    lines = (f"{line}\n" for _, line in decoded_lines(path))  # raises where a line is not UTF-8
+    rows = csv.reader(lines, delimiter=delimiter) if delimiter else (line[:-1].split("\t") for line in lines)
+    for number, values in enumerate((row for row in rows if row and row != [""]), 0 if has_header else 1):
+        if len(values) != len(names):
+            return InputError(
+                f"{path.name}, row {number}: {len(values)} values for {len(names)} columns; values that hold a "
+                "delimiter or a line break must be in double quotes"
+            )
+    return InputError(f"{path.name}: {error}")
