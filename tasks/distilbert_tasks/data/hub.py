@@ -10,7 +10,7 @@ from distilbert_common.errors import HubError, InputError
 
 __all__ = ["HubDataset", "NamedDataset"]
 
-_ID = re.compile(r"[\w.-]+(?:/[\w.-]+)?(?::[\w.-]+){0,2}")
+_ID = re.compile(r"[\w.-]+(?:/[\w.-]+)?(?::[\w.-]*)?(?::[\w.-]+)?")
 _VALIDATION = ("validation", "dev", "valid", "val", "validation_matched")
 
 
@@ -38,13 +38,18 @@ class HubDataset:
 
     @classmethod
     def parse(cls, text: str) -> HubDataset | None:
-        """Read "org/name", "org/name:config" or "org/name:config:split"; None for what is a file's name."""
+        """Read "org/name", "org/name:config" or "org/name:config:split", where the config may be empty.
+
+        Returns:
+            The data set; None for what is a file's name.
+        """
         from distilbert_tasks.data.readers import COMPRESSED, SUFFIXES
 
         is_file = text.lower().endswith((*SUFFIXES, *COMPRESSED))
         if is_file or text.startswith((".", "~", "/")) or not _ID.fullmatch(text):
             return None
-        return cls(*text.split(":"))
+        repo, config, split, *_ = (*text.split(":"), "", "")
+        return cls(repo, config or None, split or None)
 
     def splits(self, streaming: bool) -> dict[str, NamedDataset]:
         """Return the splits by our names.
