@@ -104,10 +104,10 @@ class AdamW:
         state: Arrays = {}
         for part, key in ((FIRST_MOMENTS, "exp_avg"), (SECOND_MOMENTS, "exp_avg_sq")):
             for name, parameter in self.parameters.items():
-                state[part + name] = np.array(self._optimizer.state[parameter][key].cpu())
+                state[part + name] = np.array(self._optimizer.state[parameter][key].cpu().numpy())
         first = next(iter(self.parameters.values()))
         state[UPDATES] = np.array(int(self._optimizer.state[first]["step"]), np.int64)
-        state[LOSS_SCALE] = np.array(self._scale.cpu())
+        state[LOSS_SCALE] = np.array(self._scale.cpu().numpy())
         return state
 
     @torch.no_grad()

@@ -1,0 +1,51 @@
+"""The curves of a run as a picture: the loss, the learning rate, and the metric that counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from distilbert_common.errors import MissingFrameworkError
+from distilbert_common.files import replacing
+
+__all__ = ["draw_curves"]
+
+
+def draw_curves(lines: Sequence[Mapping[str, Any]], metric: str | None, path: Path) -> None:
+    """Write the curves of a run as PNG.
+
+    Args:
+        lines: Those of `metrics.jsonl`.
+        metric: The one by which the best weights are chosen; None without validation data.
+        path: The file to write.
+
+    Raises:
+        MissingFrameworkError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingFrameworkError("a picture of the curves", "matplotlib", "train") from error
+    panels = [("loss", ("train", "validation")), ("learning_rate", ("train",))]
+    if metric not in (None, "loss"):
+        panels.insert(1, (str(metric), ("validation",)))
+    figure = Figure(figsize=(4.5 * len(panels), 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, (name, kinds) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        _draw(axes, lines, name, kinds)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120, format="png", metadata={"Software": None})
+
+
+def _draw(axes: Any, lines: Sequence[Mapping[str, Any]], name: str, kinds: Sequence[str]) -> None:
+    for kind in kinds:
+        points = [(line["step"], line[name]) for line in lines if line["kind"] == kind and line.get(name) is not None]
+        if points:
+            axes.plot(*zip(*points, strict=True), label=kind, marker="o" if len(points) < 20 else None, markersize=3)
+    axes.set_xlabel("step")
+    axes.set_title(name.replace("_", " "))
+    axes.grid(alpha=0.3)
+    if len(kinds) > 1:
+        axes.legend()

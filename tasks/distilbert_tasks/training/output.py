@@ -1,0 +1,85 @@
+"""The folder that a run leaves: a model directory that every family and transformers open, and the record beside it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from distilbert_common.errors import OutputExistsError
+from distilbert_common.files import replacing
+from distilbert_conversion import convert
+from distilbert_tasks.training.history import METRICS_FILENAME
+from distilbert_tasks.training.record import RECORD_FILENAME
+
+__all__ = ["CHECKPOINTS", "copy_model", "model_saver", "open_folder", "publish"]
+
+CHECKPOINTS = "checkpoints"
+"""The folder of the checkpoints, in that of the run."""
+_OF_A_RUN = {RECORD_FILENAME, METRICS_FILENAME, CHECKPOINTS}
+
+
+def open_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Make the folder of a run, or clear it.
+
+    Args:
+        folder: Where the run is to write.
+        resume: Whether a run that was begun there goes on.
+        overwrite: Whether a run that was begun there is removed.
+
+    Raises:
+        OutputExistsError: There is something else, or neither was asked for.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OutputExistsError(f"{folder} is a file; give a folder to write to")
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if names and not names & _OF_A_RUN:
+        raise OutputExistsError(f"{folder} is not empty, and holds no run of fine-tuning; give another folder")
+    if names and not resume and not overwrite:
+        raise OutputExistsError(
+            f"{folder} holds a run; go on with resume (--resume), replace it with overwrite (--overwrite), or give "
+            "another folder"
+        )
+    if names and overwrite and not resume:
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def model_saver(model: Any, tokenizer: Any) -> Callable[[Path], None]:
+    """Return what writes a model, as it then is, and its tokenizer into a folder."""
+
+    def save(folder: Path) -> None:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    return save
+
+
+def copy_model(source: Path) -> Callable[[Path], None]:
+    """Return what copies a model directory into a folder."""
+
+    def save(folder: Path) -> None:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+
+    return save
+
+
+def publish(save: Callable[[Path], None], folder: Path) -> None:
+    """Write a model into the folder of a run, as transformers' PyTorch classes name its weights.
+
+    Each file appears whole; the config, by which a folder is known to hold a model, is the last.
+
+    Args:
+        save: Writes the model, in any dialect, and its tokenizer into a folder.
+        folder: The folder of the run.
+    """
+    with TemporaryDirectory(dir=folder, prefix=".model.") as temporary:
+        saved, converted = Path(temporary) / "saved", Path(temporary) / "converted"
+        saved.mkdir()
+        save(saved)
+        convert(saved, converted, to="pt")
+        for path in sorted(converted.iterdir(), key=lambda path: path.name == "config.json"):
+            with replacing(folder / path.name) as target:
+                shutil.copyfile(path, target)

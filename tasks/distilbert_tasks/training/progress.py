@@ -1,0 +1,57 @@
+"""What a run tells whoever watches it: a progress bar, a notebook, a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+__all__ = ["Evaluation", "Event", "Note", "OnProgress", "Progress"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training is, after each step.
+
+    Attributes:
+        step: Steps done.
+        steps: Steps in all.
+        epoch: Epochs done, as 1.5.
+        loss: The mean loss of the steps that were logged last; None before the first of them.
+        learning_rate: That of the step.
+        examples_per_second: Rows a second, of all processes, since this process began to train.
+        seconds_left: How long the remaining steps will take at that speed.
+    """
+
+    step: int
+    steps: int
+    epoch: float
+    loss: float | None
+    learning_rate: float
+    examples_per_second: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The metrics of one evaluation.
+
+    Attributes:
+        step: After how many steps.
+        metrics: By name.
+        is_best: Whether these weights are the best so far.
+    """
+
+    step: int
+    metrics: Mapping[str, float]
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence for the user: what was chosen where nothing was said."""
+
+    text: str
+
+
+Event = Progress | Evaluation | Note
+OnProgress = Callable[[Event], None]
