@@ -1,5 +1,39 @@
 """Fine-tune, evaluate and predict: five tasks, the same in PyTorch, Keras and Flax."""
 
+from typing import TYPE_CHECKING
+
 from distilbert_tasks.task import TASKS, Task, find_task
 
-__all__ = ["TASKS", "Task", "find_task"]
+if TYPE_CHECKING:
+    from distilbert_tasks.data import DataOptions, TaskData, load_data
+    from distilbert_tasks.evaluation import evaluate
+    from distilbert_tasks.features import FeatureOptions
+    from distilbert_tasks.finetuning import FinetuneResult, finetune
+    from distilbert_tasks.training.options import TrainingOptions
+else:
+    from distilbert_common.lazy_imports import lazy_exports
+
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            **dict.fromkeys(("DataOptions", "TaskData", "load_data"), "distilbert_tasks.data"),
+            **dict.fromkeys(("FinetuneResult", "finetune"), "distilbert_tasks.finetuning"),
+            "FeatureOptions": "distilbert_tasks.features",
+            "TrainingOptions": "distilbert_tasks.training.options",
+            "evaluate": "distilbert_tasks.evaluation",
+        },
+    )
+
+__all__ = [
+    "TASKS",
+    "DataOptions",
+    "FeatureOptions",
+    "FinetuneResult",
+    "Task",
+    "TaskData",
+    "TrainingOptions",
+    "evaluate",
+    "find_task",
+    "finetune",
+    "load_data",
+]

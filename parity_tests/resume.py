@@ -1,0 +1,135 @@
+"""Fine-tuning killed at random moments: each run goes on from its checkpoint, and ends as one that nothing stopped.
+
+python -m parity_tests.resume --kills 20 --framework pt
+
+kills real processes by SIGKILL, at a step of the training or of Python towards the file system, while a checkpoint is
+being written too. Weights, optimizer and all that was measured are then compared to the last bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from parity_tests.helpers.crash_injection import Clock
+from parity_tests.helpers.small_tasks import small_data, small_model
+
+__all__ = ["Runs", "main"]
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def train(root: Path, name: str, framework: str, moment: int) -> None:
+    """Train, or go on, in this process; kill it at a moment after its first step, counted from 1.
+
+    At the end, `NAME.moments` holds how many there were.
+    """
+    from distilbert_tasks import TrainingOptions, finetune
+    from distilbert_tasks.engines import engine_module
+    from distilbert_tasks.training.progress import Progress
+
+    engine_module(framework)
+    clock = Clock()
+    clock.action = lambda: os.kill(os.getpid(), signal.SIGKILL)
+
+    def tick(event: Any) -> None:
+        if isinstance(event, Progress) and not clock.moment:
+            clock.step, clock.moment = 0, moment or sys.maxsize
+        clock.tick()
+
+    options = TrainingOptions(
+        epochs=3, batch_size=8, learning_rate=1e-3, eval_every=2, save_every=1, keep_last=2, log_every=3, patience=4
+    )
+    files = {split: root / f"{split}.jsonl" for split in ("train", "validation")}
+    finetune(
+        "text-classification", root / "model", **files, out=root / name, framework=framework, device="cpu",
+        options=options, resume=True, tensorboard=False, on_progress=tick,
+    )  # fmt: skip
+    (root / f"{name}.moments").write_text(str(clock.step))
+
+
+class Runs:
+    """Runs of one framework on a small model and small data, in a folder."""
+
+    def __init__(self, root: Path, framework: str) -> None:
+        self.root, self.framework = root, framework
+        small_model(root / "model")
+        small_data("text-classification", root / "train", slice(0, 24))
+        small_data("text-classification", root / "validation", slice(24, 36))
+        self.start("expected")
+        self.moments = int((root / "expected.moments").read_text())
+
+    def start(self, name: str, moment: int = 0) -> bool:
+        """Train, or go on, in a process of its own, and return whether it was killed.
+
+        Args:
+            name: The name of the run.
+            moment: When to kill it; 0 for never.
+        """
+        command = [
+            sys.executable,
+            "-m",
+            "parity_tests.resume",
+            "--train",
+            str(self.root),
+            name,
+            self.framework,
+            str(moment),
+        ]
+        process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert process.returncode in (0, -signal.SIGKILL), process.stderr
+        return process.returncode != 0
+
+    def content(self, name: str) -> dict[str, Any]:
+        """Return what a run leaves, but for what depends on the clock."""
+        from distilbert_tasks.training.history import read_history
+
+        folder = self.root / name
+        files = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.safetensors"))}
+        return {"files": files, "lines": [{**line, "examples_per_second": 0} for line in read_history(folder)]}
+
+    def kill(self, count: int, seed: int) -> int:
+        """Kill runs so many times in all, at random moments, and compare what they end as; return how many runs.
+
+        Raises:
+            AssertionError: A run ended otherwise than the one that nothing stopped.
+        """
+        chosen, runs, expected = random.Random(seed), 0, self.content("expected")
+        while count > 0:
+            name, runs = f"run-{runs}", runs + 1
+            while count > 0 and self.start(name, chosen.randint(1, self.moments)):
+                count -= 1
+            self.start(name)
+            assert self.content(name) == expected, f"{name} differs from the run that nothing stopped"
+        return runs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=20, help="how many, in all")
+    parser.add_argument("--framework", default="pt", help="pt, tf or flax")
+    parser.add_argument("--seed", type=int, default=0, help="what the moments depend on")
+    parser.add_argument("--train", nargs=4, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.train:
+        root, name, framework, moment = arguments.train
+        train(Path(root), name, framework, int(moment))
+        return
+    with tempfile.TemporaryDirectory() as root:
+        runs = Runs(Path(root), arguments.framework)
+        count = runs.kill(arguments.kills, arguments.seed)
+    print(  # noqa: T201
+        f"{arguments.framework}: {arguments.kills} kills at {runs.moments} moments, {count} runs: "
+        "each ended as the one that nothing stopped, to the last bit"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Evaluation: a model and labeled data in, metrics out; the same digits in every framework."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from distilbert_common import DistilBertConfig
+from distilbert_common.files import local_path, write_text
+from distilbert_tasks.batches import Layout
+from distilbert_tasks.data import DataOptions
+from distilbert_tasks.decoding import SpanOptions
+from distilbert_tasks.engines import engine_module
+from distilbert_tasks.extras import require_train_extra
+from distilbert_tasks.features import FeatureOptions
+from distilbert_tasks.measure import measure
+from distilbert_tasks.metrics import Scores, class_table
+from distilbert_tasks.model_config import own_labels, task_of
+from distilbert_tasks.preparation import prepare
+from distilbert_tasks.task import find_task
+from distilbert_tasks.training.progress import OnProgress
+from distilbert_tasks.training.report import write_confusion
+
+__all__ = ["evaluate", "evaluate_scores"]
+
+
+def evaluate(model: str | Path, *, data: Any, report: str | Path | None = None, **options: Any) -> dict[str, float]:
+    """Measure a model on labeled data.
+
+    Args:
+        model: A directory, a weights file or a hub id, in any dialect.
+        data: A file, several, a pattern, the id of a data set on the hub, or a `datasets.Dataset`.
+        report: A folder to write `metrics.json`, the scores of each class and the confusion matrix to.
+        **options: As `evaluate_scores` takes them.
+
+    Returns:
+        The metrics by name.
+
+    Raises:
+        DistilBertError: Something that was given cannot be used; the message says what, and what to do.
+    """
+    scores = evaluate_scores(model, data=data, **options)
+    if report is not None:
+        _write(scores, local_path(report))
+    return dict(scores.metrics)
+
+
+def evaluate_scores(
+    model: str | Path,
+    *,
+    data: Any,
+    task: str | None = None,
+    framework: str = "pt",
+    device: str = "auto",
+    columns: Mapping[str, str | Sequence[str]] | None = None,
+    data_options: DataOptions | None = None,
+    feature_options: FeatureOptions | None = None,
+    span_options: SpanOptions | None = None,
+    layout: Layout = "packed",
+    tokens_per_batch: int | None = None,
+    dtype: str | None = "float32",
+    on_progress: OnProgress | None = None,
+) -> Scores:
+    """Return what a model scores on labeled data: metrics, each class, and which class was taken for which.
+
+    Args:
+        model: A directory, a weights file or a hub id, in any dialect.
+        data: As `evaluate` takes it.
+        task: The task, by any of its names; None for the one that the model's config names.
+        framework: "pt", "tf" or "flax".
+        device: "cpu", "gpu", or "auto" for the GPU if there is one.
+        columns: The columns to take, by the task's names for them.
+        data_options: How data is read; labels are the model's own, if nothing is said.
+        feature_options: How examples become token lists.
+        span_options: Which answers are looked for, in question answering.
+        layout: "packed" puts several texts into one row, "padded" pads each.
+        tokens_per_batch: About how many tokens go through the model at once; None for what suits the task.
+        dtype: What is computed in; None for the checkpoint's own.
+        on_progress: Who is told what was chosen.
+    """
+    require_train_extra("evaluation")
+    engines = engine_module(framework)
+    config = DistilBertConfig.from_pretrained(model)
+    found = task_of(config) if task is None else find_task(task)
+    read = data_options or DataOptions()
+    read = read if columns is None else replace(read, columns=columns)
+    if read.labels is None:
+        read = replace(read, labels=own_labels(config, found))
+    if read.problem_type is None and found.name == "text-classification":
+        read = replace(read, problem_type=config.problem_type)
+    tell = on_progress or _ignore
+    prepared = prepare(found, model, {"validation": data}, read, feature_options or FeatureOptions(), tell)
+    engine = engines.Engine(engines.load_model(found.head, model, dtype=dtype), None, device)
+    return measure(
+        engine,
+        prepared.data["validation"],
+        prepared.features["validation"],
+        config,
+        layout=layout,
+        few_shapes=framework != "pt",
+        tokens_per_batch=tokens_per_batch,
+        spans=span_options,
+    )
+
+
+def _write(scores: Scores, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "metrics.json", json.dumps(scores.metrics, indent=2) + "\n")
+    if scores.classes:
+        write_text(folder / "classes.md", class_table(scores.classes) + "\n")
+    write_confusion(scores, folder / "confusion_matrix.png")
+
+
+def _ignore(event: Any) -> None:
+    """Tell nobody."""

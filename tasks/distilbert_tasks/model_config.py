@@ -1,0 +1,60 @@
+"""The config of a model for a task and its labels, and the tokenizer beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distilbert_common import DistilBertConfig
+from distilbert_common.errors import InputError
+from distilbert_tasks.data import TaskData
+from distilbert_tasks.task import TASKS, Task
+
+__all__ = ["config_for", "own_labels", "task_of"]
+
+
+def task_of(config: DistilBertConfig) -> Task:
+    """Return the task that a model was trained for.
+
+    Raises:
+        InputError: Its config does not say so, or it is a bare model.
+    """
+    architectures = [str(name) for name in getattr(config, "architectures", None) or ()]
+    for task in TASKS.values():
+        if any(name.endswith(task.head) for name in architectures):
+            return task
+    named = f"is of {', '.join(architectures)}" if architectures else "names no architectures"
+    raise InputError(
+        f"the config of the model {named}, which tells no task; name one of {', '.join(TASKS)}, or fine-tune the model"
+    )
+
+
+def own_labels(config: DistilBertConfig, task: Task) -> tuple[str, ...] | None:
+    """Return the names of the labels that a model has learned for a task; None where it has none."""
+    architectures = [str(name) for name in getattr(config, "architectures", None) or ()]
+    if task.name not in ("text-classification", "token-classification"):
+        return None
+    if not any(name.endswith(task.head) for name in architectures) or config.problem_type == "regression":
+        return None
+    return tuple(str(config.id2label[index]) for index in range(config.num_labels))
+
+
+def config_for(config: DistilBertConfig, task: Task, data: TaskData) -> DistilBertConfig:
+    """Return a config with the labels of the data, and the name of the class that does the task.
+
+    Args:
+        config: That of the model to begin with.
+        task: The task.
+        data: What it is to learn.
+    """
+    changes: dict[str, Any] = {"architectures": [f"DistilBert{task.head}"], "problem_type": data.problem_type}
+    if data.problem_type == "regression":
+        changes |= _labels(tuple(data.labels or ("LABEL_0",)))
+    elif data.labels is not None:
+        changes |= _labels(tuple(data.labels))
+    elif task.name == "question-answering":
+        changes |= _labels(("LABEL_0", "LABEL_1"))  # start and end
+    return config.updated(**changes)
+
+
+def _labels(names: tuple[str, ...]) -> dict[str, Any]:
+    return {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}

@@ -1,0 +1,133 @@
+"""What a run needs before its first step: data, features, config and tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
+from distilbert_common.errors import InputError
+from distilbert_tasks.data import DataOptions, TaskData, load_data
+from distilbert_tasks.features import FeatureOptions, Features, make_features
+from distilbert_tasks.model_config import config_for, own_labels
+from distilbert_tasks.task import Task
+from distilbert_tasks.training.fingerprints import features_fingerprint, weights_fingerprint
+from distilbert_tasks.training.options import TrainingOptions
+from distilbert_tasks.training.progress import Note, OnProgress
+from distilbert_tasks.training.record import RunRecord
+from distilbert_tasks.training.versions import versions_of
+
+__all__ = ["SPLITS", "Prepared", "prepare"]
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data and features by split, and the config and tokenizer that go with them.
+
+    Attributes:
+        task: The task.
+        config: That of the model, with the labels of the data.
+        tokenizer: That of the model.
+        data: The examples by split, in the columns of the task.
+        features: What was made of them; splits that are not there are left out.
+        labels: The names of the labels, where the task has some.
+        sources: Where each split is from, in words.
+    """
+
+    task: Task
+    config: DistilBertConfig
+    tokenizer: Any
+    data: Mapping[str, Any]
+    features: Mapping[str, Features]
+    labels: tuple[str, ...] | None
+    sources: Mapping[str, str]
+
+    def record(
+        self, model: str | Path, framework: str, options: TrainingOptions, feature_options: FeatureOptions
+    ) -> RunRecord:
+        """Return what the run is, before it begins."""
+        data = {
+            name: {
+                "source": self.sources[name],
+                "examples": len(self.data[name]),
+                "rows": len(features),
+                "fingerprint": features_fingerprint(features),
+            }
+            for name, features in self.features.items()
+        }
+        return RunRecord(
+            task=self.task.name,
+            framework=framework,
+            model=str(model),
+            weights=weights_fingerprint(model),
+            data=data,
+            labels=self.labels,
+            options=asdict(options),
+            features={name: value for name, value in asdict(feature_options).items() if name not in _NO_EFFECT},
+            versions=versions_of(framework),
+        )
+
+
+_NO_EFFECT = {"examples_at_once", "cache_dir"}
+"""Options of features that only say how they are made."""
+
+
+def prepare(
+    task: Task,
+    model: str | Path,
+    sources: Mapping[str, Any],
+    options: DataOptions,
+    feature_options: FeatureOptions,
+    on_progress: OnProgress,
+) -> Prepared:
+    """Load the data of a run, and make features of it.
+
+    Args:
+        task: The task.
+        model: The checkpoint to begin with, whose config and tokenizer are used.
+        sources: What `load_data` takes, by split.
+        options: How data is read.
+        feature_options: How examples become token lists.
+        on_progress: Who is told what was chosen.
+
+    Raises:
+        InputError: Something is wrong with the data; the message says where.
+    """
+    config = DistilBertConfig.from_pretrained(model)
+    tokenizer = DistilBertTokenizerFast.from_pretrained(model)
+    data = _load(task, config, sources, options)
+    for note in data.notes:
+        on_progress(Note(note))
+    splits = {name: getattr(data, name) for name in SPLITS if getattr(data, name) is not None}
+    config = config_for(config, task, data)
+    features = {
+        name: make_features(task.name, split, tokenizer, config, feature_options) for name, split in splits.items()
+    }
+    if "train" in features and not len(features["train"]):
+        raise InputError("the training data has no row with a token to learn from; give more text")
+    words = {name: _in_words(sources.get(name)) for name in splits}
+    return Prepared(task, config, tokenizer, splits, features, data.labels, words)
+
+
+def _in_words(source: Any) -> str:
+    """Return where a split is from."""
+    if source is None:
+        return "a part of the training data"
+    if isinstance(source, (str, Path)):
+        return str(source)
+    if isinstance(source, Sequence) and all(isinstance(one, (str, Path)) for one in source):
+        return ", ".join(map(str, source))
+    return f"a {type(source).__name__} in memory"
+
+
+def _load(task: Task, config: DistilBertConfig, sources: Mapping[str, Any], options: DataOptions) -> TaskData:
+    """Load the data; a model that has learned all of its labels keeps their order, and with it its head."""
+    data = load_data(task.name, **sources, options=options)
+    learned = own_labels(config, task)
+    if learned and options.labels is None and data.labels and data.labels != learned and {*data.labels} <= {*learned}:
+        data = load_data(task.name, **sources, options=options, labels=learned)
+    return data

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distilbert_common import DistilBertConfig
+from distilbert_common.errors import InputError, MissingFrameworkError, OutputExistsError
+from distilbert_tasks import FinetuneResult, TrainingOptions, evaluate, finetune
+from distilbert_tasks import extras as extras_module
+from distilbert_tasks.training import report as report_module
+from distilbert_tasks.training.history import read_history
+from distilbert_tasks.training.progress import Evaluation, Event, Note, Progress
+from parity_tests.helpers.small_tasks import TASKS, small_data, small_model
+
+OPTIONS = TrainingOptions(epochs=2, batch_size=8, learning_rate=1e-3, log_every=2, eval_every=2, seed=3)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a bare model, and training, validation and test data of each task."""
+    folder = tmp_path_factory.mktemp("small")
+    small_model(folder / "model")
+    for task in TASKS:
+        for split, rows in (("train", slice(0, 24)), ("validation", slice(24, 36)), ("test", slice(36, 48))):
+            small_data(task, folder / f"{task}-{split}", rows)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def few_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing, which takes longer than the training here, but in one test."""
+    if "text-classification" not in request.node.name:
+        monkeypatch.setattr(report_module, "draw_curves", lambda lines, metric, path: None)
+        monkeypatch.setattr(report_module, "write_confusion", lambda scores, path: False)
+
+
+@pytest.fixture(scope="module")
+def expected(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nothing stopped."""
+    out = tmp_path_factory.mktemp("expected") / "out"
+    run(small, out)
+    return out
+
+
+def run(small: Path, out: Path, task: str = "text-classification", **changes: Any) -> FinetuneResult:
+    suffix = "txt" if task == "fill-mask" else "jsonl"
+    files = {split: small / f"{task}-{split}.{suffix}" for split in ("train", "validation", "test")}
+    arguments = {**files, "options": OPTIONS, "device": "cpu", "tensorboard": False, **changes}
+    return finetune(task, arguments.pop("model", small / "model"), out=out, **arguments)
+
+
+METRICS = {
+    "text-classification": {"accuracy", "f1_macro", "mcc", "loss"},
+    "token-classification": {"f1", "precision", "recall", "accuracy", "loss"},
+    "question-answering": {"f1", "exact_match", "loss"},
+    "multiple-choice": {"accuracy", "loss"},
+    "fill-mask": {"perplexity", "loss", "accuracy"},
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_is_learned_measured_and_written(small: Path, tmp_path: Path, task: str) -> None:
+    out = tmp_path / "out"
+    events: list[Event] = []
+    result = run(small, out, task, on_progress=events.append, command="distilbert finetune …")
+    assert set(result.metrics) == {"validation", "test"}
+    assert METRICS[task] <= set(result.metrics["test"])
+    data = small / f"{task}-test.{'txt' if task == 'fill-mask' else 'jsonl'}"
+    assert evaluate(out, data=data, device="cpu") == pytest.approx(result.metrics["test"], rel=1e-5)
+    card = (out / "README.md").read_text()
+    for words in (
+        "| metric | validation | test |",
+        "| learning_rate | 0.001 |",
+        f"{task}-train",
+        "finetune …",
+        "torch",
+    ):
+        assert words in card
+    if task == "text-classification":
+        for name in ("curves.png", "confusion_matrix.png"):
+            assert (out / name).read_bytes()[:4] == b"\x89PNG"
+            assert f"]({name})" in card
+    steps = [event.step for event in events if isinstance(event, Progress)]
+    assert steps == list(range(1, len(steps) + 1))
+    assert [line["step"] for line in result.history if line["kind"] == "train"] == list(range(2, len(steps) + 1, 2))
+    assert len([event for event in events if isinstance(event, Evaluation)]) == len(steps) // 2
+    assert not list((out / "checkpoints").glob("best-*"))
+
+
+def test_the_labels_are_in_the_config_and_the_best_weights_are_written(small: Path, tmp_path: Path) -> None:
+    result = run(small, tmp_path / "out", options=replace(OPTIONS, metric_for_best="loss", epochs=3))
+    config = DistilBertConfig.from_pretrained(tmp_path / "out")
+    assert config.id2label == {0: "card_arrival", 1: "change_pin", 2: "lost_or_stolen_phone"}
+    assert config.problem_type == "single_label_classification"
+    assert config.architectures == ["DistilBertForSequenceClassification"]
+    losses = {line["step"]: line["loss"] for line in result.history if line["kind"] == "validation"}
+    assert result.best_step == min(losses, key=lambda step: losses[step])
+    assert result.metrics["validation"]["loss"] == pytest.approx(losses[result.best_step], rel=1e-6)
+
+
+class Killed(BaseException):
+    """Stands for what ends a process here, so that the test need not start a new one."""
+
+
+def content(folder: Path) -> dict[str, Any]:
+    """Return what a run is compared by: weights, optimizer, and what was measured."""
+    lines = [{**line, "examples_per_second": 0} for line in read_history(folder)]
+    weights = {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
+    states = {path.parent.name: path.read_bytes() for path in folder.glob("checkpoints/*/state.safetensors")}
+    return {"lines": lines, "weights": weights, "states": states}
+
+
+@pytest.mark.parametrize("stop_at", [1, 5])
+def test_a_run_that_ended_anywhere_goes_on_to_the_same_last_bit(
+    small: Path, tmp_path: Path, expected: Path, stop_at: int
+) -> None:
+    def stop(event: Event) -> None:
+        if isinstance(event, Progress) and event.step == stop_at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(small, tmp_path / "out", on_progress=stop)
+    run(small, tmp_path / "out", resume=True)
+    assert content(tmp_path / "out") == content(expected)
+
+
+def test_an_interrupted_run_is_saved_and_goes_on(small: Path, tmp_path: Path, expected: Path) -> None:
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Progress) and event.step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt, match="stopped after step 4 of 6, which is saved; resume"):
+        run(small, tmp_path / "out", on_progress=interrupt)
+    assert (tmp_path / "out" / "checkpoints" / "step-4").is_dir()
+    run(small, tmp_path / "out", resume=True)
+    assert content(tmp_path / "out") == content(expected)
+
+
+def test_a_finished_run_is_not_done_again(small: Path, expected: Path) -> None:
+    before = content(expected)
+    events: list[Event] = []
+    again = run(small, expected, resume=True, on_progress=events.append)
+    record = json.loads((expected / "training.json").read_text())
+    assert (again.metrics, again.best_step) == (record["metrics"], record["best_step"])
+    assert "finished already" in str(events[-1])
+    assert not any(isinstance(event, Progress) for event in events)
+    assert content(expected) == before
+
+
+CHANGES: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
+    "options": (
+        lambda small: {"options": replace(OPTIONS, learning_rate=2e-3)}, "learning_rate was 0.001 and is 0.002",
+    ),
+    "data": (lambda small: {"train": small / "text-classification-test.jsonl"}, "the train data differ"),
+    "weights": (lambda small: {"model": small / "other"}, "the weights of .* are not those of"),
+    "seed": (lambda small: {"options": replace(OPTIONS, seed=4)}, "seed was 3 and is 4"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stopped(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that ended after its first step."""
+    out = tmp_path_factory.mktemp("stopped") / "out"
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Progress):
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(small, out, on_progress=stop)
+    return out
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_run_that_was_begun_otherwise_does_not_go_on(small: Path, stopped: Path, name: str) -> None:
+    changes, message = CHANGES[name]
+    if name == "weights":
+        weights = (small_model(small / "other") / "model.safetensors").read_bytes()
+        (small / "other" / "model.safetensors").write_bytes(weights[:-4] + np.float32(1.0).tobytes())
+    with pytest.raises(InputError, match=f"was begun otherwise: .*{message}.* another folder to start anew"):
+        run(small, stopped, resume=True, **changes(small))
+
+
+def test_a_folder_that_is_not_empty_is_not_written_to(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("…")
+    for changes in ({}, {"overwrite": True}, {"resume": True}):
+        with pytest.raises(OutputExistsError, match="holds no run of fine-tuning"):
+            run(small, tmp_path, **changes)
+    run(small, tmp_path / "out", options=replace(OPTIONS, max_steps=1))
+    with pytest.raises(OutputExistsError, match="holds a run; go on with resume"):
+        run(small, tmp_path / "out")
+    result = run(small, tmp_path / "out", options=replace(OPTIONS, max_steps=2), overwrite=True)
+    assert result.best_step == 2
+
+
+def test_a_model_keeps_the_order_of_labels_that_it_has_learned(small: Path, tmp_path: Path, expected: Path) -> None:
+    lines = (small / "text-classification-train.jsonl").read_text().splitlines()
+    two = [line for line in lines if json.loads(line)["label"] != "card_arrival"]
+    (tmp_path / "two.jsonl").write_text("\n".join(two) + "\n")
+    files = {"train": tmp_path / "two.jsonl", "validation": tmp_path / "two.jsonl", "test": None}
+    run(small, tmp_path / "second", model=expected, options=replace(OPTIONS, max_steps=1), **files)
+    config = DistilBertConfig.from_pretrained(tmp_path / "second")
+    assert list(config.id2label.values()) == ["card_arrival", "change_pin", "lost_or_stolen_phone"]
+
+
+def test_a_part_of_the_training_data_validates_where_there_is_no_other(small: Path, tmp_path: Path) -> None:
+    notes: list[str] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Note):
+            notes.append(event.text)
+
+    result = run(small, tmp_path / "out", validation=None, test=None, on_progress=listen)
+    assert set(result.metrics) == {"validation"}
+    assert any("validation" in note for note in notes)
+
+
+def test_missing_libraries_are_named_with_the_command_that_installs_them(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras_module, "find_spec", lambda name: None if name == "sklearn" else True)
+    with pytest.raises(MissingFrameworkError, match=r"fine-tuning needs scikit-learn.*'distilbert\[train\]'"):
+        run(small, tmp_path / "out")
+    with pytest.raises(MissingFrameworkError, match=r"evaluation needs scikit-learn.*'distilbert\[train\]'"):
+        evaluate(small / "model", data="x.csv")
