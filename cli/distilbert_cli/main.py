@@ -17,6 +17,8 @@ from typer.core import TyperGroup
 
 from distilbert_cli.convert import convert
 from distilbert_cli.diff import diff
+from distilbert_cli.evaluate import evaluate
+from distilbert_cli.finetune import finetune
 from distilbert_cli.inspect import inspect
 from distilbert_cli.parity import parity
 from distilbert_cli.text import printable
@@ -39,7 +41,9 @@ class _Commands(TyperGroup):
             raise
         except OSError as error:
             message = f"{error.filename or 'the file system'}: {error.strerror or error}"
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
+            if str(error):
+                typer.echo(f"distilbert: {error}", err=True)
             raise typer.Exit(130) from None
         typer.echo(f"distilbert: {printable(message)}", err=True)
         raise typer.Exit(2)
@@ -52,11 +56,13 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 app = typer.Typer(
     cls=_Commands,
-    help="DistilBERT checkpoints for PyTorch, Keras and Flax.",
+    help="DistilBERT in PyTorch, Keras and Flax: fine-tune, evaluate, convert and compare.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(finetune)
+app.command()(evaluate)
 app.command()(convert)
 app.command()(inspect)
 app.command()(diff)

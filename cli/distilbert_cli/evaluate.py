@@ -1,0 +1,82 @@
+"""`distilbert evaluate`: a model and labeled data in, metrics out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distilbert_cli.arguments import (
+    Columns,
+    Device,
+    FileFormat,
+    FrameworkName,
+    Json,
+    Labels,
+    LayoutName,
+    MaxLength,
+    MaxRows,
+    Model,
+    ProblemType,
+    Stride,
+    columns_of,
+    parts_of,
+)
+from distilbert_cli.metrics_table import rounded, show_metrics
+from distilbert_cli.stderr import capture_stderr
+from distilbert_cli.training_progress import training_progress
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: Model,
+    data: Annotated[list[str], typer.Argument(metavar="DATA...", help="Files, patterns or data sets with labels.")],
+    task: Annotated[str, typer.Option(help="The task; the one that the model was trained for if not given.")] = "",
+    framework: FrameworkName = "pt",
+    device: Device = "auto",
+    report: Annotated[
+        Path | None, typer.Option(help="Folder to write metrics.json, classes.md and confusion_matrix.png to.")
+    ] = None,
+    as_json: Json = False,
+    column: Columns = None,
+    file_format: FileFormat = "",
+    labels: Labels = "",
+    problem_type: ProblemType = "",
+    max_rows: MaxRows = None,
+    max_length: MaxLength = None,
+    doc_stride: Stride = 128,
+    layout: LayoutName = "packed",
+    tokens_per_batch: Annotated[int | None, typer.Option(help="Tokens that go through the model at once.")] = None,
+) -> None:
+    """Measure a model on labeled data; every framework prints the same digits."""
+    from distilbert_tasks import evaluate as run
+    from distilbert_tasks.data import DataOptions
+    from distilbert_tasks.engines import engine_module
+    from distilbert_tasks.features import FeatureOptions
+
+    with capture_stderr():
+        engine_module(framework)
+    with training_progress() as on_progress:
+        metrics = run(
+            model,
+            data=data[0] if len(data) == 1 else data,
+            report=report,
+            task=task or None,
+            framework=framework,
+            device=device,
+            data_options=DataOptions(
+                columns=columns_of(column),
+                file_format=file_format or None,
+                labels=parts_of(labels),
+                problem_type=problem_type or None,
+                max_rows=max_rows,
+            ),
+            feature_options=FeatureOptions(max_length=max_length, doc_stride=doc_stride),
+            layout=layout,
+            tokens_per_batch=tokens_per_batch,
+            on_progress=on_progress,
+        )
+    typer.echo(json.dumps(rounded(metrics), indent=2)) if as_json else show_metrics({"value": metrics})

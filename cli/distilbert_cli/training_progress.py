@@ -1,0 +1,60 @@
+"""How a run of fine-tuning is shown: a bar on a terminal, lines in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from distilbert_cli.text import printable
+
+if TYPE_CHECKING:
+    from distilbert_tasks.training.progress import OnProgress
+
+__all__ = ["in_words", "training_progress"]
+
+
+@contextmanager
+def training_progress() -> Iterator[OnProgress]:
+    """Give what shows the events of a run on standard error."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from distilbert_tasks.training.progress import Evaluation, Note
+    from distilbert_tasks.training.progress import Progress as Step
+
+    console = Console(stderr=True, highlight=False)
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task: Any = None
+
+        def show(event: Any) -> None:
+            nonlocal task
+            if isinstance(event, Note):
+                console.print(escape(printable(event.text)), soft_wrap=True)
+            elif isinstance(event, Evaluation):
+                best = ", the best so far" if event.is_best else ""
+                console.print(f"step {event.step}: {escape(in_words(event.metrics))}{best}", soft_wrap=True)
+            elif isinstance(event, Step):
+                task = bar.add_task("", total=event.steps) if task is None else task
+                bar.update(task, completed=event.step, description=_description(event))
+
+        yield show
+
+
+def in_words(metrics: Any) -> str:
+    """Return metrics in one line."""
+    return ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+
+
+def _description(step: Any) -> str:
+    loss = "" if step.loss is None else f"loss {step.loss:.4f}, "
+    left = f"{_clock(step.seconds_left)} left"
+    return f"{loss}rate {step.learning_rate:.2e}, {step.examples_per_second:.0f} examples/s, {left}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
