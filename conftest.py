@@ -18,6 +18,8 @@ from parity_tests.helpers.machine import CAPABILITIES, drop_programs, has, memor
 
 os.environ.update(
     HF_HUB_OFFLINE="1",
+    JAX_COMPILATION_CACHE_DIR=str(Path(__file__).parent / ".pytest_cache" / "jax"),  # shared by workers, and kept
+    JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
     JAX_PLATFORMS="cpu",
     KERAS_BACKEND="tensorflow",
     TF_CPP_MIN_LOG_LEVEL="2",
