@@ -21,7 +21,7 @@ Definitions = dict[str, list[str]]
 
 FILES_ALONE = {
     "pt": {
-        **dict.fromkeys(("distribution", "engine", "optimization"), "Keras and Flax have no engine yet"),
+        **dict.fromkeys(("distribution", "engine", "optimization"), "Keras has no engine yet"),
         "loading": "files are mapped into memory, and read when a weight is first used",
         "saving": "a state_dict of any kind may be given to be saved",
     },
@@ -29,7 +29,10 @@ FILES_ALONE = {
         "layers": "Keras' layers take their names, dtypes and configs from the layer around them",
         "loading": "each tensor is copied as its variable is made",
     },
-    "flax": {"layers": "NNX's layers are made with random streams and dtypes, which one factory knows"},
+    "flax": {
+        **dict.fromkeys(("distribution", "engine", "optimization"), "Keras has no engine yet"),
+        "layers": "NNX's layers are made with random streams and dtypes, which one factory knows",
+    },
 }
 """The modules that are not in all three families, and why."""
 

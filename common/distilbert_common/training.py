@@ -136,12 +136,11 @@ class Parameter:
     decay: float
 
 
-def parameter_rules(names: Sequence[str], n_layers: int, options: EngineOptions) -> dict[str, Parameter]:
+def parameter_rules(names: Sequence[str], options: EngineOptions) -> dict[str, Parameter]:
     """Return how each parameter is trained.
 
     Args:
         names: The converter's names, as "transformer.layer.0.ffn.lin1.weight"; with "distilbert." in front or without.
-        n_layers: How many transformer blocks the model has.
         options: Weight decay, frozen parts, and the decay of the learning rate from layer to layer.
 
     Raises:
@@ -151,19 +150,22 @@ def parameter_rules(names: Sequence[str], n_layers: int, options: EngineOptions)
     for part in options.frozen:
         if not any(f".{part}." in name for name in dotted.values()):
             raise InputError(f"there is no parameter in {part!r} to freeze; name a part of names such as {names[0]!r}")
-    return {name: _rule(name, dotted[name], n_layers, options) for name in names}
+    depths = {name: _depth(dotted[name]) for name in names}
+    head = 1 + max((depth for depth in depths.values() if depth is not None), default=0)
+    below = {name: 0 if depth is None else head - depth for name, depth in depths.items()}
+    return {name: _rule(dotted[name], below[name], options) for name in names}
 
 
-def _rule(name: str, dotted: str, n_layers: int, options: EngineOptions) -> Parameter:
+def _rule(dotted: str, below: int, options: EngineOptions) -> Parameter:
+    """Return the rule of a parameter that is so many layers below the head."""
     frozen = any(f".{part}." in dotted for part in options.frozen)
     decays = not (dotted.endswith(".bias.") or "layernorm" in dotted.lower().replace("_", ""))
-    rate = options.layer_decay ** (n_layers + 1 - _depth(dotted, n_layers))
-    return Parameter(0.0 if frozen else rate, options.weight_decay if decays else 0.0)
+    return Parameter(0.0 if frozen else options.layer_decay**below, options.weight_decay if decays else 0.0)
 
 
-def _depth(dotted: str, n_layers: int) -> int:
-    """Return 0 for the embeddings, 1 and up for the layers, one more than the last layer's for the head."""
+def _depth(dotted: str) -> int | None:
+    """Return 0 for the embeddings, 1 and up for the layers, None for the head."""
     if ".embeddings." in dotted:
         return 0
-    _, is_layer, tail = dotted.partition(".transformer.layer.")
-    return int(tail.partition(".")[0]) + 1 if is_layer else n_layers + 1
+    _, in_layer, after = dotted.partition(".transformer.layer.")
+    return int(after.partition(".")[0]) + 1 if in_layer else None

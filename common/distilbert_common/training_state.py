@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from zlib import crc32
 
 import numpy as np
@@ -76,7 +76,7 @@ def _initial_weight(name: str, shape: tuple[int, ...], config: DistilBertConfig,
         return sinusoidal_table(*shape)
     random = np.random.default_rng((seed, crc32(name.encode())))
     values = random.standard_normal(shape, np.float32) * np.float32(config.initializer_range)
-    if scheme == "word_table":
+    if scheme == "word_table" and config.pad_token_id is not None:
         values[config.pad_token_id] = 0.0
     return values
 
@@ -96,16 +96,21 @@ def part_of(state: Mapping[str, NDArray[np.generic]], part: str) -> Arrays:
     return {name.removeprefix(part): array for name, array in state.items() if name.startswith(part)}
 
 
-def check_state(state: Mapping[str, NDArray[np.generic]], expected: Mapping[str, tuple[int, ...]]) -> None:
+def check_state(
+    state: Mapping[str, NDArray[np.generic]], shapes: Mapping[str, tuple[int, ...]], trained: Iterable[str]
+) -> None:
     """Require a state that fits an engine.
 
     Args:
         state: What is to be restored.
-        expected: The shape of each array in it.
+        shapes: The shape of each of the model's weights in PyTorch's layout, by canonical name.
+        trained: The names of those that are trained, and have moments.
 
     Raises:
         InputError: A name is missing or unexpected, or an array has another shape.
     """
+    moments = {part + name: shapes[name] for part in (FIRST_MOMENTS, SECOND_MOMENTS) for name in trained}
+    expected = {PARAMETERS + name: shape for name, shape in shapes.items()} | moments | {UPDATES: (), LOSS_SCALE: (2,)}
     names = sorted({*state, *expected})
     wrong = [name for name in names if name not in state or np.shape(state[name]) != expected.get(name)]
     if wrong:

@@ -40,6 +40,12 @@ def named_variables(model: nnx.Module) -> dict[str, nnx.Variable[Array]]:
     return {name: named.pop(name) for name in known} | named
 
 
+def paths_of(model: nnx.Module) -> dict[str, str]:
+    """Return the path in `params` of each stored variable by the converter's name, parts joined by "/"."""
+    paths = {id(variable): path for path, variable in model.flat_variables().items()}
+    return {name: paths[id(variable)] for name, variable in named_variables(model).items()}
+
+
 def canonical_shape(name: str, shape: Shape) -> Shape:
     """Return the shape of a weight in PyTorch's layout."""
     from distilbert_conversion import is_transposed

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ from distilbert_common.training_state import (
 from distilbert_pt import losses
 from distilbert_pt.arrays import to_array
 from distilbert_pt.distribution import Processes, choose_device
-from distilbert_pt.inventory import layer_count, table_names, tensors_of
+from distilbert_pt.framework.random_numbers import random_numbers
+from distilbert_pt.inventory import named_tensors
 from distilbert_pt.optimization import AdamW
 
 __all__ = ["Engine", "load_model"]
@@ -70,13 +71,6 @@ def load_model(
     return model
 
 
-def named_tensors(model: Any) -> dict[str, Tensor]:
-    """Return all that a model stores by the converter's names, each tensor once."""
-    own = tensors_of(model)
-    unique = {id(tensor): name for name, tensor in reversed(own.items())}
-    return {name: own[key] for key, name in table_names(model, list(own)).items() if unique[id(own[key])] == key}
-
-
 class Engine:
     """The framework half of a training run, as `distilbert_common.training.Engine` describes it.
 
@@ -113,7 +107,7 @@ class Engine:
         if options.gradient_checkpointing:
             self.model.gradient_checkpointing_enable()
         tensors = named_tensors(self.model)
-        rules = parameter_rules(list(tensors), layer_count(self.model), options)
+        rules = parameter_rules(list(tensors), options)
         for name, tensor in tensors.items():
             if not rules[name].rate and isinstance(tensor, torch.nn.Parameter):
                 tensor.requires_grad_(False)
@@ -187,9 +181,10 @@ class Engine:
             InputError: The state is not one of such a model with such options.
         """
         _, optimizer = self._training()
-        check_state(state, {name: array.shape for name, array in self.state().items()})
+        tensors = named_tensors(self.model)
+        check_state(state, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, optimizer.parameters)
         with torch.no_grad():
-            for name, tensor in named_tensors(self.model).items():
+            for name, tensor in tensors.items():
                 tensor.copy_(torch.from_numpy(np.array(state[PARAMETERS + name])))
         optimizer.restore(state)
 
@@ -204,11 +199,3 @@ class Engine:
             name: torch.from_numpy(value).to(self.device) if isinstance(value, np.ndarray) else value
             for name, value in inputs.items()
         }
-
-
-@contextmanager
-def random_numbers(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw from a seed inside; PyTorch's own generators stay as they are."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield

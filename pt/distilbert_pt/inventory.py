@@ -62,6 +62,13 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in stored.items() if isinstance(tensor, Tensor)}
 
 
+def named_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return all that a model stores by the converter's names, each tensor once."""
+    own = tensors_of(model)
+    unique = {id(tensor): name for name, tensor in reversed(own.items())}
+    return {name: own[key] for key, name in table_names(model, list(own)).items() if unique[id(own[key])] == key}
+
+
 def tied_groups(tensors: dict[str, Tensor]) -> list[list[str]]:
     """Return the names of each tensor that has several."""
     groups: dict[int, list[str]] = defaultdict(list)
