@@ -21,7 +21,6 @@ Definitions = dict[str, list[str]]
 
 FILES_ALONE = {
     "pt": {
-        **dict.fromkeys(("distribution", "engine", "optimization"), "Keras has no engine yet"),
         "loading": "files are mapped into memory, and read when a weight is first used",
         "saving": "a state_dict of any kind may be given to be saved",
     },
@@ -30,7 +29,6 @@ FILES_ALONE = {
         "loading": "each tensor is copied as its variable is made",
     },
     "flax": {
-        **dict.fromkeys(("distribution", "engine", "optimization"), "Keras has no engine yet"),
         "layers": "NNX's layers are made with random streams and dtypes, which one factory knows",
     },
 }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from math import log
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 from jax import Array
 from jax.sharding import Sharding
@@ -33,6 +33,14 @@ Tree = dict[str, Array]
 """Arrays by canonical name, in Flax's layout."""
 
 
+class Moments(NamedTuple):
+    """What AdamW keeps: two averages for each parameter, and how many updates they are of."""
+
+    first: Tree
+    second: Tree
+    count: Array
+
+
 class AdamW:
     """AdamW as `torch.optim.AdamW` computes it, in one program that takes over the memory of what it changes.
 
@@ -49,12 +57,10 @@ class AdamW:
     ) -> None:
         self.parameters = dict(parameters)
         self._sharding = sharding
-        self._adam = optax.scale_by_adam(*options.betas, eps=options.epsilon)
-        self._moments: Any = jax.jit(self._adam.init, out_shardings=sharding)(self.values())
+        zeros = jax.jit(partial(jax.tree.map, jnp.zeros_like), out_shardings=sharding)
+        self._moments = Moments(zeros(self.values()), zeros(self.values()), jax.device_put(jnp.int32(0), sharding))
         self._scale = jax.device_put(initial_loss_scale(options), sharding)  # (2,): the factor, steps it has held
-        self._update = jax.jit(
-            partial(updated, adam=self._adam, rules=dict(rules), options=options), donate_argnums=(0, 1, 3)
-        )
+        self._update = jax.jit(partial(updated, rules=dict(rules), options=options), donate_argnums=(0, 1, 3))
 
     @property
     def loss_scale(self) -> Array:
@@ -85,49 +91,51 @@ class AdamW:
     def state(self) -> Arrays:
         """Return moments, count of updates and scale of the loss, as copies."""
         state: Arrays = {}
-        for part, moments in ((FIRST_MOMENTS, self._moments.mu), (SECOND_MOMENTS, self._moments.nu)):
+        for part, moments in ((FIRST_MOMENTS, self._moments.first), (SECOND_MOMENTS, self._moments.second)):
             state |= {part + name: np.array(in_layout(name, np.asarray(moments[name]))) for name in self.parameters}
         return state | {UPDATES: np.array(self._moments.count, np.int64), LOSS_SCALE: np.array(self._scale)}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take back what `state` returned."""
-        first, second = (
-            {
-                name: jax.device_put(to_jax(in_layout(name, state[part + name]), np.float32), self._sharding)
-                for name in self.parameters
-            }
-            for part in (FIRST_MOMENTS, SECOND_MOMENTS)
-        )
-        count = jax.device_put(np.int32(state[UPDATES]), self._sharding)
-        self._moments = self._moments._replace(count=count, mu=first, nu=second)
+        count = jax.device_put(jnp.int32(int(state[UPDATES])), self._sharding)
+        self._moments = Moments(self._placed(state, FIRST_MOMENTS), self._placed(state, SECOND_MOMENTS), count)
         self._scale = jax.device_put(np.array(state[LOSS_SCALE], np.float32), self._sharding)
+
+    def _placed(self, state: Mapping[str, NDArray[Any]], part: str) -> Tree:
+        """Return the moments of one kind, on the devices and in Flax's layout."""
+        arrays = {name: to_jax(in_layout(name, state[part + name]), np.dtype(np.float32)) for name in self.parameters}
+        return jax.device_put(arrays, self._sharding)
 
 
 def updated(
     values: Tree,
-    moments: Any,
+    moments: Moments,
     gradients: Tree,
     scale: Array,
     learning_rate: Array,
     *,
-    adam: optax.GradientTransformation,
     rules: Mapping[str, Parameter],
     options: EngineOptions,
-) -> tuple[Tree, Any, Array, Array]:
+) -> tuple[Tree, Moments, Array, Array]:
     """Return parameters, moments and loss scale after a step, and the norm of its gradients."""
-    norm = optax.global_norm(gradients) / scale[0]
+    norm = jnp.sqrt(sum(jnp.vdot(gradient, gradient) for gradient in gradients.values())) / scale[0]
     finite, divisor = jnp.isfinite(norm), scale[0]
     if options.max_grad_norm is not None:
         divisor *= jnp.maximum((norm + 1e-6) / options.max_grad_norm, 1.0)
-    gradients = jax.tree.map(lambda gradient: gradient / divisor, gradients)
-    directions, new_moments = adam.update(gradients, moments)
-
-    def stepped(name: str) -> Array:
-        rate = learning_rate * rules[name].rate
-        return values[name] * (1 - rate * rules[name].decay) - rate * directions[name]
-
-    new = {name: stepped(name) for name in values}
-    values, moments = jax.tree.map(partial(jnp.where, finite), (new, new_moments), (values, moments))
+    count = moments.count + 1
+    # 1 - beta ** count, of which float32 would lose digits where beta is nearly 1
+    corrections = [-jnp.expm1(count * log(beta)) if beta else 1.0 for beta in options.betas]
+    new = {}
+    for name, value in values.items():
+        gradient, rule = gradients[name] / divisor, rules[name]
+        first = moments.first[name] + (gradient - moments.first[name]) * (1 - options.betas[0])
+        second = moments.second[name] * options.betas[1] + jnp.square(gradient) * (1 - options.betas[1])
+        direction = first / corrections[0] / (jnp.sqrt(second / corrections[1]) + options.epsilon)
+        rate = learning_rate * rule.rate
+        new[name] = (value * (1 - rate * rule.decay) - rate * direction, first, second)
+    steps = tuple({name: triple[i] for name, triple in new.items()} for i in range(3))
+    after, before = (steps[0], Moments(steps[1], steps[2], count)), (values, moments)
+    values, moments = jax.tree.map(partial(jnp.where, finite), after, before)
     return values, moments, rescaled(scale, finite) if options.precision == "float16" else scale, norm
 
 

@@ -78,6 +78,11 @@ def arrays_to_save(model: keras.Model) -> dict[str, np.ndarray]:
     return arrays
 
 
+def in_layout(name: str, array: np.ndarray) -> np.ndarray:
+    """Turn a weight from PyTorch's layout into Keras', or back; a user's own weight stays as it is."""
+    return array.T if is_transposed(name) else array
+
+
 def is_transposed(name: str) -> bool:
     """Whether Keras has a known weight transposed."""
     from distilbert_conversion import is_known, is_transposed

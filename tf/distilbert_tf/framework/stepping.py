@@ -1,0 +1,156 @@
+"""Gradients, updates and outputs as compiled programs.
+
+In TensorFlow they are graphs that write to variables, in JAX pure functions of the variables' values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+import keras
+from keras import ops
+
+from distilbert_common.errors import InputError
+from distilbert_tf.arrays import Tensor
+
+__all__ = ["Stepping", "stepping"]
+
+Tensors = Mapping[str, Tensor]
+Flags = Hashable
+Loss = Callable[[Tensors, Any], Tensor]
+"""The loss of a call's arrays by name, and its arguments that are no arrays."""
+Update = Callable[..., tuple[list[Tensor], Tensor]]
+"""Takes the values of variables and further tensors, and returns the new values and a result."""
+
+
+class Stepping(Protocol):
+    """How a backend of Keras trains."""
+
+    def gradients(
+        self, loss: Loss, trained: Sequence[keras.Variable], others: Sequence[keras.Variable]
+    ) -> Callable[[Tensors, Flags, Tensor], tuple[Tensor, list[Tensor]]]:
+        """Return a function of arrays, flags and a factor: the loss times the factor, and its gradients.
+
+        Args:
+            loss: What is differentiated.
+            trained: The variables to differentiate for.
+            others: The other variables that the loss depends on.
+        """
+        ...
+
+    def update(self, function: Update, variables: Sequence[keras.Variable]) -> Callable[..., Tensor]:
+        """Return a function that gives variables the new values that `function` computes, and returns its result."""
+        ...
+
+    def outputs(self, model: Any) -> Callable[[Tensors, Flags], Any]:
+        """Return a function of arrays and flags: what the model gives without dropout."""
+        ...
+
+
+def stepping(compile: bool | None) -> Stepping:
+    """Return how Keras' backend trains.
+
+    Args:
+        compile: Whether TensorFlow's graphs are compiled by XLA too; None for no.
+
+    Raises:
+        InputError: The backend is another.
+    """
+    backend = keras.backend.backend()
+    if backend not in ("tensorflow", "jax"):
+        raise InputError(
+            f"Keras trains here on TensorFlow and JAX, not on {backend}; set KERAS_BACKEND, or use PyTorch"
+        )
+    return JaxStepping() if backend == "jax" else TensorFlowStepping(bool(compile))
+
+
+class TensorFlowStepping:
+    """Graphs that read and write variables; sizes that change are left open."""
+
+    def __init__(self, xla: bool) -> None:
+        import tensorflow as tf
+
+        self._graph = partial(tf.function, autograph=False, reduce_retracing=True, jit_compile=xla or None)
+
+    def gradients(self, loss: Loss, trained: Sequence[keras.Variable], others: Sequence[keras.Variable]) -> Any:
+        """See `Stepping.gradients`."""
+        import tensorflow as tf
+
+        watched = [variable.value for variable in trained]
+
+        def run(arrays: Tensors, flags: Any, factor: Tensor) -> tuple[Tensor, list[Tensor]]:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(watched)
+                total = loss(arrays, flags) * factor
+            gradients = tape.gradient(total, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            return total, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+        return self._graph(run)
+
+    def update(self, function: Update, variables: Sequence[keras.Variable]) -> Any:
+        """See `Stepping.update`."""
+
+        def run(*arguments: Any) -> Tensor:
+            values, result = function([variable.value for variable in variables], *arguments)
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+            return result
+
+        return self._graph(run)
+
+    def outputs(self, model: Any) -> Any:
+        """See `Stepping.outputs`; a call of the model compiles itself."""
+        return lambda arrays, flags: model(**arrays, **dict(flags), training=False, return_dict=True)
+
+
+class JaxStepping:
+    """Pure functions of values; what they change, they take over the memory of."""
+
+    def gradients(self, loss: Loss, trained: Sequence[keras.Variable], others: Sequence[keras.Variable]) -> Any:
+        """See `Stepping.gradients`."""
+        import jax
+
+        def run(trained_values: Any, other_values: Any, arrays: Tensors, factor: Tensor, flags: Any) -> Any:
+            def total(values: Any) -> Tensor:
+                mapping = [*zip(trained, values, strict=True), *zip(others, other_values, strict=True)]
+                with keras.StatelessScope(mapping):
+                    return loss(arrays, flags) * factor
+
+            return jax.value_and_grad(total)(trained_values)
+
+        program = jax.jit(run, static_argnames="flags")
+        return lambda arrays, flags, factor: program(values_of(trained), values_of(others), arrays, factor, flags=flags)
+
+    def update(self, function: Update, variables: Sequence[keras.Variable]) -> Any:
+        """See `Stepping.update`."""
+        import jax
+
+        program = jax.jit(function, donate_argnums=0)
+
+        def run(*arguments: Any) -> Tensor:
+            values, result = program(values_of(variables), *arguments)
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+            return result
+
+        return run
+
+    def outputs(self, model: Any) -> Any:
+        """See `Stepping.outputs`."""
+        import jax
+
+        variables = model.variables
+
+        def run(values: Any, arrays: Tensors, flags: Any) -> Any:
+            with keras.StatelessScope(list(zip(variables, values, strict=True))):
+                return model(**arrays, **dict(flags), training=False, return_dict=True)
+
+        program = jax.jit(run, static_argnames="flags")
+        return lambda arrays, flags: program(values_of(variables), arrays, flags=flags)
+
+
+def values_of(variables: Sequence[keras.Variable]) -> list[Tensor]:
+    """Return the values of variables."""
+    return [ops.convert_to_tensor(variable) for variable in variables]
