@@ -12,7 +12,7 @@ SEED ?= 1
 GPU_PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check format parity parity-page conversion-matrix bench gpu docs clean
+.PHONY: help demo test fuzz check format parity parity-page conversion-matrix bench tasks-table gpu docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ conversion-matrix: $(INSTALLED)  ## measure every dialect to every other on a fu
 bench: $(INSTALLED) .venv-bench-pt/installed .venv-bench-tf/installed  ## measure speed beside transformers; writes docs/benchmarks.*
 	$(BIN)/python benchmarks/speed.py $(BENCHMARK_ARGS)
 
+tasks-table: $(INSTALLED)  ## fine-tune five tasks beside transformers' Trainer; BENCHMARK_ARGS chooses; writes docs/tasks.*
+	$(BIN)/python benchmarks/tasks.py $(BENCHMARK_ARGS)
+
 gpu:  ## on a machine with an NVIDIA GPU: the checks and measurements there; GPU_PYTHON=… has the frameworks
 	PYTHONPATH=common:conversion:pt:tf:flax:tasks:cli:. $(GPU_PYTHON) -m pytest -n0 parity_tests/on_gpu.py
 	$(GPU_PYTHON) benchmarks/gpu.py --parity demo/model
@@ -67,5 +70,5 @@ docs: $(INSTALLED)  ## write the generated tables of the pages again
 	$(BIN)/python docs/generate.py
 
 clean:  ## remove the environment and all caches
-	rm -rf .venv .venv-bench-* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo/output
+	rm -rf .venv .venv-bench-* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo/output .tasks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -26,6 +26,7 @@ from distilbert_conversion import WEIGHTS
 from page_tables import fill_tables, markdown_table
 from parity_tests.helpers.tolerances import BERT, GRADIENT, HALF, KERAS_HUB_MLM, MATRIX, TRAINING, TRIPLE_LOSS
 from speed_page import speed_tables
+from tasks_page import tasks_tables
 
 
 def weight_tables() -> dict[str, str]:
@@ -62,9 +63,9 @@ def tolerance_tables() -> dict[str, str]:
     return {"tolerances": markdown_table(("what", "figure", "reason"), rows)}
 
 
-def figures(name: str) -> dict[str, Any]:
+def figures(name: str, folder: Path = BENCHMARKS) -> dict[str, Any]:
     """Return the figures that a benchmark has left."""
-    return dict(json.loads((BENCHMARKS / name).read_text(encoding="utf-8")))
+    return dict(json.loads((folder / name).read_text(encoding="utf-8")))
 
 
 PAGES: dict[str, Callable[[], dict[str, str]]] = {
@@ -72,6 +73,7 @@ PAGES: dict[str, Callable[[], dict[str, str]]] = {
     "tolerances.md": tolerance_tables,
     "conversion.md": lambda: conversion_tables(figures("conversion.json")),
     "benchmarks.md": lambda: speed_tables(figures("speed.json"), figures("gpu.json")),
+    "tasks.md": lambda: tasks_tables(figures("tasks.json", HERE)),
 }
 """The tables of each page. Those of docs/parity.md are measured, by `make parity-page`."""
 

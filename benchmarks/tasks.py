@@ -1,0 +1,173 @@
+"""Five tasks on real data, by `finetune` in the three frameworks and by transformers' Trainer in PyTorch.
+
+All start from the same weights and take the same rows in the same order with the same figures, without dropout, so that
+they should reach the same metric. They take turns on the machine, so that their speeds can be compared.
+What was measured before with the same rows and epochs is kept, so that a run that was stopped goes on.
+
+Usage: make tasks-table, or python benchmarks/tasks.py [--only sst2,wnut17] [--implementations transformers,pt]
+       [--rows N] [--epochs N] [--turn SECONDS] [--cores N] [--again] [--page-only] [--data DIR] [--work DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / name) for name in ("common", "conversion", "pt", "tasks")]
+
+from tasks_data import CASES, Case, write_data
+from tasks_page import IMPLEMENTATIONS, write_page
+from tasks_settings import Report, Settings
+from tasks_start import pretrained_body, write_start
+from tasks_turns import Interval, active_seconds, run_in_turns
+
+RESULTS = ROOT / "docs" / "tasks.json"
+SHARED = ROOT.parent / "shared" / "data"
+WARM_UP = 5
+"""Steps that do not count in the speed: programs are compiled, memory is taken."""
+Facts = dict[str, Any]
+
+
+def main() -> None:
+    """Measure what is asked for and not there yet, and write the page."""
+    options = parse()
+    facts: list[Facts] = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
+    for name in [] if options.page_only else options.only:
+        missing = [one for one in options.implementations if options.again or not is_there(facts, name, one, options)]
+        if missing:
+            print(f"{name}: {', '.join(missing)} …", flush=True)
+            facts = merged(facts, measure(name, missing, options))
+            RESULTS.write_text(json.dumps({"rows": facts}, indent=1) + "\n", encoding="utf-8")
+    write_page({"rows": facts})
+
+
+def parse() -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", type=names_of(CASES), default=list(CASES), help="data sets, with commas")
+    parser.add_argument("--implementations", type=names_of(IMPLEMENTATIONS), default=list(IMPLEMENTATIONS))
+    parser.add_argument("--rows", type=int, help="the most training rows of a data set")
+    parser.add_argument("--epochs", type=float, help="in place of each data set's own number")
+    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--turn", type=float, default=10.0, help="seconds that an implementation runs at a time")
+    parser.add_argument("--cores", type=int, help="how many cores each may use; all, if not given")
+    parser.add_argument("--again", action="store_true", help="measure again what is there")
+    parser.add_argument("--page-only", action="store_true", help="write the page from the figures that are there")
+    parser.add_argument("--data", type=Path, default=SHARED, help="the folder of the data sets")
+    parser.add_argument("--work", type=Path, default=ROOT / ".tasks", help="where runs write")
+    return parser.parse_args()
+
+
+def names_of(choices: Any) -> Any:
+    """Return what reads names with commas between them."""
+
+    def read(text: str) -> list[str]:
+        names = text.split(",")
+        unknown = [name for name in names if name not in choices]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(choices)}")
+        return names
+
+    return read
+
+
+def is_there(facts: list[Facts], name: str, implementation: str, options: argparse.Namespace) -> bool:
+    """Return whether a figure was measured with these rows and epochs."""
+    asked = (name, implementation, options.rows, options.epochs or CASES[name].epochs, options.dropout)
+    keys = ("data", "implementation", "most_rows", "epochs", "dropout")
+    return any(tuple(row[key] for key in keys) == asked for row in facts)
+
+
+def merged(facts: list[Facts], measured: list[Facts]) -> list[Facts]:
+    """Return the figures in the table's order, new ones in place of old ones."""
+    by_key = {(row["data"], row["implementation"]): row for row in [*facts, *measured]}
+    order = [(name, implementation) for name in CASES for implementation in IMPLEMENTATIONS]
+    return [by_key[key] for key in order if key in by_key]
+
+
+def measure(name: str, implementations: list[str], options: argparse.Namespace) -> list[Facts]:
+    """Run implementations in turns on one data set, and return their figures."""
+    case, folder = CASES[name], options.work / f"{name}-{options.rows or 'all'}"
+    folder.mkdir(parents=True, exist_ok=True)
+    train, validation, rows = write_data(name, options.data, folder, options.rows)
+    body = pretrained_body(options.work)
+    model = write_start(case.task, body, train, validation, case.columns, folder / "start", options.dropout)
+    epochs = options.epochs or case.epochs
+    processes = {
+        one: start(one, settings_of(case, epochs, model, train, validation, folder / one), options.cores)
+        for one in implementations
+    }
+    intervals = run_in_turns(processes, options.turn)
+    failed = [one for one, process in processes.items() if process.returncode]
+    if failed:
+        raise SystemExit(f"{name}: {', '.join(failed)} failed; see {folder}/*/output.txt")
+    common = {
+        "data": name,
+        "rows": rows,
+        "most_rows": options.rows,
+        "epochs": epochs,
+        "dropout": options.dropout,
+        "processor": processor(),
+        "cores": options.cores or os.cpu_count(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "run": f"{time.time():.0f}",
+        "command": " ".join(["python", "benchmarks/tasks.py", *sys.argv[1:]]),
+    }
+    return [
+        {**common, "implementation": one, **figures(Report(folder / one), intervals[one], case.batch_size)}
+        for one in implementations
+    ]
+
+
+def settings_of(case: Case, epochs: float, model: Path, train: Path, validation: Path, folder: Path) -> Settings:
+    """Return what a worker is told."""
+    files = (str(path) for path in (model, train, validation, folder))
+    return Settings(
+        case.task, *files, epochs, case.learning_rate, case.max_length, case.batch_size, case.columns
+    )  # fmt: skip
+
+
+def start(implementation: str, settings: Settings, cores: int | None) -> subprocess.Popen[bytes]:
+    """Start a worker, on some of the cores; what it prints is in its folder."""
+    folder = Path(settings.folder)
+    folder.mkdir(exist_ok=True)
+    Report(folder).clear()
+    settings.write(folder / "settings.json")
+    script = "tasks_trainer.py" if implementation == "transformers" else "tasks_ours.py"
+    command = [sys.executable, str(ROOT / "benchmarks" / script), str(folder / "settings.json"), implementation]
+    if cores is not None:
+        command = ["taskset", "--cpu-list", f"0-{cores - 1}", *command]
+    with (folder / "output.txt").open("wb") as output:
+        return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+
+
+def figures(report: Report, intervals: list[Interval], batch_size: int) -> Facts:
+    """Return what a worker reported, with its time and its speed."""
+    result, steps = json.loads(report.result.read_text(encoding="utf-8")), report.times()
+    first, last = steps[min(WARM_UP, len(steps) - 1) - 1], steps[-1]
+    rows = (last.number - first.number) * batch_size
+    return {
+        **result,
+        "steps": last.number,
+        "seconds": active_seconds(intervals, 0, float("inf")),
+        "examples_per_second": rows / max(1e-9, active_seconds(intervals, first.at, last.at)),
+        "examples_per_processor_second": rows / max(1e-9, last.processor - first.processor),
+    }
+
+
+def processor() -> str:
+    """Return the name of the processor."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Our `finetune` on one task in one framework, as `tasks.py` starts it.
+
+Usage: python benchmarks/tasks_ours.py SETTINGS FRAMEWORK
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / name) for name in ("common", "conversion", "pt", "tf", "flax", "tasks")]
+os.environ |= {"HF_HUB_OFFLINE": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+
+from distilbert_tasks.finetuning import finetune
+from distilbert_tasks.training.options import TrainingOptions
+from distilbert_tasks.training.progress import Progress
+
+from distilbert_tasks.features import FeatureOptions
+from tasks_settings import Report, Settings
+
+VERSIONS = {"pt": ("torch",), "tf": ("keras", "tensorflow"), "flax": ("flax", "jax")}
+AT_THE_END = 10**9
+"""More steps than there are: evaluation and checkpoint come after the last one."""
+
+
+def main() -> None:
+    """Train, measure, and report."""
+    settings, framework = Settings.read(Path(sys.argv[1])), sys.argv[2]
+    report = Report(Path(settings.folder))
+
+    def on_progress(event: Any) -> None:
+        if isinstance(event, Progress):
+            report.step(event.step)
+
+    result = finetune(
+        settings.task,
+        settings.model,
+        train=settings.train,
+        validation=settings.validation,
+        out=Path(settings.folder) / "model",
+        framework=framework,
+        device="cpu",
+        columns=settings.columns,
+        options=TrainingOptions(
+            epochs=settings.epochs,
+            learning_rate=settings.learning_rate,
+            batch_size=settings.batch_size,
+            weight_decay=settings.weight_decay,
+            warmup_ratio=settings.warmup_ratio,
+            seed=settings.seed,
+            eval_every=AT_THE_END,
+            save_every=AT_THE_END,
+        ),
+        feature_options=FeatureOptions(max_length=settings.max_length),
+        overwrite=True,
+        tensorboard=False,
+        on_progress=on_progress,
+    )
+    versions = {name: metadata.version(name) for name in VERSIONS[framework]}
+    report.finish(dict(result.metrics["validation"]), versions)
+
+
+if __name__ == "__main__":
+    main()

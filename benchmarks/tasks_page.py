@@ -1,0 +1,119 @@
+"""The tables of docs/tasks.md, from the figures of `tasks.py`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tasks_data import CASES
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+sys.path.insert(0, str(DOCS))
+
+from page_tables import fill_tables, markdown_table
+
+__all__ = ["IMPLEMENTATIONS", "tasks_tables", "write_page"]
+
+IMPLEMENTATIONS = {"transformers": "transformers' Trainer", "pt": "PyTorch", "tf": "Keras", "flax": "Flax"}
+POINTS = 0.5
+"""How far a metric may be from the Trainer's, in points of 100; of perplexity in percent of it."""
+ACCURACY = 89.0
+"""What SST-2's development set should reach."""
+RATIO = 1.8
+"""How many times the Trainer's examples a second PyTorch should train."""
+Facts = dict[str, Any]
+Miss = tuple[str, str, str]
+
+
+def write_page(facts: Facts) -> None:
+    """Write the tables into docs/tasks.md."""
+    fill_tables(DOCS / "tasks.md", tasks_tables(facts))
+
+
+def tasks_tables(facts: Facts) -> dict[str, str]:
+    """Return the tables of docs/tasks.md.
+
+    Args:
+        facts: What `tasks.py` left in tasks.json.
+    """
+    rows = facts["rows"]
+    header = ("data", "by", "metric", "from the Trainer", "examples/s", "times the Trainer's", "by processor time")
+    table = markdown_table(
+        (*header, "time", "trained on", "measured"), [line_of(row, baseline_of(row, rows)) for row in rows]
+    )
+    return {
+        "tasks": table,
+        "tasks-machine": machine(rows),
+        "tasks-missed": markdown_table(("what", "reached", "goal"), missed(rows)),
+    }
+
+
+def baseline_of(row: Facts, rows: Iterable[Facts]) -> Facts | None:
+    """Return the Trainer's figures on the same rows, where there are some."""
+    same = ("data", "rows", "epochs", "dropout")
+    others = (one for one in rows if one["implementation"] == "transformers" != row["implementation"])
+    return next((one for one in others if all(one[key] == row[key] for key in same)), None)
+
+
+def value_of(row: Facts) -> float:
+    """Return the metric that is compared, shares in percent."""
+    case = CASES[row["data"]]
+    return float(row["metrics"][case.metric]) * (100 if case.percent else 1)
+
+
+def difference(row: Facts, baseline: Facts) -> float:
+    """Return how much more the metric is than the Trainer's: in points, or of perplexity in percent."""
+    value, other = value_of(row), value_of(baseline)
+    return value - other if CASES[row["data"]].metric != "perplexity" else 100 * (value / other - 1)
+
+
+def ratio(row: Facts, baseline: Facts, rate: str = "examples_per_second") -> float | None:
+    """Return how many times the Trainer's rate it is, where both took turns in one run."""
+    return float(row[rate] / baseline[rate]) if row["run"] == baseline["run"] else None
+
+
+def line_of(row: Facts, baseline: Facts | None) -> tuple[str, ...]:
+    """Return one line of the table."""
+    case = CASES[row["data"]]
+    apart = speed = work = "-"
+    if baseline is not None:
+        unit = " %" if case.metric == "perplexity" else ""
+        apart = f"{difference(row, baseline):+.2f}{unit}"
+        times, by_work = ratio(row, baseline), ratio(row, baseline, "examples_per_processor_second")
+        if times is not None and by_work is not None:
+            speed, work = f"**{times:.2f}**", f"{by_work:.2f}"
+    amount = f"{row['rows']:,} rows, {row['epochs']:g} epoch{'s' if row['epochs'] != 1 else ''}"
+    rate, time = f"{row['examples_per_second']:.0f}", f"{row['seconds']:.0f} s"
+    name = IMPLEMENTATIONS[row["implementation"]]
+    metric = f"{case.metric} {value_of(row):.2f}"
+    return (case.title, name, metric, apart, rate, speed, work, time, f"{amount}, {row['cores']} cores", row["date"])
+
+
+def machine(rows: list[Facts]) -> str:
+    """Say what was measured on, in which versions, and by which commands."""
+    versions = {name: version for row in rows for name, version in row["versions"].items()}
+    lines = [("processor", processor) for processor in dict.fromkeys(row["processor"] for row in rows)]
+    lines += [("versions", ", ".join(f"{name} {version}" for name, version in versions.items()))]
+    lines += [("command", f"`{command}`") for command in dict.fromkeys(row["command"] for row in rows)]
+    return markdown_table(("what", ""), lines)
+
+
+def missed(rows: list[Facts]) -> list[Miss]:
+    """Return what misses its goal, what it reached, and the goal."""
+    misses: list[Miss] = []
+    for row in rows:
+        name = f"{CASES[row['data']].title}, {IMPLEMENTATIONS[row['implementation']]}"
+        if row["data"] == "sst2" and value_of(row) < ACCURACY:
+            misses.append((f"{name}: accuracy", f"{value_of(row):.2f}", f"{ACCURACY:g}"))
+        baseline = baseline_of(row, rows)
+        if baseline is None:
+            continue
+        if abs(difference(row, baseline)) > POINTS:
+            misses.append((f"{name}: metric, from the Trainer's", f"{difference(row, baseline):+.2f}", f"{POINTS:g}"))
+        times = ratio(row, baseline)
+        if row["implementation"] == "pt" and times is not None and times < RATIO:
+            misses.append((f"{name}: times the Trainer's speed", f"{times:.2f}", f"{RATIO:g}"))
+    return misses
