@@ -15,11 +15,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / name) for name in ("common", "conversion", "pt", "tf", "flax", "tasks")]
 os.environ |= {"HF_HUB_OFFLINE": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
 
+from distilbert_tasks.features import FeatureOptions
 from distilbert_tasks.finetuning import finetune
 from distilbert_tasks.training.options import TrainingOptions
 from distilbert_tasks.training.progress import Progress
-
-from distilbert_tasks.features import FeatureOptions
 from tasks_settings import Report, Settings
 
 VERSIONS = {"pt": ("torch",), "tf": ("keras", "tensorflow"), "flax": ("flax", "jax")}

@@ -13,12 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from distilbert_tasks.preparation import prepare
-
 from distilbert_common import DistilBertConfig
 from distilbert_conversion import convert
 from distilbert_tasks.data import DataOptions
 from distilbert_tasks.features import FeatureOptions
+from distilbert_tasks.preparation import prepare
 from distilbert_tasks.task import find_task
 
 __all__ = ["pretrained_body", "write_start"]
