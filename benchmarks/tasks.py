@@ -119,12 +119,20 @@ def measure(name: str, implementations: list[str], options: argparse.Namespace) 
         "cores": options.cores or os.cpu_count(),
         "date": datetime.now(UTC).date().isoformat(),
         "run": f"{time.time():.0f}",
-        "command": " ".join(["python", "benchmarks/tasks.py", *sys.argv[1:]]),
+        "command": command(name, implementations, options),
     }
     return [
         {**common, "implementation": one, **figures(Report(folder / one), intervals[one], case.batch_size)}
         for one in implementations
     ]
+
+
+def command(name: str, implementations: list[str], options: argparse.Namespace) -> str:
+    """Return what repeats the run of one data set."""
+    words = [f"--only {name}", f"--implementations {','.join(implementations)}"]
+    words += [f"--{key} {value}" for key in ("rows", "epochs", "cores") if (value := getattr(options, key)) is not None]
+    words += [f"--dropout {options.dropout:g}"] if options.dropout else []
+    return f'make tasks-table BENCHMARK_ARGS="{" ".join(words)} --again"'
 
 
 def settings_of(case: Case, epochs: float, model: Path, train: Path, validation: Path, folder: Path) -> Settings:

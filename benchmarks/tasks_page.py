@@ -89,7 +89,8 @@ def line_of(row: Facts, baseline: Facts | None) -> tuple[str, ...]:
     rate, time = f"{row['examples_per_second']:.0f}", f"{row['seconds']:.0f} s"
     name = IMPLEMENTATIONS[row["implementation"]]
     metric = f"{case.metric} {value_of(row):.2f}"
-    return (case.title, name, metric, apart, rate, speed, work, time, f"{amount}, {row['cores']} cores", row["date"])
+    amount += f", {row['cores']} core{'s' if row['cores'] != 1 else ''}"
+    return (case.title, name, metric, apart, rate, speed, work, time, amount, row["date"])
 
 
 def machine(rows: list[Facts]) -> str:
