@@ -103,6 +103,14 @@ def test_padding_and_truncation_leave_their_sides(cls: type, tmp_path: Path) -> 
 
 
 @each_class
+def test_truncation_of_an_old_file_names_no_side_and_is_on_the_right(cls: type, tmp_path: Path) -> None:
+    truncation = {"max_length": 4, "strategy": "LongestFirst", "stride": 0}  # before tokenizers 0.11
+    one = cls.from_pretrained(parts(tmp_path, truncation=truncation))
+    assert one.truncation_side == "right"
+    assert one("the film is good", truncation=True, max_length=4)["input_ids"] == one("the film")["input_ids"]
+
+
+@each_class
 @pytest.mark.parametrize(
     ("changes", "tokens"),
     [

@@ -128,9 +128,14 @@ def _normalizer_options(normalizer: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _sides(content: Mapping[str, Any]) -> dict[str, str]:
-    """Return the sides that truncation and padding are set to; their lengths are for the library itself."""
+    """Return the sides that truncation and padding are set to; their lengths are for the library itself.
+
+    Files from before tokenizers 0.11 name no side for truncation: it was always the right one.
+    """
     sections = {"truncation_side": content.get("truncation"), "padding_side": content.get("padding")}
-    return {side: section["direction"].lower() for side, section in sections.items() if section is not None}
+    return {
+        side: section.get("direction", "Right").lower() for side, section in sections.items() if section is not None
+    }
 
 
 def _fixed(parts: Mapping[str, Any]) -> dict[str, Any]:
