@@ -15,6 +15,9 @@ __all__ = ["Shapes", "power_of_two", "round_length"]
 LENGTH_MULTIPLE = 8
 """Lengths are multiples of this, which GPUs compute fast."""
 
+ROW_STEPS = 8
+"""Into how many steps the average number of packed rows is divided, to which other numbers are rounded up."""
+
 
 @dataclass(frozen=True)
 class Shapes:
@@ -24,7 +27,7 @@ class Shapes:
         few: Whether sizes are rounded at all, but for lengths.
         longest: The most tokens in a list.
         row_length: How many tokens a packed row holds; None where it is that of the longest list in the batch.
-        typical_rows: How many rows most packed batches need; none is given fewer.
+        typical_rows: How many rows a packed batch needs on average; none is given fewer.
         typical_segments: How many lists a row of most packed batches holds at most.
     """
 
@@ -39,11 +42,11 @@ class Shapes:
         """Return the shapes for features that make about so many micro batches."""
         longest = int(features.input_ids.sizes.max(initial=1))
         length = round_length(longest) if row_length is None else max(row_length, longest)
-        if not few:
+        if not few or not len(features):
             return cls(False, longest, None if row_length is None else length)
         rows = -(-len(features.input_ids.values) // int(np.ceil(batches * length)))
-        segments = 2 * len(features.input_ids) / batches / rows
-        return cls(True, longest, length, bucket(rows), power_of_two(int(np.ceil(segments))))
+        segments = 3 * len(features.input_ids) / batches / rows
+        return cls(True, longest, length, rows, power_of_two(int(np.ceil(segments))))
 
     def packed_length(self, longest: int) -> int:
         """Return the length of packed rows for lists of at most so many tokens."""
@@ -51,7 +54,10 @@ class Shapes:
 
     def rows(self, rows: int) -> int:
         """Return how many packed rows a batch has that needs so many."""
-        return bucket(rows, self.typical_rows) if self.few else max(rows, 1)
+        if not self.few or rows > 2 * self.typical_rows:
+            return bucket(rows) if self.few else max(rows, 1)
+        multiple = max(1, self.typical_rows // ROW_STEPS)
+        return -(-max(rows, self.typical_rows) // multiple) * multiple
 
     def segments(self, segments: int) -> int:
         """Return how many segments a packed row has room for."""

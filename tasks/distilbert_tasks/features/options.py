@@ -15,6 +15,12 @@ __all__ = ["FeatureOptions", "Progress"]
 Progress = Callable[[int, int], None]
 """Told how many examples are done, and of how many."""
 
+DOC_STRIDE = 128
+"""How many tokens two windows of a context share, as in the examples of SQuAD's authors."""
+
+ROOM = 8
+"""How many tokens of a row are left for what is not shared: three special tokens, a question, and new context."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureOptions:
@@ -23,7 +29,7 @@ class FeatureOptions:
     Attributes:
         max_length: The most tokens in a row, special tokens included; None for 384 in question answering, and
             otherwise as many as the model has positions.
-        doc_stride: How many tokens of a long context the windows before and after it share.
+        doc_stride: How many tokens two windows of a long context share; None for 128, or a third of a row if less.
         truncation: Which text of a pair is cut: the longer one, or always the first or the second.
         label_all_pieces: Whether all pieces of a word have its label, not only the first one.
         line_by_line: Whether masked LM takes each text by itself, not blocks of the texts joined.
@@ -34,13 +40,30 @@ class FeatureOptions:
     """
 
     max_length: int | None = None
-    doc_stride: int = 128
+    doc_stride: int | None = None
     truncation: Literal["longest_first", "only_first", "only_second"] = "longest_first"
     label_all_pieces: bool = False
     line_by_line: bool = False
     mlm_probability: float = 0.15
     examples_at_once: int = 1000
     cache_dir: Path | str | None = None
+
+    def stride(self, length: int) -> int:
+        """Return how many tokens two windows share.
+
+        Args:
+            length: The most tokens in a row.
+
+        Raises:
+            InputError: No room is left for a question and a token of the context that is new.
+        """
+        if self.doc_stride is None:
+            return min(DOC_STRIDE, length // 3)
+        if not 0 <= self.doc_stride <= length - ROOM:
+            raise InputError(
+                f"doc_stride is {self.doc_stride}; with rows of {length} tokens it is 0 to {length - ROOM}"
+            )
+        return self.doc_stride
 
     def length(self, config: DistilBertConfig, default: int | None = None) -> int:
         """Return the most tokens in a row of a model.

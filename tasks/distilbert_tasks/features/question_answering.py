@@ -31,8 +31,9 @@ def question_answering_features(
         length: The most tokens in a row.
         options: How many tokens two windows share.
     """
-    questions = _short_questions([text.strip() for text in columns["question"]], tokenizer, length // 2)
-    stride = min(options.doc_stride, length // 4) if options.doc_stride >= length // 2 - 3 else options.doc_stride
+    stride = options.stride(length)
+    most = min(length // 2, length - 4 - stride)  # three special tokens, and one token further in each window
+    questions = _short_questions([text.strip() for text in columns["question"]], tokenizer, most)
     if not questions:
         return _features(Ragged.from_lists([]), np.zeros((0, 2), np.int32), np.zeros(0, np.int64), {})
     encoded = tokenizer(

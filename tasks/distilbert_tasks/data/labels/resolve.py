@@ -62,7 +62,8 @@ def _of_texts(
     _check_single(splits)
     names = label_names(splits, options.labels, iter)
     if len(names) < 2 and "train" in splits:
-        raise InputError(f"all rows have the label {names[0]!r}; classification needs at least two labels")
+        cut = "" if options.max_rows is None else f"; only the first {options.max_rows} rows were read (max_rows)"
+        raise InputError(f"all rows have the label {names[0]!r}; classification needs at least two labels{cut}")
     ids = ids_of(splits, names, iter)
     return (
         {name: [ids[str(value)] for value in split.values or ()] for name, split in splits.items()},
