@@ -80,6 +80,14 @@ def test_only_the_context_answers() -> None:
     assert "" not in [span.text for span in answer.n_best]
 
 
+def test_no_more_answers_are_listed_than_asked_for() -> None:
+    logits = [-9.0, 0, 0, 2, 1, 0], [-9.0, 0, 0, 2, 1, 0]
+    for n_best, texts in ((1, ["ab"]), (2, ["ab", "ab cd"]), (3, ["ab", "ab cd", "cd"])):
+        assert [span.text for span in one_window(*logits, n_best=n_best).n_best] == texts
+    listed = one_window(*logits, n_best=2, allow_no_answer=True).n_best
+    assert [span.text for span in listed] == ["ab", "ab cd", ""]
+
+
 def test_no_answer_wins_by_the_threshold() -> None:
     logits = [3.0, 0, 0, 1, 0, 0], [3.0, 0, 0, 0, 1, 0]  # no answer scores 6, "ab cd" 2
     assert one_window(*logits, allow_no_answer=True).best.text == ""

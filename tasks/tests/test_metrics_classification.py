@@ -57,12 +57,14 @@ def test_broken_weights_are_no_score() -> None:
 
 
 def test_several_labels() -> None:
-    logits = np.array([[3, -3, 3], [-3, -3, 3], [-3, -3, -3]], np.float32)
+    logits = np.array([[0.5, -3, 3], [-3, -3, 3], [-3, -3, -3]], np.float32)
     scores = score_multi_label(logits, [[1, 0, 1], [0, 1, 1], [0, 0, 0]], list("abc")).metrics
     assert scores["subset_accuracy"] == pytest.approx(2 / 3)
     assert scores["f1_micro"] == pytest.approx(2 * 3 / (3 + 4))
     assert scores["f1_macro"] == pytest.approx(2 / 3)
-    assert scores["loss"] == pytest.approx((8 * np.log1p(np.exp(-3)) + np.log1p(np.exp(3))) / 9)
+    assert scores["loss"] == pytest.approx(
+        (7 * np.log1p(np.exp(-3)) + np.log1p(np.exp(-0.5)) + np.log1p(np.exp(3))) / 9
+    )
 
 
 def test_numbers() -> None:

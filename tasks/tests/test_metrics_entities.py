@@ -64,7 +64,10 @@ def test_scores_are_those_of_conlleval() -> None:
         ("I-PER I-PER O I-PER", [("PER", 0, 1), ("PER", 3, 3)]),  # IOB1
         ("I-PER B-PER I-PER", [("PER", 0, 0), ("PER", 1, 2)]),  # IOB1: B only where two touch
         ("B-PER I-LOC", [("PER", 0, 0), ("LOC", 1, 1)]),
-        ("B-PER L-PER U-LOC", [("PER", 0, 1), ("LOC", 2, 2)]),  # BILOU, which seqeval takes for other letters
+        (
+            "B-PER L-PER I-PER U-LOC",
+            [("PER", 0, 1), ("PER", 2, 2), ("LOC", 3, 3)],
+        ),  # BILOU, which seqeval takes for other letters
         ("PER PER O ORG", [("PER", 0, 1), ("ORG", 3, 3)]),  # no prefix; seqeval takes ORG for O
         ("B I O B", [("", 0, 1), ("", 3, 3)]),
         ("B-a-b I-a-b", [("a-b", 0, 1)]),
@@ -72,6 +75,12 @@ def test_scores_are_those_of_conlleval() -> None:
 )
 def test_schemes(tags: str, entities: list[tuple[str, int, int]]) -> None:
     assert spans(tags.split()) == entities
+
+
+def test_a_type_that_is_only_predicted_counts_in_the_mean_and_one_that_is_nowhere_does_not() -> None:
+    expected, predicted = [np.array([1, 0, 1])], [np.array([1, 2, 0])]
+    report = classification_report(names(expected), names(predicted), output_dict=True, zero_division=0)
+    assert score_entities(predicted, expected, LABELS).metrics["f1_macro"] == report["macro avg"]["f1-score"] == 1 / 3
 
 
 def test_an_entity_ends_with_its_sentence() -> None:

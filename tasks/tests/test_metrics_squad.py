@@ -55,6 +55,10 @@ def test_version_2_counts_questions_with_and_without_an_answer_apart() -> None:
     )
 
 
+def test_right_answers_without_words_do_not_count_beside_others() -> None:
+    assert score_answers(["", "cat"], [["the", "cat"], ["an"]], version_2=True).metrics["f1"] == 0
+
+
 def test_questions_above_the_threshold_are_not_answered() -> None:
     answers, references = ["cat", "dog", "cow"], [["cat"], [], ["cow"]]
     scores = score_answers(answers, references, no_answer_scores=[-2, 3, 0.5], threshold=0.0).metrics

@@ -47,17 +47,17 @@ def test_the_problem_type_is_seen_as_the_models_see_it() -> None:
 
 def test_words() -> None:
     config = DistilBertConfig(id2label={0: "B-PER", 1: "I-PER", 2: "O"})
-    word = Ragged.from_lists([[-1, 0, 1, -1]])
-    rows = features({"labels": Ragged.from_lists([[-100, 0, 1, -100]])}, [0], word=word)
-    logits = 9 * np.eye(3)[[2, 0, 1, 2]]
-    data = {"tags": [[0, 1, 0, -100]]}  # the third word is in no row and counts as O, the fourth has no label
+    word = Ragged.from_lists([[-1, 0, 1, 2, -1]])
+    rows = features({"labels": Ragged.from_lists([[-100, 0, -100, 1, -100]])}, [0], word=word)
+    logits = 9 * np.eye(3)[[2, 0, 0, 1, 2]]
+    data = {"tags": [[0, -100, 1, 0]]}  # the second word has no label; the last one is in no row, and so no entity
     scores = score("ner", data, rows, {"logits": [logits]}, config)
     assert scores.metrics["recall"] == 0.5
     assert scores.metrics["precision"] == 1
     assert scores.metrics["accuracy"] == pytest.approx(2 / 3)
     assert scores.metrics["loss"] == pytest.approx(np.log1p(2 * np.exp(-9)))
     nouns = DistilBertConfig(id2label={0: "NOUN", 1: "VERB", 2: "ADJ"})
-    data = {"tags": [[0, 0, 1, -100]]}
+    data = {"tags": [[0, -100, 0, 1]]}
     assert score("ner", data, rows, {"logits": [logits]}, nouns).metrics["f1_micro"] == pytest.approx(1 / 3)
 
 

@@ -99,8 +99,8 @@ def score_entities(predicted: Sequence[ArrayLike], expected: Sequence[ArrayLike]
         labels: The name of each class.
 
     Returns:
-        Precision, recall and F1 of entities, 0 where there are none; F1 averaged over the types (`f1_macro`); the share
-        of words with the right label (`accuracy`).
+        Precision, recall and F1 of entities, 0 where there are none; F1 averaged over the types that occur
+        (`f1_macro`); the share of words with the right label (`accuracy`).
 
     Raises:
         InputError: The numbers of words differ, or there is no word.
@@ -123,7 +123,7 @@ def score_entities(predicted: Sequence[ArrayLike], expected: Sequence[ArrayLike]
         "precision": ratio(correct, guessed),
         "recall": ratio(correct, support),
         "f1": ratio(2 * correct, guessed + support),
-        "f1_macro": np.mean([one.f1 for one in classes if one.support] or [0.0]),
+        "f1_macro": np.mean([one.f1 for one, n in zip(classes, counts[1] + counts[2], strict=True) if n] or [0.0]),
         "accuracy": (guesses == truth).mean(),
     }
     return Scores({name: float(value) for name, value in metrics.items()}, classes)
