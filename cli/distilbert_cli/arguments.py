@@ -66,8 +66,12 @@ MaxLength = Annotated[
     typer.Option(help="Most tokens in a row; the model's positions, or 384 for answers.", rich_help_panel=FEATURES),
 ]
 Stride = Annotated[
-    int,
-    typer.Option("--doc-stride", help="Tokens that the windows of a long context share.", rich_help_panel=FEATURES),
+    int | None,
+    typer.Option(
+        "--doc-stride",
+        help="Tokens that two windows of a long context share; 128, or a third of a shorter row.",
+        rich_help_panel=FEATURES,
+    ),
 ]
 Truncation = Annotated[
     str,

@@ -47,7 +47,7 @@ def evaluate(
     problem_type: ProblemType = "",
     max_rows: MaxRows = None,
     max_length: MaxLength = None,
-    doc_stride: Stride = 128,
+    doc_stride: Stride = None,
     layout: LayoutName = "packed",
     tokens_per_batch: Annotated[int | None, typer.Option(help="Tokens that go through the model at once.")] = None,
 ) -> None:

@@ -74,7 +74,7 @@ def finetune(
         bool, typer.Option("--streaming", help="Read data sets of the hub row by row.", rich_help_panel=DATA)
     ] = False,
     max_length: MaxLength = None,
-    doc_stride: Stride = 128,
+    doc_stride: Stride = None,
     truncation: Truncation = "longest_first",
     label_all_pieces: LabelAllPieces = False,
     line_by_line: LineByLine = False,
