@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from distilbert_tasks.evaluation import evaluate
     from distilbert_tasks.features import FeatureOptions
     from distilbert_tasks.finetuning import FinetuneResult, finetune
+    from distilbert_tasks.pipelines import Pipeline, pipeline
     from distilbert_tasks.training.options import TrainingOptions
 else:
     from distilbert_common.lazy_imports import lazy_exports
@@ -18,6 +19,7 @@ else:
         {
             **dict.fromkeys(("DataOptions", "TaskData", "load_data"), "distilbert_tasks.data"),
             **dict.fromkeys(("FinetuneResult", "finetune"), "distilbert_tasks.finetuning"),
+            **dict.fromkeys(("Pipeline", "pipeline"), "distilbert_tasks.pipelines"),
             "FeatureOptions": "distilbert_tasks.features",
             "TrainingOptions": "distilbert_tasks.training.options",
             "evaluate": "distilbert_tasks.evaluation",
@@ -29,6 +31,7 @@ __all__ = [
     "DataOptions",
     "FeatureOptions",
     "FinetuneResult",
+    "Pipeline",
     "Task",
     "TaskData",
     "TrainingOptions",
@@ -36,4 +39,5 @@ __all__ = [
     "find_task",
     "finetune",
     "load_data",
+    "pipeline",
 ]
