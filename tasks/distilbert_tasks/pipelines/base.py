@@ -82,11 +82,10 @@ class Pipeline:
         tokens = TOKENS_PER_BATCH if tokens_per_batch is None else tokens_per_batch
         self._runner = Runner(
             engine,
-            max_length=self.config.max_position_embeddings,
+            self.task,
             tokens_per_batch=self._token_budget(_at_least_one("tokens_per_batch", tokens)),
             is_per_token=self.is_per_token,
             few_shapes=framework != "pt",
-            pad_token_id=self.config.pad_token_id or 0,
         )
         self._defaults = options
         self._options({})  # bad ones are refused here, and not by the first call
@@ -180,7 +179,7 @@ class Pipeline:
         return self._runner.run(lists, lambda index, outputs: self._read(lists[index], outputs))
 
     def _check_lengths(self, lists: Sequence[Sequence[int]]) -> None:
-        longest, most = max(map(len, lists), default=0), self._runner.max_length
+        longest, most = max(map(len, lists), default=0), self.config.max_position_embeddings
         if longest > most:
             raise InputError(
                 f"an input is {longest} tokens long, and the model takes {most} (max_position_embeddings); "

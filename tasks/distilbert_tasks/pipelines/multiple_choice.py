@@ -11,6 +11,7 @@ import numpy as np
 from distilbert_common.errors import InputError
 from distilbert_tasks.pipelines.base import Encoded, Pipeline, token_lists
 from distilbert_tasks.pipelines.inputs import require_text
+from distilbert_tasks.pipelines.runner import Outputs
 from distilbert_tasks.pipelines.scores import softmax
 
 __all__ = ["MultipleChoicePipeline"]
@@ -67,8 +68,10 @@ class MultipleChoicePipeline(Pipeline):
         lists = iter(token_lists(self.tokenizer(texts, **options.tokenizer)))
         return [Encoded([next(lists) for _ in choices], choices) for _, choices in pairs]
 
-    def _outputs(self, lists: Sequence[Sequence[int]]) -> list[Any]:
-        return list(self._runner.run_choices(lists))
+    def _read(self, tokens: Sequence[int], outputs: Outputs) -> np.float32:
+        """Return the logit of one choice."""
+        logit: np.float32 = outputs["logits"][0]
+        return logit
 
     def _decode(self, encoded: Encoded, outputs: Sequence[Any], options: MultipleChoiceOptions) -> list[dict[str, Any]]:
         scores = softmax(np.asarray(outputs, np.float32))  # (choices,)
