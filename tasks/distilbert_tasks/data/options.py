@@ -47,5 +47,16 @@ class DataOptions:
             raise InputError(f"problem_type is {self.problem_type!r}; choose from {', '.join(PROBLEM_TYPES)}")
         if not 0 <= self.validation_share < 1:
             raise InputError(f"validation_share is {self.validation_share}; it must be from 0 to below 1")
+        if self.columns is not None and not isinstance(self.columns, Mapping):
+            raise InputError(f'columns is {self.columns!r}; expected names by role, such as {{"text": "review"}}')
+        for role, names in (self.columns or {}).items():
+            if not isinstance(names, str) and not (isinstance(names, Sequence) and all(map(_is_text, names))):
+                raise InputError(
+                    f"columns names {names!r} for {role}; expected the name of a column, or a list of names"
+                )
         if self.max_rows is not None and self.max_rows < 1:
             raise InputError(f"max_rows is {self.max_rows}; it must be at least 1")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)

@@ -77,7 +77,7 @@ def _by_split(source: Any, options: DataOptions, notes: list[str]) -> dict[str, 
     """Return the splits of a folder, a hub data set or a `DatasetDict`; None for anything else."""
     if isinstance(source, Mapping) and source and all(hasattr(part, "features") for part in source.values()):
         return {split: part for name, part in source.items() if (split := _split_of(name))}
-    if not isinstance(source, (str, Path)):
+    if not isinstance(source, (str, Path)) or not str(source).strip():
         return None
     path = Path(source)
     if path.is_dir():
@@ -118,6 +118,8 @@ def _parts(source: Any) -> list[Any]:
 
 def _files(source: str | Path) -> list[Any]:
     path = Path(source)
+    if not str(source).strip():
+        raise InputError("the name of a file is empty; give the file, a folder, a pattern or a hub id")
     if path.is_dir():
         return _files_of(path)
     if path.exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from distilbert_common.errors import InputError
-from distilbert_tasks.data.canonical.values import Columns, is_missing, texts, word_lists
+from distilbert_tasks.data.canonical.values import Columns, check_unicode, is_missing, texts, word_lists
 from distilbert_tasks.data.columns import Chosen
 from distilbert_tasks.data.records import Records
 
@@ -47,6 +47,7 @@ def token_classification(records: Records, chosen: Chosen) -> Columns:
     for index, words in enumerate(tokens):
         if not all(isinstance(word, str) for word in words):
             raise InputError(f"{records.where(index, column)}: {words!r} is not a list of words")
+    check_unicode([" ".join(words) for words in tokens], records, column)
     columns: Columns = {"tokens": tokens}
     if "tags" in chosen:
         columns["tags"] = word_lists(records, chosen["tags"][0])
@@ -61,3 +62,5 @@ def _check_tags(words: list[str], tags: list[Any], where: str) -> None:
     for number, (word, tag) in enumerate(zip(words, tags, strict=True), 1):
         if is_missing(tag):
             raise InputError(f"{where}: token {number}, {word!r}, has no tag; write O for a word outside every entity")
+        if isinstance(tag, (list, dict)):
+            raise InputError(f"{where}: token {number}, {word!r}, has the tag {tag!r}; expected a name or a number")

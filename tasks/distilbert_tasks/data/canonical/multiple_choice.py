@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distilbert_common.errors import InputError
-from distilbert_tasks.data.canonical.values import Columns, is_missing, literal, texts
+from distilbert_tasks.data.canonical.values import Columns, check_unicode, is_missing, literal, texts
 from distilbert_tasks.data.columns import Chosen
 from distilbert_tasks.data.records import Records
 
@@ -52,6 +52,7 @@ def _choices(records: Records, names: tuple[str, ...]) -> tuple[list[list[str]],
             raise InputError(f"{records.where(index, names[0])}: {row!r} is not a list of choices")
         if len(row) < 2:
             raise InputError(f"{records.where(index, names[0])}: {len(row)} choices; there must be at least two")
+    check_unicode([" ".join(row) for row in rows], records, names[0])
     return [list(row) for row in rows], labels
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from distilbert_common.errors import InputError
 from distilbert_tasks.data.records import Records
 
-__all__ = ["Columns", "is_missing", "literal", "texts", "word_lists"]
+__all__ = ["Columns", "check_unicode", "is_missing", "literal", "texts", "word_lists"]
 
 Columns = dict[str, list[Any]]
 
@@ -25,7 +25,24 @@ def texts(records: Records, column: str) -> list[str]:
         if not isinstance(value, str):
             what = "there is no text" if value is None else f"{value!r} is not text"
             raise InputError(f'{records.where(index, column)}: {what}; an empty text is written ""')
+    check_unicode(values, records, column)
     return list(values)
+
+
+def check_unicode(values: Sequence[str], records: Records, column: str) -> None:
+    """Require texts that can be written, one for each record.
+
+    Raises:
+        InputError: One holds a lone surrogate.
+    """
+    try:
+        "".join(values).encode()
+    except UnicodeEncodeError:
+        index = next(index for index, value in enumerate(values) if any("\ud800" <= sign <= "\udfff" for sign in value))
+        raise InputError(
+            f"{records.where(index, column)}: the text holds half of a surrogate pair, which is no character; write it "
+            "anew from its source"
+        ) from None
 
 
 def word_lists(records: Records, column: str) -> list[list[Any]]:
@@ -59,8 +76,3 @@ def literal(value: Any) -> Any:
 def is_missing(value: Any) -> bool:
     """Return whether a value says that there is none: None, blank text, or not a number."""
     return value is None or (isinstance(value, str) and not value.strip()) or value != value
-
-
-def is_present(values: Sequence[Any]) -> bool:
-    """Return whether no value is missing."""
-    return not any(map(is_missing, values))

@@ -77,7 +77,7 @@ def _several(splits: Mapping[str, Split], options: DataOptions) -> tuple[Resolve
     first = next(iter(splits.values()))
     for split in splits.values():
         for row, value in enumerate(split.values or ()):
-            if not isinstance(value, (list, tuple)):
+            if not isinstance(value, (list, tuple)) or any(isinstance(one, (list, dict)) for one in value):
                 raise InputError(f"{split.where(row)}: {value!r} is not a list of labels, or of zeros and ones")
     if not first.declared and is_onehot(first):
         return _from_bits(splits, options)

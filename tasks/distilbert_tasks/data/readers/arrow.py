@@ -53,17 +53,40 @@ def read_arrow(path: Path) -> Iterator[Records]:
 
 
 def read_dataset(dataset: Any, name: str) -> Iterator[Records]:
-    """Yield the records of a `datasets.Dataset`, an `IterableDataset`, or a mapping of columns."""
-    if isinstance(dataset, Mapping):
-        import datasets
+    """Yield the records of a `datasets.Dataset`, an `IterableDataset`, or a mapping of columns.
 
-        dataset = datasets.Dataset.from_dict(dict(dataset))
+    Raises:
+        InputError: Columns of a mapping are no lists, or differ in length.
+    """
+    if isinstance(dataset, Mapping):
+        dataset = _ColumnsInMemory(dataset, name)
     names = _label_names(dataset.features or {})
     row = 1
     for columns in dataset.iter(AT_ONCE):
         count = len(next(iter(columns.values()), ()))
         yield Records(_named(columns, names), name, np.arange(row, row + count, dtype=np.int64), "row", names)
         row += count
+
+
+class _ColumnsInMemory:
+    """A mapping of columns, read as data sets are; any list will do, whatever it holds."""
+
+    features = None
+
+    def __init__(self, columns: Mapping[str, Sequence[Any]], name: str) -> None:
+        sizes = {}
+        for column, values in columns.items():
+            if isinstance(values, (str, bytes)) or not hasattr(values, "__len__"):
+                raise InputError(f"{name}: column {column!r} is a {type(values).__name__}; expected a list of values")
+            sizes[column] = len(values)
+        if len(set(sizes.values())) > 1:
+            raise InputError(f"{name}: columns differ in length: {sizes}; give as many values in each")
+        self.columns, self.size = columns, next(iter(sizes.values()), 0)
+
+    def iter(self, batch_size: int) -> Iterator[dict[str, list[Any]]]:
+        """Yield some rows at a time."""
+        for start in range(0, self.size, batch_size):
+            yield {name: list(values[start : start + batch_size]) for name, values in self.columns.items()}
 
 
 def _records(batches: Iterable[Any], schema: Any, name: str) -> Iterator[Records]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def read_csv(path: Path, delimiter: str | None, column_names: Sequence[str] | No
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    first = next((line for _, line in decoded_lines(path)), "")
+    first, *others = [*(line for _, line in islice(decoded_lines(path), 2))] or [""]
     delimiter = delimiter or next((one for one in DELIMITERS if one in first), ",")
     is_quoted = delimiter != "\t" or _is_quoted_tsv(path)
     names = list(column_names) if column_names is not None else _header(path, first, delimiter, is_quoted)
@@ -48,6 +49,8 @@ def read_csv(path: Path, delimiter: str | None, column_names: Sequence[str] | No
         ),
         arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
     )
+    if column_names is None and not others:
+        return  # there are names alone
     row = 1
     try:
         with open_binary(path) as file:
