@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distilbert_common.constants import IGNORE_INDEX
-from distilbert_common.packing import Placement, place, scatter
+from distilbert_common.packing import Placement, scatter
 from distilbert_tasks.batches.rows import Rows
 
 __all__ = ["Arrays", "packed_arrays", "padded_arrays", "padded_placement"]
@@ -73,12 +72,6 @@ def padded_placement(sizes: NDArray[np.int32], count: int, length: int) -> Place
     """Return the placement of one list to a row."""
     zeros = np.zeros_like(sizes)
     return Placement(np.arange(len(sizes), dtype=np.int32), zeros, sizes, zeros + 1, count, length)
-
-
-def placement_of(sizes: NDArray[np.int32], length: int, count: int) -> Placement:
-    """Return the placement of packed lists in at least `count` rows."""
-    at = place(sizes, length)
-    return replace(at, rows=max(at.rows, count))
 
 
 def needs_segments(rows: Rows, count: int) -> bool:

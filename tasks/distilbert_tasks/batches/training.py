@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distilbert_common.errors import InputError
+from distilbert_common.packing import place
 from distilbert_common.training import MicroBatch
-from distilbert_tasks.batches.arrays import Arrays, packed_arrays, padded_arrays, placement_of
+from distilbert_tasks.batches.arrays import Arrays, packed_arrays, padded_arrays
 from distilbert_tasks.batches.options import BatchOptions
 from distilbert_tasks.batches.rows import Rows, take_rows
 from distilbert_tasks.batches.shapes import Shapes
@@ -121,7 +123,7 @@ def _arrays(rows: Rows, parts: list[Positions], options: BatchOptions, shapes: S
     if options.layout == "padded" or rows.choices > 1 or rows.task == "multiple-choice":
         return padded_arrays(own, max(map(len, parts)), shapes.padded_length(longest))
     length = shapes.packed_length(longest)
-    placements = [placement_of(one, length, 1) for one in sizes]
+    placements = [place(one, length) for one in sizes]
     count = shapes.rows(max(at.rows for at in placements))
     segments = shapes.segments(max(at.num_segments for at in placements))
-    return packed_arrays(own, placement_of(own.sizes, length, count), segments)
+    return packed_arrays(own, replace(placements[options.rank], rows=count), segments)

@@ -89,10 +89,10 @@ def _with_labels(
 
 def _divided(train: Any, task: str, options: DataOptions, notes: list[str]) -> dict[str, Any]:
     """Draw a validation set from the training set; questions about one context stay together."""
-    labels = (
-        train["label"] if task in ("text-classification", "multiple-choice") and "label" in train.features else None
-    )
-    groups = train["context"] if task == "question-answering" else None
+    by_label = task in ("text-classification", "multiple-choice") and "label" in train.features
+    # the table's own columns: those of a data set are slow to go through one by one
+    labels = train.data.column("label").to_pylist() if by_label else None
+    groups = train.data.column("context").to_pylist() if task == "question-answering" else None
     is_number = labels is not None and isinstance(labels[0], float)
     rows, drawn = draw_validation(
         len(train), options.validation_share, options.seed, None if is_number else labels, groups
