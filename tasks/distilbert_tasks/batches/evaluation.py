@@ -83,20 +83,20 @@ def evaluation_batches(
     everything = take_rows(features, np.arange(len(features)), (seed, 0, 1)) if "masking" in features.details else None
     for number, (rows, at, count) in enumerate(batches(features, tokens_per_batch, shapes)):
         if number % world == rank:
-            taken = take_rows(features, rows) if everything is None else everything.select(rows)
-            yield _batch(taken, rows, at, count, is_padded, shapes)
+            selected = take_rows(features, rows) if everything is None else everything.select(rows)
+            yield _batch(selected, rows, at, count, is_padded, shapes)
 
 
 def _batch(
-    taken: Rows, rows: NDArray[np.int64], at: Placement, count: int, is_padded: bool, shapes: Shapes
+    selected: Rows, rows: NDArray[np.int64], at: Placement, count: int, is_padded: bool, shapes: Shapes
 ) -> EvaluationBatch:
     if is_padded:
-        inputs, labels = padded_arrays(taken, count, at.length)
+        inputs, labels = padded_arrays(selected, count, at.length)
     else:
         segments = power_of_two(at.num_segments) if shapes.few else at.num_segments
-        inputs, labels = packed_arrays(taken, at, segments)
-    is_packed = "segment_ids" in inputs and not taken.is_per_token
-    return EvaluationBatch(inputs, labels, rows, float(taken.label_weights().sum()), at, is_packed, taken.choices)
+        inputs, labels = packed_arrays(selected, at, segments)
+    is_packed = "segment_ids" in inputs and not selected.is_per_token
+    return EvaluationBatch(inputs, labels, rows, float(selected.label_weights().sum()), at, is_packed, selected.choices)
 
 
 Plan = Iterator[tuple[NDArray[np.int64], Placement, int]]

@@ -18,14 +18,14 @@ TWO_COLUMNS = {"text-classification": ("text",), "question-answering": ("answers
 
 
 def choose_columns(
-    task: str, available: Sequence[str], given: Mapping[str, str | Sequence[str]] | None, labeled: bool, source: str
+    task: str, available: Sequence[str], requested: Mapping[str, str | Sequence[str]] | None, labeled: bool, source: str
 ) -> Chosen:
     """Return the columns of each role of a task.
 
     Args:
         task: The name of the task.
         available: The columns that there are.
-        given: Those that the user names, by role.
+        requested: Those that the user names, by role.
         labeled: Whether labels are needed.
         source: The name of the file or data set.
 
@@ -35,18 +35,18 @@ def choose_columns(
     roles = NAMES[task]
     chosen: Chosen = {
         role: (names,) if isinstance(names, str) else tuple(names)
-        for role, names in (given or {}).items()
+        for role, names in (requested or {}).items()
         if labeled or role not in roles or not roles[role].is_label
     }
-    _check_given(task, chosen, available, source)
-    for role, wants in roles.items():
-        if role in chosen or (wants.is_label and not labeled):
+    _check_requested(task, chosen, available, source)
+    for role, spec in roles.items():
+        if role in chosen or (spec.is_label and not labeled):
             continue
-        taken = {name for names in chosen.values() for name in names}
-        names = _look_for(role, wants, [name for name in available if name not in taken], source)
+        used = {name for names in chosen.values() for name in names}
+        names = _look_for(role, spec, [name for name in available if name not in used], source)
         if names:
             chosen[role] = names
-        elif not wants.is_optional:
+        elif not spec.is_optional:
             raise InputError(
                 f"{source}: no column is known to be the {role} of {task}; it has {_listed(available)}; name one with "
                 f'columns={{"{role}": "…"}}'
@@ -54,10 +54,10 @@ def choose_columns(
     return chosen
 
 
-def _check_given(task: str, given: Chosen, available: Sequence[str], source: str) -> None:
+def _check_requested(task: str, requested: Chosen, available: Sequence[str], source: str) -> None:
     """Require roles and columns that there are."""
     known = [*NAMES[task], *(["text_pair"] if task == "text-classification" else [])]
-    for role, names in given.items():
+    for role, names in requested.items():
         if role not in known:
             raise InputError(f"columns names {role!r}; {task} has {', '.join(known)}")
         for name in names:
@@ -69,10 +69,10 @@ def _check_given(task: str, given: Chosen, available: Sequence[str], source: str
             raise InputError(f"columns names {len(names)} columns for {role}, which takes at most {most}")
 
 
-def _look_for(role: str, wants: Role, available: Sequence[str], source: str) -> Group:
+def _look_for(role: str, spec: Role, available: Sequence[str], source: str) -> Group:
     """Return the columns known to have a role; of two groups where one is part of the other, the larger."""
     actual = {name.lower(): name for name in available}
-    for tier in wants.tiers:
+    for tier in spec.tiers:
         groups = [group for group in tier if all(name in actual for name in group)]
         groups = [one for one in groups if not any(set(one) < set(other) for other in groups)]
         if len(groups) > 1:
@@ -81,7 +81,7 @@ def _look_for(role: str, wants: Role, available: Sequence[str], source: str) -> 
             example = f'"{names[0][0]}"' if len(names[0]) == 1 else str(names[0]).replace("'", '"')
             raise InputError(f'{source}: {options} could be the {role}; choose with columns={{"{role}": {example}}}')
         if groups:
-            group = _numbered_on(groups[0], actual) if wants.is_numbered and len(groups[0]) > 1 else groups[0]
+            group = _numbered_on(groups[0], actual) if spec.is_numbered and len(groups[0]) > 1 else groups[0]
             return tuple(actual[name] for name in group)
     return ()
 

@@ -49,13 +49,13 @@ def load_data(
         HubError: A data set cannot be had from the hub.
     """
     name, options = find_task(task).name, replace(options or DataOptions(), **changes)
-    given = {
+    requested = {
         split: source for split, source in zip(SPLITS, (train, validation, test), strict=True) if source is not None
     }
-    if not given:
+    if not requested:
         raise InputError("no data was given; name a file or a data set as train, validation or test")
     notes: list[str] = []
-    sources = open_sources(given, options, notes)
+    sources = open_sources(requested, options, notes)
     read = [read_split(name, split, sources[split], options, notes) for split in SPLITS if split in sources]
     splits = {one.name: one for one in read if one is not None}
     data, labels, problem_type = _with_labels(name, splits, options, notes)
@@ -73,16 +73,16 @@ def _with_labels(
     import pyarrow as pa
 
     labeled = {name: split.labels for name, split in splits.items() if split.labels.values is not None}
-    made: dict[str, list[Any]] = {}
+    ids: dict[str, list[Any]] = {}
     names, problem_type = None, None
     if labeled:
         choices = {name: split.choices for name, split in splits.items()}
-        made, names, problem_type = resolve_labels(task, labeled, choices, options, notes)
+        ids, names, problem_type = resolve_labels(task, labeled, choices, options, notes)
     data = {}
     for name, split in splits.items():
         table = split.table.table()
-        if name in made:
-            table = table.append_column(LABEL_COLUMNS[task], pa.array(made[name]))
+        if name in ids:
+            table = table.append_column(LABEL_COLUMNS[task], pa.array(ids[name]))
         data[name] = datasets.Dataset(datasets.table.InMemoryTable(table))
     return data, names, problem_type
 

@@ -44,8 +44,8 @@ class Records:
 
     def where(self, index: int, column: str | None = None) -> str:
         """Return where a record is from, as errors say it."""
-        place = f"{self.source}, {self.unit} {self.numbers[index]}"
-        return place if column is None else f"{place}, column {column!r}"
+        location = f"{self.source}, {self.unit} {self.numbers[index]}"
+        return location if column is None else f"{location}, column {column!r}"
 
 
 @dataclass

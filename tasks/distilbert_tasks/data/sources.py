@@ -41,13 +41,13 @@ class Source:
         return chain.from_iterable(_read(part, task, options) for part in self.parts)
 
 
-def open_sources(given: Mapping[str, Any], options: DataOptions, notes: list[str]) -> dict[str, Source]:
+def open_sources(requested: Mapping[str, Any], options: DataOptions, notes: list[str]) -> dict[str, Source]:
     """Return what each split is read from.
 
-    A folder or a hub data set that is given for training alone gives the other splits too, where it has them.
+    A folder or a hub data set that is named for training alone gives the other splits too, where it has them.
 
     Args:
-        given: What the user names for each split, those that are not None.
+        requested: What the user names for each split, those that are not None.
         options: How hub data sets are read.
         notes: Where sentences for the user are added.
 
@@ -56,41 +56,50 @@ def open_sources(given: Mapping[str, Any], options: DataOptions, notes: list[str
         HubError: A data set cannot be had from the hub.
     """
     sources = {}
-    for split, source in given.items():
+    train_alone = set(requested) == {"train"}
+    for split, source in requested.items():
         by_split = _by_split(source, options, notes)
         if by_split is None:
             sources[split] = Source(tuple(_parts(source)))
-        elif set(given) == {"train"}:
-            sources = {name: Source((part,) if not isinstance(part, list) else tuple(part), name != "train")
-                       for name, part in by_split.items()}  # fmt: skip
+        elif train_alone and "train" in by_split:
+            sources = {name: Source(parts, is_implied=name != "train") for name, parts in by_split.items()}
+        elif split in by_split or len(by_split) == 1:
+            sources[split] = Source(by_split.get(split) or next(iter(by_split.values())))
         else:
-            part = by_split.get(split, next(iter(by_split.values())) if len(by_split) == 1 else None)
-            if part is None:
-                raise InputError(f"{source} has the splits {', '.join(by_split)}, and not {split}; name another source")
-            sources[split] = Source(tuple(part) if isinstance(part, list) else (part,))
-    if set(given) == {"train"} and "train" not in sources:
-        raise InputError(f"{given['train']} has the splits {', '.join(sources)}, and not train; name the file itself")
+            raise InputError(f"{source} has the splits {', '.join(by_split)}, and not {split}; name another source")
     return sources
 
 
-def _by_split(source: Any, options: DataOptions, notes: list[str]) -> dict[str, Any] | None:
+Splits = dict[str, tuple[Any, ...]]
+"""The parts of each split."""
+
+
+def _by_split(source: Any, options: DataOptions, notes: list[str]) -> Splits | None:
     """Return the splits of a folder, a hub data set or a `DatasetDict`; None for anything else."""
     if isinstance(source, Mapping) and source and all(hasattr(part, "features") for part in source.values()):
-        return {split: part for name, part in source.items() if (split := _split_of(name))}
+        return {split: (part,) for name, part in source.items() if (split := _split_of(name))}
     if not isinstance(source, (str, Path)) or not str(source).strip():
         return None
     path = Path(source)
     if path.is_dir():
-        if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
-            return _by_split(_saved(path), options, notes) or {"train": _saved(path)}
-        files = _files_of(path)
-        named = {split: [file for file in files if _split_of(file.name) == split] for split in SPLITS}
-        others = [file.name for file in files if _split_of(file.name) is None]
-        if others and len(others) < len(files):
-            notes.append(f"Of {path.name}, {', '.join(others)} is left out: the name says no split.")
-        return {split: some for split, some in named.items() if some} or None
+        return _folder_splits(path, options, notes)
     hub = None if path.exists() or glob(str(source)) else HubDataset.parse(str(source))
-    return None if hub is None else hub.splits(options.streaming)
+    return None if hub is None else {split: (part,) for split, part in hub.splits(options.streaming).items()}
+
+
+def _folder_splits(folder: Path, options: DataOptions, notes: list[str]) -> Splits | None:
+    """Return the splits that names of files say, or of what `save_to_disk` wrote; None where no name says any."""
+    if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
+        import datasets
+
+        saved = datasets.load_from_disk(str(folder))
+        return _by_split(saved, options, notes) or {"train": (saved,)}
+    files = _files_of(folder)
+    named = {split: tuple(file for file in files if _split_of(file.name) == split) for split in SPLITS}
+    others = [file.name for file in files if _split_of(file.name) is None]
+    if others and len(others) < len(files):
+        notes.append(f"Of {folder.name}, {', '.join(others)} is left out: the name says no split.")
+    return {split: parts for split, parts in named.items() if parts} or None
 
 
 def _split_of(name: str) -> str | None:
@@ -146,13 +155,6 @@ def _files_of(folder: Path) -> list[Any]:
     if not files:
         raise InputError(f"{folder} holds no file whose name ends in {', '.join([*SUFFIXES, *COMPRESSED])}")
     return files
-
-
-def _saved(path: Path) -> Any:
-    """Return what `save_to_disk` wrote."""
-    import datasets
-
-    return datasets.load_from_disk(str(path))
 
 
 def _read(part: Any, task: str, options: DataOptions) -> Iterator[Records]:

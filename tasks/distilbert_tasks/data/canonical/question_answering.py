@@ -78,8 +78,8 @@ def _why(text: Any, start: int | None, context: str) -> str:
         return f"the answer {text!r} is not text"
     if start is None or start < 0:
         return f"the answer {text!r} has no answer_start, the number of characters before it in the context"
-    place = context.find(text)
-    hint = "the context does not hold it" if place < 0 else f"the answer stands at {place}"
+    position = context.find(text)
+    hint = "the context does not hold it" if position < 0 else f"the answer stands at {position}"
     shown = context[start : start + len(text)]
     return f"answer_start {start} points at {shown!r}, not at the answer {text!r}; {hint}"
 

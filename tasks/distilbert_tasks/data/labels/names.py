@@ -16,25 +16,25 @@ SHOWN = 10
 """How many unknown labels an error names."""
 
 
-def label_names(splits: Mapping[str, Split], given: Sequence[str] | None, each: Any) -> Names:
+def label_names(splits: Mapping[str, Split], requested: Sequence[str] | None, each: Any) -> Names:
     """Return the names of labels in the order of their ids: as given, as the data's type has them, or sorted.
 
     Args:
         splits: The splits, the first of which the names are from, which is the training set where there is one.
-        given: The names that the user gives.
+        requested: The names that the user gives.
         each: Returns all labels of a split's values, one by one.
 
     Raises:
         InputError: Another split has a label that is not among them.
     """
     first_name, first = next(iter(splits.items()))
-    names = tuple(map(str, given or first.declared or sorted_names(each(first.values))))
-    if given is not None and _are_ids(splits, names, each):
+    names = tuple(map(str, requested or first.declared or sorted_names(each(first.values))))
+    if requested is not None and _are_ids(splits, names, each):
         return names
     for name, split in splits.items():
         unknown = [label for label in sorted_names(each(split.values)) if label not in names]
         if unknown:
-            raise InputError(_unknown(name, split, unknown, None if given is not None else first_name, each))
+            raise InputError(_unknown(name, split, unknown, None if requested is not None else first_name, each))
     return names
 
 
@@ -65,6 +65,6 @@ def _unknown(name: str, split: Split, unknown: list[str], other: str | None, eac
     rows = enumerate(split.values or ())
     row = next(row for row, value in rows if any(str(label) in unknown for label in each([value])))
     listed = ", ".join(map(repr, unknown[:SHOWN])) + (", …" if len(unknown) > SHOWN else "")
-    lacks = "labels, as given, lack" if other is None else f"the {other} set lacks"
+    lacks = "labels= lacks" if other is None else f"the {other} set lacks"
     cure = "add them to labels" if other is None else "leave these rows out, or name all labels with labels=[…]"
     return f"{split.where(row)}: the {name} set has labels that {lacks}: {listed}; {cure}"

@@ -39,10 +39,10 @@ def resolve_labels(
     if task == "token-classification":
         names = label_names(splits, options.labels, chain.from_iterable)
         ids = ids_of(splits, names, chain.from_iterable)
-        made = {
+        encoded = {
             name: [[ids[str(tag)] for tag in tags] for tags in split.values or ()] for name, split in splits.items()
         }
-        return made, names, None
+        return encoded, names, None
     return _of_texts(splits, options, notes)
 
 
@@ -57,8 +57,8 @@ def _of_texts(
         names = first.columns if len(first.columns) > 1 else None
         return {name: numbers(split) for name, split in splits.items()}, names, problem_type
     if problem_type == "multi_label_classification":
-        made, names = _several(splits, options)
-        return made, names, problem_type
+        encoded, names = _several(splits, options)
+        return encoded, names, problem_type
     _check_single(splits)
     names = label_names(splits, options.labels, iter)
     if len(names) < 2 and "train" in splits:
@@ -91,13 +91,13 @@ def _from_bits(splits: Mapping[str, Split], options: DataOptions) -> tuple[Resol
     first = next(iter(splits.values()))
     width = len((first.values or [()])[0])
     names = options.labels or (first.columns if len(first.columns) > 1 else [f"LABEL_{i}" for i in range(width)])
-    made = {}
+    encoded = {}
     for name, split in splits.items():
         for row, value in enumerate(split.values or ()):
             if len(value) != len(names):
                 raise InputError(f"{split.where(row)}: {len(value)} zeros and ones for {len(names)} labels")
-        made[name] = [bits(value, split.where(row)) for row, value in enumerate(split.values or ())]
-    return made, tuple(names)
+        encoded[name] = [bits(value, split.where(row)) for row, value in enumerate(split.values or ())]
+    return encoded, tuple(names)
 
 
 def _bits_of(ids: Iterable[int], count: int) -> list[int]:

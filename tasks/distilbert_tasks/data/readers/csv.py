@@ -20,6 +20,9 @@ __all__ = ["read_csv"]
 DELIMITERS = (",", ";", "\t", "|")
 """What may stand between the values of a .csv file: the first of these that its first line has."""
 
+BLOCK_BYTES = 16 * 2**20
+"""How much of a file is read at a time, which no row may exceed."""
+
 
 def read_csv(path: Path, delimiter: str | None, column_names: Sequence[str] | None = None) -> Iterator[Records]:
     """Yield the records of a CSV file.
@@ -38,9 +41,27 @@ def read_csv(path: Path, delimiter: str | None, column_names: Sequence[str] | No
     first, *others = [*(line for _, line in islice(decoded_lines(path), 2))] or [""]
     delimiter = delimiter or next((one for one in DELIMITERS if one in first), ",")
     is_quoted = delimiter != "\t" or _is_quoted_tsv(path)
-    names = list(column_names) if column_names is not None else _header(path, first, delimiter, is_quoted)
-    settings = (
-        arrow_csv.ReadOptions(column_names=names, skip_rows=int(column_names is None)),
+    has_header = column_names is None
+    names = _header(path, first, delimiter, is_quoted) if column_names is None else list(column_names)
+    if has_header and not others:
+        return  # there are names alone
+    row = 1
+    try:
+        with open_binary(path) as file:
+            for batch in arrow_csv.open_csv(file, *_settings(names, delimiter, is_quoted, has_header)):
+                yield Records(batch.to_pydict(), path.name, np.arange(row, row + len(batch), dtype=np.int64))
+                row += len(batch)
+    except pa.ArrowInvalid as error:
+        raise _explained(path, error, names, delimiter if is_quoted else None, has_header) from error
+
+
+def _settings(names: list[str], delimiter: str, is_quoted: bool, has_header: bool) -> tuple[Any, Any, Any]:
+    """Return how pyarrow reads a file: every value as text."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    return (
+        arrow_csv.ReadOptions(column_names=names, skip_rows=int(has_header), block_size=BLOCK_BYTES),
         arrow_csv.ParseOptions(
             delimiter=delimiter,
             newlines_in_values=is_quoted,
@@ -49,16 +70,6 @@ def read_csv(path: Path, delimiter: str | None, column_names: Sequence[str] | No
         ),
         arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
     )
-    if column_names is None and not others:
-        return  # there are names alone
-    row = 1
-    try:
-        with open_binary(path) as file:
-            for batch in arrow_csv.open_csv(file, *settings):
-                yield Records(batch.to_pydict(), path.name, np.arange(row, row + len(batch), dtype=np.int64))
-                row += len(batch)
-    except pa.ArrowInvalid as error:
-        raise _explained(path, error, names, delimiter if is_quoted else None, column_names is None) from error
 
 
 def _header(path: Path, line: str, delimiter: str, is_quoted: bool) -> list[str]:

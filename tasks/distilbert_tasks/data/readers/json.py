@@ -27,9 +27,9 @@ def read_jsonl(path: Path) -> Iterator[Records]:
         InputError: A line is not a JSON object.
     """
     lines = ((number, line) for number, line in decoded_lines(path) if line.strip())
-    while some := list(islice(lines, AT_ONCE)):
-        rows = [_parse(line, f"{path.name}, line {number}") for number, line in some]
-        yield as_records(rows, path.name, [number for number, _ in some], "line")
+    while chunk := list(islice(lines, AT_ONCE)):
+        rows = [_parse(line, f"{path.name}, line {number}") for number, line in chunk]
+        yield as_records(rows, path.name, [number for number, _ in chunk], "line")
 
 
 def read_json(path: Path) -> Iterator[Records]:
@@ -54,9 +54,9 @@ def read_json(path: Path) -> Iterator[Records]:
     nested = bool(rows) and all("paragraphs" in row for row in rows)
     rows = list(_questions(rows, path.name)) if nested else rows
     for start in range(0, len(rows), AT_ONCE):
-        some = rows[start : start + AT_ONCE]
-        numbers = range(start + 1, start + 1 + len(some))
-        yield as_records(some, path.name, numbers, "question" if nested else "row")
+        chunk = rows[start : start + AT_ONCE]
+        numbers = range(start + 1, start + 1 + len(chunk))
+        yield as_records(chunk, path.name, numbers, "question" if nested else "row")
 
 
 def as_records(rows: Sequence[dict[str, Any]], source: str, numbers: Sequence[int], unit: str) -> Records:

@@ -24,9 +24,9 @@ def read_text(path: Path) -> Iterator[Records]:
         InputError: A line is not UTF-8.
     """
     lines = decoded_lines(path)
-    while some := list(islice(lines, AT_ONCE)):
-        numbers = np.asarray([number for number, _ in some], np.int64)
-        yield Records({"text": [line for _, line in some]}, path.name, numbers, "line")
+    while chunk := list(islice(lines, AT_ONCE)):
+        numbers = np.asarray([number for number, _ in chunk], np.int64)
+        yield Records({"text": [line for _, line in chunk]}, path.name, numbers, "line")
 
 
 def read_conll(path: Path) -> Iterator[Records]:
@@ -38,8 +38,8 @@ def read_conll(path: Path) -> Iterator[Records]:
         InputError: A line has more or fewer values than the first one.
     """
     sentences = _sentences(path)
-    while some := list(islice(sentences, AT_ONCE)):
-        yield as_records([row for _, row in some], path.name, [number for number, _ in some], "line")
+    while chunk := list(islice(sentences, AT_ONCE)):
+        yield as_records([row for _, row in chunk], path.name, [number for number, _ in chunk], "line")
 
 
 def _sentences(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
