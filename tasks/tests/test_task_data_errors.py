@@ -38,6 +38,7 @@ CHOICE = {"prompt": "p", "choices": ["a", "b"]}
 CASES: list[Case] = [
     (CLASSIFY, csv_file("text,label\na,1\nb\nc,0\n"), {}, ("a.csv, row 2", "1 values for 2 columns", "double quotes")),
     (CLASSIFY, csv_file("text,label\na,1\nb,c,0\n"), {}, ("a.csv, row 2", "3 values for 2 columns")),
+    (CLASSIFY, csv_file('text,label\na,1\n"' + "b,0\n" * 50000), {}, ("a.csv, row 2", "quote")),
     (CLASSIFY, csv_file(b"text,label\na,1\n\xe9,0\n"), {}, ("a.csv, line 3", "0xe9", "UTF-8")),
     (CLASSIFY, csv_file("text,text\na,1\n"), {}, ("a.csv", "two columns called 'text'")),
     (CLASSIFY, csv_file(""), {}, ("a.csv", "first line", "column_names")),

@@ -112,10 +112,15 @@ def _explained(path: Path, error: Any, names: Sequence[str], delimiter: str | No
     """
     lines = (f"{line}\n" for _, line in decoded_lines(path))  # raises where a line is not UTF-8
     rows = csv.reader(lines, delimiter=delimiter) if delimiter else (line[:-1].split("\t") for line in lines)
-    for number, values in enumerate((row for row in rows if row and row != [""]), 0 if has_header else 1):
-        if len(values) != len(names):
-            return InputError(
-                f"{path.name}, row {number}: {len(values)} values for {len(names)} columns; values that hold a "
-                "delimiter or a line break must be in double quotes"
-            )
+    number = 0 if has_header else 1
+    try:
+        for values in rows:
+            if values and values != [""] and len(values) != len(names):
+                return InputError(
+                    f"{path.name}, row {number}: {len(values)} values for {len(names)} columns; values that hold a "
+                    "delimiter or a line break must be in double quotes, and quotes must end"
+                )
+            number += bool(values) and values != [""]
+    except csv.Error as reason:  # such as a value beyond the length that Python's reader takes
+        return InputError(f"{path.name}, row {number}: {reason}; a quote may not have ended")
     return InputError(f"{path.name}: {error}")
