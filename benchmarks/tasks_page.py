@@ -40,7 +40,16 @@ def tasks_tables(facts: Facts) -> dict[str, str]:
         facts: What `tasks.py` left in tasks.json.
     """
     rows = facts["rows"]
-    header = ("data", "by", "metric", "from the Trainer", "examples/s", "times the Trainer's", "by processor time")
+    header = (
+        "data",
+        "by",
+        "metric",
+        "from the Trainer",
+        "loss",
+        "examples/s",
+        "times the Trainer's",
+        "by processor time",
+    )
     table = markdown_table(
         (*header, "time", "trained on", "measured"), [line_of(row, baseline_of(row, rows)) for row in rows]
     )
@@ -90,7 +99,8 @@ def line_of(row: Facts, baseline: Facts | None) -> tuple[str, ...]:
     name = IMPLEMENTATIONS[row["implementation"]]
     metric = f"{case.metric} {value_of(row):.2f}"
     amount += f", {row['cores']} core{'s' if row['cores'] != 1 else ''}"
-    return (case.title, name, metric, apart, rate, speed, work, time, amount, row["date"])
+    loss = f"{row['metrics']['loss']:.6f}"
+    return (case.title, name, metric, apart, loss, rate, speed, work, time, amount, row["date"])
 
 
 def machine(rows: list[Facts]) -> str:
