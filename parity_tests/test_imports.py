@@ -13,6 +13,7 @@ HEAVY = ("torch", "tensorflow", "keras", "jax", "flax", "transformers")
 OWN = {
     "distilbert_common": (),
     "distilbert_conversion": (),
+    "distilbert_tasks.pipelines": (),
     "distilbert_cli.main": (),
     "distilbert_pt": ("torch",),
     "distilbert_tf": ("keras", "tensorflow"),

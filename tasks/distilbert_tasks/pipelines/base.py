@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,27 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from distilbert_common.errors import InputError, TokenizerError
+from distilbert_tasks.pipelines.encoded import Encoded
 from distilbert_tasks.pipelines.inputs import Form, read_examples
 from distilbert_tasks.pipelines.runner import Outputs, Runner
 
-__all__ = ["BATCH_SIZE", "TOKENS_PER_BATCH", "Encoded", "Pipeline", "token_lists"]
+__all__ = ["BATCH_SIZE", "TOKENS_PER_BATCH", "Pipeline"]
 
 BATCH_SIZE = 512
 TOKENS_PER_BATCH = 4096
 """So many tokens keep a CPU busy and fit its cache; more of them make no call faster."""
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """One example, tokenized.
-
-    Attributes:
-        token_lists: What the model sees of it: one list, or several, as the windows of a long text.
-        details: What decoding needs to know of it.
-    """
-
-    token_lists: Sequence[Sequence[int]]
-    details: Any = None
 
 
 class Pipeline:
@@ -187,15 +174,6 @@ class Pipeline:
             )
         if not all(map(len, lists)):
             raise InputError("an input has no tokens; leave out empty texts, or let special tokens be added")
-
-
-def token_lists(batch: Mapping[str, Any]) -> list[list[int]]:
-    """Return the ids of a tokenizer's rows without padding, which packed rows do not need."""
-    rows, masks = batch["input_ids"], batch.get("attention_mask")
-    if masks is None or not any(0 in mask for mask in masks):
-        return list(rows)
-    pairs = zip(rows, masks, strict=True)
-    return [[token for token, is_token in zip(row, mask, strict=True) if is_token] for row, mask in pairs]
 
 
 def _at_least_one(name: str, number: Any) -> int:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from distilbert_common.errors import InputError
 from distilbert_common.tokenization.tensors import FRAMEWORKS, to_tensor
-from distilbert_tasks.pipelines.base import Encoded, Pipeline, token_lists
+from distilbert_tasks.pipelines.base import Pipeline
+from distilbert_tasks.pipelines.encoded import Encoded, token_lists
 from distilbert_tasks.pipelines.inputs import require_text
 
 __all__ = ["FeatureExtractionPipeline"]

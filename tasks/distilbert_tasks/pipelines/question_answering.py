@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from distilbert_common.errors import InputError, TokenizerError
-from distilbert_tasks.pipelines.base import Encoded, Pipeline
-from distilbert_tasks.pipelines.inputs import Form, read_examples, require_text
+from distilbert_tasks.pipelines.base import Pipeline
+from distilbert_tasks.pipelines.encoded import Encoded
+from distilbert_tasks.pipelines.inputs import Form, read_examples
+from distilbert_tasks.pipelines.questions import pairs_of, questions_of
 from distilbert_tasks.pipelines.spans import Spans, best_spans
 
 __all__ = ["QuestionAnsweringPipeline"]
@@ -68,9 +70,9 @@ class QuestionAnsweringPipeline(Pipeline):
         Raises:
             InputError: A question or a context is missing or empty, or an option cannot be used.
         """
-        examples, form = read_examples(_inputs(inputs, options))
+        examples, form = read_examples(questions_of(inputs, options))
         if form is not Form.STREAM:
-            pairs = [pair for example in examples for pair in _pairs(example)]
+            pairs = [pair for example in examples for pair in pairs_of(example)]
             examples, form = pairs, Form.SINGLE if len(pairs) == 1 else Form.LIST
         return self._run(examples, form, options)
 
@@ -106,7 +108,7 @@ class QuestionAnsweringPipeline(Pipeline):
         )
 
     def _encode(self, examples: Sequence[Any], options: QuestionAnsweringOptions) -> list[Encoded]:
-        pairs = [_pairs(example)[0] for example in examples]
+        pairs = [pairs_of(example)[0] for example in examples]
         questions = [self._cut(question, options.max_question_len) for question, _ in pairs]
         contexts = [context for _, context in pairs]
         try:
@@ -184,47 +186,3 @@ def _characters(window: Any, first: int, last: int, align_to_words: bool) -> tup
         if start is not None and end is not None:
             return start.start, end.end
     return window.offsets[first][0], window.offsets[last][1]
-
-
-def _inputs(inputs: Sequence[Any], options: dict[str, Any]) -> Any:
-    """Return what was asked, by position or by name; names are taken out of the options.
-
-    Raises:
-        InputError: There is nothing, or lists of different lengths.
-    """
-    if len(inputs) == 2 and all(isinstance(one, str) for one in inputs):
-        return {"question": inputs[0], "context": inputs[1]}
-    if inputs:
-        return inputs[0] if len(inputs) == 1 else list(inputs)
-    for name in ("data", "X"):
-        if name in options:
-            return options.pop(name)
-    if "question" not in options or "context" not in options:
-        raise InputError("give question=… and context=…, or dicts that hold both")
-    return {name: options.pop(name) for name in ("question", "context")}
-
-
-def _pairs(example: Any) -> list[tuple[str, str]]:
-    """Return question and context of an example, several pairs where it holds lists.
-
-    Raises:
-        InputError: One is missing or empty, or they differ in number.
-    """
-    if isinstance(example, tuple) and len(example) == 2:
-        return [example]
-    if not isinstance(example, Mapping) or "question" not in example or "context" not in example:
-        raise InputError(f'an example is {example!r:.80}; expected {{"question": …, "context": …}}')
-    question, context = example["question"], example["context"]
-    if not isinstance(question, (list, tuple)):
-        return [(_checked(question, "question"), _checked(context, "context"))]
-    contexts = context if isinstance(context, (list, tuple)) else [context] * len(question)
-    if len(question) != len(contexts):
-        raise InputError(f"{len(question)} questions and {len(contexts)} contexts were given; give a context for each")
-    return [(_checked(q, "question"), _checked(c, "context")) for q, c in zip(question, contexts, strict=True)]
-
-
-def _checked(value: Any, name: str) -> str:
-    """Require a text that is not empty."""
-    if not require_text(value, name):
-        raise InputError(f"{name} is empty; give a text")
-    return str(value)

@@ -21,8 +21,9 @@ Outputs = Mapping[str, NDArray[Any]]
 Read = Callable[[int, Outputs], Any]
 """Takes the number of a token list and its outputs, and returns what is worth keeping of them."""
 
-ROW_LENGTH = 128
-"""Packed rows of compiled models are at least so long, where there are so many tokens: fuller than shorter ones."""
+ROW_LENGTH, SHORTEST_ROW = 128, 32
+"""Packed rows of compiled models are at least so long: the first where there are so many tokens, as longer rows are
+fuller; the second in any case, as shorter ones would be further shapes, and hardly faster."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Runner:
         if not self.few_shapes:
             return self.tokens_per_batch, None
         total, longest = int(sizes.sum()), int(sizes.max())
-        length = _power_of_two(max(longest, min(ROW_LENGTH, total)))
+        length = _power_of_two(max(longest, min(ROW_LENGTH, total), SHORTEST_ROW))
         return min(self.tokens_per_batch, max(length, _power_of_two(total))), length
 
 

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from distilbert_common.errors import InputError
-from distilbert_tasks.pipelines.base import Encoded, Pipeline, token_lists
+from distilbert_tasks.pipelines.base import Pipeline
+from distilbert_tasks.pipelines.encoded import Encoded, token_lists
 from distilbert_tasks.pipelines.inputs import read_examples, require_text
 from distilbert_tasks.pipelines.scores import Floats, sigmoid, softmax
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from distilbert_common.errors import InputError
-from distilbert_tasks.pipelines.base import Encoded, Pipeline
+from distilbert_tasks.pipelines.base import Pipeline
+from distilbert_tasks.pipelines.encoded import Encoded
 from distilbert_tasks.pipelines.entities import STRATEGIES, Entity, Token, entities_of, without_overlaps
 from distilbert_tasks.pipelines.inputs import Form, read_examples, require_text
 from distilbert_tasks.pipelines.scores import Floats, softmax

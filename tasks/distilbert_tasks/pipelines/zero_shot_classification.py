@@ -10,7 +10,8 @@ import numpy as np
 
 from distilbert_common.errors import InputError
 from distilbert_common.user_warnings import warn_user
-from distilbert_tasks.pipelines.base import Encoded, Pipeline, token_lists
+from distilbert_tasks.pipelines.base import Pipeline
+from distilbert_tasks.pipelines.encoded import Encoded, token_lists
 from distilbert_tasks.pipelines.inputs import require_text
 from distilbert_tasks.pipelines.scores import Floats, softmax
 
