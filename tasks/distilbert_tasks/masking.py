@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,30 +24,46 @@ class Masking:
         mask_token_id: The id of the mask token.
         vocab_size: Other tokens are drawn from ids below this.
         special_ids: The ids that are never predicted.
+        continuation_ids: The ids of pieces that go on a word, where words are predicted with all their pieces.
     """
 
     probability: float
     mask_token_id: int
     vocab_size: int
     special_ids: tuple[int, ...]
+    continuation_ids: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, tokenizer: Any, probability: float) -> Masking:
+    def of(cls, tokenizer: Any, probability: float, whole_words: bool = False) -> Masking:
         """Return the masking for a tokenizer."""
         special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
-        return cls(probability, tokenizer.mask_token_id, len(tokenizer), special)
+        pieces = sorted(number for token, number in tokenizer.get_vocab().items() if token.startswith("##"))
+        return cls(probability, tokenizer.mask_token_id, len(tokenizer), special, tuple(pieces) if whole_words else ())
 
-    def apply(self, ids: NDArray[Any], seed: tuple[int, ...]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Masking:
+        """Return the masking that `dataclasses.asdict` made these values of, also by way of JSON."""
+        ids = {name: tuple(values[name]) for name in ("special_ids", "continuation_ids")}
+        return cls(values["probability"], values["mask_token_id"], values["vocab_size"], **ids)
+
+    def apply(
+        self, ids: NDArray[Any], seed: tuple[int, ...], starts: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Mask tokens.
 
         Args:
             ids: (tokens,).
             seed: What random numbers depend on, such as the seed of the run and the step.
+            starts: (rows,) where rows start, so that no word goes on from row to row; None for one row.
 
         Returns:
             The ids with masks, and the labels: the ids to predict, -100 where nothing is predicted; both (tokens,).
         """
         chosen, fate, other = uniform(seed, 3 * len(ids)).reshape(3, -1)  # (tokens,) each
+        if self.continuation_ids:
+            is_start = ~np.isin(ids, self.continuation_ids)
+            is_start[np.zeros(1, np.int64) if starts is None else starts] = True
+            chosen = chosen[is_start][np.cumsum(is_start) - 1]  # all pieces of a word are chosen by its first one
         is_predicted = (chosen < self.probability) & ~np.isin(ids, self.special_ids)
         words = (other * self.vocab_size).astype(np.int32)
         masked = np.where(fate < 0.8, self.mask_token_id, np.where(fate < 0.9, words, ids))

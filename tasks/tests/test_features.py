@@ -74,6 +74,13 @@ def test_all_pieces_of_a_word_may_have_its_tag() -> None:
     assert (first.labels["labels"][0] == IGNORE_INDEX).sum() > 2
 
 
+def test_further_pieces_are_inside_what_the_first_one_begins() -> None:
+    config = tiny_config(id2label={0: "O", 1: "B-JOB", 2: "I-JOB", 3: "B-DAY"})
+    columns = {"tokens": [["bankers", "card", "bankers", "bankers"]], "tags": [[1, 0, 2, 3]]}
+    made = make_features("ner", columns, TOKENIZER, config, FeatureOptions(label_all_pieces=True))
+    assert made.labels["labels"][0].tolist() == [IGNORE_INDEX, 1, 2, 0, 2, 2, 3, 3, IGNORE_INDEX]
+
+
 def test_a_long_sentence_goes_on_in_further_rows() -> None:
     words = ["bankers", "money"] * 20
     made = features("token-classification", {"tokens": [words], "tags": [list(range(40))]}, max_length=10)
@@ -197,6 +204,19 @@ def test_masks_follow_bert_and_the_seed() -> None:
     np.testing.assert_allclose(shares, [0.15, 0.8, 0.1], atol=0.03)  # about 3,000 of 20,000 tokens: 4 sigma
     assert (masking.apply(ids, (0, 7, 0))[0] == inputs).all()
     assert (masking.apply(ids, (0, 8, 0))[0] != inputs).any()
+
+
+def test_words_are_masked_with_all_their_pieces() -> None:
+    pieces = TOKENIZER("bankers card", add_special_tokens=False)["input_ids"]  # bank ##ers card
+    masking = features("fill-mask", {"text": ["card"]}, whole_word_mask=True).details["masking"]
+    ids = np.asarray(pieces * 3000, np.int32)
+    chosen = masking.apply(ids, (0, 0, 0))[1].reshape(-1, 3) != IGNORE_INDEX
+    assert (chosen[:, 0] == chosen[:, 1]).all()
+    assert (chosen[:, 1] != chosen[:, 2]).any()
+    np.testing.assert_allclose(chosen.mean(), 0.15, atol=0.02)  # 6,000 words: 4 sigma
+    starts = np.arange(1, len(ids), 3)  # where a row starts within a word, its pieces are words apart
+    apart = masking.apply(ids, (0, 0, 0), starts)[1].reshape(-1, 3) != IGNORE_INDEX
+    assert (apart[:, 0] != apart[:, 1]).any()
 
 
 @pytest.mark.parametrize("length", [3, 65])

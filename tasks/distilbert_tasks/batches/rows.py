@@ -78,9 +78,9 @@ def take_rows(features: Features, rows: NDArray[np.int64], masking_seed: tuple[i
         for name, values in features.labels.items()
     }
     if masking_seed is not None and "masking" in features.details and ids:
-        cuts = np.cumsum([len(one) for one in ids])[:-1]
-        masked, targets = features.details["masking"].apply(np.concatenate(ids), masking_seed)
-        ids, labels = np.split(masked, cuts), {"labels": np.split(targets, cuts)}
+        starts = np.cumsum([0, *map(len, ids[:-1])])
+        masked, targets = features.details["masking"].apply(np.concatenate(ids), masking_seed, starts)
+        ids, labels = np.split(masked, starts[1:]), {"labels": np.split(targets, starts[1:])}
     return Rows(ids, labels, features.choices, features.task)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distilbert_tasks.features.features import Features, Ragged
-from distilbert_tasks.features.options import FeatureOptions
+from distilbert_tasks.features.recipe import Columns, Recipe
 from distilbert_tasks.masking import Masking
 
 __all__ = ["cache_key", "read_features", "write_features"]
@@ -30,21 +30,21 @@ _WITHOUT_EFFECT = ("cache_dir", "max_length", "examples_at_once")
 """Options that features do not depend on; the length that follows of `max_length` counts by itself."""
 
 
-def cache_key(
-    task: str, slices: Iterable[Mapping[str, Any]], tokenizer: Any, length: int, options: FeatureOptions
-) -> str:
+def cache_key(task: str, slices: Iterable[Columns], recipe: Recipe) -> str:
     """Return a name for features that depends on all that they are made of.
 
     Args:
         task: The name of the task.
         slices: The examples, some at a time.
-        tokenizer: What makes token ids of them.
-        length: The most tokens in a row.
-        options: How they are made.
+        recipe: What they are made with.
     """
-    settings = {name: value for name, value in asdict(options).items() if name not in _WITHOUT_EFFECT}
+    tokenizer = recipe.tokenizer
+    settings = {name: value for name, value in asdict(recipe.options).items() if name not in _WITHOUT_EFFECT}
+    labels = sorted(recipe.config.id2label.items()) if recipe.options.label_all_pieces else None
     digest = blake2b(digest_size=16)
-    for value in (VERSION, task, length, settings, repr(tokenizer), sorted(tokenizer.get_vocab().items())):
+    for value in (
+        VERSION, task, recipe.length, settings, labels, repr(tokenizer), sorted(tokenizer.get_vocab().items())
+    ):  # fmt: skip
         digest.update(repr(value).encode())
     for columns in slices:
         for name in sorted(columns):
@@ -88,9 +88,7 @@ def read_features(folder: Path) -> Features | None:
         return None
     arrays = {name: _mapped(folder / f"{name}.bin", *shape) for name, shape in description["arrays"].items()}
     masking = description["masking"]
-    extras = (
-        {} if masking is None else {"masking": Masking(**{**masking, "special_ids": tuple(masking["special_ids"])})}
-    )
+    extras = {} if masking is None else {"masking": Masking.from_dict(masking)}
     return Features(
         _column(arrays, "input_ids"),
         {name: _column(arrays, f"labels.{name}") for name in description["labels"]},

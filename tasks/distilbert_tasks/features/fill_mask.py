@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 
 from distilbert_tasks.features.features import Features, Ragged
-from distilbert_tasks.features.options import FeatureOptions
+from distilbert_tasks.features.recipe import Columns, Recipe
 from distilbert_tasks.masking import Masking
 
 __all__ = ["fill_mask_features", "in_blocks"]
 
 
-def fill_mask_features(
-    columns: Mapping[str, Sequence[Any]], tokenizer: Any, length: int, options: FeatureOptions
-) -> Features:
+def fill_mask_features(columns: Columns, recipe: Recipe) -> Features:
     """Make features of the column `text`, a row for each text that is not blank.
 
     Args:
         columns: The texts.
-        tokenizer: Makes token ids of texts, [CLS] and [SEP] around each.
-        length: The most tokens in a row where texts stand one by one.
-        options: Whether texts stand one by one, and how many tokens are predicted.
+        recipe: What they are made with.
     """
     examples = [number for number, text in enumerate(columns["text"]) if text.strip()]
     texts = [columns["text"][number] for number in examples]
-    cut = {"truncation": True, "max_length": length} if options.line_by_line else {"verbose": False}
-    ids = tokenizer(texts, **cut)["input_ids"] if texts else []
-    details = {"masking": Masking.of(tokenizer, options.mlm_probability)}
+    options = recipe.options
+    cut = {"truncation": True, "max_length": recipe.length} if options.line_by_line else {"verbose": False}
+    ids = recipe.tokenizer(texts, **cut)["input_ids"] if texts else []
+    details = {"masking": Masking.of(recipe.tokenizer, options.mlm_probability, options.whole_word_mask)}
     return Features(Ragged.from_lists(ids), {}, np.asarray(examples, np.int64), details=details, task="fill-mask")
 
 

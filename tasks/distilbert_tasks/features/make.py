@@ -17,14 +17,14 @@ from distilbert_tasks.features.fill_mask import fill_mask_features, in_blocks
 from distilbert_tasks.features.multiple_choice import multiple_choice_features
 from distilbert_tasks.features.options import FeatureOptions, Progress
 from distilbert_tasks.features.question_answering import question_answering_features
+from distilbert_tasks.features.recipe import Columns, Recipe
 from distilbert_tasks.features.text_classification import text_classification_features
 from distilbert_tasks.features.token_classification import token_classification_features
 from distilbert_tasks.task import find_task
 
 __all__ = ["make_features"]
 
-Columns = Mapping[str, Sequence[Any]]
-MakeFeatures = Callable[[Columns, Any, int, FeatureOptions], Features]
+MakeFeatures = Callable[[Columns, Recipe], Features]
 
 MAKERS: dict[str, MakeFeatures] = {
     "text-classification": text_classification_features,
@@ -61,36 +61,31 @@ def make_features(
         InputError: An option does not fit the model, or examples do not fit together.
     """
     options, name = options or FeatureOptions(), find_task(task).name
-    length = options.length(config, DEFAULT_LENGTHS.get(name))
+    recipe = Recipe(tokenizer, config, options.length(config, DEFAULT_LENGTHS.get(name)), options)
     if options.cache_dir is None:
-        features = _joined(list(_parts(name, dataset, tokenizer, length, options, progress)))
+        features = _joined(list(_parts(name, dataset, recipe, progress)))
     else:
-        features = _cached(name, dataset, tokenizer, length, options, progress)
-    return in_blocks(features, length) if name == "fill-mask" and not options.line_by_line else features
+        features = _cached(name, dataset, recipe, progress, Path(options.cache_dir))
+    return in_blocks(features, recipe.length) if name == "fill-mask" and not options.line_by_line else features
 
 
-def _parts(
-    task: str, dataset: Any, tokenizer: Any, length: int, options: FeatureOptions, progress: Progress | None
-) -> Iterator[tuple[int, Features]]:
+def _parts(task: str, dataset: Any, recipe: Recipe, progress: Progress | None) -> Iterator[tuple[int, Features]]:
     """Yield the features of some examples at a time, with the number of the first."""
-    total, start = _size(dataset), 0
-    for columns in _slices(dataset, options.examples_at_once):
-        yield start, MAKERS[task](columns, tokenizer, length, options)
-        start = min(start + options.examples_at_once, total)
+    total, start, size = _size(dataset), 0, recipe.options.examples_at_once
+    for columns in _slices(dataset, size):
+        yield start, MAKERS[task](columns, recipe)
+        start = min(start + size, total)
         if progress is not None:
             progress(start, total)
 
 
-def _cached(
-    task: str, dataset: Any, tokenizer: Any, length: int, options: FeatureOptions, progress: Progress | None
-) -> Features:
+def _cached(task: str, dataset: Any, recipe: Recipe, progress: Progress | None, cache_dir: Path) -> Features:
     """Return features from the cache, made before if they are not in it."""
-    key = cache_key(task, _slices(dataset, options.examples_at_once), tokenizer, length, options)
-    folder = Path(options.cache_dir or "") / f"{task}-{key}"
+    folder = cache_dir / f"{task}-{cache_key(task, _slices(dataset, recipe.options.examples_at_once), recipe)}"
     features = read_features(folder)
     if features is None:
         shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
-        write_features(_parts(task, dataset, tokenizer, length, options, progress), folder)
+        write_features(_parts(task, dataset, recipe, progress), folder)
         features = read_features(folder)
     if features is None:
         raise InputError(f"features cannot be stored in {folder}; choose another cache_dir")

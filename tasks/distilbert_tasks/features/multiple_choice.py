@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 
 from distilbert_common.errors import InputError
 from distilbert_tasks.features.features import Features, Ragged
-from distilbert_tasks.features.options import FeatureOptions
+from distilbert_tasks.features.recipe import Columns, Recipe
 
 __all__ = ["multiple_choice_features"]
 
 
-def multiple_choice_features(
-    columns: Mapping[str, Sequence[Any]], tokenizer: Any, length: int, options: FeatureOptions
-) -> Features:
+def multiple_choice_features(columns: Columns, recipe: Recipe) -> Features:
     """Make features of the columns `prompt`, `choices` and, where it is, `label`.
 
     Args:
         columns: The examples; where all prompts are empty, choices stand alone.
-        tokenizer: Makes token ids of texts.
-        length: The most tokens of prompt and choice together.
-        options: Which of the two is cut.
+        recipe: What they are made with.
 
     Raises:
         InputError: Examples differ in their number of choices.
@@ -34,8 +27,8 @@ def multiple_choice_features(
     choices = [choice for example in columns["choices"] for choice in example]
     prompts = [prompt for prompt in columns["prompt"] for _ in range(counts[0])]
     pairs = (prompts, choices) if any(prompts) else (choices, None)
-    truncation = options.truncation if any(prompts) else True
-    ids = tokenizer(*pairs, truncation=truncation, max_length=length)["input_ids"] if choices else []
+    cut = {"truncation": recipe.options.truncation if any(prompts) else True, "max_length": recipe.length}
+    ids = recipe.tokenizer(*pairs, **cut)["input_ids"] if choices else []
     labels = {"labels": np.asarray(columns["label"], np.int32)} if "label" in columns else {}
     rows = np.arange(len(columns["choices"]))
     return Features(Ragged.from_lists(ids), labels, rows, counts[0] if counts else 1, task="multiple-choice")

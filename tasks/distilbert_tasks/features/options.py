@@ -31,9 +31,11 @@ class FeatureOptions:
             otherwise as many as the model has positions.
         doc_stride: How many tokens two windows of a long context share; None for 128, or a third of a row if less.
         truncation: Which text of a pair is cut: the longer one, or always the first or the second.
-        label_all_pieces: Whether all pieces of a word have its label, not only the first one.
+        label_all_pieces: Whether all pieces of a word have its label, not only the first one; after the first piece of
+            B-PER comes I-PER, where there is such a label.
         line_by_line: Whether masked LM takes each text by itself, not blocks of the texts joined.
         mlm_probability: The share of tokens that masked LM predicts.
+        whole_word_mask: Whether all pieces of a word are predicted, or none.
         examples_at_once: How many examples are tokenized in one call.
         cache_dir: Where features are stored, mapped into memory, and taken from by the next run on the same examples;
             None keeps them in memory.
@@ -45,6 +47,7 @@ class FeatureOptions:
     label_all_pieces: bool = False
     line_by_line: bool = False
     mlm_probability: float = 0.15
+    whole_word_mask: bool = False
     examples_at_once: int = 1000
     cache_dir: Path | str | None = None
 

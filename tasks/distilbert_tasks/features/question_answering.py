@@ -9,16 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distilbert_tasks.features.features import Features, Ragged
-from distilbert_tasks.features.options import FeatureOptions
+from distilbert_tasks.features.recipe import Columns, Recipe
 
 __all__ = ["question_answering_features"]
 
 Offsets = NDArray[np.int32]
 
 
-def question_answering_features(
-    columns: Mapping[str, Sequence[Any]], tokenizer: Any, length: int, options: FeatureOptions
-) -> Features:
+def question_answering_features(columns: Columns, recipe: Recipe) -> Features:
     """Make features of the columns `question`, `context` and, where they are, `answers`.
 
     A context that is too long makes several rows. Start and end of an answer are tokens of the row; both are 0, the
@@ -27,11 +25,10 @@ def question_answering_features(
 
     Args:
         columns: The examples; the first of an example's answers is learned.
-        tokenizer: Makes token ids of texts.
-        length: The most tokens in a row.
-        options: How many tokens two windows share.
+        recipe: What they are made with.
     """
-    stride = options.stride(length)
+    tokenizer, length = recipe.tokenizer, recipe.length
+    stride = recipe.options.stride(length)
     most = min(length // 2, length - 4 - stride)  # three special tokens, and one token further in each window
     questions = _short_questions([text.strip() for text in columns["question"]], tokenizer, most)
     if not questions:

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distilbert_tasks.features.features import Features, Ragged
-from distilbert_tasks.features.options import FeatureOptions
+from distilbert_tasks.features.recipe import Columns, Recipe
 
 __all__ = ["text_classification_features"]
 
 
-def text_classification_features(
-    columns: Mapping[str, Sequence[Any]], tokenizer: Any, length: int, options: FeatureOptions
-) -> Features:
+def text_classification_features(columns: Columns, recipe: Recipe) -> Features:
     """Make features of the columns `text`, `text_pair` and `label`, the last two where they are.
 
     Args:
         columns: The examples; a label is a class id, a number, or a list of numbers for several labels.
-        tokenizer: Makes token ids of texts.
-        length: The most tokens in a row.
-        options: Which text of a pair is cut.
+        recipe: What they are made with.
     """
     texts, pairs = list(columns["text"]), columns.get("text_pair")
-    truncation = True if pairs is None else options.truncation
+    truncation = True if pairs is None else recipe.options.truncation
     pairs = None if pairs is None else list(pairs)
-    ids = tokenizer(texts, pairs, truncation=truncation, max_length=length)["input_ids"] if texts else []
+    cut = {"truncation": truncation, "max_length": recipe.length}
+    ids = recipe.tokenizer(texts, pairs, **cut)["input_ids"] if texts else []
     labels = {"labels": label_array(columns["label"])} if "label" in columns else {}
     return Features(Ragged.from_lists(ids), labels, np.arange(len(ids)), task="text-classification")
 

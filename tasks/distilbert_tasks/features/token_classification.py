@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distilbert_common.constants import IGNORE_INDEX
 from distilbert_tasks.features.features import Features, Ragged
-from distilbert_tasks.features.options import FeatureOptions
+from distilbert_tasks.features.recipe import Columns, Recipe
 
 __all__ = ["token_classification_features"]
 
 
-def token_classification_features(
-    columns: Mapping[str, Sequence[Any]], tokenizer: Any, length: int, options: FeatureOptions
-) -> Features:
+def token_classification_features(columns: Columns, recipe: Recipe) -> Features:
     """Make features of the columns `tokens`, which are words, and `tags`, where there are labels.
 
     A sentence that is too long for one row goes on in the next, so that every word is seen. `details["word"]` has the
@@ -26,15 +23,13 @@ def token_classification_features(
 
     Args:
         columns: The examples; each word has a tag.
-        tokenizer: Cuts words into pieces.
-        length: The most tokens in a row.
-        options: Whether the other pieces of a word have its label too.
+        recipe: What they are made with.
     """
     sentences = [list(words) for words in columns["tokens"]]
     if not sentences:
         return _features(Ragged.from_lists([]), Ragged.from_lists([]), np.zeros(0, np.int64), None)
-    encoded = tokenizer(
-        sentences, is_split_into_words=True, truncation=True, max_length=length, return_overflowing_tokens=True
+    encoded = recipe.tokenizer(
+        sentences, is_split_into_words=True, truncation=True, max_length=recipe.length, return_overflowing_tokens=True
     )
     example = np.asarray(encoded["overflow_to_sample_mapping"], np.int64)
     ids = Ragged.from_lists(encoded["input_ids"])
@@ -42,11 +37,13 @@ def token_classification_features(
     is_first = _first_pieces(np.repeat(example, ids.sizes), words)
     labels = None
     if "tags" in columns:
-        starts = np.cumsum([0, *map(len, columns["tags"])])
+        starts = np.cumsum([0, *map(len, columns["tags"])])  # where the tags of each sentence start
         tags = np.fromiter(chain(*columns["tags"]), np.int32, starts[-1])
-        is_labeled = words >= 0 if options.label_all_pieces else is_first
-        tag = tags[np.where(is_labeled, starts[np.repeat(example, ids.sizes)] + words, 0)]
-        labels = Ragged(np.where(is_labeled, tag, IGNORE_INDEX).astype(np.int32), ids.offsets)
+        tag = np.full(len(words), IGNORE_INDEX, np.int32)
+        is_labeled = words >= 0 if recipe.options.label_all_pieces else is_first
+        tag[is_labeled] = tags[(starts[np.repeat(example, ids.sizes)] + words)[is_labeled]]
+        tag[is_labeled & ~is_first] = _inside(recipe.config.id2label)[tag[is_labeled & ~is_first]]
+        labels = Ragged(tag, ids.offsets)
     return _features(ids, Ragged(np.where(is_first, words, -1).astype(np.int32), ids.offsets), example, labels)
 
 
@@ -60,6 +57,13 @@ def _first_pieces(example: NDArray[np.int64], words: NDArray[np.int64]) -> NDArr
     is_first = np.zeros(len(words), bool)
     is_first[positions[is_new]] = True
     return is_first
+
+
+def _inside(names: Mapping[int, str]) -> NDArray[np.int32]:
+    """Return the label of the further pieces of a word by that of its first one: I-PER for B-PER, or the same."""
+    ids = {str(name): number for number, name in names.items()}
+    inside = {number: ids.get(f"I-{name[2:]}", number) for name, number in ids.items() if name.startswith("B-")}
+    return np.asarray([inside.get(number, number) for number in range(len(names))], np.int32)
 
 
 def _features(ids: Ragged, word: Ragged, example: NDArray[np.int64], labels: Ragged | None) -> Features:
