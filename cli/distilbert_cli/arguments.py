@@ -25,6 +25,7 @@ __all__ = [
     "ProblemType",
     "Stride",
     "Truncation",
+    "WholeWordMask",
     "columns_of",
     "parts_of",
 ]
@@ -82,6 +83,9 @@ LabelAllPieces = Annotated[
 ]
 LineByLine = Annotated[
     bool, typer.Option("--line-by-line", help="Masked LM on each text by itself.", rich_help_panel=FEATURES)
+]
+WholeWordMask = Annotated[
+    bool, typer.Option("--whole-word-mask", help="Mask all pieces of a word together.", rich_help_panel=FEATURES)
 ]
 MlmProbability = Annotated[float, typer.Option(help="Share of tokens to mask.", rich_help_panel=FEATURES)]
 

@@ -28,6 +28,7 @@ from distilbert_cli.arguments import (
     ProblemType,
     Stride,
     Truncation,
+    WholeWordMask,
     columns_of,
     parts_of,
 )
@@ -79,6 +80,7 @@ def finetune(
     label_all_pieces: LabelAllPieces = False,
     line_by_line: LineByLine = False,
     mlm_probability: MlmProbability = 0.15,
+    whole_word_mask: WholeWordMask = False,
     epochs: Annotated[float, typer.Option(help="How often each example is seen.", rich_help_panel=STEPS)] = 3.0,
     max_steps: Annotated[
         int | None, typer.Option(help="Steps to train, whatever --epochs says.", rich_help_panel=STEPS)
