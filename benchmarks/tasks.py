@@ -36,17 +36,21 @@ WARM_UP = 5
 Facts = dict[str, Any]
 
 
-def main() -> None:
-    """Measure what is asked for and not there yet, and write the page."""
+def main() -> int:
+    """Measure what is asked for and not there yet, and write the page; return 1 where a run failed."""
     options = parse()
     facts: list[Facts] = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
+    failures = 0
     for name in [] if options.page_only else options.only:
         missing = [one for one in options.implementations if options.again or not is_there(facts, name, one, options)]
         if missing:
             print(f"{name}: {', '.join(missing)} …", flush=True)
-            facts = merged(facts, measure(name, missing, options))
+            measured = measure(name, missing, options)
+            failures += len(missing) - len(measured)
+            facts = merged(facts, measured)
             RESULTS.write_text(json.dumps({"rows": facts}, indent=1) + "\n", encoding="utf-8")
     write_page({"rows": facts})
+    return 1 if failures else 0
 
 
 def parse() -> argparse.Namespace:
@@ -106,9 +110,8 @@ def measure(name: str, implementations: list[str], options: argparse.Namespace) 
         for one in implementations
     }
     intervals = run_in_turns(processes, options.turn)
-    failed = [one for one, process in processes.items() if process.returncode]
-    if failed:
-        raise SystemExit(f"{name}: {', '.join(failed)} failed; see {folder}/*/output.txt")
+    for one in (one for one, process in processes.items() if process.returncode):
+        print(f"{name}: {one} failed; {folder / one / 'output.txt'} says why", file=sys.stderr)
     common = {
         "data": name,
         "rows": rows,
@@ -124,6 +127,7 @@ def measure(name: str, implementations: list[str], options: argparse.Namespace) 
     return [
         {**common, "implementation": one, **figures(Report(folder / one), intervals[one], case.batch_size)}
         for one in implementations
+        if not processes[one].returncode
     ]
 
 
@@ -178,4 +182,4 @@ def processor() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
