@@ -118,7 +118,9 @@ def test_the_page_names_all_classes() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("heading", ["Config and tokenizers, in all three", "PyTorch", "TensorFlow: Keras 3", "Flax"])
+@pytest.mark.parametrize(
+    "heading", ["Config and tokenizers, in all three", "PyTorch", "TensorFlow: Keras 3", "Flax", "Pipelines"]
+)
 def test_new_lines_run(heading: str, tmp_path: Path) -> None:
     """Run the second column of a table from top to end; "the same" stands for the first."""
     names = {
