@@ -20,6 +20,8 @@ from page_tables import fill_tables, markdown_table
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("demo/**/*.md")])
 MIGRATING = ROOT / "docs" / "migrating.md"
+HEADINGS = ("Config and tokenizers, in all three", "PyTorch", "TensorFlow: Keras 3", "Flax", "Pipelines")
+"""The sections whose new lines run."""
 
 
 def test_generated_tables_are_current() -> None:
