@@ -8,6 +8,7 @@ import pytest
 from data_cases import tiny_config, tokenizer
 
 from distilbert_common.errors import InputError
+from distilbert_common.packing import place
 from distilbert_common.training import MicroBatch
 from distilbert_tasks.batches import (
     BatchOptions,
@@ -18,6 +19,7 @@ from distilbert_tasks.batches import (
     steps_per_epoch,
     training_batches,
 )
+from distilbert_tasks.batches.fitting import fitting_length, rows_needed
 from distilbert_tasks.features import FeatureOptions, Features, Ragged, make_features
 
 LAYOUTS = ("packed", "padded")
@@ -128,13 +130,25 @@ def test_few_shapes() -> None:
         assert len(shapes) <= most, shapes
 
 
-def test_packed_rows_are_nearly_full() -> None:
+@pytest.mark.parametrize(("few_shapes", "batch_size", "least"), [(True, 64, 0.85), (False, 12, 0.92)])
+def test_packed_rows_are_nearly_full(few_shapes: bool, batch_size: int, least: float) -> None:
     features = numbered(np.random.default_rng(1).integers(3, 60, 3000).tolist())
     used = places = 0
-    for (batch,) in training_batches(features, BatchOptions(batch_size=64), stop_step=40):
+    for (batch,) in training_batches(
+        features, BatchOptions(batch_size=batch_size, few_shapes=few_shapes), stop_step=40
+    ):
         used += int((batch.inputs["segment_ids"] > 0).sum())
         places += batch.inputs["segment_ids"].size
-    assert used / places > 0.85  # padded to a bucket of lengths it would be 0.5
+    assert used / places > least  # padded to the longest row it would be 0.55
+
+
+def test_the_length_of_rows_is_chosen_by_the_rows_that_they_take() -> None:
+    for seed in range(20):
+        sizes = np.random.default_rng(seed).integers(3, 60, 30).astype(np.int32)
+        assert rows_needed(sorted(sizes.tolist(), reverse=True), 64) == place(sizes, 64).rows
+    assert fitting_length([np.asarray([40, 40, 30], np.int32)], 8) == 112  # one row of 110, not two of 80
+    assert fitting_length([np.asarray([400] * 2, np.int32)], 8) == 400  # none longer than 512
+    assert fitting_length([np.asarray([5], np.int32), np.asarray([], np.int32)], 8) == 8
 
 
 def test_shares_follow_the_weights_of_classes() -> None:

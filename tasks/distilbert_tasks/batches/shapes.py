@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from distilbert_common.buckets import bucket
 from distilbert_common.constants import MIN_ROW_LENGTH
+from distilbert_tasks.batches.fitting import fitting_length
 from distilbert_tasks.features import Features
 
 __all__ = ["Shapes", "power_of_two", "round_length"]
@@ -26,7 +29,7 @@ class Shapes:
     Attributes:
         few: Whether sizes are rounded at all, but for lengths.
         longest: The most tokens in a list.
-        row_length: How many tokens a packed row holds; None where it is that of the longest list in the batch.
+        row_length: How many tokens a packed row holds; None where it is what fits the lists of the batch.
         typical_rows: How many rows a packed batch needs on average; none is given fewer.
         typical_segments: How many lists a row of most packed batches holds at most.
     """
@@ -48,9 +51,9 @@ class Shapes:
         segments = 3 * len(features.input_ids) / batches / rows
         return cls(True, longest, length, rows, power_of_two(int(np.ceil(segments))))
 
-    def packed_length(self, longest: int) -> int:
-        """Return the length of packed rows for lists of at most so many tokens."""
-        return self.row_length or round_length(longest)
+    def packed_length(self, sizes: Sequence[NDArray[np.int32]]) -> int:
+        """Return the length of packed rows for the lists of each process."""
+        return self.row_length or fitting_length(sizes, LENGTH_MULTIPLE)
 
     def rows(self, rows: int) -> int:
         """Return how many packed rows a batch has that needs so many."""

@@ -122,7 +122,7 @@ def _arrays(rows: Rows, parts: list[Positions], options: BatchOptions, shapes: S
     longest = max(int(one.max(initial=1)) for one in sizes)
     if options.layout == "padded" or rows.choices > 1 or rows.task == "multiple-choice":
         return padded_arrays(own, max(map(len, parts)), shapes.padded_length(longest))
-    length = shapes.packed_length(longest)
+    length = shapes.packed_length(sizes)
     placements = [place(one, length) for one in sizes]
     count = shapes.rows(max(at.rows for at in placements))
     segments = shapes.segments(max(at.num_segments for at in placements))
