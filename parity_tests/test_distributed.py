@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,21 +15,20 @@ import numpy as np
 import pytest
 
 from parity_tests.helpers import distributed_run
-from parity_tests.helpers.engine_cases import save_backbone
+from parity_tests.helpers.engine_cases import FRAMEWORKS, save_backbone
 
 CLOSE = 1e-5
 """Relative, of each loss: two processes sum the gradients of a batch in another order than one."""
 
 
-def losses_of(framework: str, source: Path, folder: Path, world: int) -> list[dict[str, Any]]:
-    """Run the program in so many processes, and return what each wrote."""
+def run(framework: str, source: Path, out: Path, world: int, *more: str) -> tuple[list[int], list[str]]:
+    """Run the program in so many processes, and return their exit statuses and what they wrote to stderr."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, distributed_run.__file__, framework, str(source), str(folder / f"{world}.json")]
-    paths = os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path])
+    command = [sys.executable, distributed_run.__file__, framework, str(source), str(out), *more]
     shared = os.environ | {
-        "PYTHONPATH": paths,
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path]),
         "WORLD_SIZE": str(world),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
@@ -36,15 +36,23 @@ def losses_of(framework: str, source: Path, folder: Path, world: int) -> list[di
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
     processes = [
-        subprocess.Popen(command, env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE)
+        subprocess.Popen(
+            command, env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True
+        )
         for rank in range(world)
     ]
     errors = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0] * world, b"\n".join(errors).decode()
+    return [process.returncode for process in processes], errors
+
+
+def losses_of(framework: str, source: Path, folder: Path, world: int) -> list[dict[str, Any]]:
+    """Train in so many processes, and return what each wrote."""
+    statuses, errors = run(framework, source, folder / f"{world}.json", world)
+    assert statuses == [0] * world, "\n".join(errors)
     return [json.loads((folder / f"{world}.{rank}").read_text()) for rank in range(world)]
 
 
-@pytest.mark.parametrize("framework", ["pt", "flax"])
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_two_processes_train_as_one(framework: str, tmp_path: Path) -> None:
     source = save_backbone(tmp_path / "backbone")
     (alone,) = losses_of(framework, source, tmp_path, 1)
@@ -52,3 +60,11 @@ def test_two_processes_train_as_one(framework: str, tmp_path: Path) -> None:
     assert (alone["world"], first["world"]) == (1, 2)
     assert first == second, "all processes have the same loss, and the same weights after it"
     assert np.allclose(first["losses"], alone["losses"], rtol=CLOSE, atol=0)
+
+
+def test_a_killed_process_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
+    # in PyTorch alone: JAX and TensorFlow say the same, and then wait a minute and more before they give up
+    statuses, errors = run("pt", save_backbone(tmp_path / "backbone"), tmp_path / "out", 2, "3")
+    assert statuses[0] not in (0, -signal.SIGKILL)
+    assert statuses[1] == -signal.SIGKILL
+    assert "process 0 of 2 lost its connection to another one, which has ended" in errors[0]

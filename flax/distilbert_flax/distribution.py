@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from distilbert_common.errors import DeviceError
+from distilbert_common.errors import DeviceError, DistilBertError
 from distilbert_common.training_state import check_device_name
 
 __all__ = ["Processes", "choose_devices", "join_processes"]
@@ -82,8 +82,24 @@ class Processes:
         return jax.device_put(array, NamedSharding(self._local, PartitionSpec("rows") if divides else PartitionSpec()))
 
     def sum(self, tree: Any) -> Any:
-        """Return the sums over all processes of arrays that lie on each of this process' devices."""
-        return tree if self.world == 1 else jax.tree.map(self._as_local, self._sum(jax.tree.map(self._as_global, tree)))
+        """Return the sums over all processes of arrays that lie on each of this process' devices.
+
+        Raises:
+            DistilBertError: Another process has ended.
+        """
+        if self.world == 1:
+            return tree
+        try:  # to the end, as what goes wrong elsewhere shows when values are there
+            return jax.block_until_ready(jax.tree.map(self._as_local, self._sum(jax.tree.map(self._as_global, tree))))
+        except jax.errors.JaxRuntimeError as error:
+            raise DistilBertError(
+                f"process {self.rank} of {self.world} lost its connection to another one, which has ended; "
+                "start the run again to go on from its last checkpoint"
+            ) from error
+
+    def copy_from_first(self, tree: Any) -> Any:
+        """Return arrays with the values that they have in the first process."""
+        return tree if self.world == 1 else self.sum(jax.tree.map(lambda array: array * (self.rank == 0), tree))
 
     def _as_global(self, array: Array) -> Array:
         """(…) in each process -> (processes, …)."""

@@ -105,8 +105,7 @@ class Engine:
         self.model, self.options = model, options
         self._processes = Processes(choose_devices(device))
         self.rank, self.world = self._processes.rank, self._processes.world
-        for variable in named_variables(model).values():
-            variable.set_value(jax.device_put(variable.get_raw_value(), self._processes.everywhere))
+        self._set_values({name: variable.get_raw_value() for name, variable in named_variables(model).items()})
         self._optimizer = None if options is None else self._prepare(options)
         self._paths = paths_of(model)
         self._computing = computing_in(model, options.precision if options else None)
@@ -120,6 +119,7 @@ class Engine:
             check_float32(str(shape_of(variable).dtype))
         if options.gradient_checkpointing:
             self.model.gradient_checkpointing_enable()
+        self._set_values(self._processes.copy_from_first({n: v.get_raw_value() for n, v in variables.items()}))
         rules = parameter_rules(list(variables), options)
         trained = {n: v for n, v in variables.items() if isinstance(v, nnx.Param) and rules[n].rate}
         return AdamW(trained, rules, options, self._processes.everywhere)
@@ -209,10 +209,15 @@ class Engine:
         variables = named_variables(self.model)
         shapes = {name: canonical_shape(name, shape_of(variable).shape) for name, variable in variables.items()}
         check_state(state, shapes, optimizer.parameters)
-        for name, variable in variables.items():
-            values = to_jax(in_layout(name, state[PARAMETERS + name]), shape_of(variable).dtype)
-            variable.set_value(jax.device_put(values, self._processes.everywhere))
+        self._set_values(
+            {n: to_jax(in_layout(n, state[PARAMETERS + n]), shape_of(v).dtype) for n, v in variables.items()}
+        )
         optimizer.restore(state)
+
+    def _set_values(self, values: Tree) -> None:
+        """Give all variables values, which are put on each of the devices."""
+        for name, variable in named_variables(self.model).items():
+            variable.set_value(jax.device_put(values[name], self._processes.everywhere))
 
 
 @partial(jax.jit, donate_argnums=0)

@@ -1,6 +1,8 @@
 """Trains a small model for 20 steps in each of several processes, and writes the losses; run as a program.
 
-Usage: python distributed_run.py FRAMEWORK BACKBONE OUT.json   with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT set
+Usage: python distributed_run.py FRAMEWORK BACKBONE OUT.json [STEP]   with what `torchrun` sets: RANK, WORLD_SIZE, …
+
+With STEP, the last process kills itself before that step.
 
 The global batch is the same whatever the number of processes: each takes every so many-th row of it.
 """
@@ -8,6 +10,8 @@ The global batch is the same whatever the number of processes: each takes every 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -32,6 +36,8 @@ def main() -> None:
     engine = engine_of(framework, HEAD, source, EngineOptions(weight_decay=0.1), **NO_DROPOUT)
     losses = []
     for step in range(STEPS):
+        if sys.argv[4:] == [str(step)] and engine.rank == engine.world - 1:
+            os.kill(os.getpid(), signal.SIGKILL)
         part = part_of(batch_of(HEAD, step), engine.rank, engine.world)
         losses.append(float(engine.train_step([part], step, 2e-3).loss))
     state = engine.state()

@@ -135,7 +135,8 @@ def sum_function(spanning: Any) -> Any:
     import tensorflow as tf
 
     def in_replica(*tensors: Tensor) -> Any:
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, list(tensors))
+        placed = [tf.identity(tensor) for tensor in tensors]  # the sum goes to where its parts are, which must be known
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, placed)
 
     @tf.function(autograph=False)
     def summed(tensors: list[Tensor]) -> Any:
