@@ -7,12 +7,15 @@ import warnings
 
 __all__ = ["warn_user"]
 
-_OURS = ("distilbert_common", "distilbert_conversion", "distilbert_pt", "distilbert_tf", "distilbert_flax")
+_OURS = (
+    "distilbert_common", "distilbert_conversion", "distilbert_pt", "distilbert_tf", "distilbert_flax",
+    "distilbert_tasks",
+)  # fmt: skip
 
 
-def warn_user(message: str) -> None:
+def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the line outside this project's packages that led here."""
     level, frame = 1, inspect.currentframe()
     while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OURS:
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)

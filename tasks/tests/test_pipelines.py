@@ -106,7 +106,7 @@ def test_columns_of_a_data_set(models: Path) -> None:
     assert pipe.predict([SENTENCE]) == pipe.transform([SENTENCE]) == pipe([SENTENCE])
 
 
-def test_multiple_choice_ranks_by_the_models_logits(models: Path, tmp_path: Path) -> None:
+def test_multiple_choice_ranks_by_the_models_logits(models: Path, tmp_path: Path, compile_fast: None) -> None:
     config = DistilBertConfig.from_pretrained(write_model("base", models))
     torch.manual_seed(0)
     model = DistilBertForMultipleChoice(config).eval()
@@ -131,6 +131,9 @@ def test_multiple_choice_ranks_by_the_models_logits(models: Path, tmp_path: Path
     assert several[1] == several[2]
     assert differences(several[1], pipe(prompt=None, choices=["a", "b"])) == []
     assert [len(one) for one in pipe(examples, top_k=1)] == [1, 1, 1]
+    pipe.save_pretrained(tmp_path)
+    for framework in ("tf", "flax"):
+        assert differences(pipeline(model=tmp_path, framework=framework)(examples), several) == []
     for wrong in ("text", {"prompt": "a"}, {"choices": []}, {"choices": "ab"}, {"prompt": 5, "choices": ["a"]}):
         with pytest.raises(InputError, match="expected"):
             pipe(wrong)
@@ -203,8 +206,16 @@ def test_what_cannot_be_made_is_said(models: Path, tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").rename(source / "vocab.txt")
 
 
+def test_warnings_name_the_line_of_the_caller(models: Path) -> None:
+    with pytest.warns(FutureWarning, match="pass top_k=None") as old_scores:
+        pipeline(model=write_model("three", models))(SENTENCE, return_all_scores=True)
+    with pytest.warns(FutureWarning, match="pass aggregation_strategy='first'") as old_groups:
+        pipeline(model=write_model("entities", models))(SENTENCE, grouped_entities=True, ignore_subwords=True)
+    assert {one.filename for one in (*old_scores, *old_groups)} == {__file__}
+
+
 def test_a_new_head_is_told(models: Path) -> None:
-    with pytest.warns(UserWarning, match="no classifier.*answers mean nothing until it is trained"):
+    with pytest.warns(UserWarning, match=r"no classifier.*answers mean nothing until it is trained"):
         pipeline("text-classification", write_model("base", models))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -10,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from distilbert_common.errors import InputError
+from distilbert_common.user_warnings import warn_user
 from distilbert_tasks.pipelines.base import Pipeline
 from distilbert_tasks.pipelines.encoded import Encoded, token_lists
 from distilbert_tasks.pipelines.inputs import read_examples, require_text
@@ -139,5 +139,5 @@ def _text_or_pair(example: Any) -> Any:
 def _returns_all(return_all_scores: bool | None) -> bool:
     """Whether the older option asks for all labels; it is said that it is old."""
     if return_all_scores is not None:
-        warnings.warn("return_all_scores is deprecated; pass top_k=None for all labels", FutureWarning, stacklevel=6)
+        warn_user("return_all_scores is deprecated; pass top_k=None for all labels", FutureWarning)
     return bool(return_all_scores)

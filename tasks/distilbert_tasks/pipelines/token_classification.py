@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from distilbert_common.errors import InputError
+from distilbert_common.user_warnings import warn_user
 from distilbert_tasks.pipelines.base import Pipeline
 from distilbert_tasks.pipelines.encoded import Encoded
 from distilbert_tasks.pipelines.entities import STRATEGIES, Entity, Token, entities_of, without_overlaps
@@ -156,11 +156,8 @@ class TokenClassificationPipeline(Pipeline):
 def _replaced_strategy(grouped_entities: bool, ignore_subwords: bool) -> str:
     """Return the strategy that two older options stand for; it is said that they are old."""
     strategy = ("first" if ignore_subwords else "simple") if grouped_entities else "none"
-    warnings.warn(
-        f"grouped_entities and ignore_subwords are deprecated; pass aggregation_strategy={strategy!r}",
-        FutureWarning,
-        stacklevel=6,
-    )
+    message = f"grouped_entities and ignore_subwords are deprecated; pass aggregation_strategy={strategy!r}"
+    warn_user(message, FutureWarning)
     return strategy
 
 
