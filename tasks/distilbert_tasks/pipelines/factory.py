@@ -8,7 +8,7 @@ from typing import Any
 
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import InputError
-from distilbert_common.files import HUB_OPTIONS
+from distilbert_common.files import HUB_OPTIONS, local_path
 from distilbert_common.user_warnings import warn_user
 from distilbert_tasks.pipelines.base import Pipeline
 from distilbert_tasks.pipelines.feature_extraction import FeatureExtractionPipeline
@@ -178,4 +178,5 @@ def _task_of(model: Any, config: DistilBertConfig | None, where: Mapping[str, An
     """Return the task of a model: by the class of a loaded one, else by the config."""
     if not isinstance(model, (str, Path)):
         return task_of_config(DistilBertConfig(architectures=[cls.__name__ for cls in type(model).__mro__]))
-    return task_of_config(config or DistilBertConfig.from_pretrained(model, **where))
+    source = local_path(model).parent if local_path(model).is_file() else model
+    return task_of_config(config or DistilBertConfig.from_pretrained(source, **where))

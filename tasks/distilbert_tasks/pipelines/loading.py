@@ -10,6 +10,7 @@ from typing import Any
 from distilbert_common import frameworks
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import InputError, MissingFrameworkError, TokenizerError
+from distilbert_common.files import local_path
 from distilbert_common.user_warnings import warn_user
 from distilbert_tasks.engines import engine_module
 from distilbert_tasks.task import TASKS
@@ -133,8 +134,8 @@ def load_tokenizer(tokenizer: Any, model: Any, *, use_fast: bool, hub: Mapping[s
     source = tokenizer or (model if isinstance(model, (str, Path)) else model.config.name_or_path)
     if not source:
         raise InputError("the model was not loaded from a place that has its tokenizer; give tokenizer=…")
-    if tokenizer is None and Path(source).is_file():
-        source = Path(source).parent
+    if tokenizer is None and local_path(source).is_file():
+        source = local_path(source).parent
     from distilbert_common.tokenization import DistilBertTokenizer, DistilBertTokenizerFast
 
     try:
