@@ -67,12 +67,16 @@ def stepping(compile: bool | None) -> Stepping:
 
 
 class TensorFlowStepping:
-    """Graphs that read and write variables; sizes that change are left open."""
+    """Graphs that read and write variables.
+
+    All their sizes are open from the first call on: a graph for one size rounds in another way, and which sizes came
+    before would tell in the last bit of a run that goes on.
+    """
 
     def __init__(self, xla: bool) -> None:
         import tensorflow as tf
 
-        self._graph = partial(tf.function, autograph=False, reduce_retracing=True, jit_compile=xla or None)
+        self._graph = partial(tf.function, autograph=False, jit_compile=xla or None)
 
     def gradients(self, loss: Loss, trained: Sequence[keras.Variable], others: Sequence[keras.Variable]) -> Any:
         """See `Stepping.gradients`."""
@@ -87,7 +91,18 @@ class TensorFlowStepping:
             gradients = tape.gradient(total, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
             return total, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
-        return self._graph(run)
+        graphs: dict[Any, Any] = {}
+
+        def call(arrays: Tensors, flags: Any, factor: Tensor) -> tuple[Tensor, list[Tensor]]:
+            specs = {name: tf.TensorSpec([None] * len(x.shape), x.dtype) for name, x in sorted(arrays.items())}
+            key = (flags, tuple(specs.items()))
+            if key not in graphs:
+                signature = [specs, tf.TensorSpec((), factor.dtype)]
+                graphs[key] = self._graph(lambda arrays, factor: run(arrays, flags, factor), input_signature=signature)
+            result: tuple[Tensor, list[Tensor]] = graphs[key](arrays, factor)
+            return result
+
+        return call
 
     def update(self, function: Update, variables: Sequence[keras.Variable]) -> Any:
         """See `Stepping.update`."""
