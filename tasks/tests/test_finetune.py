@@ -17,6 +17,7 @@ from distilbert_tasks import FinetuneResult, TrainingOptions, evaluate, finetune
 from distilbert_tasks import extras as extras_module
 from distilbert_tasks.training import report as report_module
 from distilbert_tasks.training.history import read_history
+from distilbert_tasks.training.output import remove_leftovers
 from distilbert_tasks.training.progress import Evaluation, Event, Note, Progress
 from parity_tests.helpers.small_tasks import TASKS, small_data, small_model
 
@@ -116,6 +117,14 @@ def content(folder: Path) -> dict[str, Any]:
     weights = {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
     states = {path.parent.name: path.read_bytes() for path in folder.glob("checkpoints/*/state.safetensors")}
     return {"lines": lines, "weights": weights, "states": states}
+
+
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".model" / "saved").mkdir(parents=True)
+    for name in (".training.json.ab12cd34", ".model.safetensors.x_y_z_00", ".gitattributes", ".notes.txt.ab12cd34"):
+        (tmp_path / name).write_text("…")
+    remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".gitattributes", ".notes.txt.ab12cd34"]
 
 
 @pytest.mark.parametrize("stop_at", [1, 5])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from distilbert_common.errors import OutputExistsError
@@ -14,10 +13,15 @@ from distilbert_conversion import convert
 from distilbert_tasks.training.history import METRICS_FILENAME
 from distilbert_tasks.training.record import RECORD_FILENAME
 
-__all__ = ["CHECKPOINTS", "copy_model", "model_saver", "open_folder", "publish"]
+__all__ = ["CHECKPOINTS", "copy_model", "model_saver", "open_folder", "publish", "remove_leftovers"]
 
 CHECKPOINTS = "checkpoints"
 """The folder of the checkpoints, in that of the run."""
+_TEMPORARY = ".model"
+_WRITTEN = (
+    *("config.json", "model.safetensors", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "README.md"),
+    *("special_tokens_map.json", "added_tokens.json", "curves.png", RECORD_FILENAME, METRICS_FILENAME),
+)
 _OF_A_RUN = {RECORD_FILENAME, METRICS_FILENAME, CHECKPOINTS}
 
 
@@ -75,11 +79,21 @@ def publish(save: Callable[[Path], None], folder: Path) -> None:
         save: Writes the model, in any dialect, and its tokenizer into a folder.
         folder: The folder of the run.
     """
-    with TemporaryDirectory(dir=folder, prefix=".model.") as temporary:
-        saved, converted = Path(temporary) / "saved", Path(temporary) / "converted"
-        saved.mkdir()
-        save(saved)
-        convert(saved, converted, to="pt")
-        for path in sorted(converted.iterdir(), key=lambda path: path.name == "config.json"):
-            with replacing(folder / path.name) as target:
-                shutil.copyfile(path, target)
+    remove_leftovers(folder)
+    temporary = folder / _TEMPORARY
+    saved, converted = temporary / "saved", temporary / "converted"
+    saved.mkdir(parents=True)
+    save(saved)
+    convert(saved, converted, to="pt")
+    for path in sorted(converted.iterdir(), key=lambda path: path.name == "config.json"):
+        with replacing(folder / path.name) as target:
+            shutil.copyfile(path, target)
+    shutil.rmtree(temporary)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a run that was killed left half written: the model on its way, and files beside their places."""
+    shutil.rmtree(folder / _TEMPORARY, ignore_errors=True)
+    for path in folder.glob(".*.????????"):  # as `replacing` names them
+        if path.is_file() and any(path.name.startswith(f".{name}.") for name in _WRITTEN):
+            path.unlink()
