@@ -21,6 +21,7 @@ from distilbert_cli.evaluate import evaluate
 from distilbert_cli.finetune import finetune
 from distilbert_cli.inspect import inspect
 from distilbert_cli.parity import parity
+from distilbert_cli.predict import predict
 from distilbert_cli.text import printable
 from distilbert_common.errors import DistilBertError
 
@@ -56,13 +57,14 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 app = typer.Typer(
     cls=_Commands,
-    help="DistilBERT in PyTorch, Keras and Flax: fine-tune, evaluate, convert and compare.",
+    help="DistilBERT in PyTorch, Keras and Flax: fine-tune, evaluate, predict, convert and compare.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(finetune)
 app.command()(evaluate)
+app.command()(predict)
 app.command()(convert)
 app.command()(inspect)
 app.command()(diff)

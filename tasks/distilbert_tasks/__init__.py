@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from distilbert_tasks.features import FeatureOptions
     from distilbert_tasks.finetuning import FinetuneResult, finetune
     from distilbert_tasks.pipelines import Pipeline, pipeline
+    from distilbert_tasks.prediction.predict import predict
     from distilbert_tasks.training.options import TrainingOptions
 else:
     from distilbert_common.lazy_imports import lazy_exports
@@ -23,6 +24,7 @@ else:
             "FeatureOptions": "distilbert_tasks.features",
             "TrainingOptions": "distilbert_tasks.training.options",
             "evaluate": "distilbert_tasks.evaluation",
+            "predict": "distilbert_tasks.prediction.predict",
         },
     )
 
@@ -40,4 +42,5 @@ __all__ = [
     "finetune",
     "load_data",
     "pipeline",
+    "predict",
 ]

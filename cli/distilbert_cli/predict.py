@@ -1,0 +1,99 @@
+"""`distilbert predict`: examples in, answers out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from distilbert_cli.arguments import Columns, Device, Json, Model, columns_of, parts_of
+from distilbert_cli.metrics_table import DIGITS
+from distilbert_cli.stderr import capture_stderr
+from distilbert_cli.text import printable
+
+__all__ = ["predict"]
+
+
+def predict(
+    model: Model,
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TEXT]...", help="Texts, or JSON objects with the columns that the task needs."),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="File with examples: txt, jsonl, json, csv, tsv or parquet, also compressed.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write: jsonl, csv, tsv or parquet. Standard output if not given.")
+    ] = None,
+    task: Annotated[str, typer.Option(help="The task; the one that the model was trained for if not given.")] = "",
+    framework: Annotated[str, typer.Option(help="pt, tf or flax; the first that is installed if not given.")] = "",
+    device: Device = "auto",
+    as_json: Json = False,
+    column: Columns = None,
+    file_format: Annotated[
+        str, typer.Option("--format", help="Format of the file, or of standard input, which is text if not given.")
+    ] = "",
+    top_k: Annotated[int | None, typer.Option(help="How many answers to each example.")] = None,
+    context: Annotated[str, typer.Option(help="The text in which questions are answered.")] = "",
+    candidate_labels: Annotated[str, typer.Option(help="Labels of zero-shot classification, as sports,politics.")] = "",
+    aggregation_strategy: Annotated[
+        str, typer.Option(help="How pieces become entities: none, simple, first, average or max.")
+    ] = "",
+    batch_size: Annotated[int | None, typer.Option(help="Examples to read ahead of the first answer.")] = None,
+) -> None:
+    """Predict: texts as arguments, a file, or standard input, one text a line; a row with the answer for each."""
+    from distilbert_tasks import predict as run
+    from distilbert_tasks.prediction import write_rows
+
+    options: dict[str, Any] = {
+        "top_k": top_k,
+        "candidate_labels": parts_of(candidate_labels),
+        "aggregation_strategy": aggregation_strategy or None,
+    }
+    with capture_stderr():
+        rows = run(
+            model,
+            file=file,
+            rows=None if file is not None and not texts else _rows(texts, file_format, context),
+            file_format=file_format or None,
+            task=task or None,
+            framework=framework or None,
+            device=device,
+            columns=columns_of(column),
+            batch_size=batch_size or (1 if not texts and file is None and sys.stdin.isatty() else None),
+            **{name: value for name, value in options.items() if value is not None},
+        )
+    if output is not None:
+        typer.echo(f"{write_rows(rows, output)} rows are in {output}.", err=True)
+    else:
+        _print(rows, as_json)
+
+
+def _rows(texts: list[str] | None, file_format: str, context: str) -> Iterator[dict[str, Any]]:
+    """Return examples from the command line, or from standard input."""
+    from distilbert_tasks.prediction import rows_of_stream, rows_of_texts
+
+    if not texts and sys.stdin.isatty():
+        typer.echo("Type texts, one a line; Ctrl-D ends.", err=True)
+    rows = rows_of_texts(texts) if texts else rows_of_stream(sys.stdin, file_format or "text", "standard input")
+    return ({"question": row["text"], "context": context} if context and "text" in row else row for row in rows)
+
+
+def _print(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
+    """Print rows as they come: as JSON lines, or as columns with tabs between."""
+    from distilbert_tasks.prediction import write_csv, write_jsonl
+
+    if as_json:
+        write_jsonl(rows, sys.stdout)
+    else:
+        write_csv(({name: _shown(value) for name, value in row.items()} for row in rows), sys.stdout, "\t")
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.{DIGITS}f}"
+    return printable(value) if isinstance(value, str) else value

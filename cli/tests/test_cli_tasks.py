@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from distilbert_cli.main import app
+from parity_tests.helpers.small_tasks import DEMO, small_data, small_model
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a bare model, data to train on and data to measure on."""
+    folder = tmp_path_factory.mktemp("small")
+    small_model(folder / "model")
+    small_data("text-classification", folder / "train", slice(0, 24))
+    small_data("text-classification", folder / "test", slice(24, 36))
+    return folder
+
+
+def run(*arguments: object, stdin: str | None = None) -> tuple[int, str, str]:
+    """Run `distilbert` and return exit status, standard output and standard error."""
+    result = CliRunner().invoke(app, list(map(str, arguments)), input=stdin)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def finetune(small: Path, out: Path, *more: object) -> tuple[int, str, str]:
+    options = ("--task", "text-classification", "--train", small / "train.jsonl", "--device", "cpu")
+    return run("finetune", small / "model", *options, "--out", out, *more)
+
+
+def test_from_own_data_to_a_model_to_predictions_to_the_same_score(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    status, text, errors = finetune(
+        small, out, "--test", small / "test.jsonl", "--epochs", 2, "--batch-size", 8, "--learning-rate", 1e-3, "--json"
+    )
+    assert status == 0, errors
+    facts = json.loads(text)
+    assert (facts["path"], set(facts["metrics"])) == (str(out), {"validation", "test"})
+    assert "the best so far" in errors
+    status, text, _ = run(
+        "evaluate", out, small / "test.jsonl", "--device", "cpu", "--json", "--report", tmp_path / "r"
+    )
+    assert status == 0
+    assert json.loads(text) == facts["metrics"]["test"]
+    assert {path.name for path in (tmp_path / "r").iterdir()} == {"metrics.json", "classes.md", "confusion_matrix.png"}
+    rows = [json.loads(line) for line in (small / "test.jsonl").read_text().splitlines()]
+    status, _, errors = run("predict", out, "--file", small / "test.jsonl", "--output", tmp_path / "out.jsonl")
+    assert (status, f"12 rows are in {tmp_path / 'out.jsonl'}." in errors) == (0, True)
+    predicted = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["text"] for row in predicted] == [row["text"] for row in rows]
+    right = sum(row["predicted_label"] == row["label"] for row in predicted)
+    assert round(right / len(rows), 4) == facts["metrics"]["test"]["accuracy"]
+    status, text, _ = run("predict", out, stdin="".join(f"{row['text']}\n" for row in rows))
+    assert status == 0
+    assert [line.split("\t")[1] for line in text.splitlines()] == [
+        "label",
+        *(row["predicted_label"] for row in predicted),
+    ]
+
+
+def test_texts_on_the_command_line(tmp_path: Path) -> None:
+    status, text, _ = run(
+        "predict", DEMO / "model", "I lost my phone!", '{"text": "Where is my card?"}', "--framework", "pt"
+    )
+    assert status == 0
+    lines = [line.split("\t") for line in text.splitlines()]
+    assert lines[0] == ["text", "label", "score"]
+    assert [line[:2] for line in lines[1:]] == [
+        ["I lost my phone!", "lost_or_stolen_phone"],
+        ["Where is my card?", "card_arrival"],
+    ]
+    status, text, _ = run("predict", DEMO / "model", "I lost my phone!", "--top-k", 2, "--json")
+    assert status == 0
+    assert [len(json.loads(line)["labels"]) for line in text.splitlines()] == [2]
+
+
+BAD = {
+    "task": (("--task", "translation"), "'translation' is not a task"),
+    "framework": (("--framework", "caffe"), "'caffe' is not a framework; choose from pt, tf, flax"),
+    "rate": (("--learning-rate", "-1"), "learning_rate is -1.0; it must be a number above 0"),
+    "column": (("--column", "text"), "--column is 'text'; expected a role and a column, as text=review"),
+    "absent": (("--column", "text=review"), "'review'"),
+    "weights": (("--class-weights", "1,x"), "--class-weights is '1,x'; expected numbers"),
+    "classes": (("--class-weights", "1,2"), "2 class_weights were given for 3 classes"),
+    "metric": (("--metric-for-best", "bleu", "--max-steps", "1"), "no metric 'bleu'"),
+    "file": (("--test", "nowhere.csv"), "nowhere.csv"),
+    "device": (("--device", "tpu"), "device is 'tpu'"),
+    "frozen": (("--frozen", "layer.7"), "no parameter in 'layer.7'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_cannot_be_used_is_one_sentence_and_status_2(small: Path, tmp_path: Path, name: str) -> None:
+    arguments, message = BAD[name]
+    status, text, errors = finetune(small, tmp_path / "out", *arguments)
+    assert (status, text) == (2, "")
+    assert message in errors
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith("distilbert: ")
+
+
+def test_evaluate_and_predict_refuse_what_they_cannot_use(small: Path) -> None:
+    for arguments, message in (
+        (("evaluate", small / "model", small / "test.jsonl"), "which tells no task; name one of"),
+        (("evaluate", DEMO / "model", "nowhere.csv"), "nowhere.csv"),
+        (("predict", small / "nowhere", "text"), "nowhere"),
+        (("predict", DEMO / "model", "text", "--file", small / "test.jsonl"), "exactly one of them"),
+        (("predict", DEMO / "model", "text", "--top-k", 0), "top_k is 0"),
+        (("predict", DEMO / "model", "--file", "x.doc"), "x.doc"),
+    ):
+        status, _, errors = run(*arguments)
+        assert status == 2
+        assert message in errors
+        assert "Traceback" not in errors
+
+
+def test_ctrl_c_saves_says_so_and_resume_goes_on(small: Path, tmp_path: Path) -> None:
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            "distilbert_cli.main",
+            "finetune",
+            str(small / "model"),
+            "--task",
+            "text-classification",
+        ),
+        *("--train", str(small / "train.jsonl"), "--out", str(tmp_path / "out"), "--device", "cpu", "--log-every", "1"),
+        *("--max-steps", "100000", "--batch-size", "2"),
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        metrics = tmp_path / "out" / "metrics.jsonl"
+        while not (metrics.exists() and metrics.read_text().count("\n") > 3):
+            assert process.poll() is None, process.communicate()
+        os.kill(process.pid, signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 130
+    last = errors.splitlines()[-1]
+    assert last.startswith("distilbert: stopped after step ")
+    assert last.endswith(" of 100000, which is saved; resume the run to go on from there")
+    step = int(last.split()[4])
+    assert (tmp_path / "out" / "checkpoints" / f"step-{step}").is_dir()

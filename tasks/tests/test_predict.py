@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from distilbert_common.errors import InputError
+from distilbert_tasks import predict
+from parity_tests.helpers.small_tasks import DEMO, small_data
+
+MODULE: ModuleType = sys.modules[predict.__module__]
+
+
+class EchoPipeline:
+    """Returns what it is called with, in the form of a task's results."""
+
+    def __init__(self, task: str) -> None:
+        self.task, self.seen, self.options = task, [], {}  # type: ignore[var-annotated]
+
+    def _options(self, options: dict[str, Any]) -> None:
+        if "nonsense" in options:
+            raise InputError("there is no option nonsense")
+
+    def __call__(self, examples: Iterable[Any], **options: Any) -> Iterator[Any]:
+        self.options = options
+        stream = iter(examples)
+        while window := list(itertools.islice(stream, 2)):
+            self.seen += window
+            yield from map(self.result, window)
+
+    def result(self, example: Any) -> Any:
+        if self.task in ("token-classification", "fill-mask", "multiple-choice"):
+            return [{"word": str(example), "score": 0.5}] * self.options.get("top_k", 2)
+        name = {"question-answering": "answer", "zero-shot-classification": "labels"}.get(self.task, "label")
+        return {name: str(example), "score": 0.5, **({"sequence": "…"} if name == "labels" else {})}
+
+
+@pytest.fixture
+def echo(monkeypatch: pytest.MonkeyPatch) -> dict[str, EchoPipeline]:
+    """The pipelines that were made, by task."""
+    made: dict[str, EchoPipeline] = {}
+
+    def pipeline(task: str, model: Any, **options: Any) -> EchoPipeline:
+        made[task] = EchoPipeline(task)
+        return made[task]
+
+    monkeypatch.setattr(MODULE, "pipeline", pipeline)
+    return made
+
+
+CASES: list[tuple[str, dict[str, Any], Any, set[str]]] = [
+    ("text-classification", {"text": "a", "label": "b"}, "a", {"predicted_label", "score"}),
+    ("text-classification", {"premise": "a", "hypothesis": "b"}, {"text": "a", "text_pair": "b"}, {"label", "score"}),
+    ("token-classification", {"text": "a b"}, "a b", {"entities"}),
+    ("token-classification", {"tokens": ["a", "b"], "ner_tags": [0, 1]}, ["a", "b"], {"entities"}),
+    (
+        "question-answering",
+        {"id": "1", "question": "q", "context": "c", "answers": {"text": []}},
+        {"question": "q", "context": "c"},
+        {"answer", "score"},
+    ),
+    (
+        "multiple-choice",
+        {"prompt": "p", "choices": ["a", "b"], "label": 1},
+        {"prompt": "p", "choices": ["a", "b"]},
+        {"word", "score"},
+    ),
+    ("multiple-choice", {"sent0": "a", "sent1": "b"}, {"prompt": "", "choices": ["a", "b"]}, {"word", "score"}),
+    ("fill-mask", {"text": "a [MASK]"}, "a [MASK]", {"tokens"}),
+    ("zero-shot-classification", {"text": "a"}, "a", {"labels", "score"}),
+]
+
+
+@pytest.mark.parametrize(("task", "row", "example", "added"), CASES)
+def test_columns_become_examples_and_results_become_columns(
+    echo: dict[str, EchoPipeline], task: str, row: dict[str, Any], example: Any, added: set[str]
+) -> None:
+    rows = list(predict("model", rows=[row] * 3, task=task))
+    assert echo[task].seen == [example] * 3
+    for predicted in rows:
+        assert {name: predicted[name] for name in row} == row
+        assert set(predicted) - set(row) == added
+
+
+def test_columns_of_other_names_are_named(echo: dict[str, EchoPipeline]) -> None:
+    rows = [{"review": "a", "text": "b"}]
+    assert list(predict("model", rows=rows, task="text-classification", columns={"text": "review"}))
+    assert echo["text-classification"].seen == ["a"]
+    with pytest.raises(InputError, match="'stars'"):
+        list(predict("model", rows=rows, task="text-classification", columns={"text": "stars"}))
+
+
+def test_examples_are_read_as_they_are_needed(echo: dict[str, EchoPipeline]) -> None:
+    read: list[int] = []
+
+    def rows() -> Iterator[dict[str, str]]:
+        for number in itertools.count():
+            read.append(number)
+            yield {"text": str(number)}
+
+    predicted = predict("model", rows=rows(), task="text-classification")
+    assert [row["label"] for row in itertools.islice(predicted, 5)] == ["0", "1", "2", "3", "4"]
+    assert len(read) <= 7
+
+
+def test_what_cannot_be_used_is_named(echo: dict[str, EchoPipeline]) -> None:
+    with pytest.raises(InputError, match="exactly one"):
+        predict("model")
+    with pytest.raises(InputError, match="nonsense"):
+        predict("model", ["a"], task="text-classification", nonsense=1)
+    with pytest.raises(InputError, match="example 2 has no 'text'"):
+        list(predict("model", rows=[{"text": "a"}, {"txt": "b"}], task="text-classification"))
+    assert list(predict("model", [], task="text-classification")) == []
+
+
+def test_the_demo_model_on_a_file(tmp_path: Path) -> None:
+    path = small_data("text-classification", tmp_path / "data", slice(0, 30))
+    rows = list(predict(DEMO / "model", file=path, framework="pt", device="cpu"))
+    labels = [json.loads(line)["label"] for line in path.read_text().splitlines()]
+    assert [row["label"] for row in rows] == labels
+    right = sum(row["predicted_label"] == row["label"] for row in rows)
+    assert right >= 26  # 86 % of all test questions are
+    assert all(0 < row["score"] <= 1 for row in rows)
