@@ -103,11 +103,18 @@ def test_a_run_may_start_at_any_step() -> None:
             assert all(np.array_equal(one.inputs[name], other.inputs[name]) for name in one.inputs)
 
 
+def test_masks_change_from_step_to_step() -> None:
+    columns = {"text": ["card " * 60]}  # one row, so that nothing else changes
+    features = make_features("fill-mask", columns, tokenizer(), tiny_config())
+    assert len({str(tokens_of(step)) for step in training_batches(features, BatchOptions(), stop_step=4)}) == 4
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_processes_have_batches_of_one_shape(layout: Any) -> None:
-    features = numbered(SIZES[:37])
+@pytest.mark.parametrize("sizes", [SIZES[:37], [39] * 37])
+def test_processes_have_batches_of_one_shape(layout: Any, sizes: list[int]) -> None:
+    features = numbered(sizes)
     steps = [
-        list(training_batches(features, BatchOptions(batch_size=16, layout=layout, rank=rank, world=4), stop_step=3))
+        list(training_batches(features, BatchOptions(batch_size=15, layout=layout, rank=rank, world=4), stop_step=3))
         for rank in range(4)
     ]
     for by_rank in zip(*steps, strict=True):

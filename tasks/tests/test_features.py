@@ -74,6 +74,11 @@ def test_all_pieces_of_a_word_may_have_its_tag() -> None:
     assert (first.labels["labels"][0] == IGNORE_INDEX).sum() > 2
 
 
+def test_sentences_of_one_word_have_a_tag_each() -> None:
+    made = features("token-classification", {"tokens": [["card"], ["card"]], "tags": [[1], [2]]})
+    assert [made.labels["labels"][row].tolist()[1] for row in range(2)] == [1, 2]
+
+
 def test_further_pieces_are_inside_what_the_first_one_begins() -> None:
     config = tiny_config(id2label={0: "O", 1: "B-JOB", 2: "I-JOB", 3: "B-DAY"})
     columns = {"tokens": [["bankers", "card", "bankers", "bankers"]], "tags": [[1, 0, 2, 3]]}

@@ -24,6 +24,11 @@ def test_a_validation_set_is_drawn_in_proportion_and_said() -> None:
     assert any("308 of the 3080 rows" in note and "seed 0" in note for note in data.notes)
 
 
+def test_one_row_at_least_is_drawn() -> None:
+    data = load_data(CLASSIFY, {"text": ["a", "b", "c"], "label": [0, 1, 0]})
+    assert (len(data.train), len(data.validation)) == (2, 1)
+
+
 def test_what_is_drawn_depends_on_the_seed_alone() -> None:
     first, again, other = (load_data(CLASSIFY, BANKING, seed=seed).validation["text"][:] for seed in (1, 1, 2))
     assert first == again != other
