@@ -134,7 +134,9 @@ def measure(name: str, implementations: list[str], options: argparse.Namespace) 
 def command(name: str, implementations: list[str], options: argparse.Namespace) -> str:
     """Return what repeats the run of one data set."""
     words = [f"--only {name}", f"--implementations {','.join(implementations)}"]
-    words += [f"--{key} {value}" for key in ("rows", "epochs", "cores") if (value := getattr(options, key)) is not None]
+    words += [
+        f"--{key} {value:g}" for key in ("rows", "epochs", "cores") if (value := getattr(options, key)) is not None
+    ]
     words += [f"--dropout {options.dropout:g}"] if options.dropout else []
     return f'make tasks-table BENCHMARK_ARGS="{" ".join(words)} --again"'
 
