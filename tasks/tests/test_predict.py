@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from distilbert_common import DistilBertConfig
 from distilbert_common.errors import InputError
 from distilbert_tasks import predict
 from parity_tests.helpers.small_tasks import DEMO, small_data
@@ -22,6 +23,7 @@ class EchoPipeline:
 
     def __init__(self, task: str) -> None:
         self.task, self.seen, self.options = task, [], {}  # type: ignore[var-annotated]
+        self.config = DistilBertConfig(max_position_embeddings=64)
 
     def _options(self, options: dict[str, Any]) -> None:
         if "nonsense" in options:
@@ -107,6 +109,13 @@ def test_examples_are_read_as_they_are_needed(echo: dict[str, EchoPipeline]) -> 
     predicted = predict("model", rows=rows(), task="text-classification")
     assert [row["label"] for row in itertools.islice(predicted, 5)] == ["0", "1", "2", "3", "4"]
     assert len(read) <= 7
+
+
+def test_entities_are_looked_for_to_the_end_of_long_texts(echo: dict[str, EchoPipeline]) -> None:
+    list(predict("model", ["a"], task="token-classification"))
+    assert echo["token-classification"].options == {"aggregation_strategy": "simple", "stride": 16}
+    list(predict("model", ["a"], task="token-classification", aggregation_strategy="none"))
+    assert echo["token-classification"].options == {"aggregation_strategy": "none"}
 
 
 def test_what_cannot_be_used_is_named(echo: dict[str, EchoPipeline]) -> None:

@@ -71,6 +71,8 @@ def predict(
     source, name = _source(texts, file, rows, file_format)
     made = pipeline(task, model, framework=framework, device=device, batch_size=batch_size)
     options = {**_DEFAULTS.get(made.task, {}), **options}
+    if made.task == "token-classification" and options["aggregation_strategy"] != "none":
+        options = {"stride": made.config.max_position_embeddings // 4, **options}  # long texts to their end
     made._options(options)  # bad ones are refused here, and not when the first row is asked for
     return _predicted(made, source, name, columns, options)
 
