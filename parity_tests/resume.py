@@ -115,19 +115,30 @@ class Runs:
         files = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.safetensors"))}
         return {"files": files, "lines": [{**line, "examples_per_second": 0} for line in read_history(folder)]}
 
+    def differences(self, name: str) -> list[str]:
+        """Return the files and the lines of a run that are not those of the run that nothing stopped."""
+        ours, expected = self.content(name), self.content("expected")
+        files = [
+            file
+            for file in {**ours["files"], **expected["files"]}
+            if ours["files"].get(file) != expected["files"].get(file)
+        ]
+        return [*files, *(str(line) for line in ours["lines"] if line not in expected["lines"])]
+
     def kill(self, count: int, seed: int) -> int:
         """Kill runs so many times in all, at random moments, and compare what they end as; return how many runs.
 
         Raises:
             AssertionError: A run ended otherwise than the one that nothing stopped.
         """
-        chosen, runs, expected = random.Random(seed), 0, self.content("expected")
+        chosen, runs = random.Random(seed), 0
         while count > 0:
-            name, runs = f"run-{runs}", runs + 1
-            while count > 0 and self.start(name, chosen.randint(1, self.moments)):
+            name, runs, killed = f"run-{runs}", runs + 1, list[int]()
+            while count > 0 and self.start(name, moment := chosen.randint(1, self.moments)):
                 count -= 1
+                killed.append(moment)
             self.start(name)
-            assert self.content(name) == expected, f"{name} differs from the run that nothing stopped"
+            assert not (differences := self.differences(name)), f"{name} (killed at {killed}) differs: {differences}"
         return runs
 
 

@@ -16,9 +16,10 @@ from distilbert_tasks.features import FeatureOptions
 from distilbert_tasks.preparation import prepare
 from distilbert_tasks.session import Session
 from distilbert_tasks.task import find_task
+from distilbert_tasks.training.checkpoints import Checkpoints
 from distilbert_tasks.training.history import read_history
 from distilbert_tasks.training.options import TrainingOptions
-from distilbert_tasks.training.output import open_folder
+from distilbert_tasks.training.output import CHECKPOINTS, open_folder
 from distilbert_tasks.training.progress import Note, OnProgress
 from distilbert_tasks.training.record import RunRecord
 
@@ -103,6 +104,7 @@ def finetune(
     if before is not None:
         before.check_same(record, folder)
     if before is not None and before.metrics is not None:
+        Checkpoints(folder / CHECKPOINTS).remove_best()  # which a kill at the very end leaves
         tell(Note(f"The run in {folder} is finished already."))
         return _result(folder, before)
     loaded = engines.load_model(found.head, model, config=prepared.config, dtype="float32", seed=options.seed)

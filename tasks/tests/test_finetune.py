@@ -155,6 +155,7 @@ def test_an_interrupted_run_is_saved_and_goes_on(small: Path, tmp_path: Path, ex
 
 def test_a_finished_run_is_not_done_again(small: Path, expected: Path) -> None:
     before = content(expected)
+    (expected / "checkpoints" / "best-4").mkdir()  # as a kill at the very end leaves it
     events: list[Event] = []
     again = run(small, expected, resume=True, on_progress=events.append)
     record = json.loads((expected / "training.json").read_text())
@@ -162,6 +163,7 @@ def test_a_finished_run_is_not_done_again(small: Path, expected: Path) -> None:
     assert "finished already" in str(events[-1])
     assert not any(isinstance(event, Progress) for event in events)
     assert content(expected) == before
+    assert [path.name for path in (expected / "checkpoints").iterdir()] == ["step-6"]
 
 
 CHANGES: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
