@@ -18,7 +18,7 @@ from distilbert_tasks.extras import require_train_extra
 from distilbert_tasks.features import FeatureOptions
 from distilbert_tasks.measure import measure
 from distilbert_tasks.metrics import Scores, class_table
-from distilbert_tasks.model_config import own_labels, task_of
+from distilbert_tasks.model_config import folder_of, own_labels, task_of
 from distilbert_tasks.preparation import prepare
 from distilbert_tasks.task import find_task
 from distilbert_tasks.training.progress import OnProgress
@@ -83,14 +83,14 @@ def evaluate_scores(
     """
     require_train_extra("evaluation")
     engines = engine_module(framework)
-    config = DistilBertConfig.from_pretrained(model)
+    config = DistilBertConfig.from_pretrained(folder_of(model))
     found = task_of(config) if task is None else find_task(task)
     read = data_options or DataOptions()
     read = read if columns is None else replace(read, columns=columns)
     if read.labels is None:
         read = replace(read, labels=own_labels(config, found))
     if read.problem_type is None and found.name == "text-classification":
-        read = replace(read, problem_type=config.problem_type)
+        read = replace(read, problem_type=config.problem_type or ("regression" if config.num_labels == 1 else None))
     tell = on_progress or _ignore
     prepared = prepare(found, model, {"validation": data}, read, feature_options or FeatureOptions(), tell)
     engine = engines.Engine(engines.load_model(found.head, model, dtype=dtype), None, device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from distilbert_tasks.task import find_task
 from distilbert_tasks.training.checkpoints import Checkpoints
 from distilbert_tasks.training.history import read_history
 from distilbert_tasks.training.options import TrainingOptions
-from distilbert_tasks.training.output import CHECKPOINTS, open_folder
+from distilbert_tasks.training.output import CHECKPOINTS, clear_folder, open_folder
 from distilbert_tasks.training.progress import Note, OnProgress
 from distilbert_tasks.training.record import RunRecord
 
@@ -93,14 +93,17 @@ def finetune(
     feature_options, tell = feature_options or FeatureOptions(), on_progress or _ignore
     data_options = data_options or DataOptions(seed=options.seed)
     engines = engine_module(framework)
-    if int(os.environ.get("RANK", "0")) == 0:  # of the processes that torchrun starts, the first one writes
-        open_folder(folder, resume=resume, overwrite=overwrite)
+    is_first = int(os.environ.get("RANK", "0")) == 0  # of the processes that torchrun starts, the first one writes
     sources = {"train": train, "validation": validation, "test": test}
+    if is_first:
+        open_folder(folder, resume=resume, overwrite=overwrite, sources=(model, *_flat(sources.values())))
     if columns is not None:
         data_options = replace(data_options, columns=columns)
     prepared = prepare(found, model, sources, data_options, feature_options, tell)
     record = prepared.record(model, framework, options, feature_options)
-    before = RunRecord.read(folder)
+    if is_first and overwrite and not resume:
+        clear_folder(folder)
+    before = RunRecord.read(folder) if resume else None
     if before is not None:
         before.check_same(record, folder)
     if before is not None and before.metrics is not None:
@@ -115,6 +118,12 @@ def finetune(
 
 def _result(folder: Path, record: RunRecord) -> FinetuneResult:
     return FinetuneResult(folder, record.metrics or {}, record.best_step or 0, read_history(folder))
+
+
+def _flat(sources: Iterable[Any]) -> Iterator[Any]:
+    """Yield sources one by one, those in lists too."""
+    for source in sources:
+        yield from source if isinstance(source, (list, tuple)) else (source,)
 
 
 def _ignore(event: Any) -> None:

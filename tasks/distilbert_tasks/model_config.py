@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import InputError
+from distilbert_common.files import local_path
 from distilbert_tasks.data import TaskData
 from distilbert_tasks.task import TASKS, Task
 
-__all__ = ["config_for", "own_labels", "task_of"]
+__all__ = ["config_for", "folder_of", "own_labels", "task_of"]
+
+
+def folder_of(model: str | Path) -> str | Path:
+    """Return where config and tokenizer of a checkpoint are: beside it, where it is named by its weights file."""
+    path = local_path(model)
+    return path.parent if path.is_file() else model
 
 
 def task_of(config: DistilBertConfig) -> Task:
@@ -35,6 +43,8 @@ def own_labels(config: DistilBertConfig, task: Task) -> tuple[str, ...] | None:
         return None
     if not any(name.endswith(task.head) for name in architectures) or config.problem_type == "regression":
         return None
+    if task.name == "text-classification" and config.num_labels == 1:
+        return None  # one number, as the models themselves take it
     return tuple(str(config.id2label[index]) for index in range(config.num_labels))
 
 

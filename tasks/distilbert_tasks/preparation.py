@@ -11,7 +11,7 @@ from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
 from distilbert_common.errors import InputError
 from distilbert_tasks.data import DataOptions, TaskData, load_data
 from distilbert_tasks.features import FeatureOptions, Features, make_features
-from distilbert_tasks.model_config import config_for, own_labels
+from distilbert_tasks.model_config import config_for, folder_of, own_labels
 from distilbert_tasks.task import Task
 from distilbert_tasks.training.fingerprints import features_fingerprint, weights_fingerprint
 from distilbert_tasks.training.options import TrainingOptions
@@ -97,8 +97,8 @@ def prepare(
     Raises:
         InputError: Something is wrong with the data; the message says where.
     """
-    config = DistilBertConfig.from_pretrained(model)
-    tokenizer = DistilBertTokenizerFast.from_pretrained(model)
+    config = DistilBertConfig.from_pretrained(folder_of(model))
+    tokenizer = DistilBertTokenizerFast.from_pretrained(folder_of(model))
     data = _load(task, config, sources, options)
     for note in data.notes:
         on_progress(Note(note))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -210,6 +211,46 @@ def test_a_folder_that_is_not_empty_is_not_written_to(small: Path, tmp_path: Pat
         run(small, tmp_path / "out")
     result = run(small, tmp_path / "out", options=replace(OPTIONS, max_steps=2), overwrite=True)
     assert result.best_step == 2
+
+
+def test_nothing_is_replaced_that_the_run_reads_or_before_its_data_are_found_good(
+    small: Path, tmp_path: Path, expected: Path
+) -> None:
+    out = shutil.copytree(expected, tmp_path / "out")
+    before = content(out)
+    for changes in ({"model": out}, {"train": [small / "text-classification-train.jsonl", out / "metrics.jsonl"]}):
+        with pytest.raises(OutputExistsError, match=r"is in .*out, which overwrite"):
+            run(small, out, overwrite=True, **changes)
+    with pytest.raises(InputError, match="there is no file"):
+        run(small, out, overwrite=True, train=small / "nowhere.csv")
+    assert content(out) == before
+
+
+def test_a_run_goes_on_with_its_data_under_another_name_from_a_weights_file(
+    small: Path, tmp_path: Path, expected: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = shutil.copytree(expected, tmp_path / "out")
+    monkeypatch.chdir(small)
+    model = small / "model" / "model.safetensors"
+    again = run(small, out, resume=True, model=model, train="text-classification-train.jsonl")
+    assert again.best_step == json.loads((out / "training.json").read_text())["best_step"]
+
+
+def test_rows_of_several_numbers_are_learned_and_measured(small: Path, tmp_path: Path) -> None:
+    data = {"text": ["a card", "a pin", "a phone"], "label": [[0.5, 1.5], [1.0, 2.0], [3.0, 0.0]]}
+    options = replace(OPTIONS, max_steps=1, batch_size=2)
+    result = run(small, tmp_path / "out", train=data, validation=data, test=None, options=options)
+    assert DistilBertConfig.from_pretrained(tmp_path / "out").num_labels == 2
+    assert evaluate(tmp_path / "out", data=data, device="cpu") == pytest.approx(result.metrics["validation"], rel=1e-5)
+
+
+def test_a_model_of_one_number_is_measured_on_whole_numbers(small: Path, tmp_path: Path) -> None:
+    data = {"text": ["a card", "a pin", "a phone"], "label": [0.5, 1.5, 3.0]}
+    options = replace(OPTIONS, max_steps=1)
+    run(small, tmp_path / "out", train=data, validation=data, test=None, options=options)
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    (tmp_path / "out" / "config.json").write_text(json.dumps({**config, "problem_type": None}))  # as models for STS-B
+    assert "mse" in evaluate(tmp_path / "out", data={"text": ["a", "b"], "label": [1, 5]}, device="cpu")
 
 
 def test_a_model_keeps_the_order_of_labels_that_it_has_learned(small: Path, tmp_path: Path, expected: Path) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from distilbert_common.errors import OutputExistsError
-from distilbert_common.files import replacing
+from distilbert_common.files import local_path, replacing
 from distilbert_conversion import convert
 from distilbert_tasks.training.history import METRICS_FILENAME
 from distilbert_tasks.training.record import RECORD_FILENAME
 
-__all__ = ["CHECKPOINTS", "copy_model", "model_saver", "open_folder", "publish", "remove_leftovers"]
+__all__ = ["CHECKPOINTS", "clear_folder", "copy_model", "model_saver", "open_folder", "publish", "remove_leftovers"]
 
 CHECKPOINTS = "checkpoints"
 """The folder of the checkpoints, in that of the run."""
@@ -25,16 +25,17 @@ _WRITTEN = (
 _OF_A_RUN = {RECORD_FILENAME, METRICS_FILENAME, CHECKPOINTS}
 
 
-def open_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    """Make the folder of a run, or clear it.
+def open_folder(folder: Path, *, resume: bool, overwrite: bool, sources: Iterable[Any] = ()) -> None:
+    """Make the folder of a run, or see to it that the run in it may go on or be replaced; nothing is removed yet.
 
     Args:
         folder: Where the run is to write.
         resume: Whether a run that was begun there goes on.
-        overwrite: Whether a run that was begun there is removed.
+        overwrite: Whether a run that was begun there is to be replaced.
+        sources: What the run reads: a model and data; those that are paths must not be in what is replaced.
 
     Raises:
-        OutputExistsError: There is something else, or neither was asked for.
+        OutputExistsError: There is something else, or neither was asked for, or a source would be lost.
     """
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"{folder} is a file; give a folder to write to")
@@ -47,8 +48,23 @@ def open_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
             "another folder"
         )
     if names and overwrite and not resume:
-        shutil.rmtree(folder)
+        _check_apart(folder, sources)
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def _check_apart(folder: Path, sources: Iterable[Any]) -> None:
+    """Require sources outside of a folder that is to be replaced."""
+    for source in sources:
+        if isinstance(source, (str, Path)) and local_path(source).resolve().is_relative_to(folder.resolve()):
+            raise OutputExistsError(
+                f"{source} is in {folder}, which overwrite (--overwrite) replaces; give another folder to write to"
+            )
+
+
+def clear_folder(folder: Path) -> None:
+    """Remove the run in a folder, once what replaces it has been read and found good."""
+    shutil.rmtree(folder)
+    folder.mkdir()
 
 
 def model_saver(model: Any, tokenizer: Any) -> Callable[[Path], None]:

@@ -100,6 +100,11 @@ def _as_json(record: RunRecord) -> dict[str, Any]:
     return values
 
 
+def _content(facts: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the facts on a split but for its name, which may be written in several ways."""
+    return None if facts is None else {name: value for name, value in facts.items() if name != "source"}
+
+
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return a few words for each thing that differs and matters."""
     differences = []
@@ -109,7 +114,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
     if before["weights"] != now["weights"]:
         differences.append(f"the weights of {now['model']} are not those of {before['model']} at that time")
     for split in sorted({*before["data"], *now["data"]}):
-        if before["data"].get(split) != now["data"].get(split):
+        if _content(before["data"].get(split)) != _content(now["data"].get(split)):
             differences.append(f"the {split} data differ")
     for group in ("options", "features"):
         for name in sorted({*before[group], *now[group]} - _MAY_CHANGE):
