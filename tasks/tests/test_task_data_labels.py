@@ -27,11 +27,14 @@ KINDS: list[tuple[list[Any], dict[str, Any], str, tuple[str, ...] | None, list[A
     ([1.0, 2.5], {}, REGRESSION, None, [1.0, 2.5]),
     (["1.0", "2"], {}, REGRESSION, None, [1.0, 2.0]),
     ([1, 5], {"problem_type": REGRESSION}, REGRESSION, None, [1.0, 5.0]),
-    ([[0.5, 1.0], [2.0, 3.0]], {}, REGRESSION, None, [[0.5, 1.0], [2.0, 3.0]]),
+    ([[0.5, 1.0], [2.0, 3.0]], {}, REGRESSION, ("LABEL_0", "LABEL_1"), [[0.5, 1.0], [2.0, 3.0]]),
     (["1.0", "2.5"], {"problem_type": SINGLE}, SINGLE, ("1.0", "2.5"), [0, 1]),
     ([["joy", "awe"], [], ["joy"]], {}, SEVERAL, ("awe", "joy"), [[1, 1], [0, 0], [0, 1]]),
     ([[2], [0, 10]], {}, SEVERAL, ("0", "2", "10"), [[0, 1, 0], [1, 0, 1]]),
     ([[1, 0], [1, 1]], {}, SEVERAL, ("LABEL_0", "LABEL_1"), [[1, 0], [1, 1]]),
+    (["['joy', 'awe']", "[]"], {}, SEVERAL, ("awe", "joy"), [[1, 1], [0, 0]]),  # as CSV files have lists
+    (["2", "nan", "1"], {}, SINGLE, ("1", "2", "nan"), [1, 2, 0]),  # whose order as numbers is none
+    (["2", "1", "01"], {}, SINGLE, ("01", "1", "2"), [2, 1, 0]),
 ]
 
 
@@ -48,6 +51,24 @@ def test_a_column_for_each_label(tmp_path: Path) -> None:
     columns = {"label": ["toxic", "insult"]}
     data = load_data("text-classification", write_csv(tmp_path / "a.csv", rows), columns=columns, validation_share=0)
     assert (data.labels, data.train["label"][:]) == (("toxic", "insult"), [[1, 0], [1, 1]])
+
+
+def test_columns_are_told_apart_by_their_names_where_labels_have_an_order() -> None:
+    rows = {"text": ["a", "b"], "toxic": [1, 1], "insult": [0, 1]}
+    options: dict[str, Any] = {"columns": {"label": ["toxic", "insult"]}, "validation_share": 0}
+    data = load_data("text-classification", rows, labels=["insult", "threat", "toxic"], **options)
+    assert data.train["label"][:] == [[0, 0, 1], [1, 0, 1]]
+    assert "no column for threat" in data.notes[-1]
+    renamed = load_data("text-classification", rows, labels=["A", "B"], **options)
+    assert (renamed.labels, renamed.train["label"][:]) == (("A", "B"), [[1, 0], [1, 1]])
+
+
+def test_whether_choices_are_numbered_from_one_is_told_by_all_splits() -> None:
+    def rows(*labels: int) -> dict[str, Any]:
+        return {"choices": [["a", "b"]] * len(labels), "label": list(labels)}
+
+    data = load_data("multiple-choice", rows(1, 2), rows(1, 1))
+    assert (data.train["label"][:], data.validation["label"][:]) == ([0, 1], [0, 0])
 
 
 def test_names_of_a_class_label_keep_their_order() -> None:

@@ -29,6 +29,11 @@ def test_one_row_at_least_is_drawn() -> None:
     assert (len(data.train), len(data.validation)) == (2, 1)
 
 
+def test_one_row_at_least_is_left_to_train() -> None:
+    data = load_data(CLASSIFY, {"text": ["a", "b"], "label": [0, 1]}, validation_share=0.9)
+    assert (len(data.train), len(data.validation)) == (1, 1)
+
+
 def test_what_is_drawn_depends_on_the_seed_alone() -> None:
     first, again, other = (load_data(CLASSIFY, BANKING, seed=seed).validation["text"][:] for seed in (1, 1, 2))
     assert first == again != other

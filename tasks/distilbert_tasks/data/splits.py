@@ -22,7 +22,7 @@ def draw_validation(
 
     Args:
         rows: How many rows there are.
-        share: How many of them are for validation, at least one.
+        share: How many of them are for validation: at least one, and not all.
         seed: What the choice depends on.
         labels: The label of each row; each is drawn from in proportion.
         groups: What rows of one value stay together by, such as the contexts of questions.
@@ -31,7 +31,7 @@ def draw_validation(
         np.arange(rows) if groups is None else np.unique(np.asarray(groups, object).astype(str), return_inverse=True)[1]
     )
     count = int(units.max(initial=-1)) + 1
-    drawn = max(1, round(count * share)) if count > 1 else 0
+    drawn = min(max(1, round(count * share)), count - 1) if count > 1 else 0
     codes = np.zeros(count, np.int64) if labels is None or groups is not None else _codes(labels)
     order = np.lexsort((uniform((seed, 0, 2), count), codes))  # by label, at random within each
     chosen = order[((np.arange(drawn) + 0.5) * count / max(drawn, 1)).astype(np.int64)]

@@ -25,16 +25,19 @@ def label_names(splits: Mapping[str, Split], requested: Sequence[str] | None, ea
         each: Returns all labels of a split's values, one by one.
 
     Raises:
-        InputError: Another split has a label that is not among them.
+        InputError: Another split has a label that is not among them, or two have one name.
     """
     first_name, first = next(iter(splits.items()))
     names = tuple(map(str, requested or first.declared or sorted_names(each(first.values))))
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"two labels are called {twice!r}; give each a name of its own")
     if requested is not None and _are_ids(splits, names, each):
         return names
     for name, split in splits.items():
         unknown = [label for label in sorted_names(each(split.values)) if label not in names]
         if unknown:
-            raise InputError(_unknown(name, split, unknown, None if requested is not None else first_name, each))
+            raise InputError(_unknown(name, split, unknown, names if requested is not None else first_name, each))
     return names
 
 
@@ -49,9 +52,12 @@ def sorted_names(values: Iterable[Any]) -> list[str]:
     """Return distinct labels, sorted: numbers by value, else as text."""
     names = {str(value) for value in values}
     try:
-        return sorted(names, key=float)
+        numbers = {name: float(name) for name in names}
     except ValueError:
         return sorted(names)
+    if any(number != number for number in numbers.values()):  # "nan" is below and above no number
+        return sorted(names)
+    return sorted(names, key=lambda name: (numbers[name], name))
 
 
 def _are_ids(splits: Mapping[str, Split], names: Names, each: Any) -> bool:
@@ -60,11 +66,17 @@ def _are_ids(splits: Mapping[str, Split], names: Names, each: Any) -> bool:
     return not written & set(names) and written <= set(map(str, range(len(names))))
 
 
-def _unknown(name: str, split: Split, unknown: list[str], other: str | None, each: Any) -> str:
-    """Return what is to be said of labels that are not known."""
+def _unknown(name: str, split: Split, unknown: list[str], known: Names | str, each: Any) -> str:
+    """Return what is to be said of labels that are not among those given, or not in the split of that name."""
     rows = enumerate(split.values or ())
     row = next(row for row, value in rows if any(str(label) in unknown for label in each([value])))
-    listed = ", ".join(map(repr, unknown[:SHOWN])) + (", …" if len(unknown) > SHOWN else "")
-    lacks = "labels= lacks" if other is None else f"the {other} set lacks"
-    cure = "add them to labels" if other is None else "leave these rows out, or name all labels with labels=[…]"
-    return f"{split.where(row)}: the {name} set has labels that {lacks}: {listed}; {cure}"
+    strange = f"{split.where(row)}: the {name} set has labels that"
+    if isinstance(known, str):
+        cure = "leave these rows out, or name all labels with labels=[…]"
+        return f"{strange} the {known} set lacks: {_listed(unknown)}; {cure}"
+    cure = "leave these rows out, or give labels=[…] that has them"
+    return f"{strange} are none of {_listed(known)}: {_listed(unknown)}; {cure}"
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(map(repr, labels[:SHOWN])) + (", …" if len(labels) > SHOWN else "")

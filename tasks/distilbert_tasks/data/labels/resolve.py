@@ -35,7 +35,7 @@ def resolve_labels(
         InputError: Labels cannot be used; the message says which, and where.
     """
     if task == "multiple-choice":
-        return {name: choice_ids(split, choices[name], notes) for name, split in splits.items()}, None, None
+        return choice_ids(splits, choices, notes), None, None
     if task == "token-classification":
         names = label_names(splits, options.labels, chain.from_iterable)
         ids = ids_of(splits, names, chain.from_iterable)
@@ -54,11 +54,11 @@ def _of_texts(
     if options.problem_type is None:
         notes.append(f"Labels are taken for {problem_type.replace('_', ' ')}; problem_type= says otherwise.")
     if problem_type == "regression":
-        names = first.columns if len(first.columns) > 1 else None
-        return {name: numbers(split) for name, split in splits.items()}, names, problem_type
+        encoded = {name: numbers(split) for name, split in splits.items()}
+        return encoded, _names_of_numbers(first, encoded), problem_type
     if problem_type == "multi_label_classification":
-        encoded, names = _several(splits, options)
-        return encoded, names, problem_type
+        bits_by_split, names = _several(splits, options, notes)
+        return bits_by_split, names, problem_type
     _check_single(splits)
     names = label_names(splits, options.labels, iter)
     if len(names) < 2 and "train" in splits:
@@ -72,7 +72,17 @@ def _of_texts(
     )
 
 
-def _several(splits: Mapping[str, Split], options: DataOptions) -> tuple[Resolved, Names]:
+def _names_of_numbers(first: Split, encoded: Resolved) -> Names | None:
+    """Return the name of each number, where rows have several."""
+    widths = {name: len(rows[0]) for name, rows in encoded.items() if rows and isinstance(rows[0], list)}
+    if len(set(widths.values())) > 1 or (widths and len(widths) < len(encoded)):
+        raise InputError("the splits differ in how many numbers a row has; give as many in each")
+    if not widths:
+        return None
+    return first.columns if len(first.columns) > 1 else tuple(f"LABEL_{i}" for i in range(max(widths.values())))
+
+
+def _several(splits: Mapping[str, Split], options: DataOptions, notes: list[str]) -> tuple[Resolved, Names]:
     """Return a 0 or a 1 for each label, and the names of the labels."""
     first = next(iter(splits.values()))
     for split in splits.values():
@@ -80,24 +90,45 @@ def _several(splits: Mapping[str, Split], options: DataOptions) -> tuple[Resolve
             if not isinstance(value, (list, tuple)) or any(isinstance(one, (list, dict)) for one in value):
                 raise InputError(f"{split.where(row)}: {value!r} is not a list of labels, or of zeros and ones")
     if not first.declared and is_onehot(first):
-        return _from_bits(splits, options)
+        return _from_bits(splits, options, notes)
     names = label_names(splits, options.labels, chain.from_iterable)
+    if not names:
+        raise InputError("no row has a label; give rows with some, or name the labels with labels=[…]")
     ids = ids_of(splits, names, chain.from_iterable)
     return {name: [_bits_of((ids[str(label)] for label in value), len(names)) for value in split.values or ()]
             for name, split in splits.items()}, names  # fmt: skip
 
 
-def _from_bits(splits: Mapping[str, Split], options: DataOptions) -> tuple[Resolved, Names]:
+def _from_bits(splits: Mapping[str, Split], options: DataOptions, notes: list[str]) -> tuple[Resolved, Names]:
     first = next(iter(splits.values()))
     width = len((first.values or [()])[0])
-    names = options.labels or (first.columns if len(first.columns) > 1 else [f"LABEL_{i}" for i in range(width)])
+    columns = first.columns if len(first.columns) > 1 else tuple(f"LABEL_{i}" for i in range(width))
+    names = tuple(options.labels or columns)
+    order = _order(columns, names, notes) if len(first.columns) > 1 else None
     encoded = {}
     for name, split in splits.items():
         for row, value in enumerate(split.values or ()):
-            if len(value) != len(names):
+            if len(value) != (len(names) if order is None else len(columns)):
                 raise InputError(f"{split.where(row)}: {len(value)} zeros and ones for {len(names)} labels")
-        encoded[name] = [bits(value, split.where(row)) for row, value in enumerate(split.values or ())]
-    return encoded, tuple(names)
+        rows = [bits(value, split.where(row)) for row, value in enumerate(split.values or ())]
+        encoded[name] = rows if order is None else [[0 if i is None else row[i] for i in order] for row in rows]
+    return encoded, names
+
+
+def _order(columns: Names, names: Names, notes: list[str]) -> list[int | None] | None:
+    """Return the column of each label, None for a label without one; None where columns have other names than labels.
+
+    Raises:
+        InputError: Some columns are called as labels are, and some are not.
+    """
+    strange = [column for column in columns if column not in names]
+    if len(strange) == len(columns):
+        return None
+    if strange:
+        raise InputError(f"the column {strange[0]!r} is none of the labels {', '.join(names)}; leave it out")
+    if absent := [name for name in names if name not in columns]:
+        notes.append(f"There is no column for {', '.join(absent)}, which no row has then.")
+    return [columns.index(name) if name in columns else None for name in names]
 
 
 def _bits_of(ids: Iterable[int], count: int) -> list[int]:
