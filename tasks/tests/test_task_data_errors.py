@@ -76,9 +76,17 @@ CASES: list[Case] = [
     (CLASSIFY, labels("1", "high"), {"problem_type": "regression"}, ("line 2", "'high' is not a number")),
     (CLASSIFY, labels(["a"], "b"), {}, ("line 2, column 'label'", "lists")),
     (CLASSIFY, labels([1, 0], [1]), {"labels": ["a"]}, ("'0'", "labels")),
-    (CLASSIFY, labels("a", "b"), {"labels": ["a", "c"]}, ("line 2", "'b'", "add them to labels")),
+    (CLASSIFY, labels("a", "b"), {"labels": ["a", "c"]}, ("line 2", "'b'", "none of 'a', 'c'")),
     (CLASSIFY, labels("a", "b"), {"problem_type": "multi_label_classification"}, ("line 1", "'a' is not a list")),
     (CLASSIFY, labels(1, 2), {"problem_type": "ranking"}, ("'ranking'", "regression")),
+    (CLASSIFY, labels("a", "b"), {"labels": ["a", "b", "a"]}, ("two labels are called 'a'",)),
+    (CLASSIFY, labels([], []), {}, ("no row has a label",)),
+    (CLASSIFY, lambda folder: {"text": ["t"], "x": [1], "y": [0]},
+     {"columns": {"label": ["x", "y"]}, "labels": ["x", "z"]}, ("the column 'y' is none of the labels x, z",)),
+    (CLASSIFY, csv_file("text,label\ra,1\rb,0\r"), {}, ("a.csv, line 1", "line feed")),
+    (CLASSIFY, csv_file("[" * 100_000, "a.json"), {}, ("a.json", "cannot be read")),
+    (CLASSIFY, csv_file('{"label": ' + "1" * 5000 + "}", "a.jsonl"), {}, ("a.jsonl, line 1",)),
+    (ANSWER, csv_file('{"data": [{"paragraphs": [{"context": "c", "qas": {"id": 1}}]}]}', "a.json"), {}, ("SQuAD",)),
     (TAG, lines({"tokens": ["a", "b"], "tags": ["O"]}), {}, ("line 1, column 'tags'", "1 tags for 2 tokens")),
     (TAG, lines({"tokens": ["a"], "tags": [None]}), {}, ("line 1", "token 1, 'a', has no tag")),
     (TAG, lines({"tokens": [3], "tags": ["O"]}), {}, ("line 1, column 'tokens'", "list of words")),
@@ -93,6 +101,7 @@ CASES: list[Case] = [
     (CHOOSE, lines({**CHOICE, "label": 0}, {"prompt": "p", "choices": ["a"] * 3, "label": 0}), {},
      ("line 2, column 'choices'", "3 choices, and 2")),
     (CHOOSE, lines({"prompt": "p", "choices": "a", "label": 0}), {}, ("line 1", "not a list of choices")),
+    (CHOOSE, lines({"choices": {"text": None, "label": None}, "label": 0}), {}, ("line 1", "not a list of choices")),
 ]  # fmt: skip
 
 
@@ -103,6 +112,13 @@ def test_what_is_wrong_is_said_with_its_place(
     with pytest.raises(InputError) as error:
         load_data(task, write(tmp_path), **options)
     assert not [part for part in parts if part not in str(error.value)], str(error.value)
+
+
+def test_files_of_other_columns_are_named(tmp_path: Path) -> None:
+    pairs = write_csv(tmp_path / "a.csv", [{"text": "a", "text_pair": "b", "label": 0}])
+    texts = write_csv(tmp_path / "b.csv", [{"text": "a", "label": 1}])
+    with pytest.raises(InputError, match=r"b.csv lacks text_pair, unlike the files before it"):
+        load_data(CLASSIFY, [pairs, texts])
 
 
 def test_labels_that_training_lacks_are_named(tmp_path: Path) -> None:

@@ -133,10 +133,22 @@ def test_conll(tmp_path: Path) -> None:
     assert chunks.labels == ("B-INTJ", "B-NP", "B-VP")
 
 
+def test_a_no_break_space_in_conll_parts_no_words(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text("10\N{NO-BREAK SPACE}000 B\neuros  O \n", encoding="utf-8")
+    data = load_data("ner", tmp_path / "a.conll", validation_share=0)
+    assert (data.train["tokens"][:], data.train["tags"][:]) == ([["10\N{NO-BREAK SPACE}000", "euros"]], [[0, 1]])
+
+
 def test_words_and_tags_in_csv_are_lists_or_text(tmp_path: Path) -> None:
-    rows = [{"words": "['Bob', 'ran']", "tags": "['B', 'O']"}, {"words": "Hi there", "tags": "O O"}]
+    rows = [
+        {"words": "['Bob', 'ran']", "tags": "['B', 'O']"},
+        {"words": "Hi there", "tags": "O O"},
+        {"words": "['Bob\\'s' \"'\"\n 'a  b']", "tags": "['B' 'O'\n 'O']"},  # as pandas writes arrays of NumPy
+        {"words": "{[1]: [", "tags": "O O"},
+    ]
     data = load_data("ner", write_csv(tmp_path / "a.csv", rows), validation_share=0)
-    assert data.train["tokens"][:] == [["Bob", "ran"], ["Hi", "there"]]
+    assert data.train["tokens"][:] == [["Bob", "ran"], ["Hi", "there"], ["Bob's", "'", "a  b"], ["{[1]:", "["]]
+    assert data.train["tags"][:] == [[0, 1], [1, 1], [0, 1, 1], [1, 1]]
 
 
 SQUAD = {
@@ -171,9 +183,10 @@ def test_answers_in_columns_of_their_own(tmp_path: Path) -> None:
     rows = [
         {"question": "Who?", "context": "Bob ran.", "answer_text": "Bob", "answer_start": 0},
         {"question": "Why?", "context": "Bob ran.", "answer_text": "", "answer_start": ""},
+        {"question": "What?", "context": "Bob ran.", "answer_text": "ran", "answer_start": "4.0"},
     ]
     data = load_data("qa", write_csv(tmp_path / "a.csv", rows), validation_share=0)
-    assert [answer["text"] for answer in data.train["answers"]] == [["Bob"], []]
+    assert [answer["text"] for answer in data.train["answers"]] == [["Bob"], [], ["ran"]]
 
 
 def test_large_columns_go_to_a_file_and_stay_readable() -> None:

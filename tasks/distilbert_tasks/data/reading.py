@@ -29,6 +29,7 @@ class SplitReader:
         labels: These labels as they are written.
         empty_texts: How many texts are blank.
         choices: How many choices each row has, of multiple choice.
+        columns: The names of all its columns.
     """
 
     name: str
@@ -37,10 +38,12 @@ class SplitReader:
     labels: Split = field(default_factory=Split)
     empty_texts: int = 0
     choices: int = 0
+    columns: tuple[str, ...] = ()
 
     def add(self, records: Records, chosen: Chosen) -> None:
         """Take the next records."""
         columns = CANONICAL[self.task](records, chosen)
+        self._check_columns(records, columns)
         self.labels.locations.add(records)
         label = LABEL_COLUMNS.get(self.task)
         if label in columns:
@@ -51,6 +54,14 @@ class SplitReader:
         self._check_choices(records, chosen, columns)
         self.empty_texts += sum(not text.strip() for text in columns.get("text", ()))
         self.table.add(columns)
+
+    def _check_columns(self, records: Records, columns: Columns) -> None:
+        self.columns = self.columns or tuple(columns)
+        if odd := sorted({*self.columns} ^ {*columns}):
+            has = "has" if odd[0] in columns else "lacks"
+            raise InputError(
+                f"{records.source} {has} {odd[0]}, unlike the files before it; give files with the same columns"
+            )
 
     def _check_choices(self, records: Records, chosen: Chosen, columns: Columns) -> None:
         for index, choices in enumerate(columns.get("choices", ())):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from distilbert_common.errors import InputError
-from distilbert_tasks.data.canonical.values import Columns, check_unicode, is_missing, texts, word_lists
+from distilbert_tasks.data.canonical.values import Columns, check_unicode, is_missing, literal, texts, word_lists
 from distilbert_tasks.data.columns import Chosen
 from distilbert_tasks.data.records import Records
 
@@ -28,13 +28,19 @@ def text_classification(records: Records, chosen: Chosen) -> Columns:
 
 
 def _labels(records: Records, column: str) -> list[Any]:
-    values = list(records.values(column))
+    values = [_as_list(value) for value in records.values(column)]
     for index, value in enumerate(values):
         if is_missing(value):
             raise InputError(
                 f"{records.where(index, column)}: there is no label; write one, or leave the row out of the file"
             )
     return values
+
+
+def _as_list(value: Any) -> Any:
+    """Return the list of labels that a text of a CSV file spells out, anything else as it is."""
+    parsed = literal(value)
+    return parsed if isinstance(parsed, (list, tuple)) else value
 
 
 def token_classification(records: Records, chosen: Chosen) -> Columns:

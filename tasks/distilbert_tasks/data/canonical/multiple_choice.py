@@ -45,7 +45,7 @@ def _choices(records: Records, names: tuple[str, ...]) -> tuple[list[list[str]],
         joined = [list(row) for row in zip(*(texts(records, name) for name in names), strict=True)]
         return joined, [[] for _ in joined]
     values = [literal(value) for value in records.values(names[0])]
-    labels = [list(value.get("label", ())) if isinstance(value, Mapping) else [] for value in values]
+    labels = [list(value.get("label") or ()) if isinstance(value, Mapping) else [] for value in values]
     rows: list[Any] = [value.get("text") if isinstance(value, Mapping) else value for value in values]
     for index, row in enumerate(rows):
         if not isinstance(row, (list, tuple)) or not all(isinstance(choice, str) for choice in row):

@@ -92,7 +92,9 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _as_int(value: Any) -> int | None:
+    """Return a whole number, also one that is written as 4.0; None for anything else."""
     try:
-        return int(value)
-    except (TypeError, ValueError):
+        number = float(value)
+        return int(number) if number == int(number) else None
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import io
+import re
+import tokenize
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,10 +70,29 @@ def literal(value: Any) -> Any:
     """Return the list or dictionary that a text of a CSV file spells out, anything else as it is."""
     if isinstance(value, str) and value.strip()[:1] in ("[", "{") and value.strip()[-1:] in ("]", "}"):
         try:
-            return ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError):
+            return ast.literal_eval(_with_commas(value.strip()))
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, tokenize.TokenError):
             return value
     return value
+
+
+def _with_commas(text: str) -> str:
+    """Return a text with commas between the values of a list where NumPy's own form has spaces, as in ['EU' 'rejects'].
+
+    Python would take texts that only spaces part for one.
+    """
+    if not _PARTED.search(text):
+        return text
+    parts, is_value = [], False
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        parts += [","] if is_value and token.type in _VALUES else []
+        parts.append(token.string)
+        is_value = token.type in _VALUES or (is_value and not token.string.strip())  # a line break parts nothing
+    return "".join(parts).strip()
+
+
+_VALUES = (tokenize.STRING, tokenize.NUMBER)
+_PARTED = re.compile(r"""['"\d]\s+['"\d]""")
 
 
 def is_missing(value: Any) -> bool:

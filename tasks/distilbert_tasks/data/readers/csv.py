@@ -74,7 +74,10 @@ def _settings(names: list[str], delimiter: str, is_quoted: bool, has_header: boo
 
 def _header(path: Path, line: str, delimiter: str, is_quoted: bool) -> list[str]:
     """Return the names in the first line."""
-    names = next(csv.reader([line], delimiter=delimiter), []) if is_quoted else line.split(delimiter)
+    try:
+        names = next(csv.reader([line], delimiter=delimiter), []) if is_quoted else line.split(delimiter)
+    except csv.Error as error:  # such as a carriage return without a line feed
+        raise InputError(f"{path.name}, line 1: {error}; end each line with a line feed") from error
     if not any(names):
         raise InputError(
             f"{path.name} has no first line with the names of its columns; write one, or give column_names"

@@ -14,7 +14,7 @@ from distilbert_common.errors import InputError
 from distilbert_tasks.data.readers.opening import decoded_lines
 from distilbert_tasks.data.records import Records
 
-__all__ = ["as_records", "read_json", "read_jsonl"]
+__all__ = ["as_records", "read_json", "read_jsonl", "rows_of_json"]
 
 AT_ONCE = 10_000
 """How many records are read at a time."""
@@ -46,17 +46,30 @@ def read_json(path: Path) -> Iterator[Records]:
             raise InputError(f"{path.name}, line {error.lineno} is not JSON: {error.msg}") from error
         yield from read_jsonl(path)  # an object in each line, in a file called .json
         return
-    rows = _rows(value)
-    if rows is None:
-        raise InputError(
-            f"{path.name} holds {_kind(value)}; expected a list of objects, or lists of one length by column"
-        )
-    nested = bool(rows) and all("paragraphs" in row for row in rows)
-    rows = list(_questions(rows, path.name)) if nested else rows
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or brackets in brackets
+        raise InputError(f"{path.name} holds what cannot be read: {error}") from error
+    rows, nested = rows_of_json(value, path.name)
     for start in range(0, len(rows), AT_ONCE):
         chunk = rows[start : start + AT_ONCE]
         numbers = range(start + 1, start + 1 + len(chunk))
         yield as_records(chunk, path.name, numbers, "question" if nested else "row")
+
+
+def rows_of_json(value: Any, name: str) -> tuple[list[dict[str, Any]], bool]:
+    """Return the rows that a JSON value holds, and whether they are questions from SQuAD's nested form.
+
+    Args:
+        value: A list of objects, an object of columns, or either as "data".
+        name: What it is called in errors.
+
+    Raises:
+        InputError: It has another form.
+    """
+    rows = _rows(value)
+    if rows is None:
+        raise InputError(f"{name} holds {_kind(value)}; expected a list of objects, or lists of one length by column")
+    nested = bool(rows) and all("paragraphs" in row for row in rows)
+    return (list(_questions(rows, name)) if nested else rows), nested
 
 
 def as_records(rows: Sequence[dict[str, Any]], source: str, numbers: Sequence[int], unit: str) -> Records:
@@ -89,14 +102,14 @@ def _questions(articles: Sequence[dict[str, Any]], name: str) -> Iterator[dict[s
                     if "answers" in question:
                         row["answers"] = question["answers"]
                     yield row
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{name} is not in SQuAD's form: {error!r} in an article") from error
 
 
 def _parse(line: str, where: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{where} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise InputError(f'{where} holds {_kind(value)}; expected an object, such as {{"text": "…", "label": "…"}}')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -47,7 +48,7 @@ def _sentences(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     words: list[list[str]] = []
     width, start = 0, 0
     for number, line in decoded_lines(path):
-        values = [value.strip() for value in line.rstrip().split("\t")] if "\t" in line.rstrip() else line.split()
+        values = [value.strip() for value in line.rstrip().split("\t")] if "\t" in line.rstrip() else _by_spaces(line)
         if not values or values[0] == "-DOCSTART-":
             if words:
                 yield start, _columns(words)
@@ -65,6 +66,11 @@ def _sentences(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         words.append(values)
     if words:
         yield start, _columns(words)
+
+
+def _by_spaces(line: str) -> list[str]:
+    """Return the values of a line; a no-break space, as in "10\N{NO-BREAK SPACE}000", is a part of its word."""
+    return re.findall(r"[^ \t\r\v\f]+", line) if line.strip() else []
 
 
 def _columns(words: list[list[str]]) -> dict[str, list[str]]:
