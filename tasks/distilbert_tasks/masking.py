@@ -49,7 +49,7 @@ class Masking:
     def apply(
         self, ids: NDArray[Any], seed: tuple[int, ...], starts: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Mask tokens.
+        """Mask tokens, one at least where there are some.
 
         Args:
             ids: (tokens,).
@@ -64,8 +64,13 @@ class Masking:
             is_start = ~np.isin(ids, self.continuation_ids)
             is_start[np.zeros(1, np.int64) if starts is None else starts] = True
             chosen = chosen[is_start][np.cumsum(is_start) - 1]  # all pieces of a word are chosen by its first one
-        is_predicted = (chosen < self.probability) & ~np.isin(ids, self.special_ids)
+        is_predicted = self._predicted(chosen, ~np.isin(ids, self.special_ids))
         words = (other * self.vocab_size).astype(np.int32)
         masked = np.where(fate < 0.8, self.mask_token_id, np.where(fate < 0.9, words, ids))
         inputs = np.where(is_predicted, masked, ids).astype(np.int32)
         return inputs, np.where(is_predicted, ids, IGNORE_INDEX).astype(np.int32)
+
+    def _predicted(self, chosen: NDArray[np.float64], may_be: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which tokens are predicted, (tokens,): one at least, so that a short text can be scored too."""
+        is_predicted = (chosen < self.probability) & may_be
+        return is_predicted if is_predicted.any() else may_be & (chosen == chosen.min(initial=1.0, where=may_be))

@@ -153,7 +153,7 @@ def test_strides_that_leave_no_room(stride: int) -> None:
 def test_white_space_around_an_answer() -> None:
     context = "  It is \t here.  "
     columns = {"question": [" Where? "], "context": [context], "answers": [{"text": [" \t here"], "answer_start": [7]}]}
-    assert answers(features("question-answering", columns), context) == ["is \t here"]
+    assert answers(features("question-answering", columns), context) == ["here"]
 
 
 @pytest.mark.parametrize("path", [path for path in [SHARED / "xquad" / "xquad.en.json"] if path.exists()] or [None])
@@ -211,6 +211,16 @@ def test_masks_follow_bert_and_the_seed() -> None:
     assert (masking.apply(ids, (0, 8, 0))[0] != inputs).any()
 
 
+def test_a_short_text_has_a_masked_token() -> None:
+    masking = features("fill-mask", {"text": ["card"]}).details["masking"]
+    ids = np.asarray([CLS, 500, 600, SEP], np.int32)
+    for seed in range(20):
+        labels = masking.apply(ids, (seed, 0, 1))[1]
+        assert {*labels[1:3].tolist()} & {500, 600}
+        assert (labels[[0, 3]] == IGNORE_INDEX).all()
+    assert (masking.apply(ids[[0, 3]], (0, 0, 1))[1] == IGNORE_INDEX).all()
+
+
 def test_words_are_masked_with_all_their_pieces() -> None:
     pieces = TOKENIZER("bankers card", add_special_tokens=False)["input_ids"]  # bank ##ers card
     masking = features("fill-mask", {"text": ["card"]}, whole_word_mask=True).details["masking"]
@@ -228,6 +238,12 @@ def test_words_are_masked_with_all_their_pieces() -> None:
 def test_lengths_that_the_model_does_not_have(length: int) -> None:
     with pytest.raises(InputError, match=f"max_length is {length}.*4 to 64"):
         features("text-classification", {"text": ["a"]}, max_length=length)
+
+
+@pytest.mark.parametrize(("name", "value"), [("mlm_probability", 15), ("mlm_probability", 0), ("truncation", "last")])
+def test_options_that_mean_nothing(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=f"{name} is "):
+        FeatureOptions(**{name: value})
 
 
 CACHED = {

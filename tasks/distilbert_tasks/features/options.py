@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import InputError
@@ -14,6 +14,8 @@ __all__ = ["FeatureOptions", "Progress"]
 
 Progress = Callable[[int, int], None]
 """Told how many examples are done, and of how many."""
+
+Cut = Literal["longest_first", "only_first", "only_second"]
 
 DOC_STRIDE = 128
 """How many tokens two windows of a context share, as in the examples of SQuAD's authors."""
@@ -43,13 +45,19 @@ class FeatureOptions:
 
     max_length: int | None = None
     doc_stride: int | None = None
-    truncation: Literal["longest_first", "only_first", "only_second"] = "longest_first"
+    truncation: Cut = "longest_first"
     label_all_pieces: bool = False
     line_by_line: bool = False
     mlm_probability: float = 0.15
     whole_word_mask: bool = False
     examples_at_once: int = 1000
     cache_dir: Path | str | None = None
+
+    def __post_init__(self) -> None:
+        if self.truncation not in get_args(Cut):
+            raise InputError(f"truncation is {self.truncation!r}; choose from {', '.join(get_args(Cut))}")
+        if not 0 < self.mlm_probability <= 1:
+            raise InputError(f"mlm_probability is {self.mlm_probability}; it is a share, above 0 and of at most 1")
 
     def stride(self, length: int) -> int:
         """Return how many tokens two windows share.

@@ -70,11 +70,12 @@ def _positions(
 
 
 def _first_span(answer: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return start and end of the first answer in the context; None where there is none."""
+    """Return start and end of the first answer in the context, without spaces around it; None where there is none."""
     if not len(answer["answer_start"]):
         return None
-    start = int(answer["answer_start"][0])
-    return start, start + len(answer["text"][0])
+    text = answer["text"][0]
+    start = int(answer["answer_start"][0]) + len(text) - len(text.lstrip())
+    return start, start + len(text.strip())
 
 
 def _tokens_of(span: tuple[int, int], offsets: Offsets) -> tuple[int, int]:
