@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -14,13 +14,18 @@ from distilbert_cli.arguments import (
     FileFormat,
     FrameworkName,
     Json,
+    LabelAllPieces,
     Labels,
     LayoutName,
+    LineByLine,
     MaxLength,
     MaxRows,
+    MlmProbability,
     Model,
     ProblemType,
     Stride,
+    Truncation,
+    WholeWordMask,
     columns_of,
     parts_of,
 )
@@ -48,6 +53,11 @@ def evaluate(
     max_rows: MaxRows = None,
     max_length: MaxLength = None,
     doc_stride: Stride = None,
+    truncation: Truncation = "longest_first",
+    label_all_pieces: LabelAllPieces = False,
+    line_by_line: LineByLine = False,
+    mlm_probability: MlmProbability = 0.15,
+    whole_word_mask: WholeWordMask = False,
     layout: LayoutName = "packed",
     tokens_per_batch: Annotated[int | None, typer.Option(help="Tokens that go through the model at once.")] = None,
 ) -> None:
@@ -74,7 +84,15 @@ def evaluate(
                 problem_type=problem_type or None,
                 max_rows=max_rows,
             ),
-            feature_options=FeatureOptions(max_length=max_length, doc_stride=doc_stride),
+            feature_options=FeatureOptions(
+                max_length=max_length,
+                doc_stride=doc_stride,
+                truncation=cast("Any", truncation),  # which the options check
+                label_all_pieces=label_all_pieces,
+                line_by_line=line_by_line,
+                mlm_probability=mlm_probability,
+                whole_word_mask=whole_word_mask,
+            ),
             layout=layout,
             tokens_per_batch=tokens_per_batch,
             on_progress=on_progress,

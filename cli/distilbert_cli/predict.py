@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,8 +58,8 @@ def predict(
     with capture_stderr():
         rows = run(
             model,
-            file=file,
-            rows=None if file is not None and not texts else _rows(texts, file_format, context),
+            file=file if texts or not context else None,
+            rows=None if file is not None and not texts and not context else _rows(texts, file, file_format, context),
             file_format=file_format or None,
             task=task or None,
             framework=framework or None,
@@ -73,14 +74,35 @@ def predict(
         _print(rows, as_json)
 
 
-def _rows(texts: list[str] | None, file_format: str, context: str) -> Iterator[dict[str, Any]]:
-    """Return examples from the command line, or from standard input."""
-    from distilbert_tasks.prediction import rows_of_stream, rows_of_texts
+def _rows(texts: list[str] | None, file: Path | None, file_format: str, context: str) -> Iterator[dict[str, Any]]:
+    """Return examples from the command line, a file, or standard input, with the context that questions are about."""
+    from distilbert_tasks.prediction import read_rows, rows_of_texts
 
-    if not texts and sys.stdin.isatty():
+    if texts:
+        rows = rows_of_texts(texts)
+    elif file is not None:
+        rows = read_rows(file, file_format or None)
+    else:
+        rows = _typed_rows(file_format)
+    return (_with_context(row, context) if context else row for row in rows)
+
+
+def _typed_rows(file_format: str) -> Iterator[dict[str, Any]]:
+    """Return examples from standard input: UTF-8, also with the mark that Windows puts in front."""
+    from distilbert_tasks.prediction import rows_of_stream
+
+    if sys.stdin.isatty():
         typer.echo("Type texts, one a line; Ctrl-D ends.", err=True)
-    rows = rows_of_texts(texts) if texts else rows_of_stream(sys.stdin, file_format or "text", "standard input")
-    return ({"question": row["text"], "context": context} if context and "text" in row else row for row in rows)
+    elif isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict")
+    return rows_of_stream(sys.stdin, file_format or "text", "standard input")
+
+
+def _with_context(row: dict[str, Any], context: str) -> dict[str, Any]:
+    """Return a question with the text that it is about, where it has none of its own."""
+    if "text" in row and "question" not in row:
+        return {"question": row["text"], "context": context}
+    return {**row, "context": row.get("context") or context}
 
 
 def _print(rows: Iterable[dict[str, Any]], as_json: bool) -> None:

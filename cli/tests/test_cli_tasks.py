@@ -81,6 +81,34 @@ def test_texts_on_the_command_line(tmp_path: Path) -> None:
     assert [len(json.loads(line)["labels"]) for line in text.splitlines()] == [2]
 
 
+def test_standard_input_with_the_mark_that_windows_writes() -> None:
+    for options, text in (((), "Where is my card?\r\n"), (("--format", "csv"), "text\r\nWhere is my card?\r\n")):
+        status, text, _ = run("predict", DEMO / "model", *options, "--json", stdin=f"\ufeff{text}")
+        assert status == 0
+        assert json.loads(text)["text"] == "Where is my card?"
+
+
+@pytest.mark.filterwarnings("ignore:the checkpoint has no qa_outputs")
+def test_questions_in_a_file_about_a_context_on_the_command_line(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "questions.txt").write_text("Who ran?\nWho sat?\n")
+    options = ("--task", "question-answering", "--context", "Bob ran.", "--framework", "pt", "--json")
+    status, text, errors = run("predict", small / "model", "--file", tmp_path / "questions.txt", *options)
+    assert status == 0, errors
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert [(row["question"], row["context"]) for row in rows] == [("Who ran?", "Bob ran."), ("Who sat?", "Bob ran.")]
+
+
+def test_a_masked_lm_is_measured_as_it_was_trained(small: Path, tmp_path: Path) -> None:
+    text, options = small_data("fill-mask", tmp_path / "text", slice(0, 12)), ("--line-by-line", "--whole-word-mask")
+    run_of = ("--train", text, "--validation", text, "--out", tmp_path / "out", "--max-steps", 1, "--json")
+    task = ("--task", "fill-mask", "--mlm-probability", 0.4, "--device", "cpu")
+    status, printed, errors = run("finetune", small / "model", *task, *options, *run_of)
+    assert status == 0, errors
+    status, again, _ = run("evaluate", tmp_path / "out", text, *task, *options, "--json")
+    assert status == 0
+    assert json.loads(again) == json.loads(printed)["metrics"]["validation"]
+
+
 BAD = {
     "task": (("--task", "translation"), "'translation' is not a task"),
     "framework": (("--framework", "caffe"), "'caffe' is not a framework; choose from pt, tf, flax"),
@@ -92,6 +120,8 @@ BAD = {
     "metric": (("--metric-for-best", "bleu", "--max-steps", "1"), "no metric 'bleu'"),
     "file": (("--test", "nowhere.csv"), "nowhere.csv"),
     "device": (("--device", "tpu"), "device is 'tpu'"),
+    "share": (("--mlm-probability", "15"), "mlm_probability is 15.0; it is a share"),
+    "cut": (("--truncation", "left"), "truncation is 'left'; choose from longest_first"),
     "frozen": (("--frozen", "layer.7"), "no parameter in 'layer.7'"),
 }
 

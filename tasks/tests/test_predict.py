@@ -73,6 +73,13 @@ CASES: list[tuple[str, dict[str, Any], Any, set[str]]] = [
         {"prompt": "p", "choices": ["a", "b"]},
         {"word", "score"},
     ),
+    (  # a second column of the prompt begins every choice, as in fine-tuning
+        "multiple-choice",
+        {"sent1": "p", "sent2": "He", "ending0": "ran", "ending1": "sat"},
+        {"prompt": "p", "choices": ["He ran", "He sat"]},
+        {"word", "score"},
+    ),
+    ("multiple-choice", {"choices": "['a', 'b']"}, {"prompt": "", "choices": ["a", "b"]}, {"word", "score"}),
     ("multiple-choice", {"sent0": "a", "sent1": "b"}, {"prompt": "", "choices": ["a", "b"]}, {"word", "score"}),
     ("fill-mask", {"text": "a [MASK]"}, "a [MASK]", {"tokens"}),
     ("zero-shot-classification", {"text": "a"}, "a", {"labels", "score"}),

@@ -37,6 +37,18 @@ def test_no_rows_make_an_empty_file(tmp_path: Path) -> None:
     assert pyarrow.parquet.read_table(tmp_path / "out.parquet").num_rows == 0
 
 
+def test_long_values_and_questions_within_articles_are_read(tmp_path: Path) -> None:
+    (tmp_path / "long.csv").write_text(f"text\n{'w' * 200_000}\n")
+    assert [len(row["text"]) for row in read_rows(tmp_path / "long.csv")] == [200_000]
+    paragraph = {"context": "Bob ran.", "qas": [{"id": "1", "question": "Who?"}, {"id": "2", "question": "What?"}]}
+    (tmp_path / "squad.json").write_text(json.dumps({"data": [{"paragraphs": [paragraph]}]}))
+    rows = list(read_rows(tmp_path / "squad.json"))
+    assert [(row["id"], row["question"], row["context"]) for row in rows] == [
+        ("1", "Who?", "Bob ran."),
+        ("2", "What?", "Bob ran."),
+    ]
+
+
 def test_an_error_in_the_middle_leaves_what_was_there_before(tmp_path: Path) -> None:
     def rows() -> Any:
         yield from ROWS
@@ -64,7 +76,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "format": ("x.xls", b"", "x.xls ends in .xls; name its format, one of text, jsonl, json, csv, tsv, parquet"),
     "line": ("x.jsonl", b'{"a": 1}\n{"a": \n', "x.jsonl, line 2 is not JSON"),
     "list": ("x.jsonl", b"[1]\n", "x.jsonl, line 1: expected an object in each line"),
-    "json": ("x.json", b'{"a": 1}', 'x.json: expected a list of objects, or one in "data"'),
+    "json": ("x.json", b'{"a": 1}', "x.json holds an object; expected a list of objects"),
     "many": ("x.csv", b"a,b\n1,2,3\n", "x.csv, line 2: too many values for 2 columns"),
     "few": ("x.tsv", b"a\tb\n1\n", "x.tsv, line 2: too few values for 2 columns"),
     "utf8": ("x.txt", b"Z\xfcrich\n", "x.txt is not UTF-8 text"),

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from distilbert_common.errors import InputError, MissingFrameworkError
+from distilbert_tasks.data.readers.json import rows_of_json
 from distilbert_tasks.data.readers.opening import open_binary, plain_name
 
 __all__ = ["INPUT_FORMATS", "Row", "read_rows", "rows_of_stream", "rows_of_texts"]
 
 Row = dict[str, Any]
 _SUFFIXES = {".txt": "text", ".jsonl": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
+LONGEST_VALUE = 2**31 - 1
+"""The most characters of a value in a CSV file."""
 INPUT_FORMATS = tuple(_SUFFIXES.values())
 """The formats of files with examples."""
 
@@ -91,7 +94,7 @@ def _jsonl(stream: TextIO, name: str) -> Iterator[Row]:
 def _parsed(line: str, where: str) -> Row:
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{where} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise InputError(f'{where}: expected an object in each line, as {{"text": …}}; it is a {type(value).__name__}')
@@ -101,15 +104,13 @@ def _parsed(line: str, where: str) -> Row:
 def _json(stream: TextIO, name: str) -> Iterator[Row]:
     try:
         value = json.load(stream)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{name} is not JSON: {error}; for one object a line name it .jsonl") from error
-    rows = value.get("data") if isinstance(value, dict) else value
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise InputError(f'{name}: expected a list of objects, or one in "data"')
-    yield from rows
+    yield from rows_of_json(value, name)[0]
 
 
 def _csv(stream: TextIO, name: str, delimiter: str = ",") -> Iterator[Row]:
+    csv.field_size_limit(LONGEST_VALUE)  # Python's own limit of 131,072 is below the length of some texts
     reader = csv.DictReader(stream, delimiter=delimiter, strict=True)
     try:
         for row in reader:

@@ -7,9 +7,13 @@ from itertools import chain, islice, tee
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from distilbert_common.errors import InputError
 from distilbert_common.files import local_path
-from distilbert_tasks.data.columns import choose_columns
+from distilbert_tasks.data.canonical import CANONICAL
+from distilbert_tasks.data.columns import Chosen, choose_columns
+from distilbert_tasks.data.records import Records
 from distilbert_tasks.pipelines import pipeline
 from distilbert_tasks.prediction.inputs import Row, read_rows, rows_of_texts
 
@@ -27,7 +31,7 @@ _LISTS = {
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "text-classification": {"truncation": True},
     "token-classification": {"aggregation_strategy": "simple"},
-    "multiple-choice": {"top_k": 1},
+    "multiple-choice": {"top_k": 1, "truncation": True},
 }
 """What a pipeline is told where the user says nothing."""
 
@@ -108,7 +112,7 @@ def _predicted(
     if "tokens" in chosen:
         options = {"is_split_into_words": True, **options}
     rows, examples = tee(chain(first, source))
-    results = made((_example(row, chosen, number) for number, row in enumerate(examples, 1)), **options)
+    results = made((_example(row, chosen, number, name) for number, row in enumerate(examples, 1)), **options)
     for row, result in zip(rows, results, strict=True):
         yield _merged(row, _as_columns(result, made.task, options))
 
@@ -121,25 +125,23 @@ def _data_task(task: str, row: Row, columns: Mapping[str, Any]) -> str:
     return "fill-mask" if task in ("zero-shot-classification", "feature-extraction") else task
 
 
-def _example(row: Row, chosen: Mapping[str, tuple[str, ...]], number: int) -> Any:
-    """Return what a pipeline takes of a row.
+def _example(row: Row, chosen: Chosen, number: int, source: str) -> Any:
+    """Return what a pipeline takes of a row: choices and words as fine-tuning takes them.
 
     Raises:
-        InputError: A column is not there.
+        InputError: A column is not there, or its value cannot be used.
     """
     missing = [name for names in chosen.values() for name in names if name not in row]
     if missing:
         raise InputError(
             f"example {number} has no {missing[0]!r}, which the first one has; give the same columns to all"
         )
-    if "choices" in chosen:
-        choices = [row[name] for name in chosen["choices"]]
-        choices = choices[0] if len(choices) == 1 and isinstance(choices[0], list) else choices
-        return {"prompt": " ".join(str(row[name]) for name in chosen.get("prompt", ())), "choices": choices}
+    if "choices" in chosen or "tokens" in chosen:
+        records = Records({name: [value] for name, value in row.items()}, source, np.array([number]))
+        columns = CANONICAL["multiple-choice" if "choices" in chosen else "token-classification"](records, chosen)
+        return columns["tokens"][0] if "tokens" in columns else {name: columns[name][0] for name in columns}
     if "question" in chosen:
         return {role: row[chosen[role][0]] for role in ("question", "context")}
-    if "tokens" in chosen:
-        return row[chosen["tokens"][0]]
     names = chosen["text"] + chosen.get("text_pair", ())
     return {"text": row[names[0]], "text_pair": row[names[1]]} if len(names) == 2 else row[names[0]]
 
