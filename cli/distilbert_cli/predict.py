@@ -65,7 +65,7 @@ def predict(
             framework=framework or None,
             device=device,
             columns=columns_of(column),
-            batch_size=batch_size or (1 if not texts and file is None and sys.stdin.isatty() else None),
+            batch_size=1 if batch_size is None and _is_typed(texts, file) else batch_size,
             **{name: value for name, value in options.items() if value is not None},
         )
     if output is not None:
@@ -91,11 +91,16 @@ def _typed_rows(file_format: str) -> Iterator[dict[str, Any]]:
     """Return examples from standard input: UTF-8, also with the mark that Windows puts in front."""
     from distilbert_tasks.prediction import rows_of_stream
 
-    if sys.stdin.isatty():
+    if _is_typed(None, None):
         typer.echo("Type texts, one a line; Ctrl-D ends.", err=True)
     elif isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict")
     return rows_of_stream(sys.stdin, file_format or "text", "standard input")
+
+
+def _is_typed(texts: list[str] | None, file: Path | None) -> bool:
+    """Return whether somebody types the examples, and waits for each answer."""
+    return not texts and file is None and sys.stdin.isatty()
 
 
 def _with_context(row: dict[str, Any], context: str) -> dict[str, Any]:

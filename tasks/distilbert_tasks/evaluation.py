@@ -10,7 +10,8 @@ from typing import Any
 
 from distilbert_common import DistilBertConfig
 from distilbert_common.files import local_path, write_text
-from distilbert_tasks.batches import Layout
+from distilbert_common.user_warnings import warn_user
+from distilbert_tasks.batches import BatchOptions, Layout
 from distilbert_tasks.data import DataOptions
 from distilbert_tasks.decoding import SpanOptions
 from distilbert_tasks.engines import engine_module
@@ -18,9 +19,9 @@ from distilbert_tasks.extras import require_train_extra
 from distilbert_tasks.features import FeatureOptions
 from distilbert_tasks.measure import measure
 from distilbert_tasks.metrics import Scores, class_table
-from distilbert_tasks.model_config import folder_of, own_labels, task_of
+from distilbert_tasks.model_config import folder_of, learned_task, own_labels, task_of
 from distilbert_tasks.preparation import prepare
-from distilbert_tasks.task import find_task
+from distilbert_tasks.task import Task, find_task
 from distilbert_tasks.training.progress import OnProgress
 from distilbert_tasks.training.report import write_confusion
 
@@ -82,6 +83,7 @@ def evaluate_scores(
         on_progress: Who is told what was chosen.
     """
     require_train_extra("evaluation")
+    BatchOptions(layout=layout, tokens_per_batch=tokens_per_batch)  # which refuses what these cannot be
     engines = engine_module(framework)
     config = DistilBertConfig.from_pretrained(folder_of(model))
     found = task_of(config) if task is None else find_task(task)
@@ -93,7 +95,9 @@ def evaluate_scores(
         read = replace(read, problem_type=config.problem_type or ("regression" if config.num_labels == 1 else None))
     tell = on_progress or _ignore
     prepared = prepare(found, model, {"validation": data}, read, feature_options or FeatureOptions(), tell)
-    engine = engines.Engine(engines.load_model(found.head, model, dtype=dtype), None, device)
+    loaded = engines.load_model(found.head, model, dtype=dtype)
+    _warn_if_untrained(loaded, config, found)
+    engine = engines.Engine(loaded, None, device)
     return measure(
         engine,
         prepared.data["validation"],
@@ -104,6 +108,18 @@ def evaluate_scores(
         tokens_per_batch=tokens_per_batch,
         spans=span_options,
     )
+
+
+def _warn_if_untrained(model: Any, config: DistilBertConfig, task: Task) -> None:
+    """Warn of a head that has learned nothing, or another task."""
+    learned = learned_task(config)
+    if model.load_report is not None and model.load_report.new_head:
+        reason = f"the checkpoint has no {', '.join(model.load_report.new_head)}: the head is new"
+    elif learned is not None and learned != task:
+        reason = f"the model was trained for {learned.name}"
+    else:
+        return
+    warn_user(f"{reason}, and its scores mean nothing until it is fine-tuned for {task.name}")
 
 
 def _write(scores: Scores, folder: Path) -> None:

@@ -11,7 +11,7 @@ from distilbert_common.files import local_path
 from distilbert_tasks.data import TaskData
 from distilbert_tasks.task import TASKS, Task
 
-__all__ = ["config_for", "folder_of", "own_labels", "task_of"]
+__all__ = ["config_for", "folder_of", "learned_task", "own_labels", "task_of"]
 
 
 def folder_of(model: str | Path) -> str | Path:
@@ -26,22 +26,30 @@ def task_of(config: DistilBertConfig) -> Task:
     Raises:
         InputError: Its config does not say so, or it is a bare model.
     """
-    architectures = [str(name) for name in getattr(config, "architectures", None) or ()]
-    for task in TASKS.values():
-        if any(name.endswith(task.head) for name in architectures):
-            return task
+    if (task := learned_task(config)) is not None:
+        return task
+    architectures = _architectures(config)
     named = f"is of {', '.join(architectures)}" if architectures else "names no architectures"
     raise InputError(
         f"the config of the model {named}, which tells no task; name one of {', '.join(TASKS)}, or fine-tune the model"
     )
 
 
+def learned_task(config: DistilBertConfig) -> Task | None:
+    """Return the task that a model was trained for; None where its config does not say so."""
+    names = _architectures(config)
+    return next((task for task in TASKS.values() if any(name.endswith(task.head) for name in names)), None)
+
+
+def _architectures(config: DistilBertConfig) -> list[str]:
+    return [str(name) for name in getattr(config, "architectures", None) or ()]
+
+
 def own_labels(config: DistilBertConfig, task: Task) -> tuple[str, ...] | None:
     """Return the names of the labels that a model has learned for a task; None where it has none."""
-    architectures = [str(name) for name in getattr(config, "architectures", None) or ()]
     if task.name not in ("text-classification", "token-classification"):
         return None
-    if not any(name.endswith(task.head) for name in architectures) or config.problem_type == "regression":
+    if not any(name.endswith(task.head) for name in _architectures(config)) or config.problem_type == "regression":
         return None
     if task.name == "text-classification" and config.num_labels == 1:
         return None  # one number, as the models themselves take it

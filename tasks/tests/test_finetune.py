@@ -250,6 +250,8 @@ def test_a_model_of_one_number_is_measured_on_whole_numbers(small: Path, tmp_pat
     run(small, tmp_path / "out", train=data, validation=data, test=None, options=options)
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     (tmp_path / "out" / "config.json").write_text(json.dumps({**config, "problem_type": None}))  # as models for STS-B
+    with pytest.raises(InputError, match="predicts 1 numbers a row, and the data has 2"):
+        evaluate(tmp_path / "out", data={"text": ["a", "b"], "label": [[0.5, 1.5], [2.0, 3.0]]}, device="cpu")
     assert "mse" in evaluate(tmp_path / "out", data={"text": ["a", "b"], "label": [1, 5]}, device="cpu")
 
 
@@ -273,6 +275,17 @@ def test_a_part_of_the_training_data_validates_where_there_is_no_other(small: Pa
     result = run(small, tmp_path / "out", validation=None, test=None, on_progress=listen)
     assert set(result.metrics) == {"validation"}
     assert any("validation" in note for note in notes)
+
+
+def test_scores_that_mean_nothing_are_warned_of_and_bad_options_refused(small: Path, expected: Path) -> None:
+    data = {"tokens": [["a", "card"]], "tags": [["O", "B-CARD"]]}
+    with pytest.warns(UserWarning, match="trained for text-classification, and its scores mean nothing"):
+        evaluate(expected, data=data, task="token-classification", device="cpu")
+    with pytest.warns(UserWarning, match="the head is new, and its scores mean nothing"):
+        evaluate(small / "model", data=data, task="token-classification", device="cpu")
+    for name, value in (("layout", "tight"), ("tokens_per_batch", 0)):
+        with pytest.raises(InputError, match=f"{name} is {value!r}"):
+            evaluate(expected, data=data, **{name: value})
 
 
 def test_missing_libraries_are_named_with_the_command_that_installs_them(

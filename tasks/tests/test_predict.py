@@ -130,6 +130,9 @@ def test_what_cannot_be_used_is_named(echo: dict[str, EchoPipeline]) -> None:
         predict("model")
     with pytest.raises(InputError, match="nonsense"):
         predict("model", ["a"], task="text-classification", nonsense=1)
+    for task, option in (("text-classification", "candidate_labels"), ("token-classification", "top_k")):
+        with pytest.raises(InputError, match=f"{option} is an option of .*, and the task is {task}"):
+            predict("model", ["a"], task=task, **{option: 2})
     with pytest.raises(InputError, match="example 2 has no 'text'"):
         list(predict("model", rows=[{"text": "a"}, {"txt": "b"}], task="text-classification"))
     assert list(predict("model", [], task="text-classification")) == []

@@ -80,6 +80,7 @@ CASES: list[Case] = [
     (CLASSIFY, labels("a", "b"), {"problem_type": "multi_label_classification"}, ("line 1", "'a' is not a list")),
     (CLASSIFY, labels(1, 2), {"problem_type": "ranking"}, ("'ranking'", "regression")),
     (CLASSIFY, labels("a", "b"), {"labels": ["a", "b", "a"]}, ("two labels are called 'a'",)),
+    (CLASSIFY, labels(1.0, 0.0), {"labels": ["neg", "pos"]}, ("none of 'neg', 'pos': '0.0', '1.0'",)),
     (CLASSIFY, labels([], []), {}, ("no row has a label",)),
     (CLASSIFY, lambda folder: {"text": ["t"], "x": [1], "y": [0]},
      {"columns": {"label": ["x", "y"]}, "labels": ["x", "z"]}, ("the column 'y' is none of the labels x, z",)),

@@ -121,7 +121,7 @@ def _parts(source: Any) -> list[Any]:
             return [{name: [row.get(name) for row in source] for name in dict.fromkeys(chain(*source))}]
         return [file for one in source for file in _parts(one)]
     raise InputError(
-        f"{source!r} is no source of data; give a file, a folder, a pattern, a hub id or a datasets.Dataset"
+        f"{source!r:.200} is no source of data; give a file, a folder, a pattern, a hub id or a datasets.Dataset"
     )
 
 

@@ -112,13 +112,18 @@ def score_regression(logits: ArrayLike, labels: ArrayLike) -> Scores:
         labels are the same), the mean squared and the mean absolute error.
 
     Raises:
-        InputError: There is no example, or a prediction is not finite.
+        InputError: There is no example, a prediction is not finite, or rows differ in how many numbers they have.
     """
     truth = np.asarray(labels, np.float64)
     if not len(truth):
         raise InputError("there is no example to score; give labeled examples")
     truth = truth.reshape(len(truth), -1)  # (rows, numbers)
-    predicted = np.asarray(logits, np.float64).reshape(truth.shape)  # (rows, numbers)
+    predicted = np.asarray(logits, np.float64).reshape(len(truth), -1)  # (rows, numbers)
+    if predicted.shape != truth.shape:
+        raise InputError(
+            f"the model predicts {predicted.shape[1]} numbers a row, and the data has {truth.shape[1]}; give data with "
+            "as many"
+        )
     check_finite("predictions", predicted)
     error = predicted - truth
     metrics = {"mse": (error**2).mean(), "mae": np.abs(error).mean(), "loss": (error**2).mean()}

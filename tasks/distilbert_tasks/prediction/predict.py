@@ -34,6 +34,12 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "multiple-choice": {"top_k": 1, "truncation": True},
 }
 """What a pipeline is told where the user says nothing."""
+_OPTIONS = {
+    "top_k": ("text-classification", "question-answering", "multiple-choice", "fill-mask"),
+    "candidate_labels": ("zero-shot-classification",),
+    "aggregation_strategy": ("token-classification",),
+}
+"""The tasks that have an option."""
 
 
 def predict(
@@ -74,11 +80,21 @@ def predict(
     """
     source, name = _source(texts, file, rows, file_format)
     made = pipeline(task, model, framework=framework, device=device, batch_size=batch_size)
+    _check_options(options, made.task)
     options = {**_DEFAULTS.get(made.task, {}), **options}
     if made.task == "token-classification" and options["aggregation_strategy"] != "none":
         options = {"stride": made.config.max_position_embeddings // 4, **options}  # long texts to their end
     made._options(options)  # bad ones are refused here, and not when the first row is asked for
     return _predicted(made, source, name, columns, options)
+
+
+def _check_options(options: Mapping[str, Any], task: str) -> None:
+    """Require options that the task has, of those that only some tasks have."""
+    for name, tasks in _OPTIONS.items():
+        if name in options and task not in tasks:
+            raise InputError(
+                f"{name} is an option of {', '.join(tasks)}, and the task is {task}; leave it out, or name another task"
+            )
 
 
 def _source(

@@ -11,11 +11,15 @@ from distilbert_tasks.data.labels.split import Split
 __all__ = ["bits", "is_onehot", "numbers", "problem_type_of"]
 
 
-def problem_type_of(split: Split) -> str:
+def problem_type_of(split: Split, is_named: bool = False) -> str:
     """Return the problem type that labels imply.
 
     Lists are several labels, unless they hold numbers other than 0 and 1. Numbers that are not whole, or are written
-    with a point, are regression. Anything else is one label.
+    with a point, are regression. Anything else is one label, and so is what has names.
+
+    Args:
+        split: The labels as they are written.
+        is_named: Whether the names of the labels are known.
 
     Raises:
         InputError: Some labels are lists and some are not, or most are numbers with a point and some are no numbers.
@@ -28,7 +32,7 @@ def problem_type_of(split: Split) -> str:
         flat = [one for value in values for one in value]
         is_real = bool(flat) and all(_is_real(one) for one in flat) and not all(float(one) in (0, 1) for one in flat)
         return "regression" if is_real else "multi_label_classification"
-    if split.declared:
+    if split.declared or is_named:
         return "single_label_classification"
     real = [_is_real(value) for value in values]
     if not any(real):

@@ -50,7 +50,7 @@ def _of_texts(
     splits: Mapping[str, Split], options: DataOptions, notes: list[str]
 ) -> tuple[Resolved, Names | None, str | None]:
     first = next(iter(splits.values()))
-    problem_type = options.problem_type or problem_type_of(first)
+    problem_type = options.problem_type or problem_type_of(first, is_named=options.labels is not None)
     if options.problem_type is None:
         notes.append(f"Labels are taken for {problem_type.replace('_', ' ')}; problem_type= says otherwise.")
     if problem_type == "regression":
