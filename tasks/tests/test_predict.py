@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -123,6 +124,18 @@ def test_entities_are_looked_for_to_the_end_of_long_texts(echo: dict[str, EchoPi
     assert echo["token-classification"].options == {"aggregation_strategy": "simple", "stride": 16}
     list(predict("model", ["a"], task="token-classification", aggregation_strategy="none"))
     assert echo["token-classification"].options == {"aggregation_strategy": "none"}
+
+
+def test_questions_are_cut_that_would_leave_no_room_for_their_context(echo: dict[str, EchoPipeline]) -> None:
+    list(predict("model", [{"question": "q", "context": "c"}], task="question-answering"))
+    assert echo["question-answering"].options == {"max_question_len": 28}
+
+
+def test_a_tokenizer_that_knows_no_limit_cuts_texts_to_what_the_model_takes(tmp_path: Path) -> None:
+    model = shutil.copytree(DEMO / "model", tmp_path / "model")
+    (model / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 10**30}))
+    (row,) = predict(model, ["card " * 200], framework="pt", device="cpu")
+    assert 0 < row["score"] <= 1
 
 
 def test_what_cannot_be_used_is_named(echo: dict[str, EchoPipeline]) -> None:

@@ -49,7 +49,7 @@ def choose_columns(
         elif not spec.is_optional:
             raise InputError(
                 f"{source}: no column is known to be the {role} of {task}; it has {_listed(available)}; name one with "
-                f'columns={{"{role}": "…"}}'
+                f'columns={{"{role}": "…"}} (--column {role}=…)'
             )
     return chosen
 
@@ -79,7 +79,8 @@ def _look_for(role: str, spec: Role, available: Sequence[str], source: str) -> G
             names = [[actual[name] for name in group] for group in groups]
             options = " or ".join(" and ".join(map(repr, group)) for group in names)
             example = f'"{names[0][0]}"' if len(names[0]) == 1 else str(names[0]).replace("'", '"')
-            raise InputError(f'{source}: {options} could be the {role}; choose with columns={{"{role}": {example}}}')
+            advice = f'choose with columns={{"{role}": {example}}} (--column {role}=…)'
+            raise InputError(f"{source}: {options} could be the {role}; {advice}")
         if groups:
             group = _numbered_on(groups[0], actual) if spec.is_numbered and len(groups[0]) > 1 else groups[0]
             return tuple(actual[name] for name in group)

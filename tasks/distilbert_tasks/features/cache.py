@@ -21,7 +21,7 @@ from distilbert_tasks.masking import Masking
 
 __all__ = ["cache_key", "read_features", "write_features"]
 
-VERSION = 1
+VERSION = 2
 """Raised when features are made in another way, so that old ones are not used."""
 
 DESCRIPTION = "features.json"

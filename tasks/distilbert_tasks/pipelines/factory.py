@@ -127,7 +127,8 @@ def pipeline(
         dtype=dtype_name(torch_dtype if dtype is None else dtype),
         loading=loading,
     )
-    own_tokenizer = load_tokenizer(tokenizer, source, use_fast=use_fast, hub=where)
+    positions = engine.model.config.max_position_embeddings
+    own_tokenizer = load_tokenizer(tokenizer, source, positions, use_fast=use_fast, hub=where)
     sizes = {"batch_size": batch_size, "tokens_per_batch": tokens_per_batch}
     return PIPELINES[name](engine, own_tokenizer, framework=chosen, **sizes, **options)
 

@@ -117,12 +117,13 @@ def load_engine(
     return module.Engine(model, device=device)
 
 
-def load_tokenizer(tokenizer: Any, model: Any, *, use_fast: bool, hub: Mapping[str, Any]) -> Any:
-    """Return the tokenizer of a pipeline.
+def load_tokenizer(tokenizer: Any, model: Any, positions: int, *, use_fast: bool, hub: Mapping[str, Any]) -> Any:
+    """Return the tokenizer of a pipeline; one that is loaded cuts texts to what the model takes, or to less.
 
     Args:
         tokenizer: A tokenizer, where one is, or None for the model's own.
         model: Where the model is, or a loaded one.
+        positions: How many tokens the model takes.
         use_fast: Whether texts are cut in Rust.
         hub: Options that say where files are.
 
@@ -139,9 +140,11 @@ def load_tokenizer(tokenizer: Any, model: Any, *, use_fast: bool, hub: Mapping[s
     from distilbert_common.tokenization import DistilBertTokenizer, DistilBertTokenizerFast
 
     try:
-        return (DistilBertTokenizerFast if use_fast else DistilBertTokenizer).from_pretrained(source, **hub)
+        loaded = (DistilBertTokenizerFast if use_fast else DistilBertTokenizer).from_pretrained(source, **hub)
     except TokenizerError as error:
         raise TokenizerError(f"{error}; or give tokenizer=…") from error
+    loaded.model_max_length = min(loaded.model_max_length, positions)  # transformers saves 1e30 where none is set
+    return loaded
 
 
 def device_name(device: Any) -> str:

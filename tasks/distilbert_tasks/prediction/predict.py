@@ -15,6 +15,7 @@ from distilbert_tasks.data.canonical import CANONICAL
 from distilbert_tasks.data.columns import Chosen, choose_columns
 from distilbert_tasks.data.records import Records
 from distilbert_tasks.pipelines import pipeline
+from distilbert_tasks.pipelines.question_answering import DOC_STRIDE, MAX_SEQ_LEN
 from distilbert_tasks.prediction.inputs import Row, read_rows, rows_of_texts
 
 __all__ = ["predict"]
@@ -81,11 +82,21 @@ def predict(
     source, name = _source(texts, file, rows, file_format)
     made = pipeline(task, model, framework=framework, device=device, batch_size=batch_size)
     _check_options(options, made.task)
-    options = {**_DEFAULTS.get(made.task, {}), **options}
-    if made.task == "token-classification" and options["aggregation_strategy"] != "none":
-        options = {"stride": made.config.max_position_embeddings // 4, **options}  # long texts to their end
+    options = {**_defaults(made.task, made.config.max_position_embeddings, options), **options}
     made._options(options)  # bad ones are refused here, and not when the first row is asked for
     return _predicted(made, source, name, columns, options)
+
+
+def _defaults(task: str, positions: int, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a pipeline is told where the user says nothing, so that long inputs are read as in fine-tuning."""
+    defaults = dict(_DEFAULTS.get(task, {}))
+    if task == "token-classification" and options.get("aggregation_strategy") != "none":
+        defaults["stride"] = positions // 4  # long texts to their end
+    if task == "question-answering":
+        length = min(options.get("max_seq_len") or MAX_SEQ_LEN, positions)
+        stride = options.get("doc_stride", min(length // 2, DOC_STRIDE))
+        defaults["max_question_len"] = max(1, min(length // 2, length - 4 - stride))
+    return defaults
 
 
 def _check_options(options: Mapping[str, Any], task: str) -> None:

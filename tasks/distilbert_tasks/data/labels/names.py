@@ -72,9 +72,9 @@ def _unknown(name: str, split: Split, unknown: list[str], known: Names | str, ea
     row = next(row for row, value in rows if any(str(label) in unknown for label in each([value])))
     strange = f"{split.where(row)}: the {name} set has labels that"
     if isinstance(known, str):
-        cure = "leave these rows out, or name all labels with labels=[…]"
+        cure = "leave these rows out, or name all labels with labels=[…] (--labels)"
         return f"{strange} the {known} set lacks: {_listed(unknown)}; {cure}"
-    cure = "leave these rows out, or give labels=[…] that has them"
+    cure = "leave these rows out, or give labels=[…] (--labels) that has them"
     return f"{strange} are none of {_listed(known)}: {_listed(unknown)}; {cure}"
 
 

@@ -52,7 +52,9 @@ def _of_texts(
     first = next(iter(splits.values()))
     problem_type = options.problem_type or problem_type_of(first, is_named=options.labels is not None)
     if options.problem_type is None:
-        notes.append(f"Labels are taken for {problem_type.replace('_', ' ')}; problem_type= says otherwise.")
+        notes.append(
+            f"Labels are taken for {problem_type.replace('_', ' ')}; problem_type= (--problem-type) says otherwise."
+        )
     if problem_type == "regression":
         encoded = {name: numbers(split) for name, split in splits.items()}
         return encoded, _names_of_numbers(first, encoded), problem_type

@@ -70,7 +70,7 @@ def read_file(
         name = "conll"
     if name not in FORMATS:
         reason = f"{path.name}: its name says no format" if name is None else f"{name!r} is not a format"
-        raise InputError(f"{reason}; choose file_format from {', '.join(FORMATS)}")
+        raise InputError(f"{reason}; choose file_format (--format) from {', '.join(FORMATS)}")
     if name in ("parquet", "arrow") and path.suffix.lower() in COMPRESSED:
         raise InputError(f"{path.name}: {name} files are compressed within; decompress it first")
     if name in ("csv", "tsv"):
