@@ -63,8 +63,8 @@ def _check_apart(folder: Path, sources: Iterable[Any]) -> None:
 
 def clear_folder(folder: Path) -> None:
     """Remove the run in a folder, once what replaces it has been read and found good."""
-    shutil.rmtree(folder)
-    folder.mkdir()
+    for path in folder.iterdir():  # the folder itself may be a link, or where a disk is mounted
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def model_saver(model: Any, tokenizer: Any) -> Callable[[Path], None]:
