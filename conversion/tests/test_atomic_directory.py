@@ -14,6 +14,7 @@ import pytest
 
 from distilbert_common.errors import OutputExistsError
 from distilbert_conversion import FORMATS, convert
+from distilbert_conversion.output.atomic_directory import check_target
 from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all
 
 
@@ -190,3 +191,11 @@ def test_a_rename_that_fails_brings_the_old_folder_back(tmp_path: Path, monkeypa
         convert(MLM, tmp_path / "out", to="tf", overwrite=True)
     assert_same(read_all(tmp_path / "out"), read_all(MICRO / "Model" / "pt"))
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_target_that_another_process_moves_away_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    monkeypatch.setattr(Path, "is_dir", lambda path: path.rmdir() is None if path == target else path.exists())
+    check_target(target, (), overwrite=True)
+    assert not target.exists()

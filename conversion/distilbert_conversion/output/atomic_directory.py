@@ -48,7 +48,10 @@ def check_target(target: Path, inputs: Iterable[Path], *, overwrite: bool) -> No
         return
     if not target.is_dir():
         raise OutputExistsError(f"{target} is a file; give a directory to write to")
-    entries = list(target.iterdir())
+    try:
+        entries = list(target.iterdir())
+    except FileNotFoundError:  # another process has moved it away since, and is about to put something there
+        return
     if entries and not overwrite:
         raise OutputExistsError(f"{target} is not empty; give another place, or --overwrite to replace it as a whole")
     names = {entry.name for entry in entries}
