@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +29,8 @@ __all__ = [
     "Truncation",
     "WholeWordMask",
     "columns_of",
+    "data_arguments",
+    "options_of",
     "parts_of",
 ]
 
@@ -108,3 +112,18 @@ def columns_of(pairs: list[str] | None) -> dict[str, Any] | None:
 def parts_of(text: str) -> tuple[str, ...] | None:
     """Return the parts of a list with commas; None for no text."""
     return tuple(part.strip() for part in text.split(",")) if text else None
+
+
+def data_arguments(column: list[str] | None, file_format: str, labels: str, problem_type: str) -> dict[str, Any]:
+    """Return what was said of the data under the names of `DataOptions`; text that is empty was not given."""
+    return {
+        "columns": columns_of(column),
+        "file_format": file_format or None,
+        "labels": parts_of(labels),
+        "problem_type": problem_type or None,
+    }
+
+
+def options_of(cls: Any, arguments: Mapping[str, Any]) -> Any:
+    """Return options of a dataclass from the arguments that have the names of its fields."""
+    return cls(**{field.name: arguments[field.name] for field in fields(cls) if field.name in arguments})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
@@ -26,8 +26,8 @@ from distilbert_cli.arguments import (
     Stride,
     Truncation,
     WholeWordMask,
-    columns_of,
-    parts_of,
+    data_arguments,
+    options_of,
 )
 from distilbert_cli.metrics_table import rounded, show_metrics
 from distilbert_cli.stderr import capture_stderr
@@ -62,11 +62,13 @@ def evaluate(
     tokens_per_batch: Annotated[int | None, typer.Option(help="Tokens that go through the model at once.")] = None,
 ) -> None:
     """Measure a model on labeled data; every framework prints the same digits."""
+    arguments = dict(locals())
     from distilbert_tasks import evaluate as run
     from distilbert_tasks.data import DataOptions
     from distilbert_tasks.engines import engine_module
     from distilbert_tasks.features import FeatureOptions
 
+    arguments |= data_arguments(column, file_format, labels, problem_type)
     with capture_stderr():
         engine_module(framework)
     with training_progress() as on_progress:
@@ -77,22 +79,8 @@ def evaluate(
             task=task or None,
             framework=framework,
             device=device,
-            data_options=DataOptions(
-                columns=columns_of(column),
-                file_format=file_format or None,
-                labels=parts_of(labels),
-                problem_type=problem_type or None,
-                max_rows=max_rows,
-            ),
-            feature_options=FeatureOptions(
-                max_length=max_length,
-                doc_stride=doc_stride,
-                truncation=cast("Any", truncation),  # which the options check
-                label_all_pieces=label_all_pieces,
-                line_by_line=line_by_line,
-                mlm_probability=mlm_probability,
-                whole_word_mask=whole_word_mask,
-            ),
+            data_options=options_of(DataOptions, arguments),
+            feature_options=options_of(FeatureOptions, arguments),
             layout=layout,
             tokens_per_batch=tokens_per_batch,
             on_progress=on_progress,

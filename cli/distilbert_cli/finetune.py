@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,7 +28,8 @@ from distilbert_cli.arguments import (
     Stride,
     Truncation,
     WholeWordMask,
-    columns_of,
+    data_arguments,
+    options_of,
     parts_of,
 )
 from distilbert_cli.metrics_table import rounded, show_metrics
@@ -158,25 +158,22 @@ def finetune(
     The folder that is written holds the best weights as a model that every framework and transformers open, with
     metrics, curves and a model card. Ctrl-C stops after the step and saves; --resume goes on from there.
     """
-    given = dict(locals())
+    arguments = dict(locals())
     from distilbert_tasks import finetune as run
     from distilbert_tasks.data import DataOptions
     from distilbert_tasks.engines import engine_module
     from distilbert_tasks.features import FeatureOptions
     from distilbert_tasks.training.options import TrainingOptions
 
-    given |= {
+    arguments |= data_arguments(column, file_format, labels, problem_type)
+    arguments |= {
         "betas": (beta1, beta2),
         "max_grad_norm": max_grad_norm or None,
         "class_weights": _numbers(class_weights),
         "frozen": parts_of(frozen) or (),
         "metric_for_best": metric_for_best or None,
-        "columns": columns_of(column),
-        "file_format": file_format or None,
-        "labels": parts_of(labels),
-        "problem_type": problem_type or None,
     }
-    training, data, features = (_options(cls, given) for cls in (TrainingOptions, DataOptions, FeatureOptions))
+    training, data, features = (options_of(cls, arguments) for cls in (TrainingOptions, DataOptions, FeatureOptions))
     with capture_stderr():
         engine_module(framework)
     with training_progress() as on_progress:
@@ -199,11 +196,6 @@ def finetune(
             on_progress=on_progress,
         )
     _show(result, as_json)
-
-
-def _options(cls: Any, given: dict[str, Any]) -> Any:
-    """Return options of a class from the arguments of these names."""
-    return cls(**{field.name: given[field.name] for field in fields(cls) if field.name in given})
 
 
 def _one_or_list(sources: list[str] | None) -> Any:

@@ -6,7 +6,6 @@ Each family is imported only when it is asked for.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import numpy as np
 
 from distilbert_cli.stderr import capture_stderr
 from distilbert_common.errors import InputError
-from distilbert_common.frameworks import modules, require
+from distilbert_common.frameworks import is_installed, require
 from distilbert_common.outputs import per_token_outputs
 
 __all__ = ["DEVICES", "FRAMEWORKS", "Arrays", "Framework", "choose", "flatten", "full_float32", "zero_at_padding"]
@@ -118,7 +117,7 @@ class Framework:
 
     def installed(self) -> bool:
         """Whether the framework can be imported."""
-        return all(_is_installed(module) for module in modules(self.name))
+        return is_installed(self.name)
 
     def model_class(self, head: str) -> Any:
         """Return the class for a head such as "ForMaskedLM".
@@ -135,13 +134,6 @@ class Framework:
         model_class = self.model_class(head)
         with capture_stderr():
             return model_class.from_pretrained(name_or_path, **kwargs)
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 FRAMEWORKS: dict[str, Framework] = {

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 
 from distilbert_common.errors import MissingFrameworkError
 
-__all__ = ["MODULES", "modules", "require"]
+__all__ = ["MODULES", "is_installed", "modules", "require"]
 
 MODULES: dict[str, tuple[str, ...]] = {
     "pt": ("torch",),
@@ -21,6 +22,18 @@ def modules(family: str) -> tuple[str, ...]:
     """Return the modules that a family needs here: Keras on another backend does without TensorFlow."""
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     return ("keras", backend) if family == "tf" and backend in ("jax", "torch") else MODULES[family]
+
+
+def is_installed(family: str) -> bool:
+    """Whether the framework of a family is there to be imported; nothing is."""
+    return all(map(_is_there, modules(family)))
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of a module in a package that is not there
+        return False
 
 
 def require(family: str) -> None:

@@ -86,17 +86,17 @@ def evaluate_scores(
     BatchOptions(layout=layout, tokens_per_batch=tokens_per_batch)  # which refuses what these cannot be
     engines = engine_module(framework)
     config = DistilBertConfig.from_pretrained(folder_of(model))
-    found = task_of(config) if task is None else find_task(task)
+    chosen_task = task_of(config) if task is None else find_task(task)
     read = data_options or DataOptions()
     read = read if columns is None else replace(read, columns=columns)
     if read.labels is None:
-        read = replace(read, labels=own_labels(config, found))
-    if read.problem_type is None and found.name == "text-classification":
+        read = replace(read, labels=own_labels(config, chosen_task))
+    if read.problem_type is None and chosen_task.name == "text-classification":
         read = replace(read, problem_type=config.problem_type or ("regression" if config.num_labels == 1 else None))
     tell = on_progress or _ignore
-    prepared = prepare(found, model, {"validation": data}, read, feature_options or FeatureOptions(), tell)
-    loaded = engines.load_model(found.head, model, dtype=dtype)
-    _warn_if_untrained(loaded, config, found)
+    prepared = prepare(chosen_task, model, {"validation": data}, read, feature_options or FeatureOptions(), tell)
+    loaded = engines.load_model(chosen_task.head, model, dtype=dtype)
+    _warn_if_untrained(loaded, config, chosen_task)
     engine = engines.Engine(loaded, None, device)
     return measure(
         engine,

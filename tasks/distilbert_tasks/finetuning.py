@@ -89,7 +89,7 @@ def finetune(
         KeyboardInterrupt: The run was stopped; the message says that its last step is saved.
     """
     require_train_extra("fine-tuning")
-    found, folder, options = find_task(task), local_path(out), options or TrainingOptions()
+    chosen_task, folder, options = find_task(task), local_path(out), options or TrainingOptions()
     feature_options, tell = feature_options or FeatureOptions(), on_progress or _ignore
     data_options = data_options or DataOptions(seed=options.seed)
     engines = engine_module(framework)
@@ -99,7 +99,7 @@ def finetune(
         open_folder(folder, resume=resume, overwrite=overwrite, sources=(model, *_flat(sources.values())))
     if columns is not None:
         data_options = replace(data_options, columns=columns)
-    prepared = prepare(found, model, sources, data_options, feature_options, tell)
+    prepared = prepare(chosen_task, model, sources, data_options, feature_options, tell)
     record = prepared.record(model, framework, options, feature_options)
     if is_first and overwrite and not resume:
         clear_folder(folder)
@@ -110,7 +110,7 @@ def finetune(
         Checkpoints(folder / CHECKPOINTS).remove_best()  # which a kill at the very end leaves
         tell(Note(f"The run in {folder} is finished already."))
         return _result(folder, before)
-    loaded = engines.load_model(found.head, model, config=prepared.config, dtype="float32", seed=options.seed)
+    loaded = engines.load_model(chosen_task.head, model, config=prepared.config, dtype="float32", seed=options.seed)
     engine = engines.Engine(loaded, options.engine, device)
     session = Session(engines, engine, prepared, options, folder, record, device, tell)
     return _result(folder, session.run(tensorboard=tensorboard, command=command))

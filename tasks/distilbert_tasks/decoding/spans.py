@@ -143,8 +143,8 @@ def _candidates(
     options: SpanOptions,
 ) -> _Candidates:
     """Return the spans that the best starts and ends of some windows make."""
-    places = _padded(offsets, -1).astype(np.int64)  # (windows, seq, 2)
-    outside = places[..., 0] < 0  # (windows, seq)
+    characters = _padded(offsets, -1).astype(np.int64)  # (windows, seq, 2)
+    outside = characters[..., 0] < 0  # (windows, seq)
     start_logits, end_logits = (np.where(outside, -np.inf, _padded(side, -np.inf)) for side in (starts, ends))
     first, last = (_highest(logits, options.n_best) for logits in (start_logits, end_logits))  # (windows, n)
     start_scores, end_scores = (
@@ -155,8 +155,8 @@ def _candidates(
     window, i, j = np.nonzero((tokens >= 1) & (tokens <= options.max_answer_length) & np.isfinite(scores))
     return _Candidates(
         owner[window],
-        places[window, first[window, i], 0],
-        places[window, last[window, j], 1],
+        characters[window, first[window, i], 0],
+        characters[window, last[window, j], 1],
         scores[window, i, j].astype(np.float64),
     )
 

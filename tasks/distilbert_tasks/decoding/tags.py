@@ -36,6 +36,6 @@ def decode_tags(
         numbers = np.concatenate([np.asarray(row, np.int64) for row in words])  # (tokens,)
         owner = np.repeat(np.asarray(example, np.int64), [len(np.asarray(row)) for row in words])  # (tokens,)
         is_piece = numbers >= 0
-        places = (starts[owner] + numbers)[is_piece]
-        tags[places[::-1]] = labels[is_piece][::-1]  # of several pieces the first one, which is written last, stays
+        indices = (starts[owner] + numbers)[is_piece]
+        tags[indices[::-1]] = labels[is_piece][::-1]  # of several pieces the first one, which is written last, stays
     return np.split(tags, starts[1:-1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,16 +65,9 @@ def installed_framework() -> str:
         MissingFrameworkError: None is.
     """
     for framework in frameworks.MODULES:
-        if all(map(_is_installed, frameworks.modules(framework))):
+        if frameworks.is_installed(framework):
             return framework
     raise MissingFrameworkError("a pipeline", "torch, keras or flax", "pt")
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # of a module in a package that is not there
-        return False
 
 
 def load_engine(
