@@ -14,10 +14,44 @@ from numpy.typing import NDArray
 
 from distilbert_common.errors import InputError
 
-__all__ = ["Arrays", "Engine", "EngineOptions", "MicroBatch", "Parameter", "Precision", "StepResult", "parameter_rules"]
+__all__ = [
+    "Arrays",
+    "DistillationOptions",
+    "Engine",
+    "EngineOptions",
+    "MicroBatch",
+    "Parameter",
+    "Precision",
+    "StepResult",
+    "parameter_rules",
+]
 
 Arrays = dict[str, NDArray[Any]]
 Precision = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillationOptions:
+    """How a student learns from a teacher (Sanh et al., arXiv 1910.01108, section 2).
+
+    Attributes:
+        alpha_ce: Weight of the loss against the teacher's softened predictions, times the temperature's square.
+        alpha_task: Weight of the loss against the labels: masked LM's, the paper's alpha_mlm, or that of a task.
+        alpha_cos: Weight of 1 minus the cosine between the last hidden states.
+        temperature: What both logits are divided by before they are compared.
+        restrict_ce_to_mask: Whether predictions are compared at labeled tokens only.
+        project_hidden: Whether a projection is learned along that takes the student's hidden states to the teacher's
+            width; it is no part of the model.
+        teacher_precision: What the teacher computes in.
+    """
+
+    alpha_ce: float = 5.0
+    alpha_task: float = 2.0
+    alpha_cos: float = 1.0
+    temperature: float = 2.0
+    restrict_ce_to_mask: bool = False
+    project_hidden: bool = False
+    teacher_precision: Precision = "float32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +71,7 @@ class EngineOptions:
         layer_decay: The learning rate of each layer is that of the layer above it times this.
         compile: Whether the step is compiled, where the framework leaves a choice; None for its own habit.
         seed: Random numbers of a step depend on this and the number of the step alone.
+        distillation: How the model learns from a teacher; None where it learns from labels alone.
     """
 
     weight_decay: float = 0.0
@@ -51,6 +86,7 @@ class EngineOptions:
     layer_decay: float = 1.0
     compile: bool | None = None
     seed: int = 0
+    distillation: DistillationOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -61,11 +97,14 @@ class MicroBatch:
         inputs: The model's arguments, such as those of `Packed.inputs`, without labels.
         labels: The model's arguments that are labels: `labels`, or `start_positions` and `end_positions`.
         share: The share of its loss, a mean, in the loss of the step; those of a step add up to 1.
+        teacher: What a teacher gave for these inputs, where it was asked ahead of time: `indices` and `logits`
+            (batch, seq, k) of its k most likely tokens, `hidden` (batch, seq, dim).
     """
 
     inputs: Mapping[str, Any]
     labels: Mapping[str, NDArray[Any]]
     share: float = 1.0
+    teacher: Mapping[str, NDArray[Any]] | None = None
 
 
 @dataclass(frozen=True)
