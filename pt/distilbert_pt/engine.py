@@ -31,6 +31,7 @@ from distilbert_pt.distribution import Processes, choose_device
 from distilbert_pt.framework.random_numbers import random_numbers
 from distilbert_pt.inventory import named_tensors
 from distilbert_pt.optimization import AdamW
+from distilbert_pt.pretrained import DistilBertPreTrainedModel
 
 __all__ = ["Engine", "load_model"]
 
@@ -86,7 +87,8 @@ class Engine:
 
         Args:
             model: One of the six, or the user's own with a DistilBERT in it.
-            options: How to train it; None to evaluate it only.
+            options: How to train it; None to evaluate it only, for which it keeps its weights a second time on a CPU,
+                in the format that oneDNN multiplies fastest.
             device: "cpu", "gpu", or "auto" for the GPU if there is one.
 
         Raises:
@@ -98,6 +100,8 @@ class Engine:
         self._processes = Processes(self.device)
         self.rank, self.world = self._processes.rank, self._processes.world
         self._optimizer = None if options is None else self._prepare(options)
+        if options is None and isinstance(model, DistilBertPreTrainedModel):
+            model.prepack_weights()
         self._call = torch.compile(model) if options is not None and options.compile else model
 
     def _prepare(self, options: EngineOptions) -> AdamW:

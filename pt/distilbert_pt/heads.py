@@ -31,6 +31,7 @@ from distilbert_common.checks import (
 from distilbert_common.constants import IGNORE_INDEX, LAYER_NORM_EPS
 from distilbert_pt import losses
 from distilbert_pt.activations import ACTIVATIONS
+from distilbert_pt.fast.last_block import leave_out_unread
 from distilbert_pt.fast.layers import linear
 from distilbert_pt.framework.hooks import is_plain_linear
 from distilbert_pt.layout import (
@@ -68,9 +69,12 @@ def encode(
     segment_ids: Tensor | None,
     unpad: Unpad,
     layout: Layout | None,
-    reads: Tensor | bool | None,
+    reads: Tensor | None,
+    reads_no_other: bool = False,
 ) -> tuple[BaseModelOutput, Layout]:
     """Call the bare model of a head: arguments as `DistilBertModel.forward`; `reads` as `DistilBertModel.layout_of`.
+
+    With `reads_no_other`, last hidden states elsewhere are of no use to the head, and may be 0.
 
     Returns:
         Its output, and how the tokens lay.
@@ -81,6 +85,9 @@ def encode(
         layout = body.layout_of(attention_mask, segment_ids, unpad, reads, head_mask, output_attentions)
     elif layout is None:  # one that was compiled by itself, and would be again for each way that sequences lie
         layout = padded_layout(attention_mask, segment_ids, unpad)
+    if reads_no_other:
+        all_states = model.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        layout = leave_out_unread(body, layout, reads, all_states)
     encoded = body(
         input_ids=input_ids,
         head_mask=head_mask,
@@ -134,7 +141,7 @@ class DistilBertForMaskedLM(DistilBertPreTrainedModel):
         labeled = None if labels is None else labels != IGNORE_INDEX  # (batch, seq)
         encoded, layout = encode(
             self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
-            position_ids, token_type_ids, segment_ids, unpad, layout, labeled,
+            position_ids, token_type_ids, segment_ids, unpad, layout, labeled, loss_only,
         )  # fmt: skip
         x, logits = encoded.last_hidden_state, None  # (batch, seq, dim)
         if loss_only and labels is not None:
@@ -185,7 +192,7 @@ class DistilBertForSequenceClassification(DistilBertPreTrainedModel):
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
         encoded, layout = encode(
             self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
-            position_ids, token_type_ids, segment_ids, unpad, layout, is_first(attention_mask),
+            position_ids, token_type_ids, segment_ids, unpad, layout, is_first(attention_mask, segment_ids), True,
         )  # fmt: skip
         x, mask = encoded.last_hidden_state, None  # (batch, seq, dim)
         if layout.segment_ids is None:
@@ -235,7 +242,7 @@ class DistilBertForMultipleChoice(DistilBertPreTrainedModel):
         )
         encoded, layout = encode(
             self, input_ids, attention_mask, head_mask, inputs_embeds, output_attentions, output_hidden_states,
-            position_ids, token_type_ids, None, unpad, layout, is_first(attention_mask),
+            position_ids, token_type_ids, None, unpad, layout, is_first(attention_mask), True,
         )  # fmt: skip
         first = encoded.last_hidden_state[:, 0]  # (batch * choices, dim)
         scores = self.classifier(self.dropout(F.relu(self.pre_classifier(first))))  # (batch * choices, 1)

@@ -115,6 +115,7 @@ class Unpadded(NamedTuple):
         seq: The length of its rows.
         groups: How many sequences there are of which length, in order.
         segment_ids: (batch, seq) where rows hold several sequences, else None.
+        reads: (read,) the only ones of the tokens whose last hidden state is used; None for all.
     """
 
     indices: Tensor
@@ -122,6 +123,7 @@ class Unpadded(NamedTuple):
     seq: int
     groups: tuple[tuple[int, int], ...]
     segment_ids: Tensor | None = None
+    reads: Tensor | None = None
 
     @property
     def padding(self) -> Tensor:
@@ -216,8 +218,10 @@ def fill_padding(x: Tensor, padding: Tensor | None, fill: float, *, in_place: bo
     return x.masked_fill(padding[..., None], fill)
 
 
-def is_first(attention_mask: Tensor | None) -> Tensor | None:
-    """(batch, …, seq) -> bool (1, seq): True at the first token of a row; None where there is no mask."""
+def is_first(attention_mask: Tensor | None, segment_ids: Tensor | None = None) -> Tensor | None:
+    """(batch, …, seq) -> bool (batch or 1, seq): True at the first token of a row or segment; None for neither."""
+    if segment_ids is not None:
+        return segment_positions(segment_ids) == 0
     if attention_mask is None:
         return None
     return (torch.arange(attention_mask.size(-1), device=attention_mask.device) == 0)[None]

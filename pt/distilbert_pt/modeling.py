@@ -19,6 +19,7 @@ from distilbert_common.pruning import attention_dim, heads_left
 from distilbert_pt.activations import ACTIVATIONS
 from distilbert_pt.attention import DEFAULT, IMPLEMENTATIONS, eager_attention
 from distilbert_pt.checks import check_inputs
+from distilbert_pt.fast.last_block import block_layouts, reads_few_tokens
 from distilbert_pt.fast.layers import fused_feed_forward, linear, linears
 from distilbert_pt.fast.unpadding import choose_layout
 from distilbert_pt.layout import Layout, Unpad
@@ -128,6 +129,7 @@ class TransformerBlock(nn.Module):
         self.ffn = FFN(config)
         self.output_layer_norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
 
+    @reads_few_tokens
     def forward(
         self, x: Tensor, layout: Layout, head_mask: Tensor | None = None, output_attentions: bool = False
     ) -> tuple[Tensor, Tensor | None]:
@@ -166,8 +168,9 @@ class Transformer(nn.Module):
         """
         hidden_states: list[Tensor] = [x]
         attentions: list[Tensor | None] = []
-        for layer, (block, block_head_mask) in enumerate(zip(self.layer, head_mask, strict=True)):
-            arguments = (x, layout, block_head_mask, output_attentions)
+        layouts = block_layouts(layout, len(self.layer))
+        for layer, (block, block_layout, factors) in enumerate(zip(self.layer, layouts, head_mask, strict=True)):
+            arguments = (x, block_layout, factors, output_attentions)
             if self.gradient_checkpointing and self.training and layer % self._checkpoint_every == 0:
                 x, probabilities = self._gradient_checkpointing_func(block, *arguments)
             else:
