@@ -263,3 +263,22 @@ def test_a_damaged_checkpoint_is_named_with_what_to_do(tmp_path: Path) -> None:
     newest = run.checkpoints.newest()
     assert newest is not None
     assert newest.step == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "changes", "message"),
+    [
+        ({"metric_for_best": "f2"}, {"evaluator": Evaluator(lambda: {"f1": 0.0}, "f2", True, print)}, "from f1"),
+        ({"metric_for_best": "f1"}, {"evaluator": None}, "validation data"),
+        ({"patience": 2}, {"evaluator": None}, "validation data"),
+    ],
+    ids=["a metric that there is not", "a metric of no data", "patience with no data"],
+)
+def test_what_cannot_be_measured_is_refused_before_the_first_step(
+    options: dict[str, Any], changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    steps: list[int] = []
+    run = make_run(tmp_path, TrainingOptions(**options), engine=NoisyEngine(on_step=steps.append), **changes)
+    with pytest.raises(InputError, match=message):
+        run.run()
+    assert not steps

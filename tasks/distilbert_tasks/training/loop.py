@@ -96,11 +96,12 @@ class TrainingRun:
         """Train to the end, and return where that is.
 
         Raises:
-            InputError: The loss is not finite.
+            InputError: The loss is not finite, or a metric is asked for that there is not.
             KeyboardInterrupt: Somebody stopped it; the message says how to go on.
         """
         if self.engine.rank == 0:
             self.checkpoints.prune(self.state)
+        self._check_metric()
         self._evaluate_when_due()  # after a stop between a step and its evaluation
         for micro_batches in self.batches.between(self.state.step, self.steps):
             if self.state.is_over:
@@ -127,6 +128,17 @@ class TrainingRun:
     @property
     def _epochs_done(self) -> float:
         return self.state.step / self.batches.steps_per_epoch
+
+    def _check_metric(self) -> None:
+        """Measure the weights at the start where that shows whether there is the metric that somebody asks for."""
+        if self.options.metric_for_best is None and self.options.patience is None:
+            return
+        if self.evaluator is None:
+            raise InputError(
+                "metric_for_best and patience need validation data, and there are none; give some, or leave them out"
+            )
+        if self.options.metric_for_best is not None and self.state.step == 0:
+            _metric(self.evaluator.evaluate(), self.evaluator.metric)
 
     def _is_done(self) -> bool:
         return self.state.step >= self.steps or self.state.is_over
