@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-__all__ = ["COLLATORS", "TOKENIZATION", "TOKENIZERS", "auto_classes", "lazy_exports"]
+__all__ = ["COLLATORS", "TOKENIZATION", "TOKENIZERS", "lazy_exports"]
 
 _TOKENIZATION = "distilbert_common.tokenization"
 
@@ -28,27 +28,6 @@ COLLATORS = dict.fromkeys(
 
 TOKENIZATION = TOKENIZERS | dict.fromkeys(("AddedToken", "BatchEncoding", "tokenization"), _TOKENIZATION)
 """The names of this package that come with them."""
-
-
-_AUTO_MODELS = (
-    "AutoModel",
-    "AutoModelForMaskedLM",
-    "AutoModelForMultipleChoice",
-    "AutoModelForQuestionAnswering",
-    "AutoModelForSequenceClassification",
-    "AutoModelForTokenClassification",
-)
-
-
-def auto_classes(package: str, prefix: str = "") -> dict[str, str]:
-    """Return the names of the auto classes of a family, each with its module.
-
-    Args:
-        package: The family, as "distilbert_pt".
-        prefix: What the names of its models begin with.
-    """
-    names = ("AutoConfig", "AutoTokenizer", *(prefix + name for name in _AUTO_MODELS))
-    return dict.fromkeys(names, f"{package}.auto")
 
 
 def lazy_exports(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:

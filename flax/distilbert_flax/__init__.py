@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 from distilbert_common import OUTPUT_TYPES, DistilBertConfig, DistillationLoss, LoadReport, Packed, errors, pack
 from distilbert_common.errors import *  # noqa: F403
 from distilbert_common.frameworks import require
-from distilbert_common.lazy_imports import TOKENIZERS, auto_classes, lazy_exports
+from distilbert_common.lazy_imports import TOKENIZERS, lazy_exports
 
 require("flax")
 
+from distilbert_flax import auto
 from distilbert_flax.arrays import register_output
+from distilbert_flax.auto import *  # noqa: F403
 from distilbert_flax.heads import (
     FlaxDistilBertForMaskedLM,
     FlaxDistilBertForMultipleChoice,
@@ -24,35 +26,17 @@ from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
 
 if TYPE_CHECKING:
     from distilbert_common import DistilBertTokenizer, DistilBertTokenizerFast
-    from distilbert_flax.auto import (
-        AutoConfig,
-        AutoTokenizer,
-        FlaxAutoModel,
-        FlaxAutoModelForMaskedLM,
-        FlaxAutoModelForMultipleChoice,
-        FlaxAutoModelForQuestionAnswering,
-        FlaxAutoModelForSequenceClassification,
-        FlaxAutoModelForTokenClassification,
-    )
 else:
-    __getattr__, __dir__ = lazy_exports(__name__, auto_classes(__name__, "Flax") | TOKENIZERS)
+    __getattr__, __dir__ = lazy_exports(__name__, TOKENIZERS)
 
 for output_type in OUTPUT_TYPES:
     register_output(output_type)
 
 __all__ = [
-    "AutoConfig",
-    "AutoTokenizer",
     "DistilBertConfig",
     "DistilBertTokenizer",
     "DistilBertTokenizerFast",
     "DistillationLoss",
-    "FlaxAutoModel",
-    "FlaxAutoModelForMaskedLM",
-    "FlaxAutoModelForMultipleChoice",
-    "FlaxAutoModelForQuestionAnswering",
-    "FlaxAutoModelForSequenceClassification",
-    "FlaxAutoModelForTokenClassification",
     "FlaxDistilBertForMaskedLM",
     "FlaxDistilBertForMultipleChoice",
     "FlaxDistilBertForQuestionAnswering",
@@ -66,4 +50,4 @@ __all__ = [
     "distillation_loss",
     "pack",
 ]
-__all__ += errors.__all__
+__all__ += [*auto.__all__, *errors.__all__]

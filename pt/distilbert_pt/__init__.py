@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 from distilbert_common import OUTPUT_TYPES, DistilBertConfig, DistillationLoss, LoadReport, Packed, errors, pack
 from distilbert_common.errors import *  # noqa: F403
 from distilbert_common.frameworks import require
-from distilbert_common.lazy_imports import TOKENIZERS, auto_classes, lazy_exports
+from distilbert_common.lazy_imports import TOKENIZERS, lazy_exports
 
 require("pt")
 
+from distilbert_pt import auto
 from distilbert_pt.arrays import register_output
+from distilbert_pt.auto import *  # noqa: F403
 from distilbert_pt.heads import (
     DistilBertForMaskedLM,
     DistilBertForMultipleChoice,
@@ -23,31 +25,13 @@ from distilbert_pt.pretrained import DistilBertPreTrainedModel
 
 if TYPE_CHECKING:
     from distilbert_common import DistilBertTokenizer, DistilBertTokenizerFast
-    from distilbert_pt.auto import (
-        AutoConfig,
-        AutoModel,
-        AutoModelForMaskedLM,
-        AutoModelForMultipleChoice,
-        AutoModelForQuestionAnswering,
-        AutoModelForSequenceClassification,
-        AutoModelForTokenClassification,
-        AutoTokenizer,
-    )
 else:
-    __getattr__, __dir__ = lazy_exports(__name__, auto_classes(__name__) | TOKENIZERS)
+    __getattr__, __dir__ = lazy_exports(__name__, TOKENIZERS)
 
 for output_type in OUTPUT_TYPES:
     register_output(output_type)
 
 __all__ = [
-    "AutoConfig",
-    "AutoModel",
-    "AutoModelForMaskedLM",
-    "AutoModelForMultipleChoice",
-    "AutoModelForQuestionAnswering",
-    "AutoModelForSequenceClassification",
-    "AutoModelForTokenClassification",
-    "AutoTokenizer",
     "DistilBertConfig",
     "DistilBertForMaskedLM",
     "DistilBertForMultipleChoice",
@@ -64,4 +48,4 @@ __all__ = [
     "distillation_loss",
     "pack",
 ]
-__all__ += errors.__all__
+__all__ += [*auto.__all__, *errors.__all__]

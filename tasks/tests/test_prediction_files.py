@@ -75,7 +75,7 @@ def test_a_text_is_a_row_and_an_object_its_columns(tmp_path: Path) -> None:
 BAD: dict[str, tuple[str, bytes, str]] = {
     "format": ("x.xls", b"", "x.xls ends in .xls; name its format, one of text, jsonl, json, csv, tsv, parquet"),
     "line": ("x.jsonl", b'{"a": 1}\n{"a": \n', "x.jsonl, line 2 is not JSON"),
-    "list": ("x.jsonl", b"[1]\n", "x.jsonl, line 1: expected an object in each line"),
+    "list": ("x.jsonl", b"[1]\n", "x.jsonl, line 1 holds a list; expected an object"),
     "json": ("x.json", b'{"a": 1}', "x.json holds an object; expected a list of objects"),
     "many": ("x.csv", b"a,b\n1,2,3\n", "x.csv, line 2: too many values for 2 columns"),
     "few": ("x.tsv", b"a\tb\n1\n", "x.tsv, line 2: too few values for 2 columns"),

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 from distilbert_common import OUTPUT_TYPES, DistilBertConfig, DistillationLoss, LoadReport, Packed, errors, pack
 from distilbert_common.errors import *  # noqa: F403
 from distilbert_common.frameworks import require
-from distilbert_common.lazy_imports import COLLATORS, TOKENIZERS, auto_classes, lazy_exports
+from distilbert_common.lazy_imports import COLLATORS, TOKENIZERS, lazy_exports
 
 require("tf")
 
+from distilbert_tf import auto
 from distilbert_tf.arrays import register_output
+from distilbert_tf.auto import *  # noqa: F403
 from distilbert_tf.heads import (
     TFDistilBertForMaskedLM,
     TFDistilBertForMultipleChoice,
@@ -30,25 +32,13 @@ if TYPE_CHECKING:
         DataCollatorWithPadding,
         DefaultDataCollator,
     )
-    from distilbert_tf.auto import (
-        AutoConfig,
-        AutoTokenizer,
-        TFAutoModel,
-        TFAutoModelForMaskedLM,
-        TFAutoModelForMultipleChoice,
-        TFAutoModelForQuestionAnswering,
-        TFAutoModelForSequenceClassification,
-        TFAutoModelForTokenClassification,
-    )
 else:
-    __getattr__, __dir__ = lazy_exports(__name__, auto_classes(__name__, "TF") | TOKENIZERS | COLLATORS)
+    __getattr__, __dir__ = lazy_exports(__name__, TOKENIZERS | COLLATORS)
 
 for output_type in OUTPUT_TYPES:
     register_output(output_type)
 
 __all__ = [
-    "AutoConfig",
-    "AutoTokenizer",
     "DataCollatorForLanguageModeling",
     "DataCollatorForMultipleChoice",
     "DataCollatorForTokenClassification",
@@ -60,12 +50,6 @@ __all__ = [
     "DistillationLoss",
     "LoadReport",
     "Packed",
-    "TFAutoModel",
-    "TFAutoModelForMaskedLM",
-    "TFAutoModelForMultipleChoice",
-    "TFAutoModelForQuestionAnswering",
-    "TFAutoModelForSequenceClassification",
-    "TFAutoModelForTokenClassification",
     "TFDistilBertForMaskedLM",
     "TFDistilBertForMultipleChoice",
     "TFDistilBertForQuestionAnswering",
@@ -77,4 +61,4 @@ __all__ = [
     "distillation_loss",
     "pack",
 ]
-__all__ += errors.__all__
+__all__ += [*auto.__all__, *errors.__all__]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from distilbert_common.errors import InputError, MissingFrameworkError
-from distilbert_tasks.data.readers.json import rows_of_json
+from distilbert_tasks.data.readers.json import parse_object, rows_of_json
 from distilbert_tasks.data.readers.opening import open_binary, plain_name
 
 __all__ = ["INPUT_FORMATS", "Row", "read_rows", "rows_of_stream", "rows_of_texts"]
@@ -88,17 +88,7 @@ def _text(stream: TextIO, name: str) -> Iterator[Row]:
 def _jsonl(stream: TextIO, name: str) -> Iterator[Row]:
     for number, line in enumerate(stream, 1):
         if line.strip():
-            yield _parsed(line, f"{name}, line {number}")
-
-
-def _parsed(line: str, where: str) -> Row:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise InputError(f'{where}: expected an object in each line, as {{"text": …}}; it is a {type(value).__name__}')
-    return value
+            yield parse_object(line, f"{name}, line {number}")
 
 
 def _json(stream: TextIO, name: str) -> Iterator[Row]:

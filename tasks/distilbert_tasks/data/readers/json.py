@@ -14,7 +14,7 @@ from distilbert_common.errors import InputError
 from distilbert_tasks.data.readers.opening import decoded_lines
 from distilbert_tasks.data.records import Records
 
-__all__ = ["as_records", "read_json", "read_jsonl", "rows_of_json"]
+__all__ = ["as_records", "parse_object", "read_json", "read_jsonl", "rows_of_json"]
 
 AT_ONCE = 10_000
 """How many records are read at a time."""
@@ -28,7 +28,7 @@ def read_jsonl(path: Path) -> Iterator[Records]:
     """
     lines = ((number, line) for number, line in decoded_lines(path) if line.strip())
     while chunk := list(islice(lines, AT_ONCE)):
-        rows = [_parse(line, f"{path.name}, line {number}") for number, line in chunk]
+        rows = [parse_object(line, f"{path.name}, line {number}") for number, line in chunk]
         yield as_records(rows, path.name, [number for number, _ in chunk], "line")
 
 
@@ -106,13 +106,22 @@ def _questions(articles: Sequence[dict[str, Any]], name: str) -> Iterator[dict[s
         raise InputError(f"{name} is not in SQuAD's form: {error!r} in an article") from error
 
 
-def _parse(line: str, where: str) -> dict[str, Any]:
+def parse_object(line: str, where: str) -> dict[str, Any]:
+    """Return the JSON object of a line.
+
+    Args:
+        line: The text.
+        where: The file and the number of the line, for the message.
+
+    Raises:
+        InputError: It is no JSON, or no object.
+    """
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where} is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise InputError(f'{where} holds {_kind(value)}; expected an object, such as {{"text": "…", "label": "…"}}')
+        raise InputError(f'{where} holds {_kind(value)}; expected an object, such as {{"text": "…"}}')
     return value
 
 
