@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Evaluation", "Event", "Note", "OnProgress", "Progress"]
+__all__ = ["Evaluation", "Event", "Note", "OnProgress", "Progress", "Tokenization"]
 
 
 @dataclass(frozen=True)
@@ -53,5 +53,26 @@ class Note:
     text: str
 
 
-Event = Progress | Evaluation | Note
+@dataclass(frozen=True)
+class Tokenization:
+    """How far a corpus is tokenized, after each batch of texts.
+
+    Attributes:
+        documents: Texts read.
+        sequences: Token lists made of them.
+        tokens: The tokens in these.
+        part: The number of the file or data set that is being read, from 1.
+        parts: How many there are.
+        tokens_per_second: Since this process began to tokenize.
+    """
+
+    documents: int
+    sequences: int
+    tokens: int
+    part: int
+    parts: int
+    tokens_per_second: float
+
+
+Event = Progress | Evaluation | Note | Tokenization
 OnProgress = Callable[[Event], None]

@@ -14,7 +14,7 @@ from distilbert_tasks.data.readers.opening import COMPRESSED, plain_name
 from distilbert_tasks.data.readers.text import read_conll, read_text
 from distilbert_tasks.data.records import Records
 
-__all__ = ["FORMATS", "SUFFIXES", "read_file"]
+__all__ = ["FORMATS", "SUFFIXES", "is_plain_text", "read_file"]
 
 Reader = Callable[[Path], Iterator[Records]]
 
@@ -65,7 +65,7 @@ def read_file(
     Raises:
         InputError: The format is not known, or the file is not of it.
     """
-    name = file_format or SUFFIXES.get(Path(plain_name(path)).suffix.lower())
+    name = file_format or _format_of(path)
     if task == "token-classification" and file_format is None and name in (None, "text"):
         name = "conll"
     if name not in FORMATS:
@@ -76,3 +76,18 @@ def read_file(
     if name in ("csv", "tsv"):
         return read_csv(path, "\t" if name == "tsv" else None, column_names)
     return FORMATS[name](path)
+
+
+def is_plain_text(part: object, file_format: str | None = None) -> bool:
+    """Return whether a source is a file without columns, whose lines are its texts.
+
+    Args:
+        part: A file, or a data set.
+        file_format: A name of `FORMATS`; None to tell it by the name of the file.
+    """
+    return isinstance(part, Path) and (file_format or _format_of(part)) == "text"
+
+
+def _format_of(path: Path) -> str | None:
+    """Return the format that the name of a file says; None where it says none."""
+    return SUFFIXES.get(Path(plain_name(path)).suffix.lower())
