@@ -21,6 +21,8 @@ Definitions = dict[str, list[str]]
 
 FILES_ALONE = {
     "pt": {
+        "distillation": "the others follow",
+        "soft_targets": "the others follow",
         "loading": "files are mapped into memory, and read when a weight is first used",
         "saving": "a state_dict of any kind may be given to be saved",
     },
@@ -116,7 +118,6 @@ ALONE: dict[tuple[str, str], dict[str, str]] = {
             ),
             KERAS_LOSSES,
         ),
-        "problem_type": CHECKED_BEFORE,
     },
     ("flax", "losses"): {
         "binary_cross_entropy": "Keras has it as a sum and a count",
@@ -124,7 +125,6 @@ ALONE: dict[tuple[str, str], dict[str, str]] = {
         "mean_squared_error": "Keras has it as a sum and a count",
         "mean_where": "one program serves batches with and without labels that count",
         "packed_question_answering_loss": "Keras has it as a sum and a count",
-        "problem_type": CHECKED_BEFORE,
     },
     ("pt", "modeling"): {"DistilBertModel.layout_of": "padding is left out inside a call, and not before it"},
     ("tf", "modeling"): {

@@ -42,6 +42,8 @@ class DistillationOptions:
         restrict_ce_to_mask: Whether predictions are compared at labeled tokens only.
         project_hidden: Whether a projection is learned along that takes the student's hidden states to the teacher's
             width; it is no part of the model.
+        teacher_dim: That width, where a projection is learned and the teacher was asked ahead of time; otherwise the
+            teacher itself tells it.
         teacher_precision: What the teacher computes in.
     """
 
@@ -51,6 +53,7 @@ class DistillationOptions:
     temperature: float = 2.0
     restrict_ce_to_mask: bool = False
     project_hidden: bool = False
+    teacher_dim: int | None = None
     teacher_precision: Precision = "float32"
 
 
@@ -99,12 +102,15 @@ class MicroBatch:
         share: The share of its loss, a mean, in the loss of the step; those of a step add up to 1.
         teacher: What a teacher gave for these inputs, where it was asked ahead of time: `indices` and `logits`
             (batch, seq, k) of its k most likely tokens, `hidden` (batch, seq, dim).
+        token_share: The share of its tokens in those of the step: the same for losses that are means over all tokens,
+            labeled or not, as of distillation.
     """
 
     inputs: Mapping[str, Any]
     labels: Mapping[str, NDArray[Any]]
     share: float = 1.0
     teacher: Mapping[str, NDArray[Any]] | None = None
+    token_share: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 import distilbert_pt
 from distilbert_common import DistilBertConfig
+from distilbert_common.distillation import check_distillation, term_shares
 from distilbert_common.errors import InputError
 from distilbert_common.training import Arrays, EngineOptions, MicroBatch, StepResult, parameter_rules
 from distilbert_common.training_state import (
@@ -27,6 +28,7 @@ from distilbert_common.training_state import (
 )
 from distilbert_pt import losses
 from distilbert_pt.arrays import to_array
+from distilbert_pt.distillation import Distillation, teacher_outputs
 from distilbert_pt.distribution import Processes, choose_device
 from distilbert_pt.framework.random_numbers import random_numbers
 from distilbert_pt.inventory import named_tensors
@@ -82,7 +84,9 @@ class Engine:
         world: How many processes train together.
     """
 
-    def __init__(self, model: Any, options: EngineOptions | None = None, device: str = "auto") -> None:
+    def __init__(
+        self, model: Any, options: EngineOptions | None = None, device: str = "auto", *, teacher: Any = None
+    ) -> None:
         """Place a model, and make what its training needs.
 
         Args:
@@ -90,27 +94,33 @@ class Engine:
             options: How to train it; None to evaluate it only, for which it keeps its weights a second time on a CPU,
                 in the format that oneDNN multiplies fastest.
             device: "cpu", "gpu", or "auto" for the GPU if there is one.
+            teacher: The model that it learns from, with `options.distillation`: of the same class, and taken over, as
+                its parameters are cast; None where there is none, or where it was asked ahead of time.
 
         Raises:
             DeviceError: There is no such device.
-            InputError: Options do not fit the model, or its parameters are not float32.
+            InputError: Options do not fit the model, or its parameters are not float32, or the teacher does not fit.
         """
         self.device = choose_device(device)
         self.model, self.options = model.to(self.device), options
         self._processes = Processes(self.device)
         self.rank, self.world = self._processes.rank, self._processes.world
-        self._optimizer = None if options is None else self._prepare(options)
+        self._distillation: Distillation | None = None
+        self._optimizer = None if options is None else self._prepare(options, teacher)
         if options is None and isinstance(model, DistilBertPreTrainedModel):
             model.prepack_weights()
         self._call = torch.compile(model) if options is not None and options.compile else model
 
-    def _prepare(self, options: EngineOptions) -> AdamW:
+    def _prepare(self, options: EngineOptions, teacher: Any) -> AdamW:
         """Get the model ready for training, and return what changes its parameters."""
         check_loss_options(self.model._table_head, self.model.config, options)
+        check_distillation(self.model._table_head, self.model.config, options, teacher is not None)
         check_float32(str(self.model.dtype).removeprefix("torch."))
         if options.gradient_checkpointing:
             self.model.gradient_checkpointing_enable()
-        tensors = named_tensors(self.model)
+        if options.distillation is not None:
+            self._distillation = Distillation(self.model, options, teacher, self.device)
+        tensors = self._stored()
         rules = parameter_rules(list(tensors), options)
         for name, tensor in tensors.items():
             if not rules[name].rate and isinstance(tensor, torch.nn.Parameter):
@@ -127,21 +137,24 @@ class Engine:
             learning_rate: That of the head's parameters.
 
         Returns:
-            The loss of the step, over all processes, and the norm of its gradients.
+            The loss of the step and its terms, over all processes, and the norm of its gradients.
 
         Raises:
             InputError: The engine was made without options.
         """
         options, optimizer = self._training()
-        total = torch.zeros((), device=self.device)
+        names = ("loss", *(self._distillation.alphas if self._distillation else ()))
+        totals = torch.zeros(len(names), device=self.device)
         self.model.train()
         with random_numbers(step_seed(options.seed, step, self.rank), self.device):
             for micro_batch in micro_batches:
-                loss = self._loss(micro_batch, options) * micro_batch.share
+                loss, terms = self._loss(micro_batch, options)
                 (loss * optimizer.loss_scale).backward()
-                total += loss.detach()
-        self._processes.sum([total, *optimizer.gradients()])
-        return StepResult(total, optimizer.update(learning_rate))
+                totals += torch.stack([loss.detach(), *terms])
+        self._processes.sum([totals, *optimizer.gradients()])
+        total, *sums = totals
+        terms_by_name = dict(zip(names[1:], sums, strict=True))
+        return StepResult(total, optimizer.update(learning_rate), terms_by_name or None)
 
     def _training(self) -> tuple[EngineOptions, AdamW]:
         """Return what only training needs."""
@@ -149,7 +162,18 @@ class Engine:
             raise InputError("the engine was made to evaluate; give Engine(model, options) to train")
         return self.options, self._optimizer
 
-    def _loss(self, micro_batch: MicroBatch, options: EngineOptions) -> Tensor:
+    def _loss(self, micro_batch: MicroBatch, options: EngineOptions) -> tuple[Tensor, list[Tensor]]:
+        """Return what a micro batch adds to the loss of the step, and to its terms."""
+        if self._distillation is None:
+            return self._task_loss(micro_batch, options) * micro_batch.share, []
+        inputs, labels = self._tensors(micro_batch.inputs), self._tensors(micro_batch.labels)
+        cached = None if micro_batch.teacher is None else self._tensors(micro_batch.teacher)
+        shares = term_shares(self.model._table_head, self._distillation.options, micro_batch)
+        with self._autocast():
+            loss, terms = self._distillation.loss(self._call, inputs, labels, cached, shares)
+        return loss, [terms[name] for name in self._distillation.alphas]
+
+    def _task_loss(self, micro_batch: MicroBatch, options: EngineOptions) -> Tensor:
         """Return the mean loss of a micro batch."""
         inputs, labels = self._tensors(micro_batch.inputs), self._tensors(micro_batch.labels)
         with self._autocast():
@@ -172,10 +196,30 @@ class Engine:
             outputs = self._call(**self._tensors(inputs), return_dict=True)
         return {name: to_array(value.float()) for name, value in outputs.items() if isinstance(value, Tensor)}
 
+    def teacher_outputs(self, inputs: Mapping[str, Any], top_k: int) -> Arrays:
+        """Return what the model predicts as a teacher, to be stored and given as `MicroBatch.teacher`.
+
+        Args:
+            inputs: The model's arguments without labels.
+            top_k: How many tokens, the most likely ones.
+
+        Returns:
+            `indices` int32 and `logits` (batch, seq, top_k), `hidden` (batch, seq, dim); float32, and 0 at padding.
+
+        Raises:
+            InputError: The model is no masked LM, or its vocabulary is smaller.
+        """
+        self.model.eval()
+        with torch.inference_mode(), self._autocast():
+            outputs = teacher_outputs(self.model, self._tensors(inputs), top_k)
+        return {
+            name: to_array(value.float() if value.is_floating_point() else value) for name, value in outputs.items()
+        }
+
     def state(self) -> Arrays:
         """Return all that the next step depends on, as copies: parameters, moments, count of updates, loss scale."""
         _, optimizer = self._training()
-        tensors = named_tensors(self.model)
+        tensors = self._stored()
         return {PARAMETERS + name: np.array(to_array(tensor)) for name, tensor in tensors.items()} | optimizer.state()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -185,12 +229,16 @@ class Engine:
             InputError: The state is not one of such a model with such options.
         """
         _, optimizer = self._training()
-        tensors = named_tensors(self.model)
+        tensors = self._stored()
         check_state(state, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, optimizer.parameters)
         with torch.no_grad():
             for name, tensor in tensors.items():
                 tensor.copy_(torch.from_numpy(np.array(state[PARAMETERS + name])))
         optimizer.restore(state)
+
+    def _stored(self) -> dict[str, Tensor]:
+        """Return what a state holds by name: the model's tensors, and what is trained beside it."""
+        return named_tensors(self.model) | (dict(self._distillation.parameters) if self._distillation else {})
 
     def _autocast(self) -> AbstractContextManager[Any]:
         """Return the context in which products are computed in the precision asked for."""

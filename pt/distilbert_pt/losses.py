@@ -114,12 +114,17 @@ def sequence_classification_loss(
         config: What says the problem type and `num_labels`.
         mask: (batch, num_segments), which segments there are; the others count for nothing.
     """
-    problem = config.problem_type
-    if problem is None:
-        single = not labels.is_floating_point() and labels.dim() < logits.dim()
-        problem = "single_label_classification" if single else "multi_label_classification"
-        problem = "regression" if config.num_labels == 1 else problem
-    return LOSSES[problem](logits, labels, mask)
+    return LOSSES[problem_type(logits.dim(), labels, config)](logits, labels, mask)
+
+
+def problem_type(logits_ndim: int, labels: Tensor, config: DistilBertConfig) -> str:
+    """Return the key of `LOSSES` that the config names, or that labels and `num_labels` imply."""
+    if config.problem_type is not None:
+        return config.problem_type
+    if config.num_labels == 1:
+        return "regression"
+    single = not labels.is_floating_point() and labels.dim() < logits_ndim
+    return "single_label_classification" if single else "multi_label_classification"
 
 
 def question_answering_loss(

@@ -15,7 +15,16 @@ from torch.autograd import forward_ad
 
 from distilbert_common.constants import is_fast
 
-__all__ = ["ONEDNN", "OneDNNGeluLinear", "OneDNNLinear", "can_use_onednn", "is_enabled", "multiply", "product"]
+__all__ = [
+    "ONEDNN",
+    "OneDNNGeluLinear",
+    "OneDNNLinear",
+    "add_product",
+    "can_use_onednn",
+    "is_enabled",
+    "multiply",
+    "product",
+]
 
 ONEDNN = (
     torch.backends.mkldnn.is_available()
@@ -79,6 +88,15 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None, activation: str = "none")
 def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return `a @ b.T + bias` without recording gradients, by the faster of the two ways."""
     return product(a, b, bias) if is_enabled() and can_use_onednn(a, b) else F.linear(a, b, bias)
+
+
+def add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
+    """Add `a @ b` to a float32 total in place, without recording gradients: (rows, inner), (inner, columns)."""
+    a, b = a.float(), b.float()
+    if is_enabled() and can_use_onednn(a, b):
+        total += product(a, b.t(), None)
+    else:
+        total.addmm_(a, b)
 
 
 def is_enabled() -> bool:

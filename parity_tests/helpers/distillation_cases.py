@@ -1,0 +1,111 @@
+"""What tests of distillation share: a small student and teacher, and the loss that PyTorch computes of whole logits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distilbert_common.training import DistillationOptions, EngineOptions, MicroBatch
+from distilbert_tasks.engines import engine_module
+from parity_tests.helpers.engine_cases import NO_DROPOUT, Arrays, batch_of, config_of
+
+MASKED_LM = "ForMaskedLM"
+LAYERS, WIDE = 2, 48
+"""The teacher has more layers than the student; where it is wider too, so wide."""
+PLAIN = EngineOptions(max_grad_norm=None, distillation=DistillationOptions())
+
+
+def save_model(folder: Path, head: str, seed: int, **fields: Any) -> Path:
+    """Write a small random model with a head."""
+    import torch
+
+    import distilbert_pt
+
+    torch.manual_seed(seed)
+    getattr(distilbert_pt, f"DistilBert{head}")(config_of(head, **NO_DROPOUT, **fields)).save_pretrained(folder)
+    return folder
+
+
+def options_of(base: EngineOptions = PLAIN, **fields: Any) -> EngineOptions:
+    """Return options with others of distillation."""
+    return replace(base, distillation=DistillationOptions(**fields))
+
+
+def engine_of(framework: str, head: str, student: Path, teacher: Path | None, options: EngineOptions) -> Any:
+    """Return the engine of a student, with a teacher that is there or was asked ahead of time."""
+    module = engine_module(framework)
+    models = [None if path is None else module.load_model(head, path) for path in (student, teacher)]
+    return module.Engine(models[0], options, "cpu", teacher=models[1])
+
+
+def gradients_of(engine: Any, micro_batches: list[MicroBatch]) -> tuple[dict[str, float], Arrays]:
+    """Train for one step, and return the loss and its terms, and the gradients by name, as the moments tell them."""
+    result = engine.train_step(micro_batches, 0, 0.0)
+    terms = {"loss": float(result.loss)} | {name: float(term.detach()) for name, term in result.terms.items()}
+    factor = np.float32(1 - engine.options.betas[0])
+    moments = {n: array for n, array in engine.state().items() if n.startswith("first_moments/")}
+    return terms, {name.removeprefix("first_moments/"): array / factor for name, array in moments.items()}
+
+
+def cached(micro_batch: MicroBatch, outputs: Arrays) -> MicroBatch:
+    """Return a micro batch with what a teacher gave for it."""
+    return replace(micro_batch, teacher=outputs)
+
+
+def parts_of(batch: MicroBatch) -> list[MicroBatch]:
+    """Return three and five rows of eight, each part with its shares of the labels and of the tokens."""
+    mask = np.asarray(batch.inputs.get("attention_mask", batch.inputs.get("segment_ids"))) != 0
+    labeled = batch.labels["labels"] != -100
+    return [
+        MicroBatch(
+            {name: x[rows] if isinstance(x, np.ndarray) else x for name, x in batch.inputs.items()},
+            {name: x[rows] for name, x in batch.labels.items()},
+            float(labeled[rows].sum() / labeled.sum()),
+            None if batch.teacher is None else {name: x[rows] for name, x in batch.teacher.items()},
+            float(mask[rows].sum() / mask.sum()),
+        )
+        for rows in (slice(0, 3), slice(3, None))
+    ]
+
+
+def expected(
+    student: Path, teacher: Path, batch: MicroBatch, options: DistillationOptions, projection: np.ndarray | None = None
+) -> tuple[dict[str, float], Arrays]:
+    """Return the terms of masked LM and the gradients, by `losses.distillation_loss` of whole logits."""
+    import torch
+
+    import distilbert_pt
+    from distilbert_pt.inventory import named_tensors
+
+    models = [distilbert_pt.DistilBertForMaskedLM.from_pretrained(path) for path in (student, teacher)]
+    inputs = {n: torch.from_numpy(x) if isinstance(x, np.ndarray) else x for n, x in batch.inputs.items()}
+    outputs = [model(**inputs, output_hidden_states=True, return_dict=True) for model in models]
+    hidden = outputs[0].hidden_states[-1]
+    matrix = None if projection is None else torch.from_numpy(projection).requires_grad_()
+    loss = distilbert_pt.distillation_loss(
+        outputs[0].logits,
+        outputs[1].logits,
+        torch.from_numpy(batch.labels["labels"]),
+        hidden if matrix is None else hidden @ matrix.T,
+        outputs[1].hidden_states[-1],
+        inputs.get("attention_mask", inputs.get("segment_ids")),
+        temperature=options.temperature,
+        alpha_ce=options.alpha_ce,
+        alpha_mlm=options.alpha_task,
+        alpha_cos=options.alpha_cos,
+        restrict_ce_to_mask=options.restrict_ce_to_mask,
+    )
+    loss.total.backward()
+    gradients = {name: x.grad.numpy() for name, x in named_tensors(models[0]).items() if x.grad is not None}
+    if matrix is not None:
+        gradients["hidden_projection.weight"] = matrix.grad.numpy()
+    terms = {"loss": loss.total, "loss_ce": loss.ce, "loss_mlm": loss.mlm, "loss_cos": loss.cos}
+    return {name: float(term.detach()) for name, term in terms.items()}, gradients
+
+
+def masked_batch(step: int = 0, packed: bool = False) -> MicroBatch:
+    """Return a batch of masked LM."""
+    return batch_of(MASKED_LM, step, packed)
