@@ -22,20 +22,18 @@ INTENTS = ("card_arrival", "change_pin", "lost_or_stolen_phone")
 TASKS = ("text-classification", "token-classification", "question-answering", "multiple-choice", "fill-mask")
 
 
-def small_model(folder: Path) -> Path:
-    """Write a bare model of one layer with random weights, and the tokenizer of the demo."""
+def small_model(folder: Path, head: str = "Model", **fields: Any) -> Path:
+    """Write a model with random weights and the tokenizer of the demo; a bare one of one layer if nothing is said."""
     vocab = len((DEMO / "model" / "vocab.txt").read_text(encoding="utf-8").splitlines())
-    config = DistilBertConfig(
-        vocab_size=vocab, dim=32, n_layers=1, n_heads=2, hidden_dim=48, max_position_embeddings=64,
-        architectures=["DistilBertModel"],
-    )  # fmt: skip
+    sizes = {"dim": 32, "n_layers": 1, "n_heads": 2, "hidden_dim": 48, "max_position_embeddings": 64}
+    config = DistilBertConfig(vocab_size=vocab, architectures=[f"DistilBert{head}"], **{**sizes, **fields})
     random = np.random.default_rng(0)
     weights = {
         name: random.normal(float("layer_norm.weight" in name.lower()), 0.05, shape).astype(np.float32)
-        for name, shape in expected(config, "Model").items()
+        for name, shape in expected(config, head).items()
     }
     folder.mkdir(parents=True)
-    save_checkpoint(folder, weights, config, "Model")
+    save_checkpoint(folder, weights, config, head)
     config.save_pretrained(folder)
     shutil.copyfile(DEMO / "model" / "vocab.txt", folder / "vocab.txt")
     return folder

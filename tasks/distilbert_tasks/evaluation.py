@@ -19,10 +19,10 @@ from distilbert_tasks.extras import require_train_extra
 from distilbert_tasks.features import FeatureOptions
 from distilbert_tasks.measure import measure
 from distilbert_tasks.metrics import Scores, class_table
-from distilbert_tasks.model_config import folder_of, learned_task, own_labels, task_of
-from distilbert_tasks.preparation import prepare
+from distilbert_tasks.model_config import folder_of, learned_task, task_of
+from distilbert_tasks.preparation import data_options_for, prepare
 from distilbert_tasks.task import Task, find_task
-from distilbert_tasks.training.progress import OnProgress
+from distilbert_tasks.training.progress import OnProgress, ignore
 from distilbert_tasks.training.report import write_confusion
 
 __all__ = ["evaluate", "evaluate_scores"]
@@ -88,12 +88,8 @@ def evaluate_scores(
     config = DistilBertConfig.from_pretrained(folder_of(model))
     chosen_task = task_of(config) if task is None else find_task(task)
     read = data_options or DataOptions()
-    read = read if columns is None else replace(read, columns=columns)
-    if read.labels is None:
-        read = replace(read, labels=own_labels(config, chosen_task))
-    if read.problem_type is None and chosen_task.name == "text-classification":
-        read = replace(read, problem_type=config.problem_type or ("regression" if config.num_labels == 1 else None))
-    tell = on_progress or _ignore
+    read = data_options_for(config, chosen_task, read if columns is None else replace(read, columns=columns))
+    tell = on_progress or ignore
     prepared = prepare(chosen_task, model, {"validation": data}, read, feature_options or FeatureOptions(), tell)
     loaded = engines.load_model(chosen_task.head, model, dtype=dtype)
     _warn_if_untrained(loaded, config, chosen_task)
@@ -128,7 +124,3 @@ def _write(scores: Scores, folder: Path) -> None:
     if scores.classes:
         write_text(folder / "classes.md", class_table(scores.classes) + "\n")
     write_confusion(scores, folder / "confusion_matrix.png")
-
-
-def _ignore(event: Any) -> None:
-    """Tell nobody."""

@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from distilbert_common.files import local_path
 from distilbert_tasks.data import DataOptions
-from distilbert_tasks.engines import engine_module
+from distilbert_tasks.distillation.task_teacher import check_student, open_teacher, teacher_facts, with_distillation
 from distilbert_tasks.extras import require_train_extra
 from distilbert_tasks.features import FeatureOptions
-from distilbert_tasks.preparation import prepare
-from distilbert_tasks.session import Session
+from distilbert_tasks.model_files import open_model
+from distilbert_tasks.preparation import data_options_for, prepare
+from distilbert_tasks.run import Run, RunResult
 from distilbert_tasks.task import find_task
-from distilbert_tasks.training.checkpoints import Checkpoints
-from distilbert_tasks.training.history import read_history
 from distilbert_tasks.training.options import TrainingOptions
-from distilbert_tasks.training.output import CHECKPOINTS, clear_folder, open_folder
-from distilbert_tasks.training.progress import Note, OnProgress
-from distilbert_tasks.training.record import RunRecord
+from distilbert_tasks.training.progress import OnProgress, ignore
 
 __all__ = ["FinetuneResult", "finetune"]
 
-
-@dataclass(frozen=True)
-class FinetuneResult:
-    """What a run came to.
-
-    Attributes:
-        path: The folder with the model, which every family and transformers open, and all else that the run wrote.
-        metrics: What the model scores, by split, as {"validation": {"accuracy": 0.9}}.
-        best_step: The step whose weights the model has.
-        history: The lines of `metrics.jsonl`.
-    """
-
-    path: Path
-    metrics: Mapping[str, Mapping[str, float]]
-    best_step: int
-    history: Sequence[Mapping[str, Any]]
+FinetuneResult = RunResult
+"""What a run of fine-tuning came to."""
 
 
 def finetune(
@@ -51,6 +34,7 @@ def finetune(
     out: str | Path,
     validation: Any = None,
     test: Any = None,
+    teacher: str | Path | None = None,
     framework: str = "pt",
     device: str = "auto",
     columns: Mapping[str, str | Sequence[str]] | None = None,
@@ -67,11 +51,13 @@ def finetune(
 
     Args:
         task: The task, by any of its names.
-        model: A directory, a weights file or a hub id, in any dialect, with or without a head for the task.
+        model: A directory, a weights file or a hub id, in any dialect, with or without a head for the task; or a BERT.
         train: A file, several, a pattern, the id of a data set on the hub, or a `datasets.Dataset`.
         out: The folder to write.
         validation: As `train`; where it is None, a part of the training data.
         test: As `train`; measured once, at the end.
+        teacher: A model of the task, as `model`, with the labels and the vocabulary of this one: its predictions are
+            learned too, as `options.distillation` says.
         framework: "pt", "tf" or "flax".
         device: "cpu", "gpu", or "auto" for the GPU if there is one.
         columns: The columns to take, by the task's names for them, as {"text": "review"}.
@@ -89,42 +75,27 @@ def finetune(
         KeyboardInterrupt: The run was stopped; the message says that its last step is saved.
     """
     require_train_extra("fine-tuning")
-    chosen_task, folder, options = find_task(task), local_path(out), options or TrainingOptions()
-    feature_options, tell = feature_options or FeatureOptions(), on_progress or _ignore
+    chosen_task = find_task(task)
+    options = with_distillation(options or TrainingOptions(), teacher, chosen_task)
+    feature_options, tell = feature_options or FeatureOptions(), on_progress or ignore
     data_options = data_options or DataOptions(seed=options.seed)
-    engines = engine_module(framework)
-    is_first = int(os.environ.get("RANK", "0")) == 0  # of the processes that torchrun starts, the first one writes
-    sources = {"train": train, "validation": validation, "test": test}
-    if is_first:
-        open_folder(folder, resume=resume, overwrite=overwrite, sources=(model, *_flat(sources.values())))
     if columns is not None:
         data_options = replace(data_options, columns=columns)
-    prepared = prepare(chosen_task, model, sources, data_options, feature_options, tell)
-    record = prepared.record(model, framework, options, feature_options)
-    if is_first and overwrite and not resume:
-        clear_folder(folder)
-    before = RunRecord.read(folder) if resume else None
-    if before is not None:
-        before.check_same(record, folder)
-    if before is not None and before.metrics is not None:
-        Checkpoints(folder / CHECKPOINTS).remove_best()  # which a kill at the very end leaves
-        tell(Note(f"The run in {folder} is finished already."))
-        return _result(folder, before)
-    loaded = engines.load_model(chosen_task.head, model, config=prepared.config, dtype="float32", seed=options.seed)
-    engine = engines.Engine(loaded, options.engine, device)
-    session = Session(engines, engine, prepared, options, folder, record, device, tell)
-    return _result(folder, session.run(tensorboard=tensorboard, command=command))
-
-
-def _result(folder: Path, record: RunRecord) -> FinetuneResult:
-    return FinetuneResult(folder, record.metrics or {}, record.best_step or 0, read_history(folder))
-
-
-def _flat(sources: Iterable[Any]) -> Iterator[Any]:
-    """Yield sources one by one, those in lists too."""
-    for source in sources:
-        yield from source if isinstance(source, (list, tuple)) else (source,)
-
-
-def _ignore(event: Any) -> None:
-    """Tell nobody."""
+    run = Run(
+        folder=local_path(out), framework=framework, device=device, resume=resume, overwrite=overwrite,
+        tensorboard=tensorboard, command=command, on_progress=tell,
+    )  # fmt: skip
+    sources = {"train": train, "validation": validation, "test": test}
+    run.open(model, teacher, *sources.values())
+    with TemporaryDirectory() as temporary:
+        student = open_model(model, Path(temporary))
+        instructor = None if teacher is None else open_teacher(teacher, chosen_task, Path(temporary))
+        if instructor is not None:
+            data_options = data_options_for(instructor.config, chosen_task, data_options)
+        prepared = prepare(chosen_task, student.path, sources, data_options, feature_options, tell)
+        if instructor is not None:
+            check_student(instructor, student, prepared, options)
+        facts = None if instructor is None else teacher_facts(instructor)
+        record = prepared.record(model, framework, options, feature_options, facts)
+        begun = run.begin(prepared, options, record, student.path, instructor)
+    return run.complete(begun)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
 from distilbert_common.errors import InputError
+from distilbert_tasks.corpus import CorpusOptions
 from distilbert_tasks.data import DataOptions, TaskData, load_data
 from distilbert_tasks.features import FeatureOptions, Features, make_features
 from distilbert_tasks.model_config import config_for, folder_of, own_labels
@@ -19,7 +20,7 @@ from distilbert_tasks.training.progress import Note, OnProgress
 from distilbert_tasks.training.record import RunRecord
 from distilbert_tasks.training.versions import versions_of
 
-__all__ = ["SPLITS", "Prepared", "prepare"]
+__all__ = ["SPLITS", "Prepared", "data_options_for", "in_words", "prepare"]
 
 SPLITS = ("train", "validation", "test")
 
@@ -36,6 +37,7 @@ class Prepared:
         features: What was made of them; splits that are not there are left out.
         labels: The names of the labels, where the task has some.
         sources: Where each split is from, in words.
+        fingerprints: Those of splits that have one already.
     """
 
     task: Task
@@ -45,20 +47,35 @@ class Prepared:
     features: Mapping[str, Features]
     labels: tuple[str, ...] | None
     sources: Mapping[str, str]
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
 
     def record(
-        self, model: str | Path, framework: str, options: TrainingOptions, feature_options: FeatureOptions
+        self,
+        model: str | Path,
+        framework: str,
+        options: TrainingOptions,
+        feature_options: FeatureOptions | CorpusOptions,
+        teacher: Mapping[str, Any] | None = None,
     ) -> RunRecord:
-        """Return what the run is, before it begins."""
+        """Return what the run is, before it begins.
+
+        Args:
+            model: The checkpoint that it begins with.
+            framework: "pt", "tf" or "flax".
+            options: How to train.
+            feature_options: How texts became tokens.
+            teacher: The facts on the teacher and its student, where there is one.
+        """
         data = {
             name: {
                 "source": self.sources[name],
                 "examples": len(self.data[name]),
                 "rows": len(features),
-                "fingerprint": features_fingerprint(features),
+                "fingerprint": self.fingerprints.get(name) or features_fingerprint(features),
             }
             for name, features in self.features.items()
         }
+        training = asdict(options)
         return RunRecord(
             task=self.task.name,
             framework=framework,
@@ -66,13 +83,14 @@ class Prepared:
             weights=weights_fingerprint(model),
             data=data,
             labels=self.labels,
-            options=asdict(options),
+            options=training | (training.pop("distillation") or {}),
             features={name: value for name, value in asdict(feature_options).items() if name not in _NO_EFFECT},
             versions=versions_of(framework),
+            teacher=teacher,
         )
 
 
-_NO_EFFECT = {"examples_at_once", "cache_dir"}
+_NO_EFFECT = {"examples_at_once", "cache_dir", "shard_tokens", "streaming"}
 """Options of features that only say how they are made."""
 
 
@@ -109,11 +127,21 @@ def prepare(
     }
     if "train" in features and not len(features["train"]):
         raise InputError("the training data has no row with a token to learn from; give more text")
-    words = {name: _in_words(sources.get(name)) for name in splits}
+    words = {name: in_words(sources.get(name)) for name in splits}
     return Prepared(task, config, tokenizer, splits, features, data.labels, words)
 
 
-def _in_words(source: Any) -> str:
+def data_options_for(config: DistilBertConfig, task: Task, options: DataOptions) -> DataOptions:
+    """Return how data is read for a model that has learned a task: with its own labels, if nothing is said of them."""
+    if options.labels is None:
+        options = replace(options, labels=own_labels(config, task))
+    if options.problem_type is None and task.name == "text-classification":
+        problem_type = config.problem_type or ("regression" if config.num_labels == 1 else None)
+        options = replace(options, problem_type=problem_type)
+    return options
+
+
+def in_words(source: Any) -> str:
     """Return where a split is from."""
     if source is None:
         return "a part of the training data"

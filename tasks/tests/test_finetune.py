@@ -204,7 +204,7 @@ def test_a_run_that_was_begun_otherwise_does_not_go_on(small: Path, stopped: Pat
 def test_a_folder_that_is_not_empty_is_not_written_to(small: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("…")
     for changes in ({}, {"overwrite": True}, {"resume": True}):
-        with pytest.raises(OutputExistsError, match="holds no run of fine-tuning"):
+        with pytest.raises(OutputExistsError, match="holds no run of training"):
             run(small, tmp_path, **changes)
     run(small, tmp_path / "out", options=replace(OPTIONS, max_steps=1))
     with pytest.raises(OutputExistsError, match="holds a run; go on with resume"):

@@ -47,7 +47,7 @@ class Shapes:
         length = round_length(longest) if row_length is None else max(row_length, longest)
         if not few or not len(features):
             return cls(False, longest, None if row_length is None else length)
-        rows = -(-len(features.input_ids.values) // int(np.ceil(batches * length)))
+        rows = -(-int(features.sizes.sum()) // int(np.ceil(batches * length)))
         segments = 3 * len(features.input_ids) / batches / rows
         return cls(True, longest, length, rows, power_of_two(int(np.ceil(segments))))
 

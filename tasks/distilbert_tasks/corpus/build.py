@@ -24,7 +24,7 @@ from distilbert_tasks.corpus.options import CorpusOptions
 from distilbert_tasks.corpus.sequences import Sequences, make_sequences
 from distilbert_tasks.corpus.shards import Shard, Statistics, map_shard, read_shards, remove_others, write_shard
 from distilbert_tasks.corpus.texts import TextBatch, open_parts, stamp, text_batches, text_hashes
-from distilbert_tasks.training.progress import Note, OnProgress, Tokenization
+from distilbert_tasks.training.progress import Note, OnProgress, Tokenization, ignore
 
 __all__ = ["build_corpus"]
 
@@ -57,7 +57,7 @@ def build_corpus(
         HubError: A data set cannot be had from the hub.
         OutputExistsError: The folder holds something else.
     """
-    options, tell = options or CorpusOptions(), on_progress or _ignore
+    options, tell = options or CorpusOptions(), on_progress or ignore
     path, notes = local_path(folder), list[str]()
     parts = open_parts(sources, options, notes)
     for note in notes:
@@ -216,7 +216,3 @@ class _Build:
             f"the texts are not those that the corpus in {self.folder} was begun with; give those, another folder, or "
             "overwrite to build it anew"
         )
-
-
-def _ignore(event: Any) -> None:
-    """Tell nobody."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Features", "Ragged"]
+__all__ = ["Features", "Ragged", "SelectedRows"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Ragged:
     offsets: NDArray[np.int64]
 
     @classmethod
-    def from_lists(cls, lists: Iterable[Sequence[Any]], dtype: Any = np.int32) -> Ragged:
+    def from_lists(cls, lists: Iterable[ArrayLike], dtype: Any = np.int32) -> Ragged:
         """Join lists into one array."""
         arrays = [np.asarray(one, dtype) for one in lists]
         values = np.concatenate(arrays) if arrays else np.zeros(0, dtype)
@@ -80,4 +80,27 @@ class Features:
     def sizes(self) -> NDArray[np.int64]:
         """(rows,) how many tokens each row has, all choices together."""
         sizes: NDArray[np.int64] = self.input_ids.sizes.reshape(len(self), self.choices).sum(axis=1)
+        return sizes
+
+
+@dataclass(frozen=True)
+class SelectedRows(Ragged):
+    """Some of the lists of another, without a copy of their values.
+
+    Attributes:
+        rows: (lists,) the numbers of those that are selected, in order.
+    """
+
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        return super().__getitem__(int(self.rows[index]))
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """(lists,) the length of each list."""
+        sizes: NDArray[np.int64] = np.diff(self.offsets)[self.rows]
         return sizes

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from distilbert_common.training import DistillationOptions
+from distilbert_tasks.corpus import CorpusOptions
 from distilbert_tasks.features import FeatureOptions
 from distilbert_tasks.task import find_task
 from distilbert_tasks.training.options import TrainingOptions
@@ -35,17 +37,43 @@ def model_card(name: str, record: RunRecord, class_table: str, pictures: Iterabl
     parts = [
         _front_matter(name, record),
         f"# {name}",
-        f"A DistilBERT for {record.task}, fine-tuned from `{record.model}` in {_FRAMEWORKS[record.framework]}.",
+        _origin(record),
         _measured(record),
         *([f"### Classes\n\n{class_table}"] if class_table else []),
         *(f"![{picture.partition('.')[0].replace('_', ' ')}]({picture})" for picture in pictures),
         _use(name, record),
+        *([f"## Teacher\n\n{_table(('what', ''), _teacher(record.teacher))}"] if record.teacher else []),
         f"## Data\n\n{_data(record)}",
         f"## Hyper-parameters\n\n{_table(('option', 'value'), _options(record))}",
         f"## Versions\n\n{_table(('library', 'version'), record.versions.items())}",
         *([f"## Repeat it\n\n```\n{command}\n```"] if command else []),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _origin(record: RunRecord) -> str:
+    """Return in a sentence what the model was made of."""
+    framework, teacher = _FRAMEWORKS[record.framework], record.teacher
+    if teacher is None:
+        return f"A DistilBERT for {record.task}, fine-tuned from `{record.model}` in {framework}."
+    if "student" in teacher:
+        return f"A DistilBERT for {record.task}, distilled from `{teacher['teacher']}` in {framework}."
+    return (
+        f"A DistilBERT for {record.task}, fine-tuned from `{record.model}` in {framework}, with `{teacher['teacher']}` "
+        "as its teacher."
+    )
+
+
+def _teacher(facts: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return what is said of a teacher and its student, in words."""
+    words = {
+        "teacher": "teacher",
+        "teacher_layers": "its layers",
+        "teacher_dim": "its width",
+        "student": "the student began with",
+        "cache": "asked ahead of time",
+    }
+    return [(words[name], facts[name]) for name in words if facts.get(name) is not None]
 
 
 def _front_matter(name: str, record: RunRecord) -> str:
@@ -100,9 +128,11 @@ def _data(record: RunRecord) -> str:
 
 def _options(record: RunRecord) -> list[tuple[str, Any]]:
     """Return the options that somebody changed, and those that most depends on."""
-    defaults = {field.name: field.default for field in fields(TrainingOptions)}
-    always = ("learning_rate", "epochs", "batch_size", "schedule", "weight_decay", "precision", "seed")
-    defaults |= {field.name: field.default for field in fields(FeatureOptions)}
+    always = {"learning_rate", "epochs", "batch_size", "schedule", "weight_decay", "precision", "seed"}
+    always |= {"alpha_ce", "alpha_task", "alpha_cos", "temperature"}
+    texts = CorpusOptions if "student" in (record.teacher or {}) else FeatureOptions
+    groups = (TrainingOptions, DistillationOptions, texts)
+    defaults = {field.name: field.default for group in groups for field in fields(group)}
     chosen = {**record.options, **record.features}
     return [(name, value) for name, value in chosen.items() if name in always or value != defaults[name]]
 

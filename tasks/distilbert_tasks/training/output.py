@@ -13,10 +13,21 @@ from distilbert_conversion import convert
 from distilbert_tasks.training.history import METRICS_FILENAME
 from distilbert_tasks.training.record import RECORD_FILENAME
 
-__all__ = ["CHECKPOINTS", "clear_folder", "copy_model", "model_saver", "open_folder", "publish", "remove_leftovers"]
+__all__ = [
+    "CHECKPOINTS",
+    "CORPUS",
+    "clear_folder",
+    "copy_model",
+    "model_saver",
+    "open_folder",
+    "publish",
+    "remove_leftovers",
+]
 
 CHECKPOINTS = "checkpoints"
 """The folder of the checkpoints, in that of the run."""
+CORPUS = "corpus"
+"""The folder of a tokenized corpus there; one that is left of another run is used again where it fits."""
 _TEMPORARY = ".model"
 _WRITTEN = (
     *("config.json", "model.safetensors", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "README.md"),
@@ -39,9 +50,9 @@ def open_folder(folder: Path, *, resume: bool, overwrite: bool, sources: Iterabl
     """
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"{folder} is a file; give a folder to write to")
-    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    names = {path.name for path in folder.iterdir()} - {CORPUS} if folder.exists() else set()
     if names and not names & _OF_A_RUN:
-        raise OutputExistsError(f"{folder} is not empty, and holds no run of fine-tuning; give another folder")
+        raise OutputExistsError(f"{folder} is not empty, and holds no run of training; give another folder")
     if names and not resume and not overwrite:
         raise OutputExistsError(
             f"{folder} holds a run; go on with resume (--resume), replace it with overwrite (--overwrite), or give "
@@ -62,8 +73,10 @@ def _check_apart(folder: Path, sources: Iterable[Any]) -> None:
 
 
 def clear_folder(folder: Path) -> None:
-    """Remove the run in a folder, once what replaces it has been read and found good."""
+    """Remove the run in a folder but for its corpus, once what replaces it has been read and found good."""
     for path in folder.iterdir():  # the folder itself may be a link, or where a disk is mounted
+        if path.name == CORPUS:
+            continue
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Evaluation", "Event", "Note", "OnProgress", "Progress", "Tokenization"]
+__all__ = ["Evaluation", "Event", "Note", "OnProgress", "Progress", "Tokenization", "ignore"]
 
 
 @dataclass(frozen=True)
@@ -76,3 +76,7 @@ class Tokenization:
 
 Event = Progress | Evaluation | Note | Tokenization
 OnProgress = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """Tell nobody."""

@@ -32,6 +32,7 @@ class RunRecord:
         options: Those of the training, by name.
         features: Those of the features, by name.
         versions: Of the libraries, by name.
+        teacher: What is known of the teacher, and of what the student took of it; None where there is none.
         metrics: What the finished model was measured at, by split; None before the end.
         best_step: The step whose weights the finished model has.
         seconds: How long the run took, in all its processes one after the other.
@@ -46,6 +47,7 @@ class RunRecord:
     options: Mapping[str, Any]
     features: Mapping[str, Any]
     versions: Mapping[str, str]
+    teacher: Mapping[str, Any] | None = None
     metrics: Mapping[str, Mapping[str, float]] | None = None
     best_step: int | None = None
     seconds: float = 0.0
@@ -113,6 +115,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
             differences.append(f"{name} was {before[name]!r} and is {now[name]!r}")
     if before["weights"] != now["weights"]:
         differences.append(f"the weights of {now['model']} are not those of {before['model']} at that time")
+    differences.extend(_teacher_differences(before["teacher"] or {}, now["teacher"] or {}))
     for split in sorted({*before["data"], *now["data"]}):
         if _content(before["data"].get(split)) != _content(now["data"].get(split)):
             differences.append(f"the {split} data differ")
@@ -121,3 +124,17 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
             if before[group].get(name) != now[group].get(name):
                 differences.append(f"{name} was {before[group].get(name)!r} and is {now[group].get(name)!r}")
     return differences
+
+
+def _teacher_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return a few words for what differs in the teacher, but for its name, and in what the student takes of it."""
+    if before.get("weights") != now.get("weights"):
+        return [
+            f"the weights of the teacher {now.get('teacher')} are not those of {before.get('teacher')} at that time"
+        ]
+    names = sorted({*before, *now} - {"teacher"})
+    return [
+        f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
+        for name in names
+        if before.get(name) != now.get(name)
+    ]
