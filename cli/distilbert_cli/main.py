@@ -15,8 +15,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from distilbert_cli.compare_models import compare
 from distilbert_cli.convert import convert
 from distilbert_cli.diff import diff
+from distilbert_cli.distil import distil
 from distilbert_cli.evaluate import evaluate
 from distilbert_cli.finetune import finetune
 from distilbert_cli.inspect import inspect
@@ -57,14 +59,16 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 app = typer.Typer(
     cls=_Commands,
-    help="DistilBERT in PyTorch, Keras and Flax: fine-tune, evaluate, predict, convert and compare.",
+    help="DistilBERT in PyTorch, Keras and Flax: fine-tune, distil, evaluate, predict, compare and convert.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(finetune)
+app.command()(distil)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(compare)
 app.command()(convert)
 app.command()(inspect)
 app.command()(diff)

@@ -21,24 +21,26 @@ def training_progress() -> Iterator[OnProgress]:
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from distilbert_tasks.training.progress import Evaluation, Note
+    from distilbert_tasks.training.progress import Evaluation, Note, Tokenization
     from distilbert_tasks.training.progress import Progress as Step
 
     console = Console(stderr=True, highlight=False)
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task: Any = None
+        tasks: dict[type, Any] = {}
 
         def show(event: Any) -> None:
-            nonlocal task
             if isinstance(event, Note):
                 console.print(escape(printable(event.text)), soft_wrap=True)
             elif isinstance(event, Evaluation):
                 best = ", the best so far" if event.is_best else ""
                 console.print(f"step {event.step}: {escape(in_words(event.metrics))}{best}", soft_wrap=True)
-            elif isinstance(event, Step):
-                task = bar.add_task("", total=event.steps) if task is None else task
-                bar.update(task, completed=event.step, description=_description(event))
+            elif isinstance(event, (Step, Tokenization)):
+                if type(event) not in tasks:
+                    for kind in list(tasks):  # what came before is done
+                        bar.remove_task(tasks.pop(kind))
+                    tasks[type(event)] = bar.add_task("")
+                bar.update(tasks[type(event)], **_facts(event))
 
         yield show
 
@@ -46,6 +48,14 @@ def training_progress() -> Iterator[OnProgress]:
 def in_words(metrics: Any) -> str:
     """Return metrics in one line."""
     return ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+
+
+def _facts(event: Any) -> dict[str, Any]:
+    """Return how far a bar is, and what is written beside it."""
+    if hasattr(event, "steps"):
+        return {"total": event.steps, "completed": event.step, "description": _description(event)}
+    words = f"files, {event.tokens:,} tokens, {event.tokens_per_second:,.0f} tokens/s"
+    return {"total": event.parts, "completed": event.part - 1, "description": words}
 
 
 def _description(step: Any) -> str:

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distilbert_common import DistilBertConfig
+from distilbert_common.constants import IGNORE_INDEX
 from distilbert_common.training import Engine
 from distilbert_tasks.batches import EvaluationBatch, Layout, collect_rows, collect_tokens, evaluation_batches
 from distilbert_tasks.decoding import SpanOptions
 from distilbert_tasks.features import Features
 from distilbert_tasks.metrics import Scores, masked_token_scores, score
 
-__all__ = ["TOKENS_PER_BATCH", "measure", "model_outputs"]
+__all__ = ["TOKENS_PER_BATCH", "measure", "model_outputs", "split_outputs"]
 
 TOKENS_PER_BATCH = 4096
 """How many tokens a batch of evaluation has."""
@@ -50,19 +51,42 @@ def measure(
         tokens_per_batch: About how many tokens go through the model at once; None for what suits the task.
         spans: Which answers are looked for, in question answering.
     """
-    is_masked = features.task == "fill-mask"
-    tokens = tokens_per_batch or (_MASKED_TOKENS_PER_BATCH if is_masked else TOKENS_PER_BATCH)
-    batches = evaluation_batches(features, tokens, layout, few_shapes=few_shapes)
-    if is_masked:
-        sums = [
-            masked_token_scores(engine.eval_step(batch.inputs)["logits"], batch.labels["labels"]) for batch in batches
-        ]
-        outputs: dict[str, Any] = {
-            name: np.asarray([one[name] for one in sums]) for name in ("loss", "correct", "tokens")
-        }
-    else:
-        outputs = model_outputs(engine, batches, features)
+    outputs = split_outputs(engine, features, layout=layout, few_shapes=few_shapes, tokens_per_batch=tokens_per_batch)
     return score(features.task, dataset, features, outputs, config, spans)
+
+
+def split_outputs(
+    engine: Engine,
+    features: Features,
+    *,
+    layout: Layout = "packed",
+    few_shapes: bool = True,
+    tokens_per_batch: int | None = None,
+) -> dict[str, Any]:
+    """Return what a model gives for a split, as `score` takes it.
+
+    Args:
+        engine: That of the model.
+        features: Those of the split.
+        layout: "packed" or "padded".
+        few_shapes: Whether sizes are rounded up, so that compiled code meets few shapes.
+        tokens_per_batch: About how many tokens go through the model at once; None for what suits the task.
+
+    Returns:
+        The outputs by name and row; of masked LM the sums of each batch instead, and `predicted`, the likeliest token
+        at each masked place, (masked,).
+    """
+    if features.task != "fill-mask":
+        tokens = tokens_per_batch or TOKENS_PER_BATCH
+        return model_outputs(engine, evaluation_batches(features, tokens, layout, few_shapes=few_shapes), features)
+    tokens = tokens_per_batch or _MASKED_TOKENS_PER_BATCH
+    sums, predicted = [], []
+    for batch in evaluation_batches(features, tokens, layout, few_shapes=few_shapes):
+        logits, labels = engine.eval_step(batch.inputs)["logits"], batch.labels["labels"]
+        sums.append(masked_token_scores(logits, labels))
+        predicted.append(logits[labels != IGNORE_INDEX].argmax(axis=-1))
+    outputs = {name: np.asarray([one[name] for one in sums]) for name in ("loss", "correct", "tokens")}
+    return outputs | {"predicted": np.concatenate(predicted) if predicted else np.zeros(0, np.int64)}
 
 
 def model_outputs(engine: Engine, batches: Any, features: Features) -> dict[str, Any]:

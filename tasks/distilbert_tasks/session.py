@@ -11,7 +11,7 @@ from typing import Any
 from distilbert_common.training import Engine
 from distilbert_tasks.batches import BatchOptions, steps_per_epoch, training_batches
 from distilbert_tasks.measure import measure
-from distilbert_tasks.metrics import Scores, best_metric
+from distilbert_tasks.metrics import LESS_IS_BETTER, Scores, best_metric
 from distilbert_tasks.preparation import Prepared
 from distilbert_tasks.training.checkpoints import Checkpoints
 from distilbert_tasks.training.history import History
@@ -97,7 +97,7 @@ class Session:
         """The metric by which the best weights are chosen, and whether more of it is better."""
         name, higher_is_better = best_metric(self.prepared.task.name, self.prepared.config)
         chosen = self.options.metric_for_best
-        return (name, higher_is_better) if chosen in (None, name) else (str(chosen), chosen not in _LESS_IS_BETTER)
+        return (name, higher_is_better) if chosen in (None, name) else (str(chosen), chosen not in LESS_IS_BETTER)
 
     def _restored(self) -> TrainingState:
         """Return where the run stands, with the engine as it was there."""
@@ -181,6 +181,3 @@ class Session:
             model = self.engines.load_model(self.prepared.task.head, self.folder)
             engine = self.engines.Engine(model, None, self.device)
         return {name: self._measure(engine, name) for name in splits}
-
-
-_LESS_IS_BETTER = {"loss", "perplexity", "mse", "mae"}

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from distilbert_common import DistilBertConfig
 from distilbert_common.constants import IGNORE_INDEX
 from distilbert_common.errors import InputError
-from distilbert_tasks.decoding.spans import SpanOptions, decode_answers
+from distilbert_tasks.decoding.spans import Answer, SpanOptions, decode_answers
 from distilbert_tasks.decoding.tags import decode_tags
 from distilbert_tasks.features.features import Features
 from distilbert_tasks.metrics.classification import (
@@ -29,7 +29,7 @@ from distilbert_tasks.metrics.scores import Scores
 from distilbert_tasks.metrics.squad import score_answers
 from distilbert_tasks.task import find_task
 
-__all__ = ["best_metric", "label_names", "problem_type_of", "score"]
+__all__ = ["best_metric", "decoded_answers", "label_names", "problem_type_of", "score"]
 
 Outputs = Mapping[str, Any]
 
@@ -132,15 +132,28 @@ def _score_words(dataset: Any, features: Features, outputs: Outputs, config: Dis
 def _score_answers(dataset: Any, features: Features, outputs: Outputs, options: SpanOptions | None) -> Scores:
     references = [list(answers["text"]) for answers in dataset["answers"]]
     options = options or SpanOptions(allow_no_answer=not all(references))
-    offsets = [features.details["offsets"][row] for row in range(len(features))]
+    answers = decoded_answers(dataset, features, outputs, options)
     sides = outputs["start_logits"], outputs["end_logits"]
-    answers = decode_answers(*sides, offsets, features.example, list(dataset["context"]), options)
     loss = {"loss": np.mean([_span_loss(features, side, logits) for side, logits in zip(SIDES, sides, strict=True)])}
     texts, unsure = [answer.best_text for answer in answers], [answer.no_answer_score for answer in answers]
     if not options.allow_no_answer:
         return _with(loss, score_answers(texts, references))
     threshold = options.no_answer_threshold
     return _with(loss, score_answers(texts, references, version_2=True, no_answer_scores=unsure, threshold=threshold))
+
+
+def decoded_answers(dataset: Any, features: Features, outputs: Outputs, options: SpanOptions | None) -> list[Answer]:
+    """Return the answer to each question.
+
+    Args:
+        dataset: The examples, as `load_data` returns them.
+        features: What was made of them.
+        outputs: `start_logits` and `end_logits`, a list of arrays (seq,) each.
+        options: Which answers are looked for.
+    """
+    offsets = [features.details["offsets"][row] for row in range(len(features))]
+    sides = outputs["start_logits"], outputs["end_logits"]
+    return decode_answers(*sides, offsets, features.example, list(dataset["context"]), options)
 
 
 SIDES = ("start_positions", "end_positions")

@@ -10,7 +10,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from distilbert_common.errors import InputError
 
-__all__ = ["ClassScore", "Confusion", "Scores", "check_finite", "class_scores", "class_table", "ratio"]
+__all__ = [
+    "LESS_IS_BETTER",
+    "ClassScore",
+    "Confusion",
+    "Scores",
+    "check_finite",
+    "class_scores",
+    "class_table",
+    "ratio",
+]
+
+LESS_IS_BETTER = frozenset({"loss", "perplexity", "mse", "mae"})
+"""The metrics of which less is better."""
 
 Ints = NDArray[np.int64]
 

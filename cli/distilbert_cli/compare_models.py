@@ -1,0 +1,103 @@
+"""`distilbert compare`: a teacher and its student side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from distilbert_cli.arguments import (
+    Columns,
+    FileFormat,
+    FrameworkName,
+    Json,
+    LabelAllPieces,
+    Labels,
+    LineByLine,
+    MaxLength,
+    MaxRows,
+    MlmProbability,
+    ProblemType,
+    Stride,
+    Truncation,
+    WholeWordMask,
+    data_arguments,
+    options_of,
+)
+from distilbert_cli.stderr import capture_stderr
+from distilbert_cli.text import printable
+from distilbert_cli.training_arguments import one_or_list
+from distilbert_cli.training_progress import training_progress
+
+if TYPE_CHECKING:
+    from distilbert_tasks.comparison import Comparison
+
+__all__ = ["compare"]
+
+
+def compare(
+    teacher: Annotated[str, typer.Argument(metavar="TEACHER", help="Directory, weights file or hub id.")],
+    student: Annotated[str, typer.Argument(metavar="STUDENT", help="A model of the same task.")],
+    data: Annotated[
+        list[str] | None, typer.Option(help="File, pattern or data set with labels; repeat it for several.")
+    ] = None,
+    framework: FrameworkName = "pt",
+    device: Annotated[str, typer.Option(help="cpu, gpu, or auto for the GPU if there is one.")] = "cpu",
+    as_json: Json = False,
+    plot: Annotated[Path | None, typer.Option(help="PNG file to draw to.")] = None,
+    column: Columns = None,
+    file_format: FileFormat = "",
+    labels: Labels = "",
+    problem_type: ProblemType = "",
+    max_rows: MaxRows = None,
+    max_length: MaxLength = None,
+    doc_stride: Stride = None,
+    truncation: Truncation = "longest_first",
+    label_all_pieces: LabelAllPieces = False,
+    line_by_line: LineByLine = False,
+    mlm_probability: MlmProbability = 0.15,
+    whole_word_mask: WholeWordMask = False,
+) -> None:
+    """Compare a teacher and its student: size, speed, scores, and how often they say the same."""
+    arguments = dict(locals())
+    from distilbert_tasks.comparison import compare as run
+    from distilbert_tasks.data import DataOptions
+    from distilbert_tasks.engines import engine_module
+    from distilbert_tasks.features import FeatureOptions
+
+    arguments |= data_arguments(column, file_format, labels, problem_type)
+    with capture_stderr():
+        engine_module(framework)
+    with training_progress() as on_progress:
+        result = run(
+            teacher,
+            student,
+            data=one_or_list(data),
+            framework=framework,
+            device=device,
+            data_options=options_of(DataOptions, arguments),
+            feature_options=options_of(FeatureOptions, arguments),
+            plot=plot,
+            on_progress=on_progress,
+        )
+    typer.echo(json.dumps(result.to_dict(), indent=2)) if as_json else _show(result)
+
+
+def _show(result: Comparison) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(result.task, "teacher", "student", "")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in result.rows():
+        table.add_row(*row)
+    console = Console(highlight=False)
+    console.print(table)
+    teacher, student = (escape(printable(model.path)) for model in (result.teacher, result.student))
+    data = f"{result.examples:,} examples" if result.examples else "random tokens, as no data were given"
+    where = f"in turns, {result.framework} on {result.device}"
+    console.print(f"{teacher} and {student} on {data}, {where}.", soft_wrap=True)

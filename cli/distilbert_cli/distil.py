@@ -1,0 +1,231 @@
+"""`distilbert distil`: a teacher and texts in, a smaller masked LM out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distilbert_cli.arguments import (
+    DATA,
+    FEATURES,
+    Device,
+    FileFormat,
+    FrameworkName,
+    Json,
+    LayoutName,
+    MlmProbability,
+    options_of,
+    parts_of,
+)
+from distilbert_cli.stderr import capture_stderr
+from distilbert_cli.training_arguments import (
+    TEACHER,
+    Accumulation,
+    AlphaCe,
+    AlphaCos,
+    AlphaTask,
+    BatchSize,
+    Beta1,
+    Beta2,
+    Compile,
+    Epochs,
+    Epsilon,
+    EvalEvery,
+    Frozen,
+    GradientCheckpointing,
+    KeepLast,
+    LayerDecay,
+    LearningRate,
+    LogEvery,
+    MaxGradNorm,
+    MaxSteps,
+    MetricForBest,
+    MinDelta,
+    Out,
+    Overwrite,
+    Patience,
+    PrecisionName,
+    ProjectHidden,
+    Resume,
+    RowLength,
+    SaveEvery,
+    ScheduleName,
+    Seed,
+    Streaming,
+    TeacherPrecision,
+    Temperature,
+    Tensorboard,
+    TokensPerBatch,
+    ValidationShare,
+    WarmupRatio,
+    WarmupSteps,
+    WeightDecay,
+    one_or_list,
+    show_result,
+    training_options,
+    typed_command,
+)
+from distilbert_cli.training_progress import training_progress
+from distilbert_common.errors import InputError
+
+__all__ = ["distil"]
+
+STUDENT = "Student"
+
+
+def distil(
+    teacher: Annotated[
+        str, typer.Argument(metavar="TEACHER", help="Masked LM: directory, weights file or hub id; also of a BERT.")
+    ],
+    corpus: Annotated[
+        list[str], typer.Argument(metavar="CORPUS...", help="Files, folders, patterns or data sets with texts.")
+    ],
+    out: Out,
+    validation: Annotated[
+        list[str] | None, typer.Option(help="Texts to validate on; a part of the corpus if not given.")
+    ] = None,
+    framework: FrameworkName = "pt",
+    device: Device = "auto",
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    layers: Annotated[
+        str,
+        typer.Option(
+            help="Layers that the student takes, as 0,2,4,7,9,11; every second one if not given.",
+            rich_help_panel=STUDENT,
+        ),
+    ] = "",
+    student: Annotated[str, typer.Option(help="Checkpoint that the student is instead.", rich_help_panel=STUDENT)] = "",
+    random_init: Annotated[
+        bool,
+        typer.Option("--random-init", help="Random weights; of --student the config only.", rich_help_panel=STUDENT),
+    ] = False,
+    vocab_transform: Annotated[
+        bool, typer.Option(help="Take the teacher's layer before the vocabulary too.", rich_help_panel=STUDENT)
+    ] = True,
+    alpha_ce: AlphaCe = 5.0,
+    alpha_mlm: AlphaTask = 2.0,
+    alpha_cos: AlphaCos = 1.0,
+    temperature: Temperature = 2.0,
+    restrict_ce_to_mask: Annotated[
+        bool,
+        typer.Option("--restrict-ce-to-mask", help="Compare predictions at masked tokens.", rich_help_panel=TEACHER),
+    ] = False,
+    project_hidden: ProjectHidden = False,
+    teacher_precision: TeacherPrecision = "float32",
+    corpus_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the tokenized corpus; in --out if not given.", rich_help_panel=DATA)
+    ] = None,
+    text_column: Annotated[
+        str, typer.Option(help="Column of the texts; looked for if not given.", rich_help_panel=DATA)
+    ] = "",
+    file_format: FileFormat = "",
+    sample_by: Annotated[
+        str, typer.Option(help="What one text of a file is: line, paragraph or document.", rich_help_panel=DATA)
+    ] = "line",
+    deduplicate: Annotated[
+        bool, typer.Option("--deduplicate", help="Leave out texts that occur again.", rich_help_panel=DATA)
+    ] = False,
+    max_documents: Annotated[
+        int | None, typer.Option("--max-documents", "--max-rows", help="Most texts to read.", rich_help_panel=DATA)
+    ] = None,
+    validation_share: ValidationShare = 0.05,
+    streaming: Streaming = False,
+    max_length: Annotated[
+        int | None,
+        typer.Option(help="Most tokens in a row; 512, or what both models take.", rich_help_panel=FEATURES),
+    ] = None,
+    min_length: Annotated[int, typer.Option(help="Fewest; shorter rows are left out.", rich_help_panel=FEATURES)] = 12,
+    max_unknown: Annotated[
+        float, typer.Option(help="Share of [UNK] from which a row is left out.", rich_help_panel=FEATURES)
+    ] = 0.5,
+    mlm_probability: MlmProbability = 0.15,
+    mask_smoothing: Annotated[
+        float,
+        typer.Option(help="How much more often rare tokens are masked; 0 for alike.", rich_help_panel=FEATURES),
+    ] = 0.7,
+    shard_tokens: Annotated[int, typer.Option(help="Tokens in a file of the corpus.", rich_help_panel=FEATURES)] = 2
+    ** 24,
+    epochs: Epochs = 3.0,
+    max_steps: MaxSteps = None,
+    batch_size: BatchSize = 250,
+    tokens_per_batch: TokensPerBatch = None,
+    accumulation: Accumulation = 10,
+    layout: LayoutName = "packed",
+    row_length: RowLength = None,
+    seed: Seed = 0,
+    learning_rate: LearningRate = 5e-4,
+    schedule: ScheduleName = "linear",
+    warmup_steps: WarmupSteps = 0,
+    warmup_ratio: WarmupRatio = 0.05,
+    weight_decay: WeightDecay = 0.0,
+    beta1: Beta1 = 0.9,
+    beta2: Beta2 = 0.98,
+    epsilon: Epsilon = 1e-6,
+    max_grad_norm: MaxGradNorm = 5.0,
+    frozen: Frozen = "",
+    layer_decay: LayerDecay = 1.0,
+    eval_every: EvalEvery = None,
+    metric_for_best: MetricForBest = "",
+    patience: Patience = None,
+    min_delta: MinDelta = 0.0,
+    save_every: SaveEvery = None,
+    keep_last: KeepLast = 1,
+    log_every: LogEvery = 10,
+    tensorboard: Tensorboard = True,
+    precision: PrecisionName = "float32",
+    gradient_checkpointing: GradientCheckpointing = False,
+    compile: Compile = None,
+) -> None:
+    """Distil a masked LM: a student of half the layers learns from its teacher's predictions, the text and its states.
+
+    The defaults are those of DistilBERT's authors. The folder that is written holds the best weights as a model that
+    every framework and transformers open. Ctrl-C stops after the step and saves; --resume goes on from there, also
+    where the corpus was being written.
+    """
+    arguments = dict(locals())
+    from distilbert_common.training import DistillationOptions
+    from distilbert_tasks import distil as run
+    from distilbert_tasks.corpus import CorpusOptions
+    from distilbert_tasks.engines import engine_module
+
+    arguments |= {"alpha_task": alpha_mlm, "mask_probability": mlm_probability}
+    arguments |= {"text_column": text_column or None, "file_format": file_format or None}
+    if max_length is None:
+        del arguments["max_length"]
+    with capture_stderr():
+        engine_module(framework)
+    with training_progress() as on_progress:
+        result = run(
+            teacher,
+            one_or_list(corpus),
+            out=out,
+            framework=framework,
+            device=device,
+            layers=_layers(layers),
+            student=student or None,
+            random_init=random_init,
+            vocab_transform=vocab_transform,
+            options=training_options(arguments),
+            distillation=options_of(DistillationOptions, arguments),
+            corpus_options=options_of(CorpusOptions, arguments),
+            corpus_dir=corpus_dir,
+            validation=one_or_list(validation),
+            validation_share=validation_share,
+            resume=resume,
+            overwrite=overwrite,
+            tensorboard=tensorboard,
+            command=typed_command(),
+            on_progress=on_progress,
+        )
+    show_result(result, as_json)
+
+
+def _layers(text: str) -> tuple[int, ...] | None:
+    try:
+        return tuple(int(part) for part in parts_of(text) or ()) or None
+    except ValueError as error:
+        raise InputError(f"--layers is {text!r}; expected numbers with commas between, as 0,2,4,7,9,11") from error
