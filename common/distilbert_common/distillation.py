@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import InputError
-from distilbert_common.training import DistillationOptions, EngineOptions, MicroBatch
+from distilbert_common.training import DistillationOptions, EngineOptions, MicroBatch, Precision
 
 __all__ = [
     "HIDDEN_PROJECTION",
@@ -73,6 +73,10 @@ def check_distillation(head: str, config: DistilBertConfig, options: EngineOptio
         raise InputError(f"the weights of the loss are {alphas}; expected 0 or more, and one of them above 0")
     if not distillation.temperature > 0:
         raise InputError(f"temperature is {distillation.temperature}; expected a number above 0, such as 2")
+    if distillation.teacher_precision not in get_args(Precision):
+        raise InputError(
+            f"teacher_precision is {distillation.teacher_precision!r}; choose from {', '.join(get_args(Precision))}"
+        )
     if not has_teacher and head != MASKED_LM:
         raise InputError(f"a student {head} learns from a teacher that is there; give Engine(..., teacher=model)")
     if not has_teacher and distillation.project_hidden and distillation.alpha_cos and distillation.teacher_dim is None:

@@ -78,8 +78,8 @@ def _description(folder: Path, now: Description, overwrite: bool) -> Description
     names = {path.name for path in folder.iterdir()}
     if names and FILENAME not in names and not all(name.startswith(f".{FILENAME}.") for name in names):
         raise OutputExistsError(f"{folder} is not empty, and holds no corpus; give another folder")
-    before = Description.read(folder) if names and not overwrite else None
-    if before is None:
+    before = Description.read(folder) if names else None
+    if before is None or (overwrite and not before.fits(now)):
         remove_others(folder, 0)
         now.write(folder)
         return now

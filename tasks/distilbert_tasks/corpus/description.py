@@ -106,6 +106,18 @@ class Description:
         Raises:
             InputError: The tokenizer or an option differs.
         """
+        if differences := self._differences(now):
+            raise InputError(
+                f"the corpus in {folder} was made otherwise: {'; '.join(differences)}; give what it was made with, "
+                "another folder, or overwrite to replace it"
+            )
+
+    def fits(self, now: Description) -> bool:
+        """Return whether a corpus is, or becomes when its build goes on, what is asked for now."""
+        return not self._differences(now) and self.has_same_sources(now)
+
+    def _differences(self, now: Description) -> list[str]:
+        """Return a few words for each thing that was otherwise than now."""
         differences = [
             f"{name} was {self.settings.get(name)!r} and is {value!r}"
             for name, value in now.settings.items()
@@ -115,11 +127,7 @@ class Description:
             differences.append("the tokenizer differs")
         if self.version != now.version:
             differences.append("it is of another version of this package")
-        if differences:
-            raise InputError(
-                f"the corpus in {folder} was made otherwise: {'; '.join(differences)}; give what it was made with, "
-                "another folder, or overwrite to replace it"
-            )
+        return differences
 
     def has_same_sources(self, now: Description) -> bool:
         """Return whether the sources are those of now, as far as that shows without reading them."""

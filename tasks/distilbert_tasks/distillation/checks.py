@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from distilbert_common import DistilBertConfig
-from distilbert_common.distillation import check_teacher
+from distilbert_common.distillation import check_distillation, check_teacher
 from distilbert_common.errors import InputError
-from distilbert_common.training import DistillationOptions
+from distilbert_common.training import DistillationOptions, EngineOptions
 from distilbert_tasks.model_config import learned_task
 from distilbert_tasks.model_files import ModelFiles
 from distilbert_tasks.task import Task
@@ -45,8 +45,9 @@ def check_pair(teacher: ModelFiles, config: DistilBertConfig, task: Task, option
         options: How it learns.
 
     Raises:
-        InputError: Something differs.
+        InputError: Something differs, or the options have no meaning.
     """
+    check_distillation(task.head, config, EngineOptions(distillation=options), has_teacher=True)
     check_teacher(task.head, config, teacher.head, teacher.config, options)
 
 

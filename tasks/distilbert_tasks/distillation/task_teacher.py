@@ -68,7 +68,7 @@ def check_student(teacher: ModelFiles, student: ModelFiles, prepared: Prepared, 
     check_vocabulary(teacher, prepared.tokenizer, student.source)
     assert options.distillation is not None
     check_pair(teacher, prepared.config, prepared.task, options.distillation)
-    check_positions(teacher, max(int(split.sizes.max(initial=0)) for split in prepared.features.values()))
+    check_positions(teacher, max(int(split.input_ids.sizes.max(initial=0)) for split in prepared.features.values()))
 
 
 def teacher_facts(teacher: ModelFiles) -> dict[str, Any]:

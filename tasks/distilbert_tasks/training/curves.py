@@ -28,7 +28,8 @@ def draw_curves(lines: Sequence[Mapping[str, Any]], metric: str | None, path: Pa
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingFrameworkError("a picture of the curves", "matplotlib", "train") from error
-    panels = [("loss", ("train", "validation")), ("learning_rate", ("train",))]
+    terms = sorted({name for line in lines for name in line if name.startswith("loss_")})
+    panels = [("loss", ("train", "validation")), *((name, ("train",)) for name in terms), ("learning_rate", ("train",))]
     if metric not in (None, "loss"):
         panels.insert(1, (str(metric), ("validation",)))
     figure = Figure(figsize=(4.5 * len(panels), 3.6), layout="constrained")

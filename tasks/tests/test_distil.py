@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distilbert_common import DistilBertConfig
+from distilbert_common.errors import InputError, OutputExistsError
+from distilbert_common.training import DistillationOptions
+from distilbert_tasks import CorpusOptions, DistilResult, distil, evaluate
+from distilbert_tasks.distillation import default_options
+from distilbert_tasks.training import report as report_module
+from distilbert_tasks.training.history import read_history
+from distilbert_tasks.training.progress import Event, Note, Progress, Tokenization
+from parity_tests.helpers.small_tasks import small_data, small_model
+
+OPTIONS = replace(
+    default_options(), max_steps=5, batch_size=16, accumulation=2, eval_every=2, save_every=2, log_every=1
+)
+CORPUS = CorpusOptions(shard_tokens=400)
+"""Several shards."""
+FRAMEWORKS = ("pt",)
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing, which takes longer than the training here, but in one test."""
+    if "published" not in request.node.name:
+        monkeypatch.setattr(report_module, "draw_curves", lambda lines, metric, path: None)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a teacher of four layers, and texts."""
+    folder = tmp_path_factory.mktemp("small")
+    small_model(folder / "teacher", "ForMaskedLM", n_layers=4, dropout=0.0, attention_dropout=0.0)
+    small_data("fill-mask", folder / "corpus", slice(0, 100))
+    small_data("fill-mask", folder / "held-out", slice(100, 120))
+    return folder
+
+
+def run(small: Path, out: Path, **changes: Any) -> DistilResult:
+    arguments: dict[str, Any] = {"options": OPTIONS, "corpus_options": CORPUS, "device": "cpu", "tensorboard": False}
+    arguments |= {"teacher": small / "teacher", "corpus": small / "corpus.txt", **changes}
+    return distil(arguments.pop("teacher"), arguments.pop("corpus"), out=out, **arguments)
+
+
+@pytest.fixture(scope="module")
+def expected(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nothing stopped."""
+    out = tmp_path_factory.mktemp("expected") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report_module, "draw_curves", lambda lines, metric, path: None)
+        run(small, out)
+    return out
+
+
+def test_a_student_is_published_with_teacher_terms_and_scores(small: Path, tmp_path: Path) -> None:
+    out, notes = tmp_path / "out", list[str]()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Note):
+            notes.append(event.text)
+
+    held_out = small / "held-out.txt"
+    result = run(small, out, validation=held_out, on_progress=listen, command="distilbert distil …")
+    assert (result.layers, result.student) == ((0, 3), "layers 0, 3 of its teacher")
+    assert DistilBertConfig.from_pretrained(out).n_layers == 2
+    assert evaluate(out, data=held_out, device="cpu") == pytest.approx(result.metrics["validation"], rel=1e-5)
+    terms = {"loss_ce": 5.0, "loss_mlm": 2.0, "loss_cos": 1.0}
+    steps = [line for line in result.history if line["kind"] == "train"]
+    assert [line["step"] for line in steps] == [1, 2, 3, 4, 5]
+    for line in steps:
+        assert line["loss"] == pytest.approx(sum(alpha * line[name] for name, alpha in terms.items()), rel=1e-5)
+    card = (out / "README.md").read_text()
+    for words in (
+        f"distilled from `{small / 'teacher'}` in PyTorch",
+        "| the student began with | layers 0, 3 of its teacher |",
+        "| alpha_ce | 5.0 |",
+        "corpus.txt",
+        "distilbert distil …",
+        "](curves.png)",
+    ):
+        assert words in card
+    assert (out / "curves.png").exists()
+    assert "The student begins with layers 0, 3 of its teacher." in notes
+
+
+def test_some_rows_of_the_corpus_validate_where_there_is_no_other_text(small: Path, tmp_path: Path) -> None:
+    notes: list[Event] = []
+    result = run(small, tmp_path / "out", on_progress=notes.append)
+    assert set(result.metrics) == {"validation"}
+    assert any("rows of the corpus, drawn with seed 0, are the validation set" in str(note) for note in notes)
+    data = json.loads((tmp_path / "out" / "training.json").read_text())["data"]
+    assert data["train"]["rows"] == 19 * data["validation"]["rows"] + data["train"]["rows"] % 19
+    assert run(small, tmp_path / "none", validation_share=0.0).metrics == {}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_random_students_of_any_width_learn_in_each_framework(small: Path, tmp_path: Path, framework: str) -> None:
+    config = DistilBertConfig.from_pretrained(small / "teacher")
+    config.updated(dim=16, n_layers=1).save_pretrained(tmp_path / "narrow")
+    settings = {"student": tmp_path / "narrow", "random_init": True, "framework": framework}
+    with pytest.raises(InputError, match="project_hidden"):
+        run(small, tmp_path / "out", **settings)
+    projected = run(small, tmp_path / "out", distillation=DistillationOptions(project_hidden=True), **settings)
+    assert {"loss_ce", "loss_mlm", "loss_cos"} <= set(projected.history[0])
+    assert DistilBertConfig.from_pretrained(tmp_path / "out").dim == 16
+
+
+class Killed(BaseException):
+    """Stands for what ends a process here, so that the test need not start a new one."""
+
+
+def content(folder: Path) -> dict[str, Any]:
+    """Return what a run is compared by: weights, optimizer, tokens, and what was measured."""
+    lines = [{**line, "examples_per_second": 0} for line in read_history(folder)]
+    files = [*folder.glob("*.safetensors"), *folder.glob("checkpoints/*/*.safetensors"), *folder.glob("corpus/*.npy")]
+    return {"lines": lines, "files": {str(path.relative_to(folder)): path.read_bytes() for path in files}}
+
+
+MOMENTS: dict[str, Callable[[Event], bool]] = {
+    "tokenizing": lambda event: isinstance(event, Tokenization),
+    "first step": lambda event: isinstance(event, Progress) and event.step == 1,
+    "after a checkpoint": lambda event: isinstance(event, Progress) and event.step == 3,
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_run_that_ended_anywhere_goes_on_to_the_same_last_bit(
+    small: Path, tmp_path: Path, expected: Path, moment: str
+) -> None:
+    def stop(event: Event) -> None:
+        if MOMENTS[moment](event):
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(small, tmp_path / "out", on_progress=stop)
+    run(small, tmp_path / "out", resume=True)
+    assert content(tmp_path / "out") == content(expected)
+
+
+def test_a_run_that_was_begun_otherwise_does_not_go_on(small: Path, tmp_path: Path, expected: Path) -> None:
+    before = content(expected)
+    assert run(small, expected, resume=True).best_step == 5
+    for changes, message in (
+        ({"distillation": DistillationOptions(alpha_cos=0.0)}, "alpha_cos was 1.0 and is 0.0"),
+        ({"layers": (0, 1)}, "student was 'layers 0, 3 of its teacher' and is 'layers 0, 1 of its teacher'"),
+        ({"validation_share": 0.1}, "validation_share was 0.05 and is 0.1"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run(small, expected, resume=True, **changes)
+    with pytest.raises(OutputExistsError, match="holds a run"):
+        run(small, expected)
+    assert content(expected) == before
+
+
+def test_overwriting_keeps_a_corpus_that_fits(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(small, out)
+    events: list[Event] = []
+    run(small, out, overwrite=True, options=replace(OPTIONS, seed=1), on_progress=events.append)
+    assert not any(isinstance(event, Tokenization) for event in events)
+    run(small, out, overwrite=True, corpus_options=replace(CORPUS, max_length=32))
+    assert json.loads((out / "training.json").read_text())["features"]["max_length"] == 32
+
+
+def test_what_cannot_be_distilled_is_said(small: Path, tmp_path: Path) -> None:
+    small_model(tmp_path / "bare")
+    for changes, message in (
+        ({"teacher": tmp_path / "bare"}, "has no head for fill-mask"),
+        ({"corpus": tmp_path / "nowhere.txt"}, "nowhere.txt"),
+        ({"validation_share": 1.0}, "validation_share is 1.0"),
+        ({"corpus_options": CorpusOptions(max_length=100)}, r"give a max_length \(--max-length\) of 64 or less"),
+        ({"distillation": DistillationOptions(temperature=0.0)}, "temperature is 0"),
+        ({"distillation": DistillationOptions(alpha_ce=-1.0)}, "expected 0 or more"),
+        ({"framework": "caffe"}, "'caffe' is not a framework"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run(small, tmp_path / "out", **changes)
+    assert not (tmp_path / "out" / "training.json").exists()
