@@ -1,6 +1,7 @@
-"""Fine-tuning killed at random moments: each run goes on from its checkpoint, and ends as one that nothing stopped.
+"""Training killed at random moments: each run goes on from its checkpoint, and ends as one that nothing stopped.
 
 python -m parity_tests.resume --kills 20 --framework pt
+python -m parity_tests.resume --kills 20 --framework pt --distil
 
 kills real processes by SIGKILL, at a step of the training or of Python towards the file system, while a checkpoint is
 being written too. Weights, optimizer and all that was measured are then compared to the last bit.
@@ -38,12 +39,13 @@ class FolderClock(Clock):
             super().hear(event, arguments)
 
 
-def train(root: Path, name: str, framework: str, moment: int) -> None:
+def train(root: Path, name: str, framework: str, moment: int, distils: bool) -> None:
     """Train, or go on, in this process; kill it at a moment after its first step, counted from 1.
+
+    A distillation may be killed before its first step too, while its corpus is written.
 
     At the end, `NAME.moments` holds how many there were.
     """
-    from distilbert_tasks import TrainingOptions, finetune
     from distilbert_tasks.engines import engine_module
     from distilbert_tasks.training import report
     from distilbert_tasks.training.progress import Progress
@@ -54,26 +56,44 @@ def train(root: Path, name: str, framework: str, moment: int) -> None:
     clock.action = lambda: os.kill(os.getpid(), signal.SIGKILL)
 
     def tick(event: Any) -> None:
-        if isinstance(event, Progress) and not clock.moment:
+        if not clock.moment and (distils or isinstance(event, Progress)):
             clock.step, clock.moment = 0, moment or sys.maxsize
         clock.tick()
 
-    options = TrainingOptions(
+    settings = {"out": root / name, "framework": framework, "device": "cpu", "resume": True, "tensorboard": False}
+    (_distil if distils else _finetune)(root, {**settings, "on_progress": tick})
+    (root / f"{name}.moments").write_text(str(clock.step))
+
+
+def _finetune(root: Path, settings: dict[str, Any]) -> None:
+    from distilbert_tasks import finetune
+
+    files = {split: root / f"{split}.jsonl" for split in ("train", "validation")}
+    finetune("text-classification", root / "model", **files, options=_options(), **settings)
+
+
+def _distil(root: Path, settings: dict[str, Any]) -> None:
+    from distilbert_tasks import CorpusOptions, distil
+
+    corpus = CorpusOptions(shard_tokens=200)
+    distil(root / "teacher", root / "corpus.txt", options=_options(), corpus_options=corpus, **settings)
+
+
+def _options() -> Any:
+    from distilbert_tasks import TrainingOptions
+
+    return TrainingOptions(
         max_steps=4, batch_size=8, learning_rate=1e-3, eval_every=2, save_every=1, keep_last=2, log_every=4, patience=4
     )
-    files = {split: root / f"{split}.jsonl" for split in ("train", "validation")}
-    finetune(
-        "text-classification", root / "model", **files, out=root / name, framework=framework, device="cpu",
-        options=options, resume=True, tensorboard=False, on_progress=tick,
-    )  # fmt: skip
-    (root / f"{name}.moments").write_text(str(clock.step))
 
 
 class Runs:
     """Runs of one framework on a small model and small data, in a folder."""
 
-    def __init__(self, root: Path, framework: str) -> None:
-        self.root, self.framework = root, framework
+    def __init__(self, root: Path, framework: str, distils: bool = False) -> None:
+        self.root, self.framework, self.distils = root, framework, distils
+        small_model(root / "teacher", "ForMaskedLM", n_layers=2)
+        small_data("fill-mask", root / "corpus", slice(0, 60))
         small_model(root / "model")
         small_data("text-classification", root / "train", slice(0, 24))
         small_data("text-classification", root / "validation", slice(24, 36))
@@ -96,6 +116,7 @@ class Runs:
             name,
             self.framework,
             str(moment),
+            *(["--distil"] if self.distils else []),
         ]
         environment = {
             "JAX_COMPILATION_CACHE_DIR": str(self.root / "compiled"),
@@ -112,7 +133,8 @@ class Runs:
         from distilbert_tasks.training.history import read_history
 
         folder = self.root / name
-        files = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.safetensors"))}
+        paths = sorted([*folder.rglob("*.safetensors"), *folder.rglob("*.npy")])
+        files = {str(path.relative_to(folder)): path.read_bytes() for path in paths}
         return {"files": files, "lines": [{**line, "examples_per_second": 0} for line in read_history(folder)]}
 
     def differences(self, name: str) -> list[str]:
@@ -146,15 +168,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20, help="how many, in all")
     parser.add_argument("--framework", default="pt", help="pt, tf or flax")
+    parser.add_argument("--distil", action="store_true", help="distil instead of fine-tuning")
     parser.add_argument("--seed", type=int, default=0, help="what the moments depend on")
     parser.add_argument("--train", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.train:
         root, name, framework, moment = arguments.train
-        train(Path(root), name, framework, int(moment))
+        train(Path(root), name, framework, int(moment), arguments.distil)
         return
     with tempfile.TemporaryDirectory() as root:
-        runs = Runs(Path(root), arguments.framework)
+        runs = Runs(Path(root), arguments.framework, arguments.distil)
         count = runs.kill(arguments.kills, arguments.seed)
     print(  # noqa: T201
         f"{arguments.framework}: {arguments.kills} kills at {runs.moments} moments, {count} runs: "

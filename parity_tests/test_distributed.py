@@ -14,19 +14,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from parity_tests.helpers import distributed_run
+from distilbert_tasks.training.history import read_history
+from parity_tests.helpers import distil_run, distributed_run
 from parity_tests.helpers.engine_cases import FRAMEWORKS, save_backbone
+from parity_tests.helpers.small_tasks import small_data, small_model
 
 CLOSE = 1e-5
 """Relative, of each loss: two processes sum the gradients of a batch in another order than one."""
 
 
-def run(framework: str, source: Path, out: Path, world: int, *more: str) -> tuple[list[int], list[str]]:
-    """Run the program in so many processes, and return their exit statuses and what they wrote to stderr."""
+def run(
+    framework: str, source: Path, out: Path, world: int, *more: str, program: Any = distributed_run
+) -> tuple[list[int], list[str]]:
+    """Run a program in so many processes, and return their exit statuses and what they wrote to stderr."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, distributed_run.__file__, framework, str(source), str(out), *more]
+    command = [sys.executable, program.__file__, framework, str(source), str(out), *more]
     shared = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path]),
         "WORLD_SIZE": str(world),
@@ -68,3 +72,16 @@ def test_a_killed_process_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
     assert statuses[0] not in (0, -signal.SIGKILL)
     assert statuses[1] == -signal.SIGKILL
     assert "process 0 of 2 lost its connection to another one, which has ended" in errors[0]
+
+
+def test_two_processes_distil_as_one_though_both_find_no_corpus(tmp_path: Path) -> None:
+    small_model(tmp_path / "teacher", "ForMaskedLM", n_layers=3, dropout=0.0, attention_dropout=0.0)
+    small_data("fill-mask", tmp_path / "corpus", slice(0, 80))
+    for world in (1, 2):
+        statuses, errors = run("pt", tmp_path, tmp_path / f"out-{world}", world, program=distil_run)
+        assert statuses == [0] * world, "\n".join(errors)
+    alone, together = (read_history(tmp_path / f"out-{world}") for world in (1, 2))
+    assert [(line["kind"], line["step"]) for line in together] == [(line["kind"], line["step"]) for line in alone]
+    for one, other in zip(alone, together, strict=True):
+        for name in {"loss", "loss_ce", "loss_mlm", "loss_cos", "grad_norm"} & one.keys():
+            assert np.isclose(other[name], one[name], rtol=10 * CLOSE, atol=0), (name, one["step"])

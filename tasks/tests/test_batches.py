@@ -61,15 +61,17 @@ def test_an_epoch_takes_every_row_once(layout: Any, few_shapes: bool, size: dict
     options = BatchOptions(layout=layout, few_shapes=few_shapes, accumulation=2, world=3, **size)
     steps = steps_per_epoch(features, options)
     for epoch in range(2):
-        taken, shares = [], []
+        taken, shares, token_shares = [], [], []
         for rank in range(3):
             own = BatchOptions(**{**vars(options), "rank": rank})
             some = training_batches(features, own, start_step=epoch * steps, stop_step=(epoch + 1) * steps)
             for micro_batches in some:
                 taken += [row for batch in micro_batches for row in rows_of(batch)]
                 shares += [batch.share for batch in micro_batches]
+                token_shares += [batch.token_share for batch in micro_batches]
         assert sorted(taken) == list(range(101))
         assert sum(shares) == pytest.approx(steps)
+        assert sum(token_shares) == pytest.approx(steps)
 
 
 def test_a_step_has_the_rows_of_its_order_and_the_last_what_is_left() -> None:

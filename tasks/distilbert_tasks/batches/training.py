@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,13 +92,18 @@ def _epoch(features: Features, options: BatchOptions, epoch: int, steps: int) ->
 
 def _micro_batches(rows: Rows, options: BatchOptions, shapes: Shapes) -> list[MicroBatch]:
     weights = rows.label_weights(options.class_weights)
-    total = float(weights.sum()) or 1.0
+    tokens = rows.sizes.reshape(len(rows), rows.choices).sum(axis=1)  # (rows,)
     micro_batches = []
     for parts in _divide(rows, options):
-        share = float(weights[parts[options.rank]].sum()) / total
+        share, token_share = (_share(values, parts[options.rank]) for values in (weights, tokens))
         inputs, labels = _arrays(rows, parts, options, shapes)
-        micro_batches.append(MicroBatch(inputs, labels, share))
+        micro_batches.append(MicroBatch(inputs, labels, share, token_share=token_share))
     return micro_batches
+
+
+def _share(values: NDArray[Any], part: Positions) -> float:
+    """Return the share of some rows in the sum over all."""
+    return float(values[part].sum()) / (float(values.sum()) or 1.0)
 
 
 def _divide(rows: Rows, options: BatchOptions) -> list[list[Positions]]:
