@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["epoch_order", "uniform"]
+__all__ = ["epoch_order", "permutation", "uniform"]
 
 
 def epoch_order(seed: int, epoch: int, rows: int) -> NDArray[np.int64]:
     """Return the order in which an epoch takes the rows, (rows,): a function of the arguments alone."""
-    return np.argsort(_raw((seed, epoch), rows), kind="stable").astype(np.int64)
+    return permutation((seed, epoch), rows)
+
+
+def permutation(seed: tuple[int, ...], count: int) -> NDArray[np.int64]:
+    """Return the numbers from 0 to below `count` in an order that depends on a seed; zeros at its end count nothing."""
+    return np.argsort(_raw(seed, count), kind="stable").astype(np.int64)
 
 
 def uniform(seed: tuple[int, ...], count: int) -> NDArray[np.float64]:

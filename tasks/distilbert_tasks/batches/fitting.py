@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fitting_length", "rows_needed"]
+__all__ = ["MOST_LENGTH", "fitting_length", "row_cost", "rows_needed"]
 
 MOST_LISTS = 256
 """With more lists than these, rows of any length are nearly full, and trying lengths takes time."""
@@ -47,7 +47,12 @@ def fitting_length(sizes: Sequence[NDArray[np.int32]], multiple: int) -> int:
 
 
 def _cost(parts: Sequence[Sequence[int]], length: int) -> int:
-    return max(rows_needed(part, length) for part in parts) * length * (LINEAR_COST + length)
+    return row_cost(max(rows_needed(part, length) for part in parts), length)
+
+
+def row_cost(rows: int, length: int) -> int:
+    """Return what rows of a length cost, in tokens times tokens attended to."""
+    return rows * length * (LINEAR_COST + length)
 
 
 def rows_needed(sizes: Sequence[int], length: int) -> int:

@@ -52,3 +52,15 @@ class BatchOptions:
             raise InputError(f"seed is {self.seed}; it must be at least 0")
         if not 0 <= self.rank < self.world:
             raise InputError(f"rank is {self.rank}; with {self.world} processes it must be 0 to {self.world - 1}")
+
+    def check_longest(self, longest: int) -> None:
+        """Require that a step takes the longest row.
+
+        Raises:
+            InputError: It takes fewer tokens.
+        """
+        if self.tokens_per_batch is not None and longest > self.tokens_per_batch:
+            raise InputError(
+                f"a row has {longest} tokens, more than tokens_per_batch ({self.tokens_per_batch}); raise it to "
+                f"{longest}, or make features with a smaller max_length"
+            )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from distilbert_common.constants import IGNORE_INDEX
 from distilbert_tasks.features import Features, Ragged
 
-__all__ = ["Rows", "Values", "take_rows"]
+__all__ = ["Rows", "Values", "share", "take_rows", "weigh"]
 
 Values = NDArray[Any] | list[NDArray[Any]]
 """One value for each row, or one for each token of each row."""
@@ -57,10 +57,10 @@ class Rows:
         """Return what each row counts in the mean over labels, (rows,)."""
         values = next(iter(self.labels.values()), None)
         if isinstance(values, list):
-            return np.asarray([_weigh(one, class_weights).sum() for one in values])
+            return np.asarray([weigh(one, class_weights).sum() for one in values])
         if values is None or values.ndim > 1 or values.dtype.kind == "f" or self.task != "text-classification":
             return np.ones(len(self))
-        return _weigh(values, class_weights)
+        return weigh(values, class_weights)
 
 
 def take_rows(features: Features, rows: NDArray[np.int64], masking_seed: tuple[int, ...] | None = None) -> Rows:
@@ -88,10 +88,15 @@ def _select(values: Any, positions: NDArray[np.int64]) -> Any:
     return [values[position] for position in positions] if isinstance(values, list) else values[positions]
 
 
-def _weigh(labels: NDArray[Any], class_weights: Sequence[float] | None) -> NDArray[np.float64]:
+def weigh(labels: NDArray[Any], class_weights: Sequence[float] | None) -> NDArray[np.float64]:
     """Return what each label counts; 0 where it is ignored."""
     is_label: NDArray[np.bool_] = np.not_equal(labels, IGNORE_INDEX)
     if class_weights is None:
         return is_label.astype(np.float64)
     weights: NDArray[np.float64] = np.asarray(class_weights, np.float64)[np.where(is_label, labels, 0)]
     return np.where(is_label, weights, 0.0)
+
+
+def share(values: NDArray[Any], part: Any) -> float:
+    """Return the share of some values in the sum over all."""
+    return float(values[part].sum()) / (float(values.sum()) or 1.0)

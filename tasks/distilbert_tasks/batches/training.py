@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from distilbert_common.errors import InputError
-from distilbert_common.packing import place
 from distilbert_common.training import MicroBatch
-from distilbert_tasks.batches.arrays import Arrays, packed_arrays, padded_arrays
+from distilbert_tasks.batches.numbered import CachedTeacher, NumberedBatch, Plan
 from distilbert_tasks.batches.options import BatchOptions
-from distilbert_tasks.batches.rows import Rows, take_rows
-from distilbert_tasks.batches.shapes import Shapes
+from distilbert_tasks.batches.packed_epochs import PackedEpochs
+from distilbert_tasks.batches.step_rows import StepRows
 from distilbert_tasks.features import Features
-from distilbert_tasks.randomness import epoch_order
 
-__all__ = ["steps_per_epoch", "training_batches"]
-
-Positions = NDArray[np.int64]
+__all__ = ["numbered_batches", "steps_per_epoch", "training_batches"]
 
 
 def steps_per_epoch(features: Features, options: BatchOptions) -> int:
@@ -31,21 +23,16 @@ def steps_per_epoch(features: Features, options: BatchOptions) -> int:
     Raises:
         InputError: There are no rows, or one is longer than `tokens_per_batch`.
     """
-    if not len(features):
-        raise InputError("the training set has no rows; a step needs at least one")
-    if options.tokens_per_batch is None:
-        return -(-len(features) // options.batch_size)
-    total, longest = int(features.sizes.sum()), int(features.sizes.max())
-    if longest > options.tokens_per_batch:
-        raise InputError(
-            f"a row has {longest} tokens, more than tokens_per_batch ({options.tokens_per_batch}); raise it to "
-            f"{longest}, or make features with a smaller max_length"
-        )
-    return max(1, min(-(-total // options.tokens_per_batch), total // longest))
+    return _plan(features, options).steps
 
 
 def training_batches(
-    features: Features, options: BatchOptions, *, start_step: int = 0, stop_step: int | None = None
+    features: Features,
+    options: BatchOptions,
+    *,
+    start_step: int = 0,
+    stop_step: int | None = None,
+    teacher: CachedTeacher | None = None,
 ) -> Iterator[list[MicroBatch]]:
     """Yield the micro batches of each step, those of this process.
 
@@ -57,79 +44,44 @@ def training_batches(
         options: How rows become batches.
         start_step: The first step to yield, from 0.
         stop_step: The step to stop before; None for no end.
+        teacher: What a teacher gave ahead of time, which micro batches get; steps beyond it are its steps again.
 
     Raises:
         InputError: There are no rows, or one is longer than `tokens_per_batch`.
     """
-    steps, batches = steps_per_epoch(features, options), None
-    shapes = _shapes(features, options, steps)
+    plan = _plan(features, options)
     for step in count(start_step) if stop_step is None else range(start_step, stop_step):
-        epoch, index = divmod(step, steps)
-        if batches is None or index == 0:
-            batches = _epoch(features, options, epoch, steps)
-        rows = take_rows(features, batches[index], (options.seed, step, 0))
-        yield _micro_batches(rows, options, shapes)
+        if teacher is None:
+            yield [batch for batch, _ in plan.micro_batches(step, numbered=False)]
+        else:
+            yield _taught(plan, step % teacher.steps, teacher)
 
 
-def _shapes(features: Features, options: BatchOptions, steps: int) -> Shapes:
-    size = options.tokens_per_batch or options.batch_size
-    total = int(features.sizes.sum()) if options.tokens_per_batch else len(features)
-    return Shapes.of(
-        features, options.few_shapes, options.row_length, max(1.0, total / size) * options.accumulation * options.world
-    )
+def _taught(plan: Plan, step: int, teacher: CachedTeacher) -> list[MicroBatch]:
+    """Return the micro batches of a step with what a teacher gave for them."""
+    batches = plan.micro_batches(step, numbered=True)
+    return [replace(batch, teacher=teacher.read(step, numbers)) for batch, numbers in batches if numbers is not None]
 
 
-def _epoch(features: Features, options: BatchOptions, epoch: int, steps: int) -> list[Positions]:
-    """Return the rows of each step of an epoch."""
-    order = epoch_order(options.seed, epoch, len(features))
-    if options.tokens_per_batch is None:
-        return np.split(order, np.arange(1, steps) * options.batch_size)
-    sizes = features.sizes[order]
-    middles = 2 * np.cumsum(sizes) - sizes  # (rows,): twice the number of tokens before the middle of each row
-    step = middles * steps // (2 * int(sizes.sum()))
-    return np.split(order, np.searchsorted(step, np.arange(1, steps)))
+def numbered_batches(
+    features: Features, options: BatchOptions, steps: Iterable[int]
+) -> Iterator[tuple[int, list[NumberedBatch]]]:
+    """Yield steps with their micro batches, whose tokens are numbered, to ask a teacher ahead of time.
+
+    Args:
+        features: Those of the training set.
+        options: How rows become batches.
+        steps: The steps, best in rising order.
+
+    Raises:
+        InputError: There are no rows, or one is longer than `tokens_per_batch`.
+    """
+    plan = _plan(features, options)
+    for step in steps:
+        yield step, plan.micro_batches(step, numbered=True)
 
 
-def _micro_batches(rows: Rows, options: BatchOptions, shapes: Shapes) -> list[MicroBatch]:
-    weights = rows.label_weights(options.class_weights)
-    tokens = rows.sizes.reshape(len(rows), rows.choices).sum(axis=1)  # (rows,)
-    micro_batches = []
-    for parts in _divide(rows, options):
-        share, token_share = (_share(values, parts[options.rank]) for values in (weights, tokens))
-        inputs, labels = _arrays(rows, parts, options, shapes)
-        micro_batches.append(MicroBatch(inputs, labels, share, token_share=token_share))
-    return micro_batches
-
-
-def _share(values: NDArray[Any], part: Positions) -> float:
-    """Return the share of some rows in the sum over all."""
-    return float(values[part].sum()) / (float(values.sum()) or 1.0)
-
-
-def _divide(rows: Rows, options: BatchOptions) -> list[list[Positions]]:
-    """Return the rows of each micro batch and process, of about as many tokens each."""
-    sizes = rows.sizes.reshape(len(rows), rows.choices).sum(axis=1)
-    order = np.argsort(-sizes, kind="stable")
-    micros = min(options.accumulation, -(-len(rows) // options.world))
-    if options.layout == "padded" or rows.choices > 1:  # rows of about one length together
-        return [
-            [block[rank :: options.world] for rank in range(options.world)] for block in np.array_split(order, micros)
-        ]
-    parts = micros * options.world
-    turn = np.arange(len(order)) % (2 * parts)  # there and back, as teams are chosen
-    part = np.minimum(turn, 2 * parts - 1 - turn)
-    return [[order[part == micro * options.world + rank] for rank in range(options.world)] for micro in range(micros)]
-
-
-def _arrays(rows: Rows, parts: list[Positions], options: BatchOptions, shapes: Shapes) -> Arrays:
-    """Return the arrays of this process's part, in the shape that fits the part of every process."""
-    own = rows.select(parts[options.rank])
-    sizes = [rows.select(part).sizes for part in parts]
-    longest = max(int(one.max(initial=1)) for one in sizes)
-    if options.layout == "padded" or rows.choices > 1 or rows.task == "multiple-choice":
-        return padded_arrays(own, max(map(len, parts)), shapes.padded_length(longest))
-    length = shapes.packed_length(sizes)
-    placements = [place(one, length) for one in sizes]
-    count = shapes.rows(max(at.rows for at in placements))
-    segments = shapes.segments(max(at.num_segments for at in placements))
-    return packed_arrays(own, replace(placements[options.rank], rows=count), segments)
+def _plan(features: Features, options: BatchOptions) -> Plan:
+    if not len(features):
+        raise InputError("the training set has no rows; a step needs at least one")
+    return PackedEpochs(features, options) if PackedEpochs.suit(features, options) else StepRows(features, options)

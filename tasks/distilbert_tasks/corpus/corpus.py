@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from distilbert_common.errors import InputError, UnreadableFileError
 from distilbert_common.files import local_path
+from distilbert_tasks.batches import ROW_LENGTH, best_row_length
 from distilbert_tasks.corpus.description import FILENAME, Description
 from distilbert_tasks.corpus.masking import CountMasking
 from distilbert_tasks.corpus.options import CorpusOptions
@@ -109,4 +110,5 @@ class Corpus:
     def features(self) -> Features:
         """Features of masked LM, a row for each token list, as training takes them."""
         rows = np.arange(len(self), dtype=np.int64)
-        return Features(self.input_ids, {}, rows, details={"masking": self.masking}, task="fill-mask")
+        details = {"masking": self.masking, ROW_LENGTH: best_row_length(self.input_ids.sizes)}
+        return Features(self.input_ids, {}, rows, details=details, task="fill-mask")

@@ -14,6 +14,9 @@ from distilbert_tasks.randomness import uniform
 
 __all__ = ["CountMasking"]
 
+_KEYS, _FATES = 1, 2
+"""What sets apart the random numbers of which tokens are predicted, and of what they become."""
+
 
 @dataclass(frozen=True)
 class CountMasking:
@@ -67,7 +70,7 @@ class CountMasking:
         inputs = ids.astype(np.int32)
         labels = np.full(len(ids), IGNORE_INDEX, np.int32)
         predicted = self._predicted(ids, seed)
-        fate, other = uniform((*seed, 1), 2 * len(predicted)).reshape(2, -1)  # (predicted,) each
+        fate, other = uniform((*seed, _FATES), 2 * len(predicted)).reshape(2, -1)  # (predicted,) each
         words = (other * len(self.weights)).astype(np.int32)
         targets = inputs[predicted]
         inputs[predicted] = np.where(fate < 0.8, self.mask_token_id, np.where(fate < 0.9, words, targets))
@@ -83,6 +86,6 @@ class CountMasking:
         weights = self.weights[ids]  # (tokens,)
         candidates = np.flatnonzero(weights)
         count = min(ceil(self.probability * len(ids)), len(candidates))
-        keys = -np.log1p(-uniform((*seed, 0), len(ids)))[candidates] / weights[candidates]
+        keys = -np.log1p(-uniform((*seed, _KEYS), len(ids)))[candidates] / weights[candidates]
         smallest = np.argpartition(keys, count - 1)[:count] if 0 < count < len(keys) else np.arange(count)
         return np.sort(candidates[smallest])
