@@ -21,7 +21,7 @@ def training_progress() -> Iterator[OnProgress]:
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from distilbert_tasks.training.progress import Evaluation, Note, Tokenization
+    from distilbert_tasks.training.progress import Asking, Evaluation, Note, Tokenization
     from distilbert_tasks.training.progress import Progress as Step
 
     console = Console(stderr=True, highlight=False)
@@ -35,7 +35,7 @@ def training_progress() -> Iterator[OnProgress]:
             elif isinstance(event, Evaluation):
                 best = ", the best so far" if event.is_best else ""
                 console.print(f"step {event.step}: {escape(in_words(event.metrics))}{best}", soft_wrap=True)
-            elif isinstance(event, (Step, Tokenization)):
+            elif isinstance(event, (Step, Tokenization, Asking)):
                 if type(event) not in tasks:
                     for kind in list(tasks):  # what came before is done
                         bar.remove_task(tasks.pop(kind))
@@ -52,8 +52,11 @@ def in_words(metrics: Any) -> str:
 
 def _facts(event: Any) -> dict[str, Any]:
     """Return how far a bar is, and what is written beside it."""
-    if hasattr(event, "steps"):
+    if hasattr(event, "loss"):
         return {"total": event.steps, "completed": event.step, "description": _description(event)}
+    if hasattr(event, "steps"):
+        words = f"steps of the teacher, {event.tokens_per_second:,.0f} tokens/s"
+        return {"total": event.steps, "completed": event.step, "description": words}
     words = f"files, {event.tokens:,} tokens, {event.tokens_per_second:,.0f} tokens/s"
     return {"total": event.parts, "completed": event.part - 1, "description": words}
 

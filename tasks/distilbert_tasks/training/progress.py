@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Evaluation", "Event", "Note", "OnProgress", "Progress", "Tokenization", "ignore"]
+__all__ = ["Asking", "Evaluation", "Event", "Note", "OnProgress", "Progress", "Tokenization", "ignore"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,22 @@ class Tokenization:
     tokens_per_second: float
 
 
-Event = Progress | Evaluation | Note | Tokenization
+@dataclass(frozen=True)
+class Asking:
+    """How far a teacher has been asked ahead of time, after each step.
+
+    Attributes:
+        step: Steps that this process has asked for, and those that were there.
+        steps: Steps that it asks for in all.
+        tokens_per_second: Since it began.
+    """
+
+    step: int
+    steps: int
+    tokens_per_second: float
+
+
+Event = Progress | Evaluation | Note | Tokenization | Asking
 OnProgress = Callable[[Event], None]
 
 
