@@ -14,6 +14,7 @@ from pyarrow import parquet
 from distilbert_common.errors import InputError, OutputExistsError
 from distilbert_tasks.batches import BatchOptions, training_batches
 from distilbert_tasks.corpus import Corpus, CorpusOptions, build_corpus
+from distilbert_tasks.data.readers import read_file
 from distilbert_tasks.training.progress import Note, Tokenization
 
 TOKENIZER = tokenizer()
@@ -100,6 +101,34 @@ def test_any_format_gives_the_same_corpus(tmp_path: Path) -> None:
     corpora = [build(source, tmp_path / f"corpus-{number}") for number, source in enumerate(sources)]
     assert [sequences(corpus) for corpus in corpora] == [expected] * len(sources)
     assert len({corpus.fingerprint for corpus in corpora}) == 1
+
+
+def test_of_a_folder_the_training_set_is_read_or_all_of_it(tmp_path: Path) -> None:
+    texts = questions()[:60]
+    folder, events = tmp_path / "folder", list[Any]()
+    folder.mkdir()
+    write_text(folder / "a-test-of-time.txt", texts[:20])
+    write_text(folder / "other.txt", texts[20:40])
+    assert sequences(build(folder, tmp_path / "all")) == by_the_papers_code(texts[:40], 512)
+    write_text(folder / "train.txt", texts[40:])
+    corpus = build_corpus(folder, TOKENIZER, tmp_path / "train", on_progress=events.append)
+    assert sequences(corpus) == by_the_papers_code(texts[40:], 512)
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert notes[0] == "Of folder, other.txt is left out: the name says no split."
+    assert notes[1] == f"Of {folder}, test is left out."
+
+
+def test_long_documents_are_read_a_few_at_a_time(tmp_path: Path) -> None:
+    """Each format would else hold 10,000 books at once."""
+    texts = [f"{text} {' ' * 400_000}." for text in questions()[:60]]
+    rows = [{"text": text} for text in texts]
+    write_text(tmp_path / "plain.txt", texts)
+    write_lines(tmp_path / "lines.jsonl", rows)
+    parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "table.parquet")
+    for name in ("plain.txt", "lines.jsonl", "table.parquet"):
+        sizes = [len(records) for records in read_file(tmp_path / name, "fill-mask")]
+        assert sum(sizes) == 60
+        assert max(sizes) <= 42
 
 
 def test_paragraphs_and_files_can_be_texts(tmp_path: Path) -> None:

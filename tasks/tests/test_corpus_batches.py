@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 from typing import Any
 
@@ -16,6 +17,7 @@ from distilbert_tasks.batches import BatchOptions, numbered_batches, steps_per_e
 from distilbert_tasks.batches.packed_epochs import row_pattern
 from distilbert_tasks.corpus import Corpus, CorpusOptions, build_corpus
 from distilbert_tasks.corpus.masking import CountMasking
+from distilbert_tasks.features import Features
 
 TOKENIZER = tokenizer()
 
@@ -130,7 +132,21 @@ def test_rows_are_filled_by_the_longest_lists_first() -> None:
     assert row_pattern(np.asarray([64, 40, 30, 24, 24, 10]), 64).tolist() == [0, 1, 2, 1, 2, 2]
 
 
+def test_a_number_of_sequences_is_about_that_of_a_step(corpus: Corpus) -> None:
+    for size in (8, 16, 100):
+        options = BatchOptions(batch_size=size, row_length=64)
+        steps = training_batches(corpus.features, options, stop_step=10)
+        sequences = [int((batch.inputs["segment_ids"].max(axis=1)).sum()) for (batch,) in steps]
+        assert 0.75 * size < np.mean(sequences) < 1.3 * size
+
+
 def test_numbers_tell_which_token_of_the_step_is_where(corpus: Corpus) -> None:
+    plain = replace(corpus.features, details={"masking": corpus.masking})  # not packed by epochs
+    for features in (corpus.features, plain):
+        check_numbers(features)
+
+
+def check_numbers(features: Features) -> None:
     for size in ({"tokens_per_batch": 1024}, {"batch_size": 20}):
         for layout in ("packed", "padded"):
             options = [
@@ -138,10 +154,8 @@ def test_numbers_tell_which_token_of_the_step_is_where(corpus: Corpus) -> None:
                 for rank in range(2)
             ]
             alone = BatchOptions(**size, layout=layout)  # type: ignore[arg-type]
-            ((_, expected),) = numbered_batches(corpus.features, alone, [3])
-            parts = [
-                batch for one in options for _, step in numbered_batches(corpus.features, one, [3]) for batch in step
-            ]
+            ((_, expected),) = numbered_batches(features, alone, [3])
+            parts = [batch for one in options for _, step in numbered_batches(features, one, [3]) for batch in step]
             tokens = [dict(by_number([batch])) for batch in parts]
             merged = {number: token for part in tokens for number, token in part.items()}
             assert merged == dict(by_number(expected))

@@ -18,7 +18,7 @@ class BatchOptions:
 
     Attributes:
         batch_size: How many rows a step takes, all micro batches and processes together; the last step of an epoch
-            takes what is left.
+            takes what is left. Of a corpus, whose packed rows are filled before steps take them, about so many.
         tokens_per_batch: About how many tokens a step takes, instead of a number of rows; None for `batch_size`.
         accumulation: How many micro batches a process divides its part of a step into.
         layout: "packed" puts several rows into one, "padded" pads each; multiple choice is always padded.

@@ -50,7 +50,7 @@ class PackedEpochs:
     @classmethod
     def suit(cls, features: Features, options: BatchOptions) -> bool:
         """Return whether features are packed so, with these options."""
-        return ROW_LENGTH in features.details and options.layout == "packed" and options.tokens_per_batch is not None
+        return ROW_LENGTH in features.details and options.layout == "packed"
 
     @cached_property
     def steps(self) -> int:
@@ -59,7 +59,7 @@ class PackedEpochs:
         Raises:
             InputError: A row is longer than `tokens_per_batch`.
         """
-        return -(-self._rows // max(1, self._tokens // self._length))
+        return -(-self._rows // max(1, round(self._tokens / self._length)))
 
     def micro_batches(self, step: int, *, numbered: bool) -> list[NumberedBatch]:
         """Return the micro batches of a step, those of this process; see `Plan`."""
@@ -76,9 +76,10 @@ class PackedEpochs:
     def _sizes(self) -> NDArray[np.int64]:
         return self.features.sizes
 
-    @property
+    @cached_property
     def _tokens(self) -> int:
-        return self.options.tokens_per_batch or 0
+        """How many tokens a step takes; where a number of lists is asked for, as many as these have on average."""
+        return self.options.tokens_per_batch or round(self.options.batch_size * float(self._sizes.mean()))
 
     @cached_property
     def _length(self) -> int:
@@ -86,7 +87,7 @@ class PackedEpochs:
         longest = int(self._sizes.max())
         self.options.check_longest(longest)
         length = self.options.row_length or self.features.details[ROW_LENGTH]
-        return max(round_length(longest), min(length, self._tokens))
+        return max(round_length(longest), min(length, round_length(self._tokens)))
 
     @cached_property
     def _pattern(self) -> NDArray[np.int64]:

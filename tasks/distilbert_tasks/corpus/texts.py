@@ -17,7 +17,7 @@ from distilbert_tasks.data.canonical.values import texts as checked_texts
 from distilbert_tasks.data.columns import choose_columns
 from distilbert_tasks.data.readers import is_plain_text
 from distilbert_tasks.data.records import Records
-from distilbert_tasks.data.sources import Source, open_sources
+from distilbert_tasks.data.sources import Source, training_parts
 
 __all__ = ["TextBatch", "open_parts", "stamp", "text_batches", "text_hashes"]
 
@@ -54,7 +54,7 @@ def open_parts(sources: Any, options: CorpusOptions, notes: list[str]) -> list[A
     """
     is_list = isinstance(sources, Sequence) and not isinstance(sources, str)
     each = sources if is_list and not all(isinstance(one, Mapping) for one in sources) else [sources]
-    return [part for one in each for part in open_sources({"train": one}, options.data, notes)["train"].parts]
+    return [part for one in each for part in training_parts(one, options.data, notes)]
 
 
 def stamp(part: Any) -> list[Any] | None:

@@ -16,7 +16,7 @@ from distilbert_tasks.data.options import DataOptions
 from distilbert_tasks.data.readers import COMPRESSED, SUFFIXES, plain_name, read_dataset, read_file
 from distilbert_tasks.data.records import Records
 
-__all__ = ["SPLITS", "Source", "open_sources"]
+__all__ = ["SPLITS", "Source", "open_sources", "training_parts"]
 
 SPLITS = ("train", "validation", "test")
 
@@ -68,6 +68,31 @@ def open_sources(requested: Mapping[str, Any], options: DataOptions, notes: list
         else:
             raise InputError(f"{source} has the splits {', '.join(by_split)}, and not {split}; name another source")
     return sources
+
+
+def training_parts(source: Any, options: DataOptions, notes: list[str]) -> list[Any]:
+    """Return what texts to learn from are read from: the training split, or everything where there is none.
+
+    Args:
+        source: As `open_sources` takes it.
+        options: How hub data sets are read.
+        notes: Where sentences for the user are added.
+
+    Raises:
+        InputError: A file is not there, or none fits a pattern.
+        HubError: A data set cannot be had from the hub.
+    """
+    told: list[str] = []
+    by_split = _by_split(source, options, told)
+    if by_split is None or "train" not in by_split:
+        is_folder = isinstance(source, (str, Path)) and Path(source).is_dir()
+        return (
+            _parts(source) if by_split is None or is_folder else [part for some in by_split.values() for part in some]
+        )
+    if others := [split for split in by_split if split != "train"]:
+        told.append(f"Of {source}, {' and '.join(others)} is left out.")
+    notes.extend(told)
+    return list(by_split["train"])
 
 
 Splits = dict[str, tuple[Any, ...]]

@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 
 from distilbert_common.errors import InputError
+from distilbert_tasks.data.readers.opening import AT_ONCE, CHARS_AT_ONCE
 from distilbert_tasks.data.records import Records
 
 __all__ = ["read_arrow", "read_dataset", "read_parquet"]
-
-AT_ONCE = 10_000
-"""How many records are read at a time."""
 
 
 def read_parquet(path: Path) -> Iterator[Records]:
@@ -30,7 +28,9 @@ def read_parquet(path: Path) -> Iterator[Records]:
         file = parquet.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path.name} is not a Parquet file: {error}") from error
-    yield from _records(file.iter_batches(AT_ONCE), file.schema_arrow, path.name)
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    rows = _rows_at_once(sum(group.total_byte_size for group in groups), file.metadata.num_rows)
+    yield from _records(file.iter_batches(rows), file.schema_arrow, path.name)
 
 
 def read_arrow(path: Path) -> Iterator[Records]:
@@ -49,7 +49,7 @@ def read_arrow(path: Path) -> Iterator[Records]:
             table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         except pa.ArrowInvalid as error:
             raise InputError(f"{path.name} is not an Arrow file: {error}") from error
-    yield from _records(table.to_batches(AT_ONCE), table.schema, path.name)
+    yield from _records(table.to_batches(_rows_at_once(table.nbytes, len(table))), table.schema, path.name)
 
 
 def read_dataset(dataset: Any, name: str) -> Iterator[Records]:
@@ -62,7 +62,7 @@ def read_dataset(dataset: Any, name: str) -> Iterator[Records]:
         dataset = _ColumnsInMemory(dataset, name)
     names = _label_names(dataset.features or {})
     row = 1
-    for columns in dataset.iter(AT_ONCE):
+    for columns in dataset.iter(_rows_at_once(*_size(dataset))):
         count = len(next(iter(columns.values()), ()))
         yield Records(_named(columns, names), name, np.arange(row, row + count, dtype=np.int64), "row", names)
         row += count
@@ -87,6 +87,17 @@ class _ColumnsInMemory:
         """Yield some rows at a time."""
         for start in range(0, self.size, batch_size):
             yield {name: list(values[start : start + batch_size]) for name, values in self.columns.items()}
+
+
+def _size(dataset: Any) -> tuple[int, int]:
+    """Return the bytes and the rows of a data set whose rows lie in a table; 0 of any other."""
+    table: Any = getattr(dataset, "data", None)
+    return (int(table.nbytes), len(table)) if hasattr(table, "nbytes") else (0, 0)
+
+
+def _rows_at_once(nbytes: int, rows: int) -> int:
+    """Return how many rows are read at a time of so many."""
+    return max(1, min(AT_ONCE, CHARS_AT_ONCE * rows // max(1, nbytes))) if rows else AT_ONCE
 
 
 def _records(batches: Iterable[Any], schema: Any, name: str) -> Iterator[Records]:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from distilbert_common.errors import InputError
-from distilbert_tasks.data.readers.opening import decoded_lines
+from distilbert_tasks.data.readers.opening import AT_ONCE, chunks, decoded_lines
 from distilbert_tasks.data.records import Records
 
 __all__ = ["as_records", "parse_object", "read_json", "read_jsonl", "rows_of_json"]
-
-AT_ONCE = 10_000
-"""How many records are read at a time."""
 
 
 def read_jsonl(path: Path) -> Iterator[Records]:
@@ -27,7 +23,7 @@ def read_jsonl(path: Path) -> Iterator[Records]:
         InputError: A line is not a JSON object.
     """
     lines = ((number, line) for number, line in decoded_lines(path) if line.strip())
-    while chunk := list(islice(lines, AT_ONCE)):
+    for chunk in chunks(lines):
         rows = [parse_object(line, f"{path.name}, line {number}") for number, line in chunk]
         yield as_records(rows, path.name, [number for number, _ in chunk], "line")
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from distilbert_common.errors import InputError
 
-__all__ = ["COMPRESSED", "decoded_lines", "open_binary", "plain_name"]
+__all__ = ["AT_ONCE", "COMPRESSED", "chunks", "decoded_lines", "open_binary", "plain_name"]
+
+AT_ONCE = 10_000
+"""How many records are read at a time."""
+
+CHARS_AT_ONCE = 2**24
+"""About how many characters: fewer records are read where they are books."""
 
 
 def _open_zstd(path: Path) -> Any:
@@ -65,6 +71,19 @@ def decoded_lines(path: Path) -> Iterator[tuple[int, str]]:
                     "UTF-8"
                 ) from error
             yield number, text.rstrip("\r\n")
+
+
+def chunks(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    """Yield numbered lines some at a time."""
+    chunk, chars = list[tuple[int, str]](), 0
+    for number, line in lines:
+        chunk.append((number, line))
+        chars += len(line)
+        if len(chunk) == AT_ONCE or chars >= CHARS_AT_ONCE:
+            yield chunk
+            chunk, chars = [], 0
+    if chunk:
+        yield chunk
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

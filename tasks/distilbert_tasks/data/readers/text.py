@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from distilbert_common.errors import InputError
-from distilbert_tasks.data.readers.json import AT_ONCE, as_records
-from distilbert_tasks.data.readers.opening import decoded_lines
+from distilbert_tasks.data.readers.json import as_records
+from distilbert_tasks.data.readers.opening import AT_ONCE, chunks, decoded_lines
 from distilbert_tasks.data.records import Records
 
 __all__ = ["read_conll", "read_text"]
@@ -24,8 +24,7 @@ def read_text(path: Path) -> Iterator[Records]:
     Raises:
         InputError: A line is not UTF-8.
     """
-    lines = decoded_lines(path)
-    while chunk := list(islice(lines, AT_ONCE)):
+    for chunk in chunks(decoded_lines(path)):
         numbers = np.asarray([number for number, _ in chunk], np.int64)
         yield Records({"text": [line for _, line in chunk]}, path.name, numbers, "line")
 
