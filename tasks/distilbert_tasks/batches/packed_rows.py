@@ -71,11 +71,12 @@ class PackedRows:
             numbered: Whether tokens are numbered.
         """
         world, rank = options.world, options.rank
-        micros = min(options.accumulation, -(-most // world))
+        height = -(-most // (options.accumulation * world))
+        micros = -(-most // (height * world))  # as few as need no larger ones
         bounds = np.arange(micros * world + 1) * len(self) // (micros * world)
         heights = np.diff(bounds).reshape(micros, world).max(axis=1)  # (micros,) rows of each micro batch
         if options.few_shapes:
-            heights = np.full(micros, -(-most // (micros * world)))
+            heights = np.full(micros, height)
         tops = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.repeat(heights, world))])
         part = np.searchsorted(bounds, np.arange(len(self)), side="right") - 1  # (rows,)
         at = self.placement(tops[part] + np.arange(len(self)) - bounds[part], int(tops[-1]))
