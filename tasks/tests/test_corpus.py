@@ -164,6 +164,7 @@ BAD = {
     "byte.txt": (b"a good line\nbad \xff byte\n", "byte.txt, line 2: byte 0xff is not UTF-8"),
     "null.jsonl": (b'{"text": "fine"}\n{"text": null}\n', "null.jsonl, line 2, column 'text': there is no text"),
     "number.jsonl": (b'{"text": "fine"}\n{"text": 3}\n', "number.jsonl, line 2, column 'text': 3 is not text"),
+    "long.jsonl": (b'{"text": ["' + b"word " * 1000 + b'"]}', "long.jsonl, line 1, column 'text': ['word word"),
     "column.jsonl": (b'{"id": 1}\n', "column.jsonl: no column is known to be the text"),
     "empty.txt": (b"", "Texts: 0; sequences: 0; tokens: 0; left out: nothing."),
     "short.txt": (b"too short\n", "left out: 1 too short."),
@@ -177,6 +178,7 @@ def test_bad_texts_are_told_with_file_and_row(tmp_path: Path, name: str) -> None
     with pytest.raises(InputError) as error:
         build(tmp_path / name, tmp_path / "corpus")
     assert message in str(error.value)
+    assert len(str(error.value)) < 500
 
 
 def test_a_column_that_is_named_is_taken(tmp_path: Path) -> None:
