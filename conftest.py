@@ -49,8 +49,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Leave what is imported by now to itself: a search for garbage among the objects of three frameworks takes 0.5 s,
-    and Keras asks for one for each layer that it quantizes."""
+    """Leave what is imported by now out of the search for garbage.
+
+    Among the objects of three frameworks it takes half a second, and Keras asks for it at each layer that it quantizes.
+    """
     gc.collect()
     gc.freeze()
 
