@@ -44,7 +44,7 @@ def engine_of(framework: str, head: str, student: Path, teacher: Path | None, op
 def gradients_of(engine: Any, micro_batches: list[MicroBatch]) -> tuple[dict[str, float], Arrays]:
     """Train for one step, and return the loss and its terms, and the gradients by name, as the moments tell them."""
     result = engine.train_step(micro_batches, 0, 0.0)
-    terms = {"loss": float(result.loss)} | {name: float(term.detach()) for name, term in result.terms.items()}
+    terms = {"loss": float(result.loss)} | {name: float(term) for name, term in result.terms.items()}
     factor = np.float32(1 - engine.options.betas[0])
     moments = {n: array for n, array in engine.state().items() if n.startswith("first_moments/")}
     return terms, {name.removeprefix("first_moments/"): array / factor for name, array in moments.items()}
@@ -103,7 +103,7 @@ def expected(
     if matrix is not None:
         gradients["hidden_projection.weight"] = matrix.grad.numpy()
     terms = {"loss": loss.total, "loss_ce": loss.ce, "loss_mlm": loss.mlm, "loss_cos": loss.cos}
-    return {name: float(term.detach()) for name, term in terms.items()}, gradients
+    return {name: float(term) for name, term in terms.items()}, gradients
 
 
 def masked_batch(step: int = 0, packed: bool = False) -> MicroBatch:

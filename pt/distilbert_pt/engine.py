@@ -150,7 +150,7 @@ class Engine:
             for micro_batch in micro_batches:
                 loss, terms = self._loss(micro_batch, options)
                 (loss * optimizer.loss_scale).backward()
-                totals += torch.stack([loss.detach(), *terms])
+                totals += torch.stack([loss, *terms]).detach()
         self._processes.sum([totals, *optimizer.gradients()])
         total, *sums = totals
         terms_by_name = dict(zip(names[1:], sums, strict=True))

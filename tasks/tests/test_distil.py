@@ -186,3 +186,9 @@ def test_what_cannot_be_distilled_is_said(small: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message):
             run(small, tmp_path / "out", **changes)
     assert not (tmp_path / "out" / "training.json").exists()
+
+
+def test_a_family_without_teachers_is_refused(small: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--framework pt"):
+        run(small, tmp_path / "out", framework="tf")
+    assert not (tmp_path / "out").exists()

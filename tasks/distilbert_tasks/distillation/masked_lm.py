@@ -16,6 +16,7 @@ from distilbert_tasks.distillation.options import default_options
 from distilbert_tasks.distillation.preparation import Texts, prepare_distillation
 from distilbert_tasks.distillation.student import StudentOptions, make_student
 from distilbert_tasks.distillation.task_teacher import teacher_facts
+from distilbert_tasks.engines import check_teachable
 from distilbert_tasks.extras import require_train_extra
 from distilbert_tasks.model_files import open_model
 from distilbert_tasks.run import Run, RunResult
@@ -107,6 +108,7 @@ def distil(
         folder=local_path(out), framework=framework, device=device, resume=resume, overwrite=overwrite,
         tensorboard=tensorboard, command=command, on_progress=on_progress or ignore,
     )  # fmt: skip
+    check_teachable(framework)
     run.open(teacher, student, corpus, validation)
     with TemporaryDirectory() as temporary:
         files = open_model(teacher, Path(temporary))
