@@ -31,6 +31,7 @@ from distilbert_cli.arguments import (
 )
 from distilbert_cli.metrics_table import rounded, show_metrics
 from distilbert_cli.stderr import capture_stderr
+from distilbert_cli.training_arguments import one_or_list
 from distilbert_cli.training_progress import training_progress
 
 __all__ = ["evaluate"]
@@ -74,7 +75,7 @@ def evaluate(
     with training_progress() as on_progress:
         metrics = run(
             model,
-            data=data[0] if len(data) == 1 else data,
+            data=one_or_list(data),
             report=report,
             task=task or None,
             framework=framework,

@@ -28,6 +28,7 @@ def training_progress() -> Iterator[OnProgress]:
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         tasks: dict[type, Any] = {}
+        facts_of = {Step: _training, Tokenization: _tokenization, Asking: _asking}
 
         def show(event: Any) -> None:
             if isinstance(event, Note):
@@ -35,12 +36,12 @@ def training_progress() -> Iterator[OnProgress]:
             elif isinstance(event, Evaluation):
                 best = ", the best so far" if event.is_best else ""
                 console.print(f"step {event.step}: {escape(in_words(event.metrics))}{best}", soft_wrap=True)
-            elif isinstance(event, (Step, Tokenization, Asking)):
+            elif type(event) in facts_of:
                 if type(event) not in tasks:
                     for kind in list(tasks):  # what came before is done
                         bar.remove_task(tasks.pop(kind))
                     tasks[type(event)] = bar.add_task("")
-                bar.update(tasks[type(event)], **_facts(event))
+                bar.update(tasks[type(event)], **facts_of[type(event)](event))
 
         yield show
 
@@ -50,15 +51,19 @@ def in_words(metrics: Any) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
 
 
-def _facts(event: Any) -> dict[str, Any]:
-    """Return how far a bar is, and what is written beside it."""
-    if hasattr(event, "loss"):
-        return {"total": event.steps, "completed": event.step, "description": _description(event)}
-    if hasattr(event, "steps"):
-        words = f"steps of the teacher, {event.tokens_per_second:,.0f} tokens/s"
-        return {"total": event.steps, "completed": event.step, "description": words}
+def _training(event: Any) -> dict[str, Any]:
+    """Return how far the bar of a training is, and what is written beside it."""
+    return {"total": event.steps, "completed": event.step, "description": _description(event)}
+
+
+def _tokenization(event: Any) -> dict[str, Any]:
     words = f"files, {event.tokens:,} tokens, {event.tokens_per_second:,.0f} tokens/s"
     return {"total": event.parts, "completed": event.part - 1, "description": words}
+
+
+def _asking(event: Any) -> dict[str, Any]:
+    words = f"steps of the teacher, {event.tokens_per_second:,.0f} tokens/s"
+    return {"total": event.steps, "completed": event.step, "description": words}
 
 
 def _description(step: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from distilbert_common.errors import InputError
 from distilbert_common.frameworks import MODULES, require
 
-__all__ = ["TEACHABLE", "check_teachable", "engine_module"]
+__all__ = ["TEACHABLE", "check_teachable", "compiles_each_shape", "engine_module"]
 
 TEACHABLE = ("pt",)
 """The families whose engines take a teacher."""
@@ -41,3 +41,8 @@ def check_teachable(framework: str) -> None:
             f"a student learns from a teacher in {', '.join(TEACHABLE)} so far, not in {framework!r}; pass "
             f"framework={TEACHABLE[0]!r} (--framework {TEACHABLE[0]}): what comes of it opens in every framework"
         )
+
+
+def compiles_each_shape(framework: str) -> bool:
+    """Return whether each new shape costs a compilation, so that batches are to have few of them."""
+    return framework != "pt"

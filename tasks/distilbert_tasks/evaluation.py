@@ -14,7 +14,7 @@ from distilbert_common.user_warnings import warn_user
 from distilbert_tasks.batches import BatchOptions, Layout
 from distilbert_tasks.data import DataOptions
 from distilbert_tasks.decoding import SpanOptions
-from distilbert_tasks.engines import engine_module
+from distilbert_tasks.engines import compiles_each_shape, engine_module
 from distilbert_tasks.extras import require_train_extra
 from distilbert_tasks.features import FeatureOptions
 from distilbert_tasks.measure import measure
@@ -100,7 +100,7 @@ def evaluate_scores(
         prepared.features["validation"],
         config,
         layout=layout,
-        few_shapes=framework != "pt",
+        few_shapes=compiles_each_shape(framework),
         tokens_per_batch=tokens_per_batch,
         spans=span_options,
     )

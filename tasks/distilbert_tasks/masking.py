@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from distilbert_common.constants import IGNORE_INDEX
 from distilbert_tasks.randomness import uniform
 
-__all__ = ["Masking"]
+__all__ = ["Masking", "masked_ids"]
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,7 @@ class Masking:
             is_start[np.zeros(1, np.int64) if starts is None else starts] = True
             chosen = chosen[is_start][np.cumsum(is_start) - 1]  # all pieces of a word are chosen by its first one
         is_predicted = self._predicted(chosen, ~np.isin(ids, self.special_ids))
-        words = (other * self.vocab_size).astype(np.int32)
-        masked = np.where(fate < 0.8, self.mask_token_id, np.where(fate < 0.9, words, ids))
+        masked = masked_ids(ids, fate, other, self.mask_token_id, self.vocab_size)
         inputs = np.where(is_predicted, masked, ids).astype(np.int32)
         return inputs, np.where(is_predicted, ids, IGNORE_INDEX).astype(np.int32)
 
@@ -74,3 +73,19 @@ class Masking:
         """Return which tokens are predicted, (tokens,): one at least, so that a short text can be scored too."""
         is_predicted = (chosen < self.probability) & may_be
         return is_predicted if is_predicted.any() else may_be & (chosen == chosen.min(initial=1.0, where=may_be))
+
+
+def masked_ids(
+    ids: NDArray[Any], fate: NDArray[np.float64], other: NDArray[np.float64], mask_token_id: int, vocab_size: int
+) -> NDArray[Any]:
+    """Return what predicted tokens become: 80 % the mask token, 10 % any token, 10 % stay.
+
+    Args:
+        ids: (tokens,).
+        fate: (tokens,) random numbers from 0 to below 1, which say what becomes of each.
+        other: (tokens,) the same, which say which token it is if it is any.
+        mask_token_id: The id of the mask token.
+        vocab_size: Ids are drawn below this.
+    """
+    words = (other * vocab_size).astype(np.int32)
+    return np.where(fate < 0.8, mask_token_id, np.where(fate < 0.9, words, ids))

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distilbert_common import DistilBertConfig
-from distilbert_common.constants import IGNORE_INDEX
 from distilbert_common.training import Engine
 from distilbert_tasks.batches import EvaluationBatch, Layout, collect_rows, collect_tokens, evaluation_batches
 from distilbert_tasks.decoding import SpanOptions
@@ -80,13 +79,10 @@ def split_outputs(
         tokens = tokens_per_batch or TOKENS_PER_BATCH
         return model_outputs(engine, evaluation_batches(features, tokens, layout, few_shapes=few_shapes), features)
     tokens = tokens_per_batch or _MASKED_TOKENS_PER_BATCH
-    sums, predicted = [], []
-    for batch in evaluation_batches(features, tokens, layout, few_shapes=few_shapes):
-        logits, labels = engine.eval_step(batch.inputs)["logits"], batch.labels["labels"]
-        sums.append(masked_token_scores(logits, labels))
-        predicted.append(logits[labels != IGNORE_INDEX].argmax(axis=-1))
-    outputs = {name: np.asarray([one[name] for one in sums]) for name in ("loss", "correct", "tokens")}
-    return outputs | {"predicted": np.concatenate(predicted) if predicted else np.zeros(0, np.int64)}
+    batches = evaluation_batches(features, tokens, layout, few_shapes=few_shapes)
+    parts = [masked_token_scores(engine.eval_step(batch.inputs)["logits"], batch.labels["labels"]) for batch in batches]
+    outputs = {name: np.asarray([one[name] for one in parts]) for name in ("loss", "correct", "tokens")}
+    return outputs | {"predicted": np.concatenate([np.zeros(0, np.int64), *(one["predicted"] for one in parts)])}
 
 
 def model_outputs(engine: Engine, batches: Any, features: Features) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from distilbert_common.training import Engine
 from distilbert_tasks.batches import BatchOptions, steps_per_epoch, training_batches
+from distilbert_tasks.engines import compiles_each_shape
 from distilbert_tasks.measure import measure
 from distilbert_tasks.metrics import LESS_IS_BETTER, Scores, best_metric
 from distilbert_tasks.preparation import Prepared
@@ -147,7 +148,7 @@ class Session:
     @property
     def _few_shapes(self) -> bool:
         """Whether each new shape costs a compilation."""
-        return self.record.framework != "pt" or bool(self.options.compile)
+        return compiles_each_shape(self.record.framework) or bool(self.options.compile)
 
     def _evaluator(self) -> Evaluator:
         metric, higher_is_better = self._metric

@@ -43,6 +43,12 @@ class Rows:
         return np.asarray([len(one) for one in self.ids], np.int32)
 
     @property
+    def row_sizes(self) -> NDArray[np.int64]:
+        """(rows,) how many tokens each row has, all choices together."""
+        sizes: NDArray[np.int64] = self.sizes.reshape(len(self), self.choices).sum(axis=1)
+        return sizes
+
+    @property
     def is_per_token(self) -> bool:
         """Whether the model gives outputs for each token, and not for each row."""
         return self.task in ("token-classification", "question-answering", "fill-mask")

@@ -95,7 +95,7 @@ def _epoch(features: Features, options: BatchOptions, epoch: int, steps: int) ->
 
 def _micro_batches(rows: Rows, options: BatchOptions, shapes: Shapes) -> list[NumberedBatch]:
     weights = rows.label_weights(options.class_weights)
-    tokens = rows.sizes.reshape(len(rows), rows.choices).sum(axis=1)  # (rows,)
+    tokens = rows.row_sizes
     micro_batches = []
     for parts in _divide(rows, options):
         own = parts[options.rank]
@@ -108,8 +108,7 @@ def _micro_batches(rows: Rows, options: BatchOptions, shapes: Shapes) -> list[Nu
 
 def _divide(rows: Rows, options: BatchOptions) -> list[list[Positions]]:
     """Return the rows of each micro batch and process, of about as many tokens each."""
-    sizes = rows.sizes.reshape(len(rows), rows.choices).sum(axis=1)
-    order = np.argsort(-sizes, kind="stable")
+    order = np.argsort(-rows.row_sizes, kind="stable")
     micros = min(options.accumulation, -(-len(rows) // options.world))
     if options.layout == "padded" or rows.choices > 1:  # rows of about one length together
         return [

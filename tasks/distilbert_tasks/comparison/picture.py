@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from distilbert_common.errors import MissingFrameworkError
-from distilbert_common.files import replacing
 from distilbert_tasks.comparison.result import Comparison
+from distilbert_tasks.pictures import new_figure, save_figure
 
 __all__ = ["draw_comparison"]
 
@@ -23,14 +22,8 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
     Raises:
         MissingFrameworkError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingFrameworkError("a picture of a comparison", "matplotlib", "train") from error
     bars = _bars(comparison)
-    figure = Figure(figsize=(8.0, 1.4 + 0.5 * len(bars)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure("a picture of a comparison", 8.0, 1.4 + 0.5 * len(bars))
     axes = figure.subplots()
     places = range(len(bars))
     axes.barh(places, [share for _, share, _ in bars], color=STUDENT, height=0.6)
@@ -43,8 +36,7 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set_xlabel("the student's figure, as a share of the teacher's")
     axes.legend(loc="lower right")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120, format="png", metadata={"Software": None})
+    save_figure(figure, path)
 
 
 def _bars(comparison: Comparison) -> list[tuple[str, float, str]]:

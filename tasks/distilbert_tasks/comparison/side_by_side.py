@@ -18,7 +18,7 @@ from distilbert_tasks.comparison.speed import Speed, random_features, speeds
 from distilbert_tasks.data import DataOptions
 from distilbert_tasks.decoding import SpanOptions
 from distilbert_tasks.distillation.checks import check_pair, check_vocabulary
-from distilbert_tasks.engines import engine_module
+from distilbert_tasks.engines import compiles_each_shape, engine_module
 from distilbert_tasks.extras import require_train_extra
 from distilbert_tasks.features import FeatureOptions, Features
 from distilbert_tasks.measure import split_outputs
@@ -71,10 +71,11 @@ def compare(
             prepared = _prepare(task, models, data, data_options or DataOptions(), feature_options, tell)
         loaded = [engines.load_model(task.head, one.path, dtype="float32") for one in models]
     pair = [engines.Engine(model, None, device) for model in loaded]
-    scores, same = _scores(pair, prepared, framework != "pt", span_options)
+    few_shapes = compiles_each_shape(framework)
+    scores, same = _scores(pair, prepared, few_shapes, span_options)
     tell(Note("Both take turns on the same texts, to be timed."))
     texts = _random_texts(task, models) if prepared is None else prepared.features["validation"]
-    times = speeds(pair, texts, few_shapes=framework != "pt")
+    times = speeds(pair, texts, few_shapes=few_shapes)
     figures = [_figures(*facts) for facts in zip(models, times, scores, strict=True)]
     examples = 0 if prepared is None else len(prepared.data["validation"])
     result = Comparison(task.name, figures[0], figures[1], same, examples, framework, device)

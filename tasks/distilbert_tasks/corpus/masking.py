@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from distilbert_common.constants import IGNORE_INDEX
+from distilbert_tasks.masking import masked_ids
 from distilbert_tasks.randomness import uniform
 
 __all__ = ["CountMasking"]
@@ -71,9 +72,8 @@ class CountMasking:
         labels = np.full(len(ids), IGNORE_INDEX, np.int32)
         predicted = self._predicted(ids, seed)
         fate, other = uniform((*seed, _FATES), 2 * len(predicted)).reshape(2, -1)  # (predicted,) each
-        words = (other * len(self.weights)).astype(np.int32)
         targets = inputs[predicted]
-        inputs[predicted] = np.where(fate < 0.8, self.mask_token_id, np.where(fate < 0.9, words, targets))
+        inputs[predicted] = masked_ids(targets, fate, other, self.mask_token_id, len(self.weights))
         labels[predicted] = targets
         return inputs, labels
 

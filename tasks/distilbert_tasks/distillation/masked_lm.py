@@ -11,14 +11,13 @@ from typing import Any
 from distilbert_common.files import local_path
 from distilbert_common.training import DistillationOptions
 from distilbert_tasks.corpus import CorpusOptions
-from distilbert_tasks.distillation.checks import check_pair, check_task
+from distilbert_tasks.distillation.checks import check_pair
 from distilbert_tasks.distillation.options import default_options
 from distilbert_tasks.distillation.preparation import Texts, prepare_distillation
 from distilbert_tasks.distillation.student import StudentOptions, make_student
-from distilbert_tasks.distillation.task_teacher import teacher_facts
+from distilbert_tasks.distillation.task_teacher import open_teacher, teacher_facts
 from distilbert_tasks.engines import check_teachable
 from distilbert_tasks.extras import require_train_extra
-from distilbert_tasks.model_files import open_model
 from distilbert_tasks.run import Run, RunResult
 from distilbert_tasks.task import TASKS
 from distilbert_tasks.training.options import TrainingOptions
@@ -111,8 +110,7 @@ def distil(
     check_teachable(framework)
     run.open(teacher, student, corpus, validation)
     with TemporaryDirectory() as temporary:
-        files = open_model(teacher, Path(temporary))
-        check_task(files, TASKS["fill-mask"])
+        files = open_teacher(teacher, TASKS["fill-mask"], Path(temporary))
         pupil = make_student(files, begins, Path(temporary), options.seed)
         check_pair(files, pupil.config, TASKS["fill-mask"], distillation)
         run.on_progress(Note(f"The student begins with {pupil.origin}."))

@@ -100,8 +100,9 @@ def make_student(teacher: ModelFiles, options: StudentOptions, temporary: Path, 
     if options.checkpoint is None:
         layers = alternate_layers(teacher.config.n_layers) if options.layers is None else options.layers
         with open_checkpoint(teacher.source, fold_token_type=True) as opened:
-            config = _masked_lm(choose_layers(opened, layers).config())
-            _save(folder, _taken(choose_layers(opened, layers), options), config, seed)
+            chosen = choose_layers(opened, layers)
+            config = _masked_lm(chosen.config())
+            _save(folder, _taken(chosen, options), config, seed)
         if options.random_init:
             return Student(folder, config, f"random weights in {len(layers)} layers")
         return Student(folder, config, f"layers {', '.join(map(str, layers))} of its teacher", layers)

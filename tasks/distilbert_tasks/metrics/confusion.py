@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distilbert_common.errors import MissingFrameworkError
 from distilbert_tasks.metrics.scores import Confusion, ratio
+from distilbert_tasks.pictures import new_figure
 
 __all__ = ["draw_confusion", "largest_confusions"]
 
@@ -40,15 +40,9 @@ def draw_confusion(confusion: Confusion, path: str | Path) -> None:
     Raises:
         MissingFrameworkError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingFrameworkError("a confusion matrix", "matplotlib", "train") from error
     classes = len(confusion.names)
     side = min(max(4.0, 0.22 * classes), 22.0)  # inches
-    figure = Figure(figsize=(side + 7.0, side + 2.0), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure("a confusion matrix", side + 7.0, side + 2.0)
     matrix, listing = figure.subplots(1, 2, width_ratios=(side, 5.0))
     _draw_matrix(matrix, confusion, min(9.0, 72 * 0.7 * side / classes))
     _draw_list(listing, confusion)

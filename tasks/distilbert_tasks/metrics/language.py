@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -13,7 +15,7 @@ from distilbert_tasks.metrics.scores import Scores, check_finite
 __all__ = ["masked_token_scores", "score_masked_tokens"]
 
 
-def masked_token_scores(logits: ArrayLike, labels: ArrayLike) -> dict[str, float]:
+def masked_token_scores(logits: ArrayLike, labels: ArrayLike) -> dict[str, Any]:
     """Add up what the scores of a batch depend on, so that its logits need not be kept.
 
     Args:
@@ -21,14 +23,20 @@ def masked_token_scores(logits: ArrayLike, labels: ArrayLike) -> dict[str, float
         labels: (…,) the ids of the masked tokens, -100 elsewhere.
 
     Returns:
-        `loss`, `correct` and `tokens`, each a sum over the masked tokens.
+        `loss`, `correct` and `tokens`, each a sum over the masked tokens, and `predicted`, the likeliest token at each
+        of them, (masked,).
     """
     ids = np.asarray(labels)
     masked = ids != IGNORE_INDEX
     scores, ids = np.asarray(logits)[masked], ids[masked]  # (masked, vocab), (masked,)
     check_finite("logits", scores)
-    correct = int((scores.argmax(axis=-1) == ids).sum()) if len(ids) else 0
-    return {"loss": float(label_losses(scores, ids).sum()), "correct": float(correct), "tokens": float(len(ids))}
+    predicted = scores.argmax(axis=-1)  # (masked,)
+    return {
+        "loss": float(label_losses(scores, ids).sum()),
+        "correct": float((predicted == ids).sum()),
+        "tokens": float(len(ids)),
+        "predicted": predicted,
+    }
 
 
 def score_masked_tokens(loss: ArrayLike, tokens: ArrayLike, correct: ArrayLike | None = None) -> Scores:

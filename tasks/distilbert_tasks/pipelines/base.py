@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from distilbert_common.errors import InputError, TokenizerError
+from distilbert_tasks.engines import compiles_each_shape
 from distilbert_tasks.pipelines.encoded import Encoded
 from distilbert_tasks.pipelines.inputs import Form, read_examples
 from distilbert_tasks.pipelines.runner import Outputs, Runner
@@ -72,7 +73,7 @@ class Pipeline:
             self.task,
             tokens_per_batch=self._token_budget(_at_least_one("tokens_per_batch", tokens)),
             is_per_token=self.is_per_token,
-            few_shapes=framework != "pt",
+            few_shapes=compiles_each_shape(framework),
         )
         self._defaults = options
         self._options({})  # bad ones are refused here, and not by the first call

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distilbert_common.errors import MissingFrameworkError
-from distilbert_common.files import replacing
+from distilbert_tasks.pictures import new_figure, save_figure
 
 __all__ = ["draw_curves"]
 
@@ -23,21 +22,14 @@ def draw_curves(lines: Sequence[Mapping[str, Any]], metric: str | None, path: Pa
     Raises:
         MissingFrameworkError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingFrameworkError("a picture of the curves", "matplotlib", "train") from error
     terms = sorted({name for line in lines for name in line if name.startswith("loss_")})
     panels = [("loss", ("train", "validation")), *((name, ("train",)) for name in terms), ("learning_rate", ("train",))]
     if metric not in (None, "loss"):
         panels.insert(1, (str(metric), ("validation",)))
-    figure = Figure(figsize=(4.5 * len(panels), 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure("a picture of the curves", 4.5 * len(panels), 3.6)
     for axes, (name, kinds) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         _draw(axes, lines, name, kinds)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120, format="png", metadata={"Software": None})
+    save_figure(figure, path)
 
 
 def _draw(axes: Any, lines: Sequence[Mapping[str, Any]], name: str, kinds: Sequence[str]) -> None:

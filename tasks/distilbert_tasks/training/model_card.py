@@ -71,7 +71,6 @@ def _teacher(facts: Mapping[str, Any]) -> list[tuple[str, Any]]:
         "teacher_layers": "its layers",
         "teacher_dim": "its width",
         "student": "the student began with",
-        "cache": "asked ahead of time",
     }
     return [(words[name], facts[name]) for name in words if facts.get(name) is not None]
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from distilbert_common.errors import InputError
 
-__all__ = ["AT_ONCE", "COMPRESSED", "chunks", "decoded_lines", "open_binary", "plain_name"]
+__all__ = ["AT_ONCE", "CHARS_AT_ONCE", "COMPRESSED", "chunks", "decoded_lines", "open_binary", "plain_name"]
 
 AT_ONCE = 10_000
 """How many records are read at a time."""
