@@ -116,6 +116,16 @@ def distil(
     ] = False,
     project_hidden: ProjectHidden = False,
     teacher_precision: TeacherPrecision = "float32",
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Ask the teacher ahead of time, into this folder or out of it.", rich_help_panel=TEACHER),
+    ] = None,
+    cache_epochs: Annotated[
+        int, typer.Option(help="Epochs to ask for; a longer run repeats them.", rich_help_panel=TEACHER)
+    ] = 1,
+    top_k: Annotated[
+        int, typer.Option(help="Tokens to store for each position, the most likely.", rich_help_panel=TEACHER)
+    ] = 32,
     corpus_dir: Annotated[
         Path | None, typer.Option(help="Folder of the tokenized corpus; in --out if not given.", rich_help_panel=DATA)
     ] = None,
@@ -188,6 +198,7 @@ def distil(
     """
     arguments = dict(locals())
     from distilbert_common.training import DistillationOptions
+    from distilbert_tasks import AheadOptions
     from distilbert_tasks import distil as run
     from distilbert_tasks.corpus import CorpusOptions
     from distilbert_tasks.engines import engine_module
@@ -213,6 +224,7 @@ def distil(
             distillation=options_of(DistillationOptions, arguments),
             corpus_options=options_of(CorpusOptions, arguments),
             corpus_dir=corpus_dir,
+            ahead=None if cache is None else AheadOptions(folder=cache, epochs=cache_epochs, top_k=top_k),
             validation=one_or_list(validation),
             validation_share=validation_share,
             resume=resume,

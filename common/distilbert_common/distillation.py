@@ -11,6 +11,7 @@ from distilbert_common.training import DistillationOptions, EngineOptions, Micro
 
 __all__ = [
     "HIDDEN_PROJECTION",
+    "cached_parts",
     "check_cached",
     "check_distillation",
     "check_teacher",
@@ -147,6 +148,11 @@ def check_widths(dim: int, teacher_dim: int) -> None:
         )
 
 
+def cached_parts(options: DistillationOptions) -> tuple[str, ...]:
+    """Return the names of the parts that the terms of a loss need of what a teacher gives ahead of time."""
+    return (*(("indices", "logits") if options.alpha_ce else ()), *(("hidden",) if options.alpha_cos else ()))
+
+
 def check_cached(cached: Mapping[str, Any] | None, options: DistillationOptions) -> dict[str, Any]:
     """Return the parts that the terms of a loss need of what a teacher gave ahead of time.
 
@@ -157,7 +163,7 @@ def check_cached(cached: Mapping[str, Any] | None, options: DistillationOptions)
     Raises:
         InputError: It is missing, or a part of it.
     """
-    parts = [*(("indices", "logits") if options.alpha_ce else ()), *(("hidden",) if options.alpha_cos else ())]
+    parts = cached_parts(options)
     missing = [name for name in parts if name not in (cached or {})]
     if missing:
         raise InputError(

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from distilbert_tasks.comparison import Comparison, compare
     from distilbert_tasks.corpus import CorpusOptions
     from distilbert_tasks.data import DataOptions, TaskData, load_data
-    from distilbert_tasks.distillation import DistilResult, distil
+    from distilbert_tasks.distillation import AheadOptions, DistilResult, distil
     from distilbert_tasks.evaluation import evaluate
     from distilbert_tasks.features import FeatureOptions
     from distilbert_tasks.finetuning import FinetuneResult, finetune
@@ -23,7 +23,7 @@ else:
         {
             **dict.fromkeys(("DataOptions", "TaskData", "load_data"), "distilbert_tasks.data"),
             **dict.fromkeys(("Comparison", "compare"), "distilbert_tasks.comparison"),
-            **dict.fromkeys(("DistilResult", "distil"), "distilbert_tasks.distillation"),
+            **dict.fromkeys(("AheadOptions", "DistilResult", "distil"), "distilbert_tasks.distillation"),
             **dict.fromkeys(("FinetuneResult", "finetune"), "distilbert_tasks.finetuning"),
             **dict.fromkeys(("Pipeline", "pipeline"), "distilbert_tasks.pipelines"),
             "CorpusOptions": "distilbert_tasks.corpus",
@@ -36,6 +36,7 @@ else:
 
 __all__ = [
     "TASKS",
+    "AheadOptions",
     "Comparison",
     "CorpusOptions",
     "DataOptions",

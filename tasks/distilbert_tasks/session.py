@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from distilbert_common.training import Engine
-from distilbert_tasks.batches import BatchOptions, steps_per_epoch, training_batches
+from distilbert_common.training import Engine, MicroBatch
+from distilbert_tasks.batches import BatchOptions, CachedTeacher, steps_per_epoch, training_batches
 from distilbert_tasks.engines import compiles_each_shape
 from distilbert_tasks.measure import measure
 from distilbert_tasks.metrics import LESS_IS_BETTER, Scores, best_metric
@@ -41,6 +41,7 @@ class Session:
         record: What the run is.
         device: "cpu", "gpu" or "auto".
         on_progress: Who is told how far the run is.
+        cached_teacher: What a teacher gave ahead of time; None where it is asked in each step, or there is none.
     """
 
     engines: Any
@@ -51,6 +52,7 @@ class Session:
     record: RunRecord
     device: str
     on_progress: OnProgress
+    cached_teacher: CachedTeacher | None = None
 
     def run(self, *, tensorboard: bool, command: str | None) -> RunRecord:
         """Train, write the model, and return the record with what it scores.
@@ -113,7 +115,7 @@ class Session:
         with interruptible() as interruption:
             run = TrainingRun(
                 self.engine,
-                self._batches(),
+                self.batches,
                 self.options,
                 self._checkpoints,
                 history,
@@ -124,9 +126,11 @@ class Session:
             )
             return run.run()
 
-    def _batches(self) -> Batches:
-        options, features = self.options, self.prepared.features["train"]
-        batch_options = BatchOptions(
+    @cached_property
+    def batch_options(self) -> BatchOptions:
+        """How rows become the batches of this process."""
+        options = self.options
+        return BatchOptions(
             batch_size=options.batch_size,
             tokens_per_batch=options.tokens_per_batch,
             accumulation=options.accumulation,
@@ -138,12 +142,18 @@ class Session:
             world=self.engine.world,
             class_weights=options.class_weights,
         )
-        steps = steps_per_epoch(features, batch_options)
-        return Batches(
-            steps,
-            len(features) / steps,
-            lambda start, stop: training_batches(features, batch_options, start_step=start, stop_step=stop),
-        )
+
+    @cached_property
+    def batches(self) -> Batches:
+        """The batches of the training set."""
+        options, features = self.batch_options, self.prepared.features["train"]
+        steps = steps_per_epoch(features, options)
+
+        def between(start: int, stop: int) -> Iterator[list[MicroBatch]]:
+            teacher = self.cached_teacher
+            return training_batches(features, options, start_step=start, stop_step=stop, teacher=teacher)
+
+        return Batches(steps, len(features) / steps, between)
 
     @property
     def _few_shapes(self) -> bool:

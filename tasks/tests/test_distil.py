@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.numpy import load_file
 
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import InputError, OutputExistsError
 from distilbert_common.training import DistillationOptions
-from distilbert_tasks import CorpusOptions, DistilResult, distil, evaluate
+from distilbert_tasks import AheadOptions, CorpusOptions, DistilResult, distil, evaluate
 from distilbert_tasks.distillation import default_options
 from distilbert_tasks.training import report as report_module
 from distilbert_tasks.training.history import read_history
-from distilbert_tasks.training.progress import Event, Note, Progress, Tokenization
+from distilbert_tasks.training.progress import Asking, Event, Note, Progress, Tokenization
 from distilbert_tasks.training.record import RunRecord
 from parity_tests.helpers.small_tasks import small_data, small_model
 
@@ -111,6 +112,45 @@ def test_random_students_of_any_width_learn_in_each_framework(small: Path, tmp_p
     projected = run(small, tmp_path / "out", distillation=DistillationOptions(project_hidden=True), **settings)
     assert {"loss_ce", "loss_mlm", "loss_cos"} <= set(projected.history[0])
     assert DistilBertConfig.from_pretrained(tmp_path / "out").dim == 16
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_teacher_asked_ahead_of_time_teaches_the_same(small: Path, tmp_path: Path, framework: str) -> None:
+    vocab = DistilBertConfig.from_pretrained(small / "teacher").vocab_size
+    ahead = AheadOptions(folder=tmp_path / "cache", top_k=vocab, hidden_type="float32")
+    online = run(small, tmp_path / "online", framework=framework, options=replace(OPTIONS, max_steps=3))
+    asked: list[Event] = []
+    settings = {"framework": framework, "options": replace(OPTIONS, max_steps=3), "ahead": ahead}
+    cached = run(small, tmp_path / "cached", on_progress=asked.append, **settings)
+    assert [event.step for event in asked if isinstance(event, Asking)] == [1, 2, 3]
+    lines = [[line for line in result.history if line["kind"] == "train"] for result in (online, cached)]
+    for expected, line in zip(*lines, strict=True):
+        for name in ("loss", "loss_ce", "loss_mlm", "loss_cos"):
+            assert line[name] == pytest.approx(expected[name], rel=2e-4), name
+    again: list[Event] = []
+    run(small, tmp_path / "again", on_progress=again.append, **settings)
+    assert not any(isinstance(event, Asking) for event in again)
+    assert content(tmp_path / "again")["files"] == content(tmp_path / "cached")["files"]
+    assert f"| tokens it told for each position | {vocab} |" in (tmp_path / "cached" / "README.md").read_text()
+
+
+def test_answers_for_one_epoch_are_repeated_and_belong_to_their_run(small: Path, tmp_path: Path) -> None:
+    ahead, without_states = AheadOptions(folder=tmp_path / "cache", top_k=5), DistillationOptions(alpha_cos=0.0)
+    long = replace(OPTIONS, max_steps=16, batch_size=16)
+    run(small, tmp_path / "out", ahead=ahead, options=long, distillation=without_states)
+    files = sorted((tmp_path / "cache").glob("step-*"))
+    assert 0 < len(files) < 16
+    assert set(load_file(files[0])) == {"indices", "logits"}
+    arguments = {"ahead": ahead, "options": long, "distillation": without_states}
+    for changes, message in (
+        ({"ahead": replace(ahead, top_k=6)}, "top_k was 5 and is 6"),
+        ({"options": replace(long, seed=1)}, "seed was 0 and is 1"),
+        ({"ahead": replace(ahead, top_k=0)}, "top_k is 0; expected 1 to"),
+        ({"ahead": replace(ahead, epochs=0)}, "at least 1 epoch"),
+        ({"distillation": DistillationOptions(alpha_ce=0.0, alpha_cos=0.0)}, "no term of the loss needs a teacher"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run(small, tmp_path / "other", overwrite=True, **{**arguments, **changes})
 
 
 class Killed(BaseException):

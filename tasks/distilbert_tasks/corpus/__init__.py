@@ -7,12 +7,13 @@ from distilbert_tasks.corpus.corpus import Corpus
 from distilbert_tasks.corpus.masking import CountMasking
 from distilbert_tasks.corpus.options import CorpusOptions
 from distilbert_tasks.corpus.shards import Statistics
-from distilbert_tasks.corpus.teacher_cache import TeacherCache
+from distilbert_tasks.corpus.teacher_cache import FloatType, TeacherCache
 
 __all__ = [
     "Corpus",
     "CorpusOptions",
     "CountMasking",
+    "FloatType",
     "Statistics",
     "TeacherCache",
     "ask_teacher",

@@ -11,6 +11,7 @@ from typing import Any
 from distilbert_common.files import local_path
 from distilbert_common.training import DistillationOptions
 from distilbert_tasks.corpus import CorpusOptions
+from distilbert_tasks.distillation.ahead import AheadOptions, ask_ahead
 from distilbert_tasks.distillation.checks import check_pair
 from distilbert_tasks.distillation.options import default_options
 from distilbert_tasks.distillation.preparation import Texts, prepare_distillation
@@ -19,6 +20,7 @@ from distilbert_tasks.distillation.task_teacher import open_teacher, teacher_fac
 from distilbert_tasks.engines import check_teachable
 from distilbert_tasks.extras import require_train_extra
 from distilbert_tasks.run import Run, RunResult
+from distilbert_tasks.session import Session
 from distilbert_tasks.task import TASKS
 from distilbert_tasks.training.options import TrainingOptions
 from distilbert_tasks.training.progress import Note, OnProgress, ignore
@@ -54,6 +56,7 @@ def distil(
     distillation: DistillationOptions | None = None,
     corpus_options: CorpusOptions | None = None,
     corpus_dir: str | Path | None = None,
+    ahead: AheadOptions | None = None,
     validation: Any = None,
     validation_share: float = 0.05,
     resume: bool = False,
@@ -79,6 +82,7 @@ def distil(
         corpus_options: How texts become rows of tokens; None for the authors' way, in rows that both models
             take.
         corpus_dir: Where the tokenized corpus is, or is to be; None for a folder in `out`.
+        ahead: How the teacher is asked ahead of time, into files; None to ask it in each step.
         validation: As `corpus`; where it is None, some rows of the corpus.
         validation_share: What share of the rows that is; 0 for none.
         resume: Go on with the run in `out`, as if it had never stopped; start one where there is none.
@@ -113,10 +117,17 @@ def distil(
         files = open_teacher(teacher, TASKS["fill-mask"], Path(temporary))
         pupil = make_student(files, begins, Path(temporary), options.seed)
         check_pair(files, pupil.config, TASKS["fill-mask"], distillation)
+        if ahead is not None:
+            ahead.check(files, distillation)
+            if distillation.project_hidden:
+                options = replace(options, distillation=replace(distillation, teacher_dim=files.config.dim))
         run.on_progress(Note(f"The student begins with {pupil.origin}."))
         corpus_options = texts.fitting_options(files, pupil)
         prepared = prepare_distillation(files, pupil, texts, corpus_options, options.seed, run)
         facts = teacher_facts(files) | {"student": pupil.origin, "validation_share": validation_share}
+        facts |= {} if ahead is None else ahead.facts
         record = prepared.record(teacher, framework, options, corpus_options, facts)
-        begun = run.begin(prepared, options, record, pupil.path, files)
+        begun = run.begin(prepared, options, record, pupil.path, files if ahead is None else None)
+        if ahead is not None and isinstance(begun, Session):
+            begun.cached_teacher = ask_ahead(files, begun, distillation, ahead)
     return DistilResult(**vars(run.complete(begun)), student=pupil.origin, layers=pupil.layers)

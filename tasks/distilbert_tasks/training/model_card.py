@@ -71,6 +71,8 @@ def _teacher(facts: Mapping[str, Any]) -> list[tuple[str, Any]]:
         "teacher_layers": "its layers",
         "teacher_dim": "its width",
         "student": "the student began with",
+        "cache_epochs": "epochs it was asked for ahead of time",
+        "top_k": "tokens it told for each position",
     }
     return [(words[name], facts[name]) for name in words if facts.get(name) is not None]
 
