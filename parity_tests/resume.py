@@ -1,10 +1,12 @@
 """Training killed at random moments: each run goes on from its checkpoint, and ends as one that nothing stopped.
 
 python -m parity_tests.resume --kills 20 --framework pt
-python -m parity_tests.resume --kills 20 --framework pt --distil
+python -m parity_tests.resume --kills 20 --framework pt --kind distil
+python -m parity_tests.resume --kills 20 --framework pt --kind ask-ahead
 
-kills real processes by SIGKILL, at a step of the training or of Python towards the file system, while a checkpoint is
-being written too. Weights, optimizer and all that was measured are then compared to the last bit.
+kills real processes by SIGKILL, at a step of the training or of Python towards the file system, while a checkpoint, a
+corpus or a teacher's answers are being written too. Weights, optimizer and all that was measured are then compared to
+the last bit.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from parity_tests.helpers.small_tasks import small_data, small_model
 __all__ = ["Runs", "main"]
 
 ROOT = Path(__file__).resolve().parents[1]
+FINETUNE = "finetune"
 
 
 class FolderClock(Clock):
@@ -39,10 +42,10 @@ class FolderClock(Clock):
             super().hear(event, arguments)
 
 
-def train(root: Path, name: str, framework: str, moment: int, distils: bool) -> None:
+def train(root: Path, name: str, framework: str, moment: int, kind: str) -> None:
     """Train, or go on, in this process; kill it at a moment after its first step, counted from 1.
 
-    A distillation may be killed before its first step too, while its corpus is written.
+    A distillation may be killed before its first step too, while its corpus is written or its teacher is asked.
 
     At the end, `NAME.moments` holds how many there were.
     """
@@ -56,12 +59,12 @@ def train(root: Path, name: str, framework: str, moment: int, distils: bool) -> 
     clock.action = lambda: os.kill(os.getpid(), signal.SIGKILL)
 
     def tick(event: Any) -> None:
-        if not clock.moment and (distils or isinstance(event, Progress)):
+        if not clock.moment and (kind != FINETUNE or isinstance(event, Progress)):
             clock.step, clock.moment = 0, moment or sys.maxsize
         clock.tick()
 
     settings = {"out": root / name, "framework": framework, "device": "cpu", "resume": True, "tensorboard": False}
-    (_distil if distils else _finetune)(root, {**settings, "on_progress": tick})
+    KINDS[kind](root, {**settings, "on_progress": tick})
     (root / f"{name}.moments").write_text(str(clock.step))
 
 
@@ -79,6 +82,16 @@ def _distil(root: Path, settings: dict[str, Any]) -> None:
     distil(root / "teacher", root / "corpus.txt", options=_options(), corpus_options=corpus, **settings)
 
 
+def _ask_ahead(root: Path, settings: dict[str, Any]) -> None:
+    from distilbert_tasks import AheadOptions
+
+    cache = root / f"{settings['out'].name}.cache"
+    _distil(root, {**settings, "ahead": AheadOptions(folder=cache, top_k=8)})
+
+
+KINDS = {FINETUNE: _finetune, "distil": _distil, "ask-ahead": _ask_ahead}
+
+
 def _options() -> Any:
     from distilbert_tasks import TrainingOptions
 
@@ -88,10 +101,10 @@ def _options() -> Any:
 
 
 class Runs:
-    """Runs of one framework on a small model and small data, in a folder."""
+    """Runs of one kind, in one framework, on a small model and small data, in a folder."""
 
-    def __init__(self, root: Path, framework: str, distils: bool = False) -> None:
-        self.root, self.framework, self.distils = root, framework, distils
+    def __init__(self, root: Path, framework: str, kind: str = FINETUNE) -> None:
+        self.root, self.framework, self.kind = root, framework, kind
         small_model(root / "teacher", "ForMaskedLM", n_layers=2)
         small_data("fill-mask", root / "corpus", slice(0, 60))
         small_model(root / "model")
@@ -116,7 +129,8 @@ class Runs:
             name,
             self.framework,
             str(moment),
-            *(["--distil"] if self.distils else []),
+            "--kind",
+            self.kind,
         ]
         environment = {
             "JAX_COMPILATION_CACHE_DIR": str(self.root / "compiled"),
@@ -133,8 +147,13 @@ class Runs:
         from distilbert_tasks.training.history import read_history
 
         folder = self.root / name
-        paths = sorted([*folder.rglob("*.safetensors"), *folder.rglob("*.npy")])
-        files = {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+        parts = [folder, self.root / f"{name}.cache"]
+        files = {
+            str(path.relative_to(part)): path.read_bytes()
+            for part in parts
+            for ending in ("safetensors", "npy")
+            for path in part.rglob(f"*.{ending}")
+        }
         return {"files": files, "lines": [{**line, "examples_per_second": 0} for line in read_history(folder)]}
 
     def differences(self, name: str) -> list[str]:
@@ -168,16 +187,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20, help="how many, in all")
     parser.add_argument("--framework", default="pt", help="pt, tf or flax")
-    parser.add_argument("--distil", action="store_true", help="distil instead of fine-tuning")
+    parser.add_argument("--kind", choices=KINDS, default=FINETUNE, help="what is killed")
     parser.add_argument("--seed", type=int, default=0, help="what the moments depend on")
     parser.add_argument("--train", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.train:
         root, name, framework, moment = arguments.train
-        train(Path(root), name, framework, int(moment), arguments.distil)
+        train(Path(root), name, framework, int(moment), arguments.kind)
         return
     with tempfile.TemporaryDirectory() as root:
-        runs = Runs(Path(root), arguments.framework, arguments.distil)
+        runs = Runs(Path(root), arguments.framework, arguments.kind)
         count = runs.kill(arguments.kills, arguments.seed)
     print(  # noqa: T201
         f"{arguments.framework}: {arguments.kills} kills at {runs.moments} moments, {count} runs: "

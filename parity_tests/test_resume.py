@@ -16,4 +16,4 @@ def test_a_killed_run_goes_on_to_the_last_bit(tmp_path: Path, framework: str) ->
 
 
 def test_a_killed_distillation_goes_on_to_the_last_bit(tmp_path: Path) -> None:
-    assert Runs(tmp_path, "pt", distils=True).kill(2, seed=2) >= 1
+    assert Runs(tmp_path, "pt", "ask-ahead").kill(2, seed=2) >= 1

@@ -46,8 +46,7 @@ def begin(folder: Path, now: Mapping[str, Any], overwrite: bool) -> None:
         name = changed[0]
         raise InputError(
             f"what a teacher gave in {folder} is of something else: {', '.join(changed)}; {name} was "
-            f"{before.get(name)!r} and is {now.get(name)!r}; give another folder, or remove this one to ask the teacher "
-            "anew"
+            f"{before.get(name)!r} and is {now.get(name)!r}; give another folder, or remove this one to ask anew"
         )
     if changed:
         for one in others:

@@ -56,11 +56,8 @@ class AheadOptions:
     @property
     def facts(self) -> dict[str, Any]:
         """What the record of a run says of it."""
-        return {"cache_epochs": self.epochs, "top_k": self.top_k, **self._types}
-
-    @property
-    def _types(self) -> dict[str, FloatType]:
-        return {"logits_type": self.logits_type, "hidden_type": self.hidden_type}
+        types = {"logits_type": self.logits_type, "hidden_type": self.hidden_type}
+        return {"cache_epochs": self.epochs, "top_k": self.top_k, **types}
 
     def open(self, session: Session, teacher: ModelFiles, distillation: DistillationOptions) -> TeacherCache:
         """Open the answers for a run, or begin them.
@@ -87,7 +84,7 @@ class AheadOptions:
         }
         batches = session.batches
         steps = min(batches.steps(session.options), self.epochs * batches.steps_per_epoch)
-        return TeacherCache.open(self.folder, facts, steps, **self._types)
+        return TeacherCache.open(self.folder, facts, steps, logits_type=self.logits_type, hidden_type=self.hidden_type)
 
 
 def ask_ahead(
