@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 import distilbert_flax
 from distilbert_common import DistilBertConfig
+from distilbert_common.distillation import HIDDEN_PROJECTION, check_distillation, term_shares
 from distilbert_common.errors import InputError
 from distilbert_common.training import Arrays, EngineOptions, MicroBatch, StepResult, parameter_rules
 from distilbert_common.training_state import (
@@ -29,11 +30,12 @@ from distilbert_common.training_state import (
 from distilbert_flax import losses
 from distilbert_flax.arrays import to_jax
 from distilbert_flax.checks import check_values
+from distilbert_flax.distillation import Distillation, teacher_outputs
 from distilbert_flax.distribution import Processes, choose_devices, join_processes
 from distilbert_flax.framework.functional import nested
 from distilbert_flax.framework.precision import computing_in
-from distilbert_flax.framework.variables import shape_of
-from distilbert_flax.inventory import arrays_of, canonical_shape, in_layout, named_variables, paths_of
+from distilbert_flax.framework.variables import bind, shape_of
+from distilbert_flax.inventory import canonical_shape, in_layout, named_variables, paths_of
 from distilbert_flax.optimization import AdamW, Tree
 
 __all__ = ["Engine", "load_model"]
@@ -88,7 +90,9 @@ class Engine:
         world: How many processes train together.
     """
 
-    def __init__(self, model: Any, options: EngineOptions | None = None, device: str = "auto") -> None:
+    def __init__(
+        self, model: Any, options: EngineOptions | None = None, device: str = "auto", *, teacher: Any = None
+    ) -> None:
         """Place a model, and make what its training needs.
 
         Args:
@@ -96,25 +100,32 @@ class Engine:
                 parameters: arrays that were read of them before are gone after a step.
             options: How to train it; None to evaluate it only.
             device: "cpu", "gpu", or "auto" for JAX's default.
+            teacher: The model that it learns from, with `options.distillation`: of the same class, and taken over, as
+                its parameters are cast; None where there is none, or where it was asked ahead of time.
 
         Raises:
             DeviceError: There is no such device.
-            InputError: Options do not fit the model, or its parameters are not float32.
+            InputError: Options do not fit the model, or its parameters are not float32, or the teacher does not fit.
         """
         join_processes()
         self.model, self.options = model, options
         self._processes = Processes(choose_devices(device))
         self.rank, self.world = self._processes.rank, self._processes.world
+        self._distillation: Distillation | None = None
         self._set_values({name: variable.get_raw_value() for name, variable in named_variables(model).items()})
-        self._optimizer = None if options is None else self._prepare(options)
+        self._optimizer = None if options is None else self._prepare(options, teacher)
         self._paths = paths_of(model)
         self._computing = computing_in(model, options.precision if options else None)
-        self._gradients = jax.jit(jax.value_and_grad(self._loss), static_argnames="flags")
+        self._gradients = jax.jit(jax.value_and_grad(self._loss, has_aux=True), static_argnames="flags")
+        self._teacher_outputs = jax.jit(self._top_outputs, static_argnames=("flags", "top_k"))
 
-    def _prepare(self, options: EngineOptions) -> AdamW:
+    def _prepare(self, options: EngineOptions, teacher: Any) -> AdamW:
         """Get the model ready for training, and return what changes its parameters."""
         check_loss_options(self.model._table_head, self.model.config, options)
-        variables = named_variables(self.model)
+        check_distillation(self.model._table_head, self.model.config, options, teacher is not None)
+        if options.distillation is not None:
+            self._distillation = Distillation(self.model, options, teacher, self._processes.everywhere)
+        variables = self._stored()
         for variable in variables.values():
             check_float32(str(shape_of(variable).dtype))
         if options.gradient_checkpointing:
@@ -133,7 +144,7 @@ class Engine:
             learning_rate: That of the head's parameters.
 
         Returns:
-            The loss of the step, over all processes, and the norm of its gradients.
+            The loss of the step and its terms, over all processes, and the norm of its gradients.
 
         Raises:
             InputError: The engine was made without options, or an id or a label is outside its range.
@@ -143,13 +154,13 @@ class Engine:
         frozen, total = self._frozen(optimizer), None
         for number, micro_batch in enumerate(micro_batches):
             arrays, flags = self._split(micro_batch)
-            factor = optimizer.loss_scale * micro_batch.share
             own_key = jax.random.fold_in(key, number)
-            result = self._gradients(optimizer.values(), frozen, arrays, own_key, factor, flags=flags)
+            scale = optimizer.loss_scale
+            result = self._gradients(optimizer.values(), frozen, arrays, own_key, scale, flags=flags)
             total = result if total is None else added(total, result)
-        loss, gradients = self._processes.sum(total)
+        (loss, terms), gradients = self._processes.sum(total)
         loss = loss / optimizer.loss_scale
-        return StepResult(loss, optimizer.update(gradients, learning_rate))
+        return StepResult(loss, optimizer.update(gradients, learning_rate), terms or None)
 
     def _training(self) -> tuple[EngineOptions, AdamW]:
         """Return what only training needs."""
@@ -157,33 +168,57 @@ class Engine:
             raise InputError("the engine was made to evaluate; give Engine(model, options) to train")
         return self.options, self._optimizer
 
-    def _frozen(self, optimizer: AdamW) -> Tree:
-        """Return the values of what is not trained."""
+    def _frozen(self, optimizer: AdamW) -> dict[str, Tree]:
+        """Return the values of what is not trained, the teacher's among them."""
         variables = named_variables(self.model)
-        return {n: v.get_raw_value() for n, v in variables.items() if n not in optimizer.parameters}
+        own = {n: v.get_raw_value() for n, v in variables.items() if n not in optimizer.parameters}
+        return {"student": own, "teacher": self._distillation.teacher_values() if self._distillation else {}}
 
-    def _split(self, micro_batch: MicroBatch) -> tuple[Tree, Flags]:
-        """Check ids and labels, and return the arguments that are arrays, on the devices, and the others."""
+    def _split(self, micro_batch: MicroBatch) -> tuple[dict[str, Any], Flags]:
+        """Check ids and labels, and return what of a micro batch is arrays, on the devices, and the other arguments."""
         inputs = {**micro_batch.inputs, **micro_batch.labels}
         check_values(self.model.config, inputs.get("input_ids"), inputs.get("position_ids"), None)
         if "labels" in inputs:
             self.model.check_labels(inputs)
-        arrays = {name: value for name, value in inputs.items() if isinstance(value, np.ndarray)}
-        flags = tuple(sorted((name, value) for name, value in inputs.items() if name not in arrays))
-        return {name: self._processes.place(value) for name, value in arrays.items()}, flags
+        flags = tuple(sorted((name, value) for name, value in inputs.items() if not isinstance(value, np.ndarray)))
+        shares = {"loss": micro_batch.share}
+        if self._distillation is not None:
+            shares = term_shares(self.model._table_head, self._distillation.options, micro_batch)
+        return {
+            "inputs": self._placed(micro_batch.inputs),
+            "labels": self._placed(micro_batch.labels),
+            "cached": None if micro_batch.teacher is None else self._placed(micro_batch.teacher),
+            "shares": {name: np.float32(share) for name, share in shares.items()},
+        }, flags
 
-    def _loss(self, trained: Tree, frozen: Tree, arrays: Tree, key: Array, factor: Array, flags: Flags) -> Array:
-        """Return the mean loss of a micro batch times a factor."""
+    def _placed(self, inputs: Mapping[str, Any]) -> Tree:
+        """Return the arguments that are arrays, on the devices."""
+        return {name: self._processes.place(x) for name, x in inputs.items() if isinstance(x, np.ndarray)}
+
+    def _loss(
+        self, trained: Tree, frozen: dict[str, Tree], arrays: dict[str, Any], key: Array, scale: Array, flags: Flags
+    ) -> tuple[Array, Tree]:
+        """Return what a micro batch adds to the loss of the step, times the scale, and to its terms."""
+        values = {**frozen["student"], **trained}
+        params = nested({path: values[name] for name, path in self._paths.items()})
+        student = bind(self._computing, params, key, True)
+        inputs = {**arrays["inputs"], **dict(flags)}
+        if self._distillation is None:
+            return scale * arrays["shares"]["loss"] * self._task_loss(student, inputs, arrays["labels"]), {}
+        loss, terms = self._distillation.loss(
+            student, inputs, arrays["labels"], arrays["cached"], arrays["shares"], frozen["teacher"],
+            values.get(HIDDEN_PROJECTION),
+        )  # fmt: skip
+        return scale * loss, terms
+
+    def _task_loss(self, student: Any, inputs: Mapping[str, Any], labels: Tree) -> Array:
+        """Return the mean loss of a micro batch."""
         options, _ = self._training()
-        params = nested({self._paths[name]: value for name, value in {**frozen, **trained}.items()})
-        call = partial(self._computing, params=params, dropout_rng=key, train=True, jit=False, return_dict=True)
         if options.label_smoothing or options.class_weights:
-            logits = call(**{name: array for name, array in arrays.items() if name != "labels"}, **dict(flags)).logits
-            smoothing, weights = options.label_smoothing, options.class_weights
-            return factor * losses.smoothed_cross_entropy(logits, arrays["labels"], smoothing, weights)
-        if self.model._table_head == "ForMaskedLM":
-            flags = (*flags, ("loss_only", True))
-        return factor * call(**arrays, **dict(flags)).loss
+            logits, weights = student.forward(**inputs, return_dict=True).logits, options.class_weights
+            return losses.smoothed_cross_entropy(logits, labels["labels"], options.label_smoothing, weights)
+        more = {"loss_only": True} if self.model._table_head == "ForMaskedLM" else {}
+        return student.forward(**inputs, **labels, **more, return_dict=True).loss
 
     def eval_step(self, inputs: Mapping[str, Any]) -> Arrays:
         """Return the outputs by name, such as `logits`, as float32 arrays, without dropout.
@@ -194,10 +229,36 @@ class Engine:
         outputs = self._computing(**inputs, train=False, return_dict=True)
         return {name: np.asarray(value, np.float32) for name, value in outputs.items() if isinstance(value, Array)}
 
+    def teacher_outputs(self, inputs: Mapping[str, Any], top_k: int) -> Arrays:
+        """Return what the model predicts as a teacher, to be stored and given as `MicroBatch.teacher`.
+
+        Args:
+            inputs: The model's arguments without labels.
+            top_k: How many tokens, the most likely ones.
+
+        Returns:
+            `indices` int32 and `logits` (batch, seq, top_k), `hidden` (batch, seq, dim); float32, and 0 at padding.
+
+        Raises:
+            InputError: The model is no masked LM, or its vocabulary is smaller.
+        """
+        check_values(self.model.config, inputs.get("input_ids"), inputs.get("position_ids"), None)
+        values = {name: variable.get_raw_value() for name, variable in named_variables(self.model).items()}
+        flags = tuple(sorted((name, value) for name, value in inputs.items() if not isinstance(value, np.ndarray)))
+        outputs = self._teacher_outputs(values, self._placed(inputs), flags=flags, top_k=top_k)
+        dtypes = {"indices": np.int32}
+        return {name: np.asarray(value, dtypes.get(name, np.float32)) for name, value in outputs.items()}
+
+    def _top_outputs(self, values: Tree, arrays: Tree, flags: Flags, top_k: int) -> Tree:
+        """Return what `teacher_outputs` does, as a pure function of the model's parameters."""
+        params = nested({path: values[name] for name, path in self._paths.items()})
+        return teacher_outputs(bind(self._computing, params, None, False), {**arrays, **dict(flags)}, top_k)
+
     def state(self) -> Arrays:
         """Return all that the next step depends on, as copies: parameters, moments, count of updates, loss scale."""
         _, optimizer = self._training()
-        return {PARAMETERS + name: np.array(array) for name, array in arrays_of(self.model).items()} | optimizer.state()
+        arrays = {n: in_layout(n, np.asarray(v.get_raw_value())) for n, v in self._stored().items()}
+        return {PARAMETERS + name: np.array(array) for name, array in arrays.items()} | optimizer.state()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take back what `state` returned, here or in another framework, so that the next step is the same.
@@ -206,7 +267,7 @@ class Engine:
             InputError: The state is not one of such a model with such options.
         """
         _, optimizer = self._training()
-        variables = named_variables(self.model)
+        variables = self._stored()
         shapes = {name: canonical_shape(name, shape_of(variable).shape) for name, variable in variables.items()}
         check_state(state, shapes, optimizer.parameters)
         self._set_values(
@@ -214,9 +275,13 @@ class Engine:
         )
         optimizer.restore(state)
 
+    def _stored(self) -> dict[str, nnx.Variable[Array]]:
+        """Return what a state holds by name: the model's variables, and what is trained beside it."""
+        return named_variables(self.model) | (dict(self._distillation.parameters) if self._distillation else {})
+
     def _set_values(self, values: Tree) -> None:
         """Give all variables values, which are put on each of the devices."""
-        for name, variable in named_variables(self.model).items():
+        for name, variable in self._stored().items():
             variable.set_value(jax.device_put(values[name], self._processes.everywhere))
 
 
