@@ -8,11 +8,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 from numpy.typing import NDArray
 
 import distilbert_tf
 from distilbert_common import DistilBertConfig
+from distilbert_common.distillation import check_distillation, term_shares
 from distilbert_common.errors import InputError
 from distilbert_common.training import Arrays, EngineOptions, MicroBatch, StepResult, parameter_rules
 from distilbert_common.training_state import (
@@ -24,7 +25,8 @@ from distilbert_common.training_state import (
     new_weights,
 )
 from distilbert_tf import losses
-from distilbert_tf.arrays import Tensor
+from distilbert_tf.arrays import Tensor, to_array
+from distilbert_tf.distillation import Distillation, teacher_outputs
 from distilbert_tf.distribution import Processes, choose_device, join_processes
 from distilbert_tf.framework.precision import compute_in
 from distilbert_tf.framework.random_numbers import set_seeds
@@ -84,33 +86,42 @@ class Engine:
         world: How many processes train together.
     """
 
-    def __init__(self, model: Any, options: EngineOptions | None = None, device: str = "auto") -> None:
+    def __init__(
+        self, model: Any, options: EngineOptions | None = None, device: str = "auto", *, teacher: Any = None
+    ) -> None:
         """Place a model, and make what its training needs.
 
         Args:
             model: One of the six, or the user's own with a DistilBERT in it.
             options: How to train it; None to evaluate it only.
             device: "cpu", "gpu", or "auto" for the GPU if there is one.
+            teacher: The model that it learns from, with `options.distillation`: of the same class, and taken over, as
+                its layers compute in another dtype; None where there is none, or where it was asked ahead of time.
 
         Raises:
             DeviceError: There is no such device.
-            InputError: Options do not fit the model, or its parameters are not float32, or Keras has another backend
-                than TensorFlow and JAX.
+            InputError: Options do not fit the model, or its parameters are not float32, or the teacher does not fit,
+                or Keras has another backend than TensorFlow and JAX.
         """
         self.model, self.options = model, options
         self._processes = Processes()
         self._device = choose_device(device)
         self.rank, self.world = self._processes.rank, self._processes.world
+        self._distillation: Distillation | None = None
         model.build_all()
         self._stepping = stepping(options.compile if options else None)
         with keras.device(self._device):
-            self._optimizer = None if options is None else self._prepare(options)
+            self._optimizer = None if options is None else self._prepare(options, teacher)
         self._outputs = self._stepping.outputs(model)
+        self._teacher_outputs = self._stepping.program(self._top_outputs, model.variables)
 
-    def _prepare(self, options: EngineOptions) -> AdamW:
+    def _prepare(self, options: EngineOptions, teacher: Any) -> AdamW:
         """Get the model ready for training, and return what changes its parameters."""
         check_loss_options(self.model.head, self.model.config, options)
-        variables = {name: variable for name, _, variable in named_weights(self.model)}
+        check_distillation(self.model.head, self.model.config, options, teacher is not None)
+        if options.distillation is not None:
+            self._distillation = Distillation(self.model, options, teacher)
+        variables = self._stored()
         for variable in variables.values():
             check_float32(variable.dtype)
         if options.gradient_checkpointing:
@@ -122,6 +133,7 @@ class Engine:
         trained = {n: v for n, v in variables.items() if v.trainable and rules[n].rate}
         ids = {id(variable) for variable in trained.values()}
         others = [variable for variable in self.model.variables if id(variable) not in ids]
+        others += self._distillation.teacher_variables if self._distillation else []
         self._gradients = self._stepping.gradients(self._loss, list(trained.values()), others)
         return AdamW(trained, rules, options, self._stepping)
 
@@ -134,23 +146,21 @@ class Engine:
             learning_rate: That of the head's parameters.
 
         Returns:
-            The loss of the step, over all processes, and the norm of its gradients.
+            The loss of the step and its terms, over all processes, and the norm of its gradients.
 
         Raises:
             InputError: The engine was made without options, or an id or a label is outside its range.
         """
         options, optimizer = self._training()
-        total: list[Tensor] = []
+        total: Any = None
         with keras.device(self._device):
             for number, micro_batch in enumerate(micro_batches):
                 set_seeds(self.model, options.seed, step, self.rank, number)
-                inputs = {**micro_batch.inputs, **micro_batch.labels}
-                self.model.check(**inputs)
-                loss, gradients = self._gradients(*split(inputs), optimizer.loss_scale * micro_batch.share)
-                total = [*map(ops.add, total, (loss, *gradients))] if total else [loss, *gradients]
-            loss, *gradients = self._processes.sum(total)
+                result = self._gradients(*self._split(micro_batch), optimizer.loss_scale)
+                total = result if total is None else tree.map_structure(ops.add, total, result)
+            (loss, terms), gradients = tree.pack_sequence_as(total, self._processes.sum(tree.flatten(total)))
             loss = loss / optimizer.loss_scale
-            return StepResult(loss, optimizer.update(gradients, learning_rate))
+            return StepResult(loss, optimizer.update(gradients, learning_rate), terms or None)
 
     def _training(self) -> tuple[EngineOptions, AdamW]:
         """Return what only training needs."""
@@ -158,16 +168,34 @@ class Engine:
             raise InputError("the engine was made to evaluate; give Engine(model, options) to train")
         return self.options, self._optimizer
 
-    def _loss(self, arrays: Mapping[str, Tensor], flags: Flags) -> Tensor:
+    def _split(self, micro_batch: MicroBatch) -> tuple[dict[str, Any], Flags]:
+        """Check ids and labels, and return what of a micro batch is arrays, as tensors, and the other arguments."""
+        self.model.check(**micro_batch.inputs, **micro_batch.labels)
+        shares = {"loss": micro_batch.share}
+        if self._distillation is not None:
+            shares = term_shares(self.model.head, self._distillation.options, micro_batch)
+        inputs, flags = split(micro_batch.inputs)
+        arrays = {"inputs": inputs, "labels": split(micro_batch.labels)[0]}
+        if micro_batch.teacher is not None:
+            arrays["cached"] = split(micro_batch.teacher)[0]
+        arrays["shares"] = {name: ops.convert_to_tensor(share, "float32") for name, share in shares.items()}
+        return arrays, flags
+
+    def _loss(self, arrays: Mapping[str, Any], flags: Flags) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return what a micro batch adds to the loss of the step, and to its terms."""
+        inputs, labels, shares = {**arrays["inputs"], **dict(flags)}, arrays["labels"], arrays["shares"]
+        if self._distillation is None:
+            return self._task_loss(inputs, labels) * shares["loss"], {}
+        return self._distillation.loss(inputs, labels, arrays.get("cached"), shares)
+
+    def _task_loss(self, inputs: Mapping[str, Any], labels: Mapping[str, Tensor]) -> Tensor:
         """Return the mean loss of a micro batch."""
-        options, inputs = self.options or EngineOptions(), {**arrays, **dict(flags)}
+        options, _ = self._training()
         if options.label_smoothing or options.class_weights:
-            labels = inputs.pop("labels")
-            logits = self.model(**inputs, training=True, return_dict=True).logits
-            return losses.smoothed_cross_entropy(logits, labels, options.label_smoothing, options.class_weights)
-        if self.model.head == "ForMaskedLM":
-            inputs["loss_only"] = True
-        return self.model(**inputs, training=True, return_dict=True).loss
+            logits, weights = self.model(**inputs, training=True, return_dict=True).logits, options.class_weights
+            return losses.smoothed_cross_entropy(logits, labels["labels"], options.label_smoothing, weights)
+        more = {"loss_only": True} if self.model.head == "ForMaskedLM" else {}
+        return self.model(**inputs, **labels, **more, training=True, return_dict=True).loss
 
     def eval_step(self, inputs: Mapping[str, Any]) -> Arrays:
         """Return the outputs by name, such as `logits`, as float32 arrays, without dropout.
@@ -184,10 +212,36 @@ class Engine:
             if not isinstance(value, tuple)
         }
 
+    def teacher_outputs(self, inputs: Mapping[str, Any], top_k: int) -> Arrays:
+        """Return what the model predicts as a teacher, to be stored and given as `MicroBatch.teacher`.
+
+        Args:
+            inputs: The model's arguments without labels.
+            top_k: How many tokens, the most likely ones.
+
+        Returns:
+            `indices` int32 and `logits` (batch, seq, top_k), `hidden` (batch, seq, dim); float32, and 0 at padding.
+
+        Raises:
+            InputError: The model is no masked LM, or its vocabulary is smaller.
+        """
+        self.model.check(**inputs)
+        with keras.device(self._device):
+            arrays, flags = split(inputs)
+            outputs = self._teacher_outputs(arrays, (*flags, ("top_k", top_k)))
+            dtypes = {"indices": "int32"}
+            return {n: ops.convert_to_numpy(ops.cast(x, dtypes.get(n, "float32"))) for n, x in outputs.items()}
+
+    def _top_outputs(self, arrays: Mapping[str, Tensor], flags: Flags) -> dict[str, Tensor]:
+        """Return what `teacher_outputs` does, as tensors."""
+        inputs = {**arrays, **dict(flags)}
+        return teacher_outputs(self.model, inputs, inputs.pop("top_k"))
+
     def state(self) -> Arrays:
         """Return all that the next step depends on, as copies: parameters, moments, count of updates, loss scale."""
         _, optimizer = self._training()
-        arrays = arrays_to_save(self.model)
+        beside = {name: to_array(variable) for name, variable in self._beside().items()}
+        arrays = arrays_to_save(self.model) | beside
         return {PARAMETERS + name: np.array(array) for name, array in arrays.items()} | optimizer.state()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -197,10 +251,19 @@ class Engine:
             InputError: The state is not one of such a model with such options.
         """
         _, optimizer = self._training()
-        check_state(state, shapes(self.model), optimizer.parameters)
-        for name, _, variable in named_weights(self.model):
+        beside = {name: tuple(variable.shape) for name, variable in self._beside().items()}
+        check_state(state, shapes(self.model) | beside, optimizer.parameters)
+        for name, variable in self._stored().items():
             variable.assign(np.array(in_layout(name, state[PARAMETERS + name])))
         optimizer.restore(state)
+
+    def _stored(self) -> dict[str, keras.Variable]:
+        """Return what a state holds by name: the model's variables, and what is trained beside it."""
+        return {name: variable for name, _, variable in named_weights(self.model)} | self._beside()
+
+    def _beside(self) -> dict[str, keras.Variable]:
+        """Return what is trained beside the model, by its name in a state."""
+        return dict(self._distillation.parameters) if self._distillation else {}
 
 
 def split(inputs: Mapping[str, Any]) -> tuple[dict[str, Tensor], Flags]:

@@ -6,6 +6,7 @@ Sizes are static, so that XLA compiles it: labeled positions come first, and the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -15,7 +16,7 @@ from distilbert_common.constants import IGNORE_INDEX, LOSS_CHUNK_TOKENS, is_fast
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.framework import replicas
 
-__all__ = ["can_chunk", "chunked_cross_entropy"]
+__all__ = ["can_chunk", "chunked_cross_entropy", "with_gradients"]
 
 
 def can_chunk(x: Tensor) -> bool:
@@ -39,10 +40,16 @@ def _total(x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, count: Tenso
     import tensorflow as tf
 
     loss, *gradients = _loop(tf.stop_gradient(x), tf.stop_gradient(weight), tf.stop_gradient(bias), labels, count)
-    # A sum whose gradients are those, and whose value is taken off again.
-    products = (_inner_product(tf.stop_gradient(d), of) for d, of in zip(gradients, (x, weight, bias), strict=True))
+    return with_gradients(loss, gradients, (x, weight, bias))
+
+
+def with_gradients(value: Tensor, gradients: Sequence[Tensor], tensors: Sequence[Tensor]) -> Tensor:
+    """Return a scalar with given gradients for tensors: a sum that has them, and whose value is taken off again."""
+    import tensorflow as tf
+
+    products = (_inner_product(tf.stop_gradient(d), of) for d, of in zip(gradients, tensors, strict=True))
     linear = tf.add_n(list(products))
-    return loss + (linear - tf.stop_gradient(linear))
+    return tf.stop_gradient(value) + (linear - tf.stop_gradient(linear))
 
 
 def _inner_product(a: Any, b: Any) -> Any:

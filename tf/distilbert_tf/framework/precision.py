@@ -14,7 +14,8 @@ def compute_in(model: keras.Model, dtype: str) -> None:
 
     Args:
         model: The model, whose weights are made.
-        dtype: "bfloat16" or "float16".
+        dtype: "float32", "bfloat16" or "float16".
     """
+    policy = keras.DTypePolicy(dtype if dtype == "float32" else f"mixed_{dtype}")
     for _, layer in walk(model):
-        layer.dtype_policy = keras.DTypePolicy(f"mixed_{dtype}")
+        layer.dtype_policy = policy

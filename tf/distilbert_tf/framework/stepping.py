@@ -18,9 +18,11 @@ from distilbert_tf.arrays import Tensor
 __all__ = ["Stepping", "stepping"]
 
 Tensors = Mapping[str, Tensor]
+Parts = Mapping[str, Tensors]
+"""Arrays by name, in groups by name."""
 Flags = Hashable
-Loss = Callable[[Tensors, Any], Tensor]
-"""The loss of a call's arrays by name, and its arguments that are no arrays."""
+Loss = Callable[[Parts, Any], tuple[Tensor, dict[str, Tensor]]]
+"""Takes arrays, and arguments that are no arrays, and returns a loss, and its terms by name."""
 Update = Callable[..., tuple[list[Tensor], Tensor]]
 """Takes the values of variables and further tensors, and returns the new values and a result."""
 
@@ -30,8 +32,8 @@ class Stepping(Protocol):
 
     def gradients(
         self, loss: Loss, trained: Sequence[keras.Variable], others: Sequence[keras.Variable]
-    ) -> Callable[[Tensors, Flags, Tensor], tuple[Tensor, list[Tensor]]]:
-        """Return a function of arrays, flags and a factor: the loss times the factor, and its gradients.
+    ) -> Callable[[Parts, Flags, Tensor], tuple[tuple[Tensor, dict[str, Tensor]], list[Tensor]]]:
+        """Return a function of arrays, flags and a factor: the loss times the factor, its terms, and its gradients.
 
         Args:
             loss: What is differentiated.
@@ -46,6 +48,17 @@ class Stepping(Protocol):
 
     def outputs(self, model: Any) -> Callable[[Tensors, Flags], Any]:
         """Return a function of arrays and flags: what the model gives without dropout."""
+        ...
+
+    def program(
+        self, function: Callable[[Tensors, Any], Any], variables: Sequence[keras.Variable]
+    ) -> Callable[[Tensors, Flags], Any]:
+        """Return a function of arrays and flags as a compiled one.
+
+        Args:
+            function: What is compiled.
+            variables: What it reads.
+        """
         ...
 
 
@@ -84,25 +97,16 @@ class TensorFlowStepping:
 
         watched = [variable.value for variable in trained]
 
-        def run(arrays: Tensors, flags: Any, factor: Tensor) -> tuple[Tensor, list[Tensor]]:
+        def run(arrays: Any, flags: Any) -> Any:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(watched)
-                total = loss(arrays, flags) * factor
+                total, terms = loss(arrays, flags)
+                total = total * arrays["factor"]
             gradients = tape.gradient(total, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-            return total, [tf.convert_to_tensor(gradient) for gradient in gradients]
+            return (total, terms), [tf.convert_to_tensor(gradient) for gradient in gradients]
 
-        graphs: dict[Any, Any] = {}
-
-        def call(arrays: Tensors, flags: Any, factor: Tensor) -> tuple[Tensor, list[Tensor]]:
-            specs = {name: tf.TensorSpec([None] * len(x.shape), x.dtype) for name, x in sorted(arrays.items())}
-            key = (flags, tuple(specs.items()))
-            if key not in graphs:
-                signature = [specs, tf.TensorSpec((), factor.dtype)]
-                graphs[key] = self._graph(lambda arrays, factor: run(arrays, flags, factor), input_signature=signature)
-            result: tuple[Tensor, list[Tensor]] = graphs[key](arrays, factor)
-            return result
-
-        return call
+        program = self.program(run, trained)
+        return lambda arrays, flags, factor: program({**arrays, "factor": factor}, flags)
 
     def update(self, function: Update, variables: Sequence[keras.Variable]) -> Any:
         """See `Stepping.update`."""
@@ -119,6 +123,21 @@ class TensorFlowStepping:
         """See `Stepping.outputs`; a call of the model compiles itself."""
         return lambda arrays, flags: model(**arrays, **dict(flags), training=False, return_dict=True)
 
+    def program(self, function: Callable[[Any, Any], Any], variables: Sequence[keras.Variable]) -> Any:
+        """See `Stepping.program`; a graph finds the variables itself."""
+        import tensorflow as tf
+
+        graphs: dict[Any, Any] = {}
+
+        def call(arrays: Any, flags: Any) -> Any:
+            specs = tf.nest.map_structure(lambda x: tf.TensorSpec([None] * len(x.shape), x.dtype), arrays)
+            key = (flags, str(specs))
+            if key not in graphs:
+                graphs[key] = self._graph(lambda arrays: function(arrays, flags), input_signature=[specs])
+            return graphs[key](arrays)
+
+        return call
+
 
 class JaxStepping:
     """Pure functions of values; what they change, they take over the memory of."""
@@ -127,13 +146,14 @@ class JaxStepping:
         """See `Stepping.gradients`."""
         import jax
 
-        def run(trained_values: Any, other_values: Any, arrays: Tensors, factor: Tensor, flags: Any) -> Any:
-            def total(values: Any) -> Tensor:
+        def run(trained_values: Any, other_values: Any, arrays: Parts, factor: Tensor, flags: Any) -> Any:
+            def scaled(values: Any) -> tuple[Tensor, dict[str, Tensor]]:
                 mapping = [*zip(trained, values, strict=True), *zip(others, other_values, strict=True)]
                 with keras.StatelessScope(mapping):
-                    return loss(arrays, flags) * factor
+                    total, terms = loss(arrays, flags)
+                return total * factor, terms
 
-            return jax.value_and_grad(total)(trained_values)
+            return jax.value_and_grad(scaled, has_aux=True)(trained_values)
 
         program = jax.jit(run, static_argnames="flags")
         return lambda arrays, flags, factor: program(values_of(trained), values_of(others), arrays, factor, flags=flags)
@@ -154,13 +174,19 @@ class JaxStepping:
 
     def outputs(self, model: Any) -> Any:
         """See `Stepping.outputs`."""
-        import jax
 
-        variables = model.variables
+        def call(arrays: Tensors, flags: Any) -> Any:
+            return model(**arrays, **dict(flags), training=False, return_dict=True)
+
+        return self.program(call, model.variables)
+
+    def program(self, function: Callable[[Any, Any], Any], variables: Sequence[keras.Variable]) -> Any:
+        """See `Stepping.program`."""
+        import jax
 
         def run(values: Any, arrays: Tensors, flags: Any) -> Any:
             with keras.StatelessScope(list(zip(variables, values, strict=True))):
-                return model(**arrays, **dict(flags), training=False, return_dict=True)
+                return function(arrays, flags)
 
         program = jax.jit(run, static_argnames="flags")
         return lambda arrays, flags: program(values_of(variables), arrays, flags=flags)
