@@ -74,11 +74,12 @@ def test_a_killed_process_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
     assert "process 0 of 2 lost its connection to another one, which has ended" in errors[0]
 
 
-def test_two_processes_distil_as_one_though_both_find_no_corpus(tmp_path: Path) -> None:
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_two_processes_distil_as_one_though_both_find_no_corpus(framework: str, tmp_path: Path) -> None:
     small_model(tmp_path / "teacher", "ForMaskedLM", n_layers=3, dropout=0.0, attention_dropout=0.0)
     small_data("fill-mask", tmp_path / "corpus", slice(0, 80))
     for world in (1, 2):
-        statuses, errors = run("pt", tmp_path, tmp_path / f"out-{world}", world, program=distil_run)
+        statuses, errors = run(framework, tmp_path, tmp_path / f"out-{world}", world, program=distil_run)
         assert statuses == [0] * world, "\n".join(errors)
     alone, together = (read_history(tmp_path / f"out-{world}") for world in (1, 2))
     assert [(line["kind"], line["step"]) for line in together] == [(line["kind"], line["step"]) for line in alone]

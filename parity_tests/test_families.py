@@ -14,15 +14,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FAMILIES = {name: ROOT / name / f"distilbert_{name}" for name in ("pt", "tf", "flax")}
-BOOK = ("attention", "auto", "heads", "layout", "losses", "modeling", "resizing")
+BOOK = ("attention", "auto", "heads", "layout", "losses", "modeling", "resizing", "soft_targets")
 """The files that read alike, line by line."""
 
 Definitions = dict[str, list[str]]
 
 FILES_ALONE = {
     "pt": {
-        "distillation": "the others follow",
-        "soft_targets": "the others follow",
         "loading": "files are mapped into memory, and read when a weight is first used",
         "saving": "a state_dict of any kind may be given to be saved",
     },

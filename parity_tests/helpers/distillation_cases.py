@@ -11,6 +11,7 @@ import numpy as np
 from distilbert_common.training import DistillationOptions, EngineOptions, MicroBatch
 from distilbert_tasks.engines import engine_module
 from parity_tests.helpers.engine_cases import NO_DROPOUT, Arrays, batch_of, config_of
+from parity_tests.helpers.tolerances import GRADIENT, TRIPLE_LOSS
 
 MASKED_LM = "ForMaskedLM"
 LAYERS, WIDE = 2, 48
@@ -25,13 +26,23 @@ def save_model(folder: Path, head: str, seed: int, **fields: Any) -> Path:
     import distilbert_pt
 
     torch.manual_seed(seed)
-    getattr(distilbert_pt, f"DistilBert{head}")(config_of(head, **NO_DROPOUT, **fields)).save_pretrained(folder)
+    getattr(distilbert_pt, f"DistilBert{head}")(config_of(head, **{**NO_DROPOUT, **fields})).save_pretrained(folder)
     return folder
 
 
 def options_of(base: EngineOptions = PLAIN, **fields: Any) -> EngineOptions:
     """Return options with others of distillation."""
     return replace(base, distillation=DistillationOptions(**fields))
+
+
+def assert_same(actual: tuple[dict[str, float], Arrays], expected: tuple[dict[str, float], Arrays]) -> None:
+    """Assert that the loss, its terms and all gradients agree; terms that are not computed are not compared."""
+    for name, value in actual[0].items():
+        assert abs(value - expected[0][name]) <= TRIPLE_LOSS.value * abs(expected[0][name]) + 1e-7, name
+    assert actual[1].keys() >= expected[1].keys()
+    for name, gradient in expected[1].items():
+        scale = max(float(np.abs(gradient).max()), 1e-2)  # some, as those of keys' biases, are 0 but for rounding
+        assert float(np.abs(actual[1][name] - gradient).max()) <= GRADIENT.value * scale, name
 
 
 def engine_of(framework: str, head: str, student: Path, teacher: Path | None, options: EngineOptions) -> Any:
@@ -56,9 +67,9 @@ def cached(micro_batch: MicroBatch, outputs: Arrays) -> MicroBatch:
 
 
 def parts_of(batch: MicroBatch) -> list[MicroBatch]:
-    """Return three and five rows of eight, each part with its shares of the labels and of the tokens."""
+    """Return two halves of the rows, each with its shares of the labels and of the tokens."""
     mask = np.asarray(batch.inputs.get("attention_mask", batch.inputs.get("segment_ids"))) != 0
-    labeled = batch.labels["labels"] != -100
+    labeled = next(iter(batch.labels.values())) != -100
     return [
         MicroBatch(
             {name: x[rows] if isinstance(x, np.ndarray) else x for name, x in batch.inputs.items()},
@@ -67,14 +78,28 @@ def parts_of(batch: MicroBatch) -> list[MicroBatch]:
             None if batch.teacher is None else {name: x[rows] for name, x in batch.teacher.items()},
             float(mask[rows].sum() / mask.sum()),
         )
-        for rows in (slice(0, 3), slice(3, None))
+        for rows in (slice(0, len(mask) // 2), slice(len(mask) // 2, None))
     ]
 
 
 def expected(
-    student: Path, teacher: Path, batch: MicroBatch, options: DistillationOptions, projection: np.ndarray | None = None
+    student: Path,
+    teacher: Path,
+    batch: MicroBatch,
+    training: EngineOptions,
+    projection: np.ndarray | None = None,
+    top_k: int | None = None,
 ) -> tuple[dict[str, float], Arrays]:
-    """Return the terms of masked LM and the gradients, by `losses.distillation_loss` of whole logits."""
+    """Return the terms of masked LM and the gradients, by `losses.distillation_loss` of whole logits.
+
+    Args:
+        student: The folder of the student.
+        teacher: That of its teacher.
+        batch: What both read.
+        training: How the student learns.
+        projection: (teacher's dim, dim), or None.
+        top_k: Among how many tokens the teacher's probability is divided; None for all.
+    """
     import torch
 
     import distilbert_pt
@@ -85,10 +110,14 @@ def expected(
     outputs = [model(**inputs, output_hidden_states=True, return_dict=True) for model in models]
     hidden = outputs[0].hidden_states[-1]
     matrix = None if projection is None else torch.from_numpy(projection).requires_grad_()
+    options, labels, logits = training.distillation, torch.from_numpy(batch.labels["labels"]), outputs[1].logits
+    assert options is not None
+    if top_k is not None:
+        logits = logits.where(logits >= logits.topk(top_k).values[..., -1:], -1e30)  # (batch, seq, vocab)
     loss = distilbert_pt.distillation_loss(
         outputs[0].logits,
-        outputs[1].logits,
-        torch.from_numpy(batch.labels["labels"]),
+        logits,
+        labels,
         hidden if matrix is None else hidden @ matrix.T,
         outputs[1].hidden_states[-1],
         inputs.get("attention_mask", inputs.get("segment_ids")),
@@ -98,12 +127,16 @@ def expected(
         alpha_cos=options.alpha_cos,
         restrict_ce_to_mask=options.restrict_ce_to_mask,
     )
-    loss.total.backward()
+    smoothed = torch.nn.functional.cross_entropy(
+        outputs[0].logits.flatten(0, 1), labels.flatten(), label_smoothing=training.label_smoothing
+    )
+    total = loss.total + options.alpha_task * (smoothed - loss.mlm)
+    total.backward()
     gradients = {name: x.grad.numpy() for name, x in named_tensors(models[0]).items() if x.grad is not None}
     if matrix is not None:
         gradients["hidden_projection.weight"] = matrix.grad.numpy()
-    terms = {"loss": loss.total, "loss_ce": loss.ce, "loss_mlm": loss.mlm, "loss_cos": loss.cos}
-    return {name: float(term) for name, term in terms.items()}, gradients
+    terms = {"loss": total, "loss_ce": loss.ce, "loss_mlm": smoothed, "loss_cos": loss.cos}
+    return {name: float(term.detach()) for name, term in terms.items()}, gradients
 
 
 def masked_batch(step: int = 0, packed: bool = False) -> MicroBatch:

@@ -8,10 +8,7 @@ from typing import Any
 from distilbert_common.errors import InputError
 from distilbert_common.frameworks import MODULES, require
 
-__all__ = ["TEACHABLE", "check_teachable", "compiles_each_shape", "engine_module"]
-
-TEACHABLE = ("pt",)
-"""The families whose engines take a teacher."""
+__all__ = ["compiles_each_shape", "engine_module"]
 
 
 def engine_module(framework: str) -> Any:
@@ -28,19 +25,6 @@ def engine_module(framework: str) -> Any:
         raise InputError(f"{framework!r} is not a framework; choose from {', '.join(MODULES)}")
     require(framework)
     return import_module(f"distilbert_{framework}.engine")
-
-
-def check_teachable(framework: str) -> None:
-    """Require a family whose engine takes a teacher; what is no family at all is for `engine_module` to refuse.
-
-    Raises:
-        InputError: It does not.
-    """
-    if framework in MODULES and framework not in TEACHABLE:
-        raise InputError(
-            f"a student learns from a teacher in {', '.join(TEACHABLE)} so far, not in {framework!r}; pass "
-            f"framework={TEACHABLE[0]!r} (--framework {TEACHABLE[0]}): what comes of it opens in every framework"
-        )
 
 
 def compiles_each_shape(framework: str) -> bool:

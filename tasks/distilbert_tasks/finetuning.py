@@ -11,7 +11,6 @@ from typing import Any
 from distilbert_common.files import local_path
 from distilbert_tasks.data import DataOptions
 from distilbert_tasks.distillation.task_teacher import check_student, open_teacher, teacher_facts, with_distillation
-from distilbert_tasks.engines import check_teachable
 from distilbert_tasks.extras import require_train_extra
 from distilbert_tasks.features import FeatureOptions
 from distilbert_tasks.model_files import open_model
@@ -87,8 +86,6 @@ def finetune(
         tensorboard=tensorboard, command=command, on_progress=tell,
     )  # fmt: skip
     sources = {"train": train, "validation": validation, "test": test}
-    if teacher is not None:
-        check_teachable(framework)
     run.open(model, teacher, *sources.values())
     with TemporaryDirectory() as temporary:
         student = open_model(model, Path(temporary))

@@ -18,6 +18,7 @@ from distilbert_tasks.training import report as report_module
 from distilbert_tasks.training.history import read_history
 from distilbert_tasks.training.progress import Asking, Event, Note, Progress, Tokenization
 from distilbert_tasks.training.record import RunRecord
+from parity_tests.helpers.engine_cases import FRAMEWORKS
 from parity_tests.helpers.small_tasks import small_data, small_model
 
 OPTIONS = replace(
@@ -25,7 +26,6 @@ OPTIONS = replace(
 )
 CORPUS = CorpusOptions(shard_tokens=400)
 """Several shards."""
-FRAMEWORKS = ("pt",)
 
 
 @pytest.fixture(autouse=True)
@@ -226,9 +226,3 @@ def test_what_cannot_be_distilled_is_said(small: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message):
             run(small, tmp_path / "out", **changes)
     assert not (tmp_path / "out" / "training.json").exists()
-
-
-def test_a_family_without_teachers_is_refused(small: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--framework pt"):
-        run(small, tmp_path / "out", framework="tf")
-    assert not (tmp_path / "out").exists()

@@ -17,7 +17,6 @@ from distilbert_tasks.distillation.options import default_options
 from distilbert_tasks.distillation.preparation import Texts, prepare_distillation
 from distilbert_tasks.distillation.student import StudentOptions, make_student
 from distilbert_tasks.distillation.task_teacher import open_teacher, teacher_facts
-from distilbert_tasks.engines import check_teachable
 from distilbert_tasks.extras import require_train_extra
 from distilbert_tasks.run import Run, RunResult
 from distilbert_tasks.session import Session
@@ -111,7 +110,6 @@ def distil(
         folder=local_path(out), framework=framework, device=device, resume=resume, overwrite=overwrite,
         tensorboard=tensorboard, command=command, on_progress=on_progress or ignore,
     )  # fmt: skip
-    check_teachable(framework)
     run.open(teacher, student, corpus, validation)
     with TemporaryDirectory() as temporary:
         files = open_teacher(teacher, TASKS["fill-mask"], Path(temporary))
