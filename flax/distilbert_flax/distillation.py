@@ -11,18 +11,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax import Array
 from jax.lax import stop_gradient
 from jax.sharding import Sharding
 
-from distilbert_common.constants import IGNORE_INDEX, LOSS_CHUNK_TOKENS, is_fast
+from distilbert_common.constants import IGNORE_INDEX, is_fast
 from distilbert_common.distillation import (
     HIDDEN_PROJECTION,
     check_cached,
     check_teacher,
-    check_top_k,
     check_widths,
     projection_shape,
     term_alphas,
@@ -37,8 +35,9 @@ from distilbert_flax.framework.precision import computing_in
 from distilbert_flax.framework.variables import bind
 from distilbert_flax.inventory import named_variables, paths_of
 from distilbert_flax.soft_targets import soft_target_loss, top_divergence
+from distilbert_flax.teachers import place_teacher, token_mask
 
-__all__ = ["Distillation", "teacher_outputs", "token_mask"]
+__all__ = ["Distillation"]
 
 Tree = dict[str, Array]
 Terms = dict[str, Array]
@@ -252,15 +251,6 @@ class Distillation:
         return terms
 
 
-def place_teacher(teacher: Any, precision: str, everywhere: Sharding) -> None:
-    """Cast a teacher's parameters, and put them where a student's lie."""
-    for variable in named_variables(teacher).values():
-        value = variable.get_raw_value()
-        if jnp.issubdtype(value.dtype, jnp.floating):
-            value = value.astype(precision)
-        variable.set_value(jax.device_put(value, everywhere))
-
-
 def weighted(terms: Terms, weights: Mapping[str, Array]) -> tuple[Any, Terms]:
     """Return the sum of terms, each times its weight, and the terms."""
     return sum(weights[name] * term for name, term in terms.items()), terms
@@ -279,41 +269,3 @@ def cosine_loss(hidden: Array, expected: Array, mask: Array, projection: Array |
         hidden = hidden @ projection.T.astype(hidden.dtype)  # (batch, seq, teacher's dim)
     check_widths(hidden.shape[-1], expected.shape[-1])
     return losses.masked_mean(1 - losses.cosine(hidden, stop_gradient(expected)), mask)
-
-
-def token_mask(inputs: Mapping[str, Any]) -> Array:
-    """Return which tokens of a call are no padding: bool (batch, seq), or (batch * choices, seq)."""
-    mask = inputs.get("segment_ids")
-    if mask is None:
-        mask = inputs.get("attention_mask")
-    if mask is None:
-        mask = jnp.ones_like(inputs["input_ids"])
-    return mask.reshape(-1, mask.shape[-1]) != 0
-
-
-def teacher_outputs(teacher: Any, inputs: Mapping[str, Any], top_k: int) -> Terms:
-    """Return what a masked-LM teacher predicts, to be stored: its most likely tokens and its last hidden states.
-
-    Args:
-        teacher: The teacher.
-        inputs: Its arguments without labels.
-        top_k: How many tokens.
-
-    Returns:
-        `indices` int32 and `logits` (batch, seq, top_k), the most likely first, and `hidden` (batch, seq, dim); 0 at
-        padding.
-
-    Raises:
-        InputError: The teacher has not so many logits.
-    """
-    check_top_k(teacher._table_head, teacher.config.vocab_size, top_k)
-    hidden = teacher.distilbert.forward(**inputs, return_dict=True).last_hidden_state  # (batch, seq, dim)
-    mask = token_mask(inputs)  # (batch, seq)
-    x = teacher.lm_transform(hidden).reshape(-1, hidden.shape[-1])  # (batch * seq, dim)
-    weight, bias = teacher.vocab_projector.weights(teacher.get_input_embeddings().embedding[...])
-    size = min(LOSS_CHUNK_TOKENS, len(x))
-    chunks = jnp.pad(x, ((0, -len(x) % size), (0, 0))).reshape(-1, size, x.shape[-1])  # (chunks, size, dim)
-    top = jax.lax.map(lambda chunk: jax.lax.top_k(chunk @ weight.T + bias, top_k), chunks)
-    logits, indices = (part.reshape(-1, top_k)[: len(x)].reshape(*mask.shape, top_k) for part in top)
-    outputs = {"indices": indices.astype(np.int32), "logits": logits, "hidden": hidden}
-    return {name: jnp.where(mask[..., None], value, 0) for name, value in outputs.items()}

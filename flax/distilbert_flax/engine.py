@@ -30,13 +30,14 @@ from distilbert_common.training_state import (
 from distilbert_flax import losses
 from distilbert_flax.arrays import to_jax
 from distilbert_flax.checks import check_values
-from distilbert_flax.distillation import Distillation, teacher_outputs
+from distilbert_flax.distillation import Distillation
 from distilbert_flax.distribution import Processes, choose_devices, join_processes
 from distilbert_flax.framework.functional import nested
 from distilbert_flax.framework.precision import computing_in
 from distilbert_flax.framework.variables import bind, shape_of
 from distilbert_flax.inventory import canonical_shape, in_layout, named_variables, paths_of
 from distilbert_flax.optimization import AdamW, Tree
+from distilbert_flax.teachers import teacher_outputs
 
 __all__ = ["Engine", "load_model"]
 

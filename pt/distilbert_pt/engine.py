@@ -28,12 +28,13 @@ from distilbert_common.training_state import (
 )
 from distilbert_pt import losses
 from distilbert_pt.arrays import to_array
-from distilbert_pt.distillation import Distillation, teacher_outputs
+from distilbert_pt.distillation import Distillation
 from distilbert_pt.distribution import Processes, choose_device
 from distilbert_pt.framework.random_numbers import random_numbers
 from distilbert_pt.inventory import named_tensors
 from distilbert_pt.optimization import AdamW
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
+from distilbert_pt.teachers import teacher_outputs
 
 __all__ = ["Engine", "load_model"]
 

@@ -12,12 +12,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from distilbert_common.constants import IGNORE_INDEX, LOSS_CHUNK_TOKENS
+from distilbert_common.constants import IGNORE_INDEX
 from distilbert_common.distillation import (
     HIDDEN_PROJECTION,
     check_cached,
     check_teacher,
-    check_top_k,
     check_widths,
     projection_shape,
     term_alphas,
@@ -30,10 +29,10 @@ from distilbert_tf.arrays import Tensor
 from distilbert_tf.fast.chunked_cross_entropy import can_chunk
 from distilbert_tf.fast.chunked_distillation import ProjectedTargets, Targets, TopTargets, chunked_distillation
 from distilbert_tf.framework.precision import compute_in
-from distilbert_tf.layers import table_of
 from distilbert_tf.soft_targets import soft_target_loss, top_divergence
+from distilbert_tf.teachers import detached, encode, logits_of, projection_of, token_mask
 
-__all__ = ["Distillation", "teacher_outputs", "token_mask"]
+__all__ = ["Distillation"]
 
 Tensors = Mapping[str, Any]
 Terms = dict[str, Tensor]
@@ -226,70 +225,6 @@ def weighted(terms: Terms, weights: Mapping[str, Tensor]) -> tuple[Any, Terms]:
     return sum(weights[name] * term for name, term in terms.items()), terms
 
 
-def encode(model: Any, inputs: Tensors, *, training: bool) -> Tensor:
-    """Return the last hidden state (batch, seq, dim) that a model's head is given."""
-    return model.distilbert(**inputs, training=training).last_hidden_state
-
-
-def projection_of(model: Any, dtype: str) -> tuple[Tensor, Tensor]:
-    """Return what a masked LM multiplies by and adds, (vocab, dim) and (vocab,), in a dtype."""
-    matrix, bias = model.vocab_projector.matrix(table_of(model.get_input_embeddings()))
-    return ops.cast(matrix, dtype), ops.cast(bias, dtype)
-
-
-def logits_of(model: Any, x: Tensor) -> Tensor:
-    """Return the logits of a masked LM: (…, dim) -> (…, vocab)."""
-    matrix, bias = projection_of(model, x.dtype)
-    return ops.matmul(x, ops.transpose(matrix)) + bias
-
-
 def rows_of(x: Tensor, order: Tensor) -> Tensor:
     """Return the tokens of a batch with indices (tokens,): (batch, seq, …) -> (tokens, …)."""
     return ops.take(ops.reshape(x, (-1, ops.shape(x)[-1])), order, axis=0)
-
-
-def detached(output: Any) -> Any:
-    """Return a teacher's output, through whose tensors no gradient flows."""
-    fixed = type(output)()
-    for name, value in output.items():
-        fixed[name] = value if isinstance(value, tuple) else ops.stop_gradient(value)
-    return fixed
-
-
-def token_mask(inputs: Tensors) -> Tensor:
-    """Return which tokens of a call are no padding: bool (batch, seq), or (batch * choices, seq)."""
-    mask = inputs.get("segment_ids")
-    if mask is None:
-        mask = inputs.get("attention_mask")
-    if mask is None:
-        mask = ops.ones_like(inputs["input_ids"])
-    return ops.not_equal(ops.reshape(mask, (-1, ops.shape(mask)[-1])), 0)
-
-
-def teacher_outputs(teacher: Any, inputs: Tensors, top_k: int) -> Terms:
-    """Return what a masked-LM teacher predicts, to be stored: its most likely tokens and its last hidden states.
-
-    Args:
-        teacher: The teacher.
-        inputs: Its arguments without labels.
-        top_k: How many tokens.
-
-    Returns:
-        `indices` int32 and `logits` (batch, seq, top_k), the most likely first, and `hidden` (batch, seq, dim); 0 at
-        padding.
-
-    Raises:
-        InputError: The teacher has not so many logits.
-    """
-    check_top_k(teacher.head, teacher.config.vocab_size, top_k)
-    hidden = encode(teacher, inputs, training=False)  # (batch, seq, dim)
-    mask = token_mask(inputs)  # (batch, seq)
-    x = ops.reshape(teacher.lm_transform(hidden), (-1, hidden.shape[-1]))  # (tokens, dim)
-    tokens, missing = ops.shape(x)[0], ops.zeros((LOSS_CHUNK_TOKENS, x.shape[-1]), x.dtype)
-    x = ops.concatenate([x, missing])[: -(-tokens // LOSS_CHUNK_TOKENS) * LOSS_CHUNK_TOKENS]
-    chunks = ops.reshape(x, (-1, LOSS_CHUNK_TOKENS, x.shape[-1]))  # (chunks, chunk, dim)
-    top = ops.map(lambda chunk: tuple(ops.top_k(logits_of(teacher, chunk), top_k)), chunks)  # (chunks, chunk, top_k)
-    shape = (*ops.shape(mask), top_k)
-    logits, indices = (ops.reshape(ops.reshape(part, (-1, top_k))[:tokens], shape) for part in top)
-    outputs = {"indices": ops.cast(indices, "int32"), "logits": logits, "hidden": hidden}
-    return {name: ops.where(mask[..., None], value, ops.zeros_like(value)) for name, value in outputs.items()}

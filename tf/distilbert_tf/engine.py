@@ -26,13 +26,14 @@ from distilbert_common.training_state import (
 )
 from distilbert_tf import losses
 from distilbert_tf.arrays import Tensor, to_array
-from distilbert_tf.distillation import Distillation, teacher_outputs
+from distilbert_tf.distillation import Distillation
 from distilbert_tf.distribution import Processes, choose_device, join_processes
 from distilbert_tf.framework.precision import compute_in
 from distilbert_tf.framework.random_numbers import set_seeds
 from distilbert_tf.framework.stepping import stepping
 from distilbert_tf.inventory import arrays_to_save, in_layout, named_weights, shapes
 from distilbert_tf.optimization import AdamW
+from distilbert_tf.teachers import teacher_outputs
 
 __all__ = ["Engine", "load_model"]
 
