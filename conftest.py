@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from distilbert_common.constants import FAST_SWITCH
+from parity_tests.helpers.compilation import fast_compilation
 from parity_tests.helpers.machine import CAPABILITIES, drop_programs, has, memory_in_bytes
 
 os.environ.update(
@@ -24,6 +25,7 @@ os.environ.update(
     JAX_PLATFORMS="cpu",
     KERAS_BACKEND="tensorflow",
     TF_CPP_MIN_LOG_LEVEL="2",
+    XLA_FLAGS="--xla_cpu_parallel_codegen_split_count=1",  # one module for each program, which takes less time and memory
 )
 
 MAX_GROWTH = 600 * 2**20
@@ -114,16 +116,12 @@ def repository() -> Path:
 
 @pytest.fixture(scope="module")
 def compile_fast() -> Iterator[None]:
-    """Tests that compile much and run little: JAX's own switch for that saves two thirds of their time."""
-    import jax
-
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+    """Tests that compile much with JAX and run little, and whose subject is not the optimized program."""
+    with fast_compilation():
+        yield
 
 
 @pytest.fixture(params=["1", "0"], ids=["fast", "plain"])
 def fast_and_plain(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run a test twice: with everything that is only there to be fast, and without it."""
+    """Run a test twice: with everything that is only there to be fast ("1"), and without it ("0")."""
     monkeypatch.setenv(FAST_SWITCH, request.param)

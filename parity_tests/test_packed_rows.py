@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from distilbert_cli.frameworks import FRAMEWORKS
 from distilbert_common.errors import InputError
 from distilbert_common.packing import pack
+from parity_tests.helpers.combinations import combinations
 from parity_tests.helpers.gradients import GRADIENTS
 from parity_tests.helpers.packing_cases import (
     HEADS,
@@ -24,20 +26,24 @@ from parity_tests.helpers.packing_cases import (
 )
 from parity_tests.helpers.tolerances import MATRIX
 
-LISTS = token_lists(10, lengths=(9, 15, 40))
+pytestmark = pytest.mark.usefixtures("compile_fast")
+
+LISTS = token_lists(10, lengths=(15, 40))
 PACKED = pack(LISTS, 64, rows_multiple=4)
 PATHS = {"default": {}, "attentions": {"output_attentions": True}}
+WAYS = list(itertools.product(PATHS, "10"))
 
 
 def model_of(tmp_path: Path, framework: str, head: str, **fields: Any) -> Any:
     return FRAMEWORKS[framework].load(save_model(tmp_path / "model", head, **fields), head)
 
 
-@pytest.mark.usefixtures("fast_and_plain")
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("head", ["Model", *HEADS])
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_values(framework: str, head: str, path: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("framework", "head", "path", "fast_and_plain"),
+    [(framework, head, *way) for framework, head, way in combinations([*FRAMEWORKS], ["Model", *HEADS], WAYS)],
+    indirect=["fast_and_plain"],
+)
+def test_values(framework: str, head: str, path: str, fast_and_plain: None, tmp_path: Path) -> None:
     model, run = model_of(tmp_path, framework, head), FRAMEWORKS[framework].run
     flags = {"output_hidden_states": True, **PATHS[path]}
     outputs = run(model, PACKED.inputs, "cpu", flags)
@@ -52,10 +58,10 @@ def test_values(framework: str, head: str, path: str, tmp_path: Path) -> None:
         assert (outputs[name][PACKED.segment_ids == 0] == 0).all(), name
 
 
-@pytest.mark.usefixtures("fast_and_plain")
-@pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_loss_and_gradients(framework: str, head: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("framework", "head", "fast_and_plain"), combinations([*FRAMEWORKS], HEADS, "10"), indirect=["fast_and_plain"]
+)
+def test_loss_and_gradients(framework: str, head: str, fast_and_plain: None, tmp_path: Path) -> None:
     model, labels = model_of(tmp_path, framework, head), labels_of(head, LISTS)
     inputs = {**PACKED.inputs, **pack_labels(PACKED, labels)}
     loss, expected_loss = float(FRAMEWORKS[framework].run(model, inputs, "cpu", {})["loss"]), 0.0

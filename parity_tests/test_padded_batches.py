@@ -10,11 +10,15 @@ import pytest
 
 from distilbert_cli.frameworks import FRAMEWORKS
 from distilbert_common.constants import is_fast
+from parity_tests.helpers.combinations import combinations
 from parity_tests.helpers.gradients import GRADIENTS
 from parity_tests.helpers.packing_cases import HEADS, assert_same_gradients, labels_of, padded, save_model, token_lists
 from parity_tests.helpers.tolerances import MATRIX
 
+pytestmark = pytest.mark.usefixtures("compile_fast")
+
 LISTS = token_lists(12)
+KINDS = ("padding", "a row of nothing but padding", "holes", "padding at the left")
 
 
 def inputs_of(kind: str) -> dict[str, np.ndarray]:
@@ -29,7 +33,7 @@ def inputs_of(kind: str) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.usefixtures("fast_and_plain")
-@pytest.mark.parametrize("kind", ["padding", "a row of nothing but padding", "holes", "padding at the left"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_values_and_zeros_at_padding(framework: str, kind: str, tmp_path: Path) -> None:
     model, run = FRAMEWORKS[framework].load(save_model(tmp_path, "Model"), "Model"), FRAMEWORKS[framework].run
@@ -53,10 +57,10 @@ def labelled(head: str) -> dict[str, np.ndarray]:
     return {**inputs, **{name: np.stack([one[name] for one in labels]) for name in labels[0]}}
 
 
-@pytest.mark.usefixtures("fast_and_plain")
-@pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_loss_and_gradients(framework: str, head: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("framework", "head", "fast_and_plain"), combinations([*FRAMEWORKS], HEADS, "10"), indirect=["fast_and_plain"]
+)
+def test_loss_and_gradients(framework: str, head: str, fast_and_plain: None, tmp_path: Path) -> None:
     family = FRAMEWORKS[framework]
     model, inputs = family.load(save_model(tmp_path, head), head), labelled(head)
     eager: dict[str, Any] = {"output_attentions": True}

@@ -51,7 +51,9 @@ def cases() -> list[tuple[Path, str]]:
 
 
 def case_id(value: object) -> str:
-    """Name a parametrized value in a test's id: a path by its last part."""
+    """Name a parametrized value in a test's id: a path by its last part, a tuple by its values."""
+    if isinstance(value, tuple):
+        return "-".join(map(case_id, value))
     return value.name if isinstance(value, Path) else str(value)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from distilbert_conversion import full_name, weight_row
+from parity_tests.helpers.compilation import FAST
 
 Arrays = dict[str, np.ndarray]
 
@@ -66,7 +67,7 @@ def _flax_gradient(model: Any, flags: frozenset[tuple[str, Any]]) -> Callable[..
     import jax
 
     gradient = jax.grad(lambda params, arrays: model(**arrays, **dict(flags), params=params).loss)
-    return jax.jit(gradient, compiler_options={"xla_backend_optimization_level": 0})
+    return jax.jit(gradient, compiler_options=FAST)
 
 
 def _canonical(gradients: Arrays, head: str) -> Arrays:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from parity_tests.helpers.compilation import drop_model_programs
+
 CAPABILITIES: dict[str, tuple[Callable[[], bool], str]] = {
     "procfs": (Path("/proc/self/status").exists, "memory is read from Linux' /proc"),
 }
@@ -40,9 +42,7 @@ def drop_programs() -> None:
 
     A compiled program has 4 MB and more, and a worker of the suite would compile thousands.
     """
-    flax_programs = sys.modules.get("distilbert_flax.fast.programs")
-    if flax_programs is not None:
-        flax_programs.program.cache_clear()
+    drop_model_programs()
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
     gc.collect()

@@ -40,7 +40,7 @@ HALF: dict[str, Tolerance] = {
     "float16": Tolerance(2e-2, "absolute, against float32 on logits of size 1: 11 bits of mantissa, a few layers"),
     "bfloat16": Tolerance(1e-1, "absolute, against float32 on logits of size 1: 8 bits of mantissa, a few layers"),
 }
-"""Between half precision and float32 in one framework."""
+"""Between half precision in one framework and float32, which in all frameworks agrees within `MATRIX`."""
 
 
 def rounding(dtype: str) -> float:
