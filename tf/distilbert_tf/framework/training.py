@@ -118,6 +118,18 @@ class TaskTraining(Fitting):
         each = [mean_per_example(loss) for loss in losses]  # (batch,) for each output
         return sum(each[1:], each[0]) / len(each)
 
+    def make_train_function(self, force: bool = False) -> Any:
+        """Return what runs a training step, with the optimizer's variables made before.
+
+        TensorFlow traces a step twice that makes variables, as Keras' does when its optimizer has none yet.
+        """
+        optimizer = self.optimizer
+        own_step = type(self).train_step is TaskTraining.train_step  # another may train other variables
+        if self.built and own_step and optimizer is not None and not optimizer.built:
+            with keras.name_scope(optimizer.name):
+                optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
     def train_step(self, *state_and_data: Any) -> Any:
         """Train on one batch; without logits where nothing asks for them."""
         *state, data = state_and_data  # a state comes with Keras' JAX backend only
