@@ -21,6 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from parity_tests.helpers.compilation import FAST_ENVIRONMENT
 from parity_tests.helpers.crash_injection import Clock
 from parity_tests.helpers.small_tasks import small_data, small_model
 
@@ -137,6 +138,7 @@ class Runs:
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "TF_CPP_MIN_LOG_LEVEL": "2",
             **os.environ,
+            **FAST_ENVIRONMENT,
         }
         process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         assert process.returncode in (0, -signal.SIGKILL), process.stderr

@@ -16,6 +16,7 @@ import pytest
 
 from distilbert_tasks.training.history import read_history
 from parity_tests.helpers import distil_run, distributed_run
+from parity_tests.helpers.compilation import FAST_ENVIRONMENT
 from parity_tests.helpers.engine_cases import FRAMEWORKS, save_backbone
 from parity_tests.helpers.small_tasks import small_data, small_model
 
@@ -37,7 +38,7 @@ def run(
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
         "OMP_NUM_THREADS": "1",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        **FAST_ENVIRONMENT,
     }
     processes = [
         subprocess.Popen(

@@ -119,6 +119,7 @@ def test_the_page_names_all_classes() -> None:
             assert f"| `{name}` |" in page
 
 
+@pytest.mark.usefixtures("compile_fast")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "heading", ["Config and tokenizers, in all three", "PyTorch", "TensorFlow: Keras 3", "Flax", "Pipelines"]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "tensorflow", "keras", "jax", "flax", "transformers")
+ROOT = Path(__file__).resolve().parents[1]
+FAMILIES = {"distilbert_pt", "distilbert_tf", "distilbert_flax"}
+HEAVY = {"torch", "tensorflow", "keras", "jax", "flax", "transformers"}
 OWN = {
     "distilbert_common": (),
     "distilbert_conversion": (),
@@ -19,11 +22,11 @@ OWN = {
     "distilbert_tf": ("keras", "tensorflow"),
     "distilbert_flax": ("jax", "flax.nnx"),
 }
-UNNEEDED = (
+UNNEEDED = {
     "distilbert_common.tokenization", "distilbert_conversion", "h5py", "huggingface_hub", "jinja2", "matplotlib",
     "ml_dtypes", "msgpack", "optax", "orbax", "rich", "safetensors", "sympy", "tensorstore", "tokenizers",
     "torch._dynamo", "torch._inductor", "torch.onnx", "typer",
-)  # fmt: skip
+}  # fmt: skip
 """What is needed only once a checkpoint is read, a text is tokenized or a model is compiled, if at all."""
 
 
@@ -45,29 +48,27 @@ def test_no_top_level_folder_is_a_package(repository: Path) -> None:
     assert [path.name for path in repository.glob("*/__init__.py")] == []
 
 
-def loaded(imports: str, modules: tuple[str, ...], repository: Path) -> set[str]:
-    """Return which of some modules are loaded after an import statement."""
-    return set(python(f"{imports}\nimport sys; print(*(m for m in {modules} if m in sys.modules))", repository).split())
+@cache
+def loaded(modules: tuple[str, ...]) -> frozenset[str]:
+    """Return which modules are loaded after some were imported; one process tells all tests."""
+    imports = "".join(f"import {module}\n" for module in modules)
+    return frozenset(python(f"{imports}import sys; print(*sys.modules, sep='\\n')", ROOT).splitlines())
 
 
 @pytest.mark.parametrize("package", OWN)
-def test_a_package_imports_its_own_framework_only(package: str, repository: Path) -> None:
-    own = "\n".join(f"import {module}" for module in OWN[package])
-    brought_along = loaded(own, HEAVY, repository)  # Keras itself imports JAX where it is installed
-    assert loaded(f"import {package}", HEAVY, repository) == brought_along
+def test_a_package_imports_its_own_framework_only(package: str) -> None:
+    brought_along = loaded(OWN[package])  # Keras itself imports JAX where it is installed
+    assert loaded((package,)) & HEAVY == brought_along & HEAVY
 
 
 @pytest.mark.parametrize("package", ["distilbert_common", "distilbert_pt", "distilbert_tf", "distilbert_flax"])
-def test_a_package_imports_nothing_that_its_framework_does_not_import_anyway(package: str, repository: Path) -> None:
-    own = "\n".join(f"import {module}" for module in OWN[package])
-    assert loaded(f"import {package}", UNNEEDED, repository) == loaded(own, UNNEEDED, repository)
+def test_a_package_imports_nothing_that_its_framework_does_not_import_anyway(package: str) -> None:
+    assert loaded((package,)) & UNNEEDED == loaded(OWN[package]) & UNNEEDED
 
 
-@pytest.mark.parametrize("package", ["distilbert_pt", "distilbert_tf", "distilbert_flax"])
-def test_no_family_imports_another(package: str, repository: Path) -> None:
-    others = {"distilbert_pt", "distilbert_tf", "distilbert_flax"} - {package}
-    code = f"import sys, {package}; print(*(name for name in {others} if name in sys.modules))"
-    assert python(code, repository) == ""
+@pytest.mark.parametrize("package", sorted(FAMILIES))
+def test_no_family_imports_another(package: str) -> None:
+    assert loaded((package,)) & FAMILIES == {package}
 
 
 @pytest.mark.parametrize(

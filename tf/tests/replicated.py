@@ -14,6 +14,7 @@ import tensorflow as tf
 
 cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})  # much is traced and little run
 
 from tf_models import CLASSES, MICRO, TASKS, array, small  # noqa: E402
 
