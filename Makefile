@@ -12,7 +12,7 @@ SEED ?= 1
 GPU_PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check format parity parity-page conversion-matrix bench tasks-table gpu docs clean
+.PHONY: help demo test test-all fuzz check format parity parity-page conversion-matrix bench tasks-table gpu docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ demo: $(INSTALLED)  ## convert one checkpoint to PyTorch, Keras and Flax and com
 
 test: $(INSTALLED)  ## run all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-all: $(INSTALLED)  ## run all tests, with all combinations of parameters where `test` takes every two values together
+	DISTILBERT_TEST_ALL=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 fuzz: $(INSTALLED)  ## read 50,000 damaged files of every dialect (FUZZ=… for another count, SEED=… for others)
 	DISTILBERT_FUZZ=$(FUZZ) DISTILBERT_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest conversion/tests/test_fuzz_*.py \

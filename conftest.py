@@ -25,7 +25,7 @@ os.environ.update(
     JAX_PLATFORMS="cpu",
     KERAS_BACKEND="tensorflow",
     TF_CPP_MIN_LOG_LEVEL="2",
-    XLA_FLAGS="--xla_cpu_parallel_codegen_split_count=1",  # one module for each program, which takes less time and memory
+    XLA_FLAGS="--xla_cpu_parallel_codegen_split_count=1",  # takes less time and memory
 )
 
 MAX_GROWTH = 600 * 2**20
