@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from distilbert_cli.arguments import (
+    FEATURES,
     Columns,
     Device,
     FileFormat,
@@ -111,6 +113,9 @@ def finetune(
     label_all_pieces: LabelAllPieces = False,
     line_by_line: LineByLine = False,
     mlm_probability: MlmProbability = 0.15,
+    cache_dir: Annotated[
+        Path | None, typer.Option(help="Where token lists are kept for the next run.", rich_help_panel=FEATURES)
+    ] = None,
     whole_word_mask: WholeWordMask = False,
     teacher: Annotated[
         str, typer.Option(help="Model of the task whose predictions are learned too.", rich_help_panel=TEACHER)
@@ -142,7 +147,8 @@ def finetune(
         float, typer.Option(help="Share of a label that all classes divide.", rich_help_panel=OPTIMIZER)
     ] = 0.0,
     class_weights: Annotated[
-        str, typer.Option(help="What each class counts in the loss, as 1,1,2.5.", rich_help_panel=OPTIMIZER)
+        str,
+        typer.Option(help="What each class counts in the loss, as 1,1,2.5; or balanced.", rich_help_panel=OPTIMIZER),
     ] = "",
     frozen: Frozen = "",
     layer_decay: LayerDecay = 1.0,

@@ -66,6 +66,7 @@ __all__ = [
     "typed_command",
 ]
 
+BALANCED = "balanced"
 TEACHER, STEPS, OPTIMIZER = "Teacher", "Steps and batches", "Optimizer"
 WATCH, COMPUTE = "Evaluation, checkpoints", "Compute"
 
@@ -141,6 +142,7 @@ def training_options(arguments: Mapping[str, Any], **more: Any) -> TrainingOptio
         **arguments,
         "betas": (arguments["beta1"], arguments["beta2"]),
         "max_grad_norm": arguments["max_grad_norm"] or None,
+        "balance_classes": arguments.get("class_weights") == BALANCED,
         "class_weights": _numbers(arguments.get("class_weights", "")),
         "frozen": parts_of(arguments["frozen"]) or (),
         "metric_for_best": arguments["metric_for_best"] or None,
@@ -151,10 +153,14 @@ def training_options(arguments: Mapping[str, Any], **more: Any) -> TrainingOptio
 
 
 def _numbers(text: str) -> tuple[float, ...] | None:
+    if text == BALANCED:
+        return None
     try:
         return tuple(float(part) for part in parts_of(text) or ()) or None
     except ValueError as error:
-        raise InputError(f"--class-weights is {text!r}; expected numbers with commas between, as 1,1,2.5") from error
+        raise InputError(
+            f"--class-weights is {text!r}; expected numbers with commas between, as 1,1,2.5, or {BALANCED}"
+        ) from error
 
 
 def one_or_list(sources: list[str] | None) -> Any:

@@ -38,9 +38,12 @@ def finetune(small: Path, out: Path, *more: object) -> tuple[int, str, str]:
 def test_from_own_data_to_a_model_to_predictions_to_the_same_score(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     status, text, errors = finetune(
-        small, out, "--test", small / "test.jsonl", "--epochs", 2, "--batch-size", 8, "--learning-rate", 1e-3, "--json"
-    )
+        small, out, "--test", small / "test.jsonl", "--epochs", 2, "--batch-size", 8, "--learning-rate", 1e-3, "--json",
+        "--class-weights", "balanced", "--cache-dir", tmp_path / "features",
+    )  # fmt: skip
     assert status == 0, errors
+    assert any((tmp_path / "features").rglob("*"))
+    assert json.loads((out / "training.json").read_text())["options"]["class_weights"]
     facts = json.loads(text)
     assert (facts["path"], set(facts["metrics"])) == (str(out), {"validation", "test"})
     assert "the best so far" in errors

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from distilbert_common.files import local_path
+from distilbert_tasks.class_weights import with_class_weights
 from distilbert_tasks.data import DataOptions
 from distilbert_tasks.distillation.task_teacher import check_student, open_teacher, teacher_facts, with_distillation
 from distilbert_tasks.extras import require_train_extra
@@ -93,6 +94,7 @@ def finetune(
         if instructor is not None:
             data_options = data_options_for(instructor.config, chosen_task, data_options)
         prepared = prepare(chosen_task, student.path, sources, data_options, feature_options, tell)
+        options = with_class_weights(options, prepared)
         if instructor is not None:
             check_student(instructor, student, prepared, options)
         facts = None if instructor is None else teacher_facts(instructor)

@@ -296,3 +296,19 @@ def test_missing_libraries_are_named_with_the_command_that_installs_them(
         run(small, tmp_path / "out")
     with pytest.raises(MissingFrameworkError, match=r"evaluation needs scikit-learn.*'distilbert\[train\]'"):
         evaluate(small / "model", data="x.csv")
+
+
+def test_classes_are_balanced(small: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (small / "text-classification-train.jsonl").read_text().splitlines()]
+    labels = sorted({row["label"] for row in rows})
+    counts = [sum(row["label"] == label for row in rows) for label in labels]
+    run(small, tmp_path / "out", options=replace(OPTIONS, balance_classes=True, epochs=1))
+    record = json.loads((tmp_path / "out" / "training.json").read_text())
+    expected = [len(rows) / len(labels) / count for count in counts]
+    assert record["options"]["class_weights"] == pytest.approx(expected)
+    for task, changes in (
+        ("text-classification", {"class_weights": (1.0,) * len(labels)}),
+        ("question-answering", {}),
+    ):
+        with pytest.raises(InputError, match="balance_classes"):
+            run(small, tmp_path / task, task, options=replace(OPTIONS, balance_classes=True, **changes))

@@ -131,7 +131,7 @@ def _score_words(dataset: Any, features: Features, outputs: Outputs, config: Dis
 
 def _score_answers(dataset: Any, features: Features, outputs: Outputs, options: SpanOptions | None) -> Scores:
     references = [list(answers["text"]) for answers in dataset["answers"]]
-    options = options or SpanOptions(allow_no_answer=not all(references))
+    options = options or default_spans(dataset)
     answers = decoded_answers(dataset, features, outputs, options)
     sides = outputs["start_logits"], outputs["end_logits"]
     loss = {"loss": np.mean([_span_loss(features, side, logits) for side, logits in zip(SIDES, sides, strict=True)])}
@@ -142,6 +142,11 @@ def _score_answers(dataset: Any, features: Features, outputs: Outputs, options: 
     return _with(loss, score_answers(texts, references, version_2=True, no_answer_scores=unsure, threshold=threshold))
 
 
+def default_spans(dataset: Any) -> SpanOptions:
+    """Return which answers are looked for, if nothing is said: also none, where a question of the data has none."""
+    return SpanOptions(allow_no_answer=not all(list(answers["text"]) for answers in dataset["answers"]))
+
+
 def decoded_answers(dataset: Any, features: Features, outputs: Outputs, options: SpanOptions | None) -> list[Answer]:
     """Return the answer to each question.
 
@@ -149,8 +154,9 @@ def decoded_answers(dataset: Any, features: Features, outputs: Outputs, options:
         dataset: The examples, as `load_data` returns them.
         features: What was made of them.
         outputs: `start_logits` and `end_logits`, a list of arrays (seq,) each.
-        options: Which answers are looked for.
+        options: Which answers are looked for; None for `default_spans`.
     """
+    options = options or default_spans(dataset)
     offsets = [features.details["offsets"][row] for row in range(len(features))]
     sides = outputs["start_logits"], outputs["end_logits"]
     return decode_answers(*sides, offsets, features.example, list(dataset["context"]), options)

@@ -39,6 +39,8 @@ class TrainingOptions(EngineOptions):
         save_every: Steps from one checkpoint to the next; None for one at the end of each epoch.
         keep_last: How many checkpoints are kept.
         log_every: Steps over which the loss is averaged for one line of `metrics.jsonl`.
+        balance_classes: Whether each class counts as if all were equally frequent in the training data; sets
+            `class_weights`.
     """
 
     learning_rate: float = 5e-5
@@ -59,6 +61,7 @@ class TrainingOptions(EngineOptions):
     save_every: int | None = None
     keep_last: int = 1
     log_every: int = 10
+    balance_classes: bool = False
 
     def __post_init__(self) -> None:
         for name, (holds, rule) in _RULES.items():
