@@ -83,9 +83,15 @@ def test_feed_forward(
 
 
 @pytest.mark.parametrize("activation", [F.gelu, torch.tanh], ids=["gelu", "tanh"])
+@pytest.mark.parametrize("by_onednn", [False, True])
 def test_gradients_of_both_orders(
-    lin: nn.Linear, lin2: nn.Linear, activation: Callable[[torch.Tensor], torch.Tensor]
+    lin: nn.Linear,
+    lin2: nn.Linear,
+    activation: Callable[[torch.Tensor], torch.Tensor],
+    by_onednn: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(onednn, "EVERYWHERE", by_onednn and onednn.ONEDNN)
     x = torch.randn(6, 48, requires_grad=True)
     variables = [x, *lin.parameters(), *lin2.parameters()]
 

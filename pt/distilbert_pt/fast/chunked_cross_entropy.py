@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from distilbert_common.constants import LOSS_CHUNK_TOKENS
-from distilbert_pt.fast.onednn import multiply
+from distilbert_pt.fast.onednn import add_product, multiply, multiply_gradient
 
 __all__ = ["chunked_cross_entropy"]
 
@@ -33,23 +33,22 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         """
         total = torch.zeros((), dtype=torch.float32, device=x.device)
         needs_grad = any(ctx.needs_input_grad)
-        d_x, d_weight, d_bias = torch.empty_like(x), None, torch.zeros_like(bias, dtype=torch.float32)
+        d_x, d_bias = torch.empty_like(x), torch.zeros_like(bias, dtype=torch.float32)
+        d_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_grad else None
         for start in range(0, len(x), LOSS_CHUNK_TOKENS):
             chunk = slice(start, start + LOSS_CHUNK_TOKENS)
             targets = labels[chunk, None]  # (chunk, 1)
             logits = multiply(x[chunk], weight, bias).float()  # (chunk, vocab)
             norm = logits.logsumexp(dim=-1, keepdim=True)  # (chunk, 1)
             total += (norm - logits.gather(1, targets)).sum()
-            if needs_grad:
+            if d_weight is not None:
                 d_logits = logits.sub_(norm).exp_()  # (chunk, vocab)
                 d_logits.scatter_add_(1, targets, -torch.ones_like(norm))
                 d_bias += d_logits.sum(dim=0)
                 d_logits = d_logits.to(x.dtype)
-                d_x[chunk] = multiply(d_logits, weight.t())
-                d_chunk = multiply(d_logits.t().float(), x[chunk].t().float())  # (vocab, dim)
-                d_weight = d_chunk if d_weight is None else d_weight.add_(d_chunk)  # the first needs no zeros
-        if needs_grad:
-            d_weight = torch.zeros_like(weight) if d_weight is None else d_weight
+                d_x[chunk] = multiply_gradient(d_logits, weight)
+                add_product(d_weight, d_logits.t(), x[chunk])
+        if d_weight is not None:
             ctx.save_for_backward(d_x, d_weight.to(weight.dtype), d_bias.to(bias.dtype))
         return total
 

@@ -1,11 +1,15 @@
 """Matrix products by oneDNN, where that is faster than what PyTorch takes by itself.
 
 PyTorch multiplies float32 on the CPU by MKL, which does not use AVX-512 on processors of other makers than Intel:
-oneDNN, which every build for x86 holds, is more than twice as fast there (`benchmarks/`).
+oneDNN, which every build for x86 holds, is more than twice as fast there (`benchmarks/`). On Intel's they are equals in
+the layers' forward pass, where oneDNN also takes weights that are packed and fuses the GELU; for gradients, whose
+factors lie transposed, MKL is twice as fast there, and for a product with a whole vocabulary a quarter.
 """
 
 from __future__ import annotations
 
+import platform
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +20,7 @@ from torch.autograd import forward_ad
 from distilbert_common.constants import is_fast
 
 __all__ = [
+    "EVERYWHERE",
     "ONEDNN",
     "OneDNNGeluLinear",
     "OneDNNLinear",
@@ -23,6 +28,7 @@ __all__ = [
     "can_use_onednn",
     "is_enabled",
     "multiply",
+    "multiply_gradient",
     "product",
 ]
 
@@ -32,6 +38,16 @@ ONEDNN = (
     and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 )
 """Whether this machine and this PyTorch have what is needed."""
+
+
+def _made_by_intel() -> bool:
+    """Whether Intel made the processor; where that cannot be told, it is taken for another maker's."""
+    cpuinfo = Path("/proc/cpuinfo")
+    return "GenuineIntel" in (cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else platform.processor())
+
+
+EVERYWHERE = ONEDNN and not _made_by_intel()
+"""Whether oneDNN multiplies gradients and vocabularies too, not only in the layers' forward pass."""
 
 BFLOAT16 = ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 DTYPES = (torch.float32, torch.bfloat16) if BFLOAT16 else (torch.float32,)
@@ -49,11 +65,11 @@ class OneDNNLinear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, d: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients, each again such a product; oneDNN reads transposed matrices as they lie."""
+        """Return the gradients."""
         (a, b), needed = ctx.saved_tensors, ctx.needs_input_grad
         return (
-            OneDNNLinear.apply(d, b.t(), None) if needed[0] else None,
-            OneDNNLinear.apply(d.t(), a.t(), None) if needed[1] else None,
+            _gradient(d, b) if needed[0] else None,
+            _gradient(d.t(), a) if needed[1] else None,
             d.sum(dim=0) if needed[2] else None,
         )
 
@@ -72,10 +88,16 @@ class OneDNNGeluLinear(torch.autograd.Function):
         """Return the gradients."""
         (a, b), needed = ctx.saved_tensors, ctx.needs_input_grad
         return (
-            torch.ops.aten.gelu_backward(OneDNNLinear.apply(d, b.t(), None), a) if needed[0] else None,
-            OneDNNLinear.apply(d.t(), F.gelu(a).t(), None) if needed[1] else None,
+            torch.ops.aten.gelu_backward(_gradient(d, b), a) if needed[0] else None,
+            _gradient(d.t(), F.gelu(a)) if needed[1] else None,
             d.sum(dim=0) if needed[2] else None,
         )
+
+
+def _gradient(a: Tensor, b: Tensor) -> Tensor:
+    """Return `a @ b`, differentiable any number of times; oneDNN reads transposed matrices as they lie."""
+    y: Tensor = OneDNNLinear.apply(a, b.t(), None) if EVERYWHERE else a @ b
+    return y
 
 
 def product(a: Tensor, b: Tensor, bias: Tensor | None, activation: str = "none") -> Tensor:
@@ -87,13 +109,18 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None, activation: str = "none")
 
 def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return `a @ b.T + bias` without recording gradients, by the faster of the two ways."""
-    return product(a, b, bias) if is_enabled() and can_use_onednn(a, b) else F.linear(a, b, bias)
+    return product(a, b, bias) if EVERYWHERE and is_enabled() and can_use_onednn(a, b) else F.linear(a, b, bias)
+
+
+def multiply_gradient(a: Tensor, b: Tensor) -> Tensor:
+    """Return `a @ b` without recording gradients, by the faster of the two ways: (rows, inner), (inner, columns)."""
+    return product(a, b.t(), None) if EVERYWHERE and is_enabled() and can_use_onednn(a, b) else a @ b
 
 
 def add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
     """Add `a @ b` to a float32 total in place, without recording gradients: (rows, inner), (inner, columns)."""
     a, b = a.float(), b.float()
-    if is_enabled() and can_use_onednn(a, b):
+    if EVERYWHERE and is_enabled() and can_use_onednn(a, b):
         total += product(a, b.t(), None)
     else:
         total.addmm_(a, b)
