@@ -12,7 +12,7 @@ SEED ?= 1
 GPU_PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all fuzz check format parity parity-page conversion-matrix bench tasks-table gpu docs clean
+.PHONY: help demo demo-model test test-all fuzz check format parity parity-page conversion-matrix bench tasks-table gpu docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: $(INSTALLED)  ## convert one checkpoint to PyTorch, Keras and Flax and compare the three, layer by layer
 	@$(BIN)/python demo/demo.py
+
+demo-model: $(INSTALLED)  ## make the model of the demo again: train a teacher, and distil a student of half its layers
+	$(BIN)/python demo/make_model.py
 
 test: $(INSTALLED)  ## run all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -73,5 +76,5 @@ docs: $(INSTALLED)  ## write the generated tables of the pages again
 	$(BIN)/python docs/generate.py
 
 clean:  ## remove the environment and all caches
-	rm -rf .venv .venv-bench-* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo/output .tasks
+	rm -rf .venv .venv-bench-* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist demo/output demo/stages .tasks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""One checkpoint, converted to PyTorch, Keras and Flax; then the three models on the same real sentences.
+"""One checkpoint, converted to PyTorch, Keras and Flax; the three models on the same real sentences; and its teacher.
 
 Usage: make demo
 """
@@ -17,13 +17,16 @@ from rich.console import Console
 from rich.table import Table
 
 from distilbert_cli.compare import measure, run
+from distilbert_cli.compare_models import comparison_table
 from distilbert_cli.frameworks import FRAMEWORKS, Arrays, Framework
 from distilbert_cli.tolerances import BETWEEN_FRAMEWORKS as TOLERANCES
 from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
 from distilbert_conversion import convert
+from distilbert_tasks import compare
 
 HERE = Path(__file__).resolve().parent
-MODEL, OUTPUT = HERE / "model", HERE / "output"
+MODEL, TEACHER, OUTPUT = HERE / "model", HERE / "teacher", HERE / "output"
+TEST = HERE / "data" / "banking77_test.csv"
 HEAD = "ForSequenceClassification"
 SENTENCES = [
     "My card still hasn't arrived after two weeks, what can I do?",
@@ -72,7 +75,7 @@ def show_predictions(outputs: dict[str, Arrays], config: DistilBertConfig, conso
 
 def accuracy(framework: Framework, path: Path, tokenizer: DistilBertTokenizerFast, config: DistilBertConfig) -> float:
     """Return the share of the test set's intents that the converted model finds."""
-    with (HERE / "data" / "banking77_test.csv").open(encoding="utf-8", newline="") as file:
+    with TEST.open(encoding="utf-8", newline="") as file:
         data = list(csv.DictReader(file))
     model = framework.load(path, HEAD)
     right = 0
@@ -83,6 +86,15 @@ def accuracy(framework: Framework, path: Path, tokenizer: DistilBertTokenizerFas
         classes = framework.run(model, inputs, "cpu", {})["logits"].argmax(-1)
         right += sum(config.id2label[int(i)] == row["category"] for i, row in zip(classes, rows, strict=True))
     return right / len(data)
+
+
+def show_teacher(console: Console) -> None:
+    """Print the model beside the teacher that it was distilled from, which is stored in float16 and runs in float32."""
+    console.rule("a teacher and its student")
+    convert(TEACHER, OUTPUT / "teacher", to="pt", dtype="float32")
+    with console.status("asking both 3,080 questions"):
+        result = compare(OUTPUT / "teacher", MODEL, data=TEST)
+    console.print(comparison_table(result))
 
 
 def main() -> int:
@@ -103,7 +115,8 @@ def main() -> int:
         with console.status(f"asking {framework.title} 3,080 questions"):
             share = accuracy(framework, paths[name], tokenizer, config)
         console.print(f"{framework.title:8} {share:.2%} of 3,080 questions understood (77 intents, BANKING77)")
-    console.print("[green]The three agree.[/]" if agree else "[bold red]The three disagree.[/]")
+    show_teacher(console)
+    console.print("[green]The three frameworks agree.[/]" if agree else "[bold red]The three frameworks disagree.[/]")
     return 0 if agree else 1
 
 

@@ -32,9 +32,11 @@ from distilbert_cli.training_arguments import one_or_list
 from distilbert_cli.training_progress import training_progress
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from distilbert_tasks.comparison import Comparison
 
-__all__ = ["compare"]
+__all__ = ["compare", "comparison_table"]
 
 
 def compare(
@@ -85,9 +87,8 @@ def compare(
     typer.echo(json.dumps(result.to_dict(), indent=2)) if as_json else _show(result)
 
 
-def _show(result: Comparison) -> None:
-    from rich.console import Console
-    from rich.markup import escape
+def comparison_table(result: Comparison) -> Table:
+    """Return what `Comparison.rows` says as a table."""
     from rich.table import Table
 
     table = Table(result.task, "teacher", "student", "")
@@ -95,8 +96,15 @@ def _show(result: Comparison) -> None:
         column.justify = "right"
     for row in result.rows():
         table.add_row(*row)
+    return table
+
+
+def _show(result: Comparison) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
     console = Console(highlight=False)
-    console.print(table)
+    console.print(comparison_table(result))
     teacher, student = (escape(printable(model.path)) for model in (result.teacher, result.student))
     data = f"{result.examples:,} examples" if result.examples else "random tokens, as no data were given"
     where = f"in turns, {result.framework} on {result.device}"
