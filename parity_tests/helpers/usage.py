@@ -20,7 +20,7 @@ from distilbert_conversion import HEADS, expected, open_checkpoint, save_checkpo
 from parity_tests.helpers.tolerances import MATRIX
 
 MODEL = Path(__file__).resolve().parents[2] / "demo" / "model"
-SEED, SCALE = 126, 0.2  # the seed gives an answer inside the text, and labels of most kinds
+SEED, SCALE = 18, 0.2  # the seed gives an answer inside the text, and labels of most kinds
 FIELDS: dict[str, dict[str, Any]] = {
     "ForTokenClassification": {"id2label": {0: "O", 1: "B-THING", 2: "I-THING", 3: "B-DEED", 4: "I-DEED"}},
     "ForQuestionAnswering": {"num_labels": 2},
@@ -35,20 +35,36 @@ WISH = "Can I have my card delivered on a specific day?"
 PROMPT, CHOICES = "My card has not arrived yet.", ("still waiting on that card", "How do I track my card?")
 
 # What transformers 4.57.6 answers, in PyTorch.
-HIDDEN = (0.582483, -1.370635, -0.488404)  # of [CLS], the first three
-WORD = "has"
+HIDDEN = (0.392743, 1.317739, 1.120051)  # of [CLS], the first three
+WORD = "my"
 INTENT = "card_arrival"
-INTENTS = ["card_arrival", "card_delivery_estimate", "compromised_card", "lost_or_stolen_card"]
-CHOICE = 0
-KINDS = ["B-DEED", "I-DEED", "B-DEED", "B-THING", "O", "O", "B-DEED", "I-DEED", "I-DEED", "B-DEED", "I-DEED"]
-ANSWER = "card after 1 week"
+INTENTS = [
+    *("cancel_transfer", "card_about_to_expire", "card_arrival", "card_delivery_estimate", "card_not_working"),
+    *("contactless_not_working", "declined_card_payment", "getting_virtual_card", "lost_or_stolen_card"),
+    *("order_physical_card", "pending_card_payment", "transaction_charged_twice"),
+]
+CHOICE = 1
+KINDS = [
+    "I-DEED",
+    "B-THING",
+    "I-DEED",
+    "I-DEED",
+    "I-THING",
+    "I-DEED",
+    "I-DEED",
+    "I-THING",
+    "I-DEED",
+    "I-DEED",
+    "B-THING",
+]
+ANSWER = "for my card after"
 LOSSES = {
-    "ForMaskedLM": 7.896320,
-    "ForSequenceClassification": 22.729860,
-    "several labels": 0.009168,
-    "ForMultipleChoice": 0.624954,
-    "ForTokenClassification": 0.386420,
-    "ForQuestionAnswering": 2.624715,
+    "ForMaskedLM": 7.692191,
+    "ForSequenceClassification": 8.354718,
+    "several labels": 0.107989,
+    "ForMultipleChoice": 0.763244,
+    "ForTokenClassification": 0.401753,
+    "ForQuestionAnswering": 4.255448,
 }
 
 
