@@ -74,9 +74,16 @@ def test_rows_that_do_not_lie_together(lin: nn.Linear) -> None:
 )
 @pytest.mark.parametrize("grad", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("by_onednn", [False, True])
 def test_feed_forward(
-    lin: nn.Linear, activation: Callable[[torch.Tensor], torch.Tensor], grad: bool, bias: bool
+    lin: nn.Linear,
+    activation: Callable[[torch.Tensor], torch.Tensor],
+    grad: bool,
+    bias: bool,
+    by_onednn: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(onednn, "EVERYWHERE", by_onednn and onednn.ONEDNN)
     x, lin2 = torch.randn(9, 48), nn.Linear(32, 48, bias=bias)
     with torch.set_grad_enabled(grad):
         assert close(feed_forward(lin, activation, lin2, x), lin2(activation(lin(x))))

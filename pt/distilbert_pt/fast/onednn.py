@@ -1,9 +1,9 @@
 """Matrix products by oneDNN, where that is faster than what PyTorch takes by itself.
 
 PyTorch multiplies float32 on the CPU by MKL, which does not use AVX-512 on processors of other makers than Intel:
-oneDNN, which every build for x86 holds, is more than twice as fast there (`benchmarks/`). On Intel's they are equals in
-the layers' forward pass, where oneDNN also takes weights that are packed and fuses the GELU; for gradients, whose
-factors lie transposed, MKL is twice as fast there, and for a product with a whole vocabulary a quarter.
+oneDNN, which every build for x86 holds, is more than twice as fast there (`benchmarks/`). On Intel's MKL is as fast
+with plain matrices, twice as fast for gradients, whose factors lie transposed, and does not prepare each new number of
+rows first; there oneDNN multiplies by packed weights alone.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _made_by_intel() -> bool:
 
 
 EVERYWHERE = ONEDNN and not _made_by_intel()
-"""Whether oneDNN multiplies gradients and vocabularies too, not only in the layers' forward pass."""
+"""Whether oneDNN multiplies all float32 matrices, not only by packed weights."""
 
 BFLOAT16 = ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 DTYPES = (torch.float32, torch.bfloat16) if BFLOAT16 else (torch.float32,)
@@ -102,6 +102,9 @@ def _gradient(a: Tensor, b: Tensor) -> Tensor:
 
 def product(a: Tensor, b: Tensor, bias: Tensor | None, activation: str = "none") -> Tensor:
     """Return `activation(a @ b.T + bias)`: "none", or "gelu" for the exact GELU."""
+    if not (EVERYWHERE or b.is_mkldnn or a.dtype != torch.float32):
+        plain = F.linear(a, b, bias)
+        return F.gelu(plain) if activation == "gelu" else plain
     algorithm = "none" if activation == "gelu" else ""  # of the GELU: the exact one
     y: Tensor = torch.ops.mkldnn._linear_pointwise(a, b, bias, activation, [], algorithm)
     return y
