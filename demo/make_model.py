@@ -16,7 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
-os.environ["DISTILBERT_FAST"] = "0"  # oneDNN prepares each new shape, which costs so small a model more than it saves
+os.environ["DISTILBERT_FAST"] = (
+    "0"  # which pays for larger models: a step of this one took 0.22 s with it, 0.19 s without
+)
 
 import numpy as np
 import torch

@@ -23,7 +23,7 @@ from parity_tests.helpers.ecosystem import TEXTS, load, tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 TASK = "SEQ_CLS"
-SIZES = {"num_virtual_tokens": 3, "token_dim": 96, "num_layers": 3, "num_attention_heads": 4}
+SIZES = {"num_virtual_tokens": 3, "token_dim": 128, "num_layers": 3, "num_attention_heads": 4}
 ADAPTERS = {
     "lora": LoraConfig(task_type=TASK, target_modules=["q_lin", "v_lin", "out_lin", "lin1", "lin2"]),
     "lora on embeddings": LoraConfig(task_type=TASK, target_modules=["word_embeddings", "q_lin"]),
@@ -33,7 +33,7 @@ ADAPTERS = {
     "oft": OFTConfig(task_type=TASK, target_modules=["lin1"], oft_block_size=8),
     "layer norms": LNTuningConfig(task_type=TASK, target_modules=["sa_layer_norm"]),
     "prompt": PromptTuningConfig(task_type=TASK, **SIZES),
-    "p-tuning": PromptEncoderConfig(task_type=TASK, encoder_hidden_size=96, **SIZES),
+    "p-tuning": PromptEncoderConfig(task_type=TASK, encoder_hidden_size=128, **SIZES),
 }
 
 
