@@ -20,6 +20,7 @@ ROOT = HERE.parent
 BENCHMARKS = ROOT / "benchmarks"
 sys.path[:0] = [str(BENCHMARKS), str(ROOT)]
 
+from ablation_page import ablation_tables
 from conversion_page import conversion_tables
 from distilbert_cli.tolerances import BETWEEN_FRAMEWORKS, Tolerance
 from distilbert_conversion import WEIGHTS
@@ -74,6 +75,7 @@ PAGES: dict[str, Callable[[], dict[str, str]]] = {
     "conversion.md": lambda: conversion_tables(figures("conversion.json")),
     "benchmarks.md": lambda: speed_tables(figures("speed.json"), figures("gpu.json")),
     "tasks.md": lambda: tasks_tables(figures("tasks.json", HERE)),
+    "distillation.md": lambda: ablation_tables(figures("ablation.json", HERE)),
 }
 """The tables of each page. Those of docs/parity.md are measured, by `make parity-page`."""
 
