@@ -41,7 +41,8 @@ def assert_same(actual: tuple[dict[str, float], Arrays], expected: tuple[dict[st
         assert abs(value - expected[0][name]) <= TRIPLE_LOSS.value * abs(expected[0][name]) + 1e-7, name
     assert actual[1].keys() >= expected[1].keys()
     for name, gradient in expected[1].items():
-        scale = max(float(np.abs(gradient).max()), 1e-2)  # some, as those of keys' biases, are 0 but for rounding
+        largest = float(np.abs(gradient).max())
+        scale = max(largest, 1e-3 if largest > 1e-6 else 1e-2)  # some, as those of keys' biases, are 0 but for rounding
         assert float(np.abs(actual[1][name] - gradient).max()) <= GRADIENT.value * scale, name
 
 
