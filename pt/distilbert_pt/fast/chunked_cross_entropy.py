@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from distilbert_common.constants import LOSS_CHUNK_TOKENS
-from distilbert_pt.fast.onednn import add_product, multiply, multiply_gradient
+from distilbert_pt.fast.onednn import add_product, multiply
 
 __all__ = ["chunked_cross_entropy"]
 
@@ -46,7 +46,7 @@ class ChunkedCrossEntropy(torch.autograd.Function):
                 d_logits.scatter_add_(1, targets, -torch.ones_like(norm))
                 d_bias += d_logits.sum(dim=0)
                 d_logits = d_logits.to(x.dtype)
-                d_x[chunk] = multiply_gradient(d_logits, weight)
+                d_x[chunk] = multiply(d_logits, weight.t())
                 add_product(d_weight, d_logits.t(), x[chunk])
         if d_weight is not None:
             ctx.save_for_backward(d_x, d_weight.to(weight.dtype), d_bias.to(bias.dtype))

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from distilbert_common.constants import LOSS_CHUNK_TOKENS
-from distilbert_pt.fast.onednn import add_product, multiply, multiply_gradient
+from distilbert_pt.fast.onednn import add_product, multiply
 
 __all__ = ["ProjectedTargets", "Targets", "TopTargets", "chunked_distillation"]
 
@@ -119,7 +119,7 @@ class ChunkedDistillation(torch.autograd.Function):
                 d_logits[: len(d_labeled)] += d_labeled.mul_(label_weight / temperature)
                 d_bias += d_logits.sum(dim=0)
                 d_logits = d_logits.to(x.dtype)
-                d_x[chunk] = multiply_gradient(d_logits, weight)
+                d_x[chunk] = multiply(d_logits, weight.t())
                 add_product(d_weight, d_logits.t(), x[chunk])
         divergence, cross_entropy = sums[0] * temperature**2, sums[1]
         if d_weight is not None:

@@ -28,7 +28,6 @@ __all__ = [
     "can_use_onednn",
     "is_enabled",
     "multiply",
-    "multiply_gradient",
     "product",
 ]
 
@@ -43,7 +42,10 @@ ONEDNN = (
 def _made_by_intel() -> bool:
     """Whether Intel made the processor; where that cannot be told, it is taken for another maker's."""
     cpuinfo = Path("/proc/cpuinfo")
-    return "GenuineIntel" in (cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else platform.processor())
+    if not cpuinfo.exists():
+        return "GenuineIntel" in platform.processor()
+    with cpuinfo.open(encoding="utf-8") as file:
+        return "GenuineIntel" in file.read(500)  # of the first core; some machines have hundreds
 
 
 EVERYWHERE = ONEDNN and not _made_by_intel()
@@ -65,11 +67,11 @@ class OneDNNLinear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, d: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients."""
+        """Return the gradients, each again such a product; oneDNN reads transposed matrices as they lie."""
         (a, b), needed = ctx.saved_tensors, ctx.needs_input_grad
         return (
-            _gradient(d, b) if needed[0] else None,
-            _gradient(d.t(), a) if needed[1] else None,
+            OneDNNLinear.apply(d, b.t(), None) if needed[0] else None,
+            OneDNNLinear.apply(d.t(), a.t(), None) if needed[1] else None,
             d.sum(dim=0) if needed[2] else None,
         )
 
@@ -88,20 +90,14 @@ class OneDNNGeluLinear(torch.autograd.Function):
         """Return the gradients."""
         (a, b), needed = ctx.saved_tensors, ctx.needs_input_grad
         return (
-            torch.ops.aten.gelu_backward(_gradient(d, b), a) if needed[0] else None,
-            _gradient(d.t(), F.gelu(a)) if needed[1] else None,
+            torch.ops.aten.gelu_backward(OneDNNLinear.apply(d, b.t(), None), a) if needed[0] else None,
+            OneDNNLinear.apply(d.t(), F.gelu(a).t(), None) if needed[1] else None,
             d.sum(dim=0) if needed[2] else None,
         )
 
 
-def _gradient(a: Tensor, b: Tensor) -> Tensor:
-    """Return `a @ b`, differentiable any number of times; oneDNN reads transposed matrices as they lie."""
-    y: Tensor = OneDNNLinear.apply(a, b.t(), None) if EVERYWHERE else a @ b
-    return y
-
-
 def product(a: Tensor, b: Tensor, bias: Tensor | None, activation: str = "none") -> Tensor:
-    """Return `activation(a @ b.T + bias)`: "none", or "gelu" for the exact GELU."""
+    """Return `activation(a @ b.T + bias)`, by MKL where that is faster: "none", or "gelu" for the exact GELU."""
     if not (EVERYWHERE or b.is_mkldnn or a.dtype != torch.float32):
         plain = F.linear(a, b, bias)
         return F.gelu(plain) if activation == "gelu" else plain
@@ -112,12 +108,7 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None, activation: str = "none")
 
 def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return `a @ b.T + bias` without recording gradients, by the faster of the two ways."""
-    return product(a, b, bias) if EVERYWHERE and is_enabled() and can_use_onednn(a, b) else F.linear(a, b, bias)
-
-
-def multiply_gradient(a: Tensor, b: Tensor) -> Tensor:
-    """Return `a @ b` without recording gradients, by the faster of the two ways: (rows, inner), (inner, columns)."""
-    return product(a, b.t(), None) if EVERYWHERE and is_enabled() and can_use_onednn(a, b) else a @ b
+    return product(a, b, bias) if is_enabled() and can_use_onednn(a, b) else F.linear(a, b, bias)
 
 
 def add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
