@@ -29,6 +29,7 @@ from distilbert_common.training import DistillationOptions
 from distilbert_tasks import CorpusOptions, FeatureOptions, TrainingOptions, distil, finetune
 from distilbert_tasks.distillation import default_options
 from tasks_data import write_data
+from tasks_turns import processor
 
 RESULTS = ROOT / "docs" / "ablation.json"
 TASKS = {"banking77": (2000, 10.0), "sst2": (8000, 2.0)}
@@ -124,13 +125,6 @@ def accuracies(model: Path, options: argparse.Namespace, seed: int) -> Facts:
         )  # fmt: skip
         facts[task] = result.metrics["validation"]["accuracy"]
     return facts
-
-
-def processor() -> str:
-    """Return the name of the processor."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 if __name__ == "__main__":

@@ -13,14 +13,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from meter import Meter
+from tasks_turns import active_seconds, on_cores, run_in_turns
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = [str(ROOT / name) for name in ("common", "conversion", "pt", "tf", "flax", "tasks")]
@@ -110,15 +111,13 @@ def start(options: argparse.Namespace, name: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, __file__, *map(str, options.files), "--worker", name, "--work", str(options.work)]
     for option in ("steps", "rows", "parts", "layers", "dim", "top_k", "framework"):
         command += [f"--{option.replace('_', '-')}", str(getattr(options, option))]
-    if options.cores is not None:
-        command = ["taskset", "--cpu-list", f"0-{options.cores - 1}", *command]
-    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES)})
+    return subprocess.Popen(
+        on_cores(command, options.cores), env={**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES)}
+    )
 
 
 def measure(options: argparse.Namespace) -> Facts:
     """Let all take their steps in turns, and return their rates and memory."""
-    from tasks_turns import active_seconds, run_in_turns
-
     processes = {name: start(options, name) for name in NAMES}
     intervals = run_in_turns(processes, options.turn)
     facts: Facts = {name: getattr(options, name) for name in ("rows", "parts", "layers", "dim", "top_k", "framework")}
@@ -126,8 +125,8 @@ def measure(options: argparse.Namespace) -> Facts:
         result = json.loads((options.work / f"{name}.json").read_text(encoding="utf-8"))
         seconds = active_seconds(intervals[name], result["begin"], result["end"])
         facts[name] = {
-            "tokens_per_second": result["tokens"] / seconds,
-            "tokens_per_processor_second": result["tokens"] / result["processor"],
+            "tokens_per_second": result["count"] / seconds,
+            "tokens_per_processor_second": result["count"] / result["processor"],
             "steps": result["steps"],
             "peak_bytes": result["peak_bytes"],
         }
@@ -140,19 +139,10 @@ def work(options: argparse.Namespace) -> None:
         ask(options)
         return
     steps = original_steps(options) if options.worker == "original" else our_steps(options, options.worker == "cached")
-    for _ in range(WARM_UP):
-        next(steps)
-    begin, processor = time.time(), time.process_time()
-    tokens = [next(steps) for _ in range(options.steps)]
-    facts = {
-        "begin": begin,
-        "end": time.time(),
-        "processor": time.process_time() - processor,
-        "tokens": sum(tokens),
-        "steps": len(tokens),
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    }
-    (options.work / f"{options.worker}.json").write_text(json.dumps(facts), encoding="utf-8")
+    meter = Meter(options.work / f"{options.worker}.json", WARM_UP)
+    for _ in range(WARM_UP + options.steps):
+        meter.step(next(steps))
+    meter.finish()
 
 
 def original_steps(options: argparse.Namespace) -> Iterator[int]:

@@ -19,6 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tasks_turns import active_seconds, on_cores, run_in_turns
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = [str(ROOT / name) for name in ("common", "conversion", "pt", "tf", "flax", "tasks")]
 NAMES = {"ours": "distilbert", "transformers": "transformers' pipeline"}
@@ -64,15 +66,13 @@ def start(options: argparse.Namespace, name: str, report: Path, sentences: int) 
     """Start a worker."""
     command = [sys.executable, __file__, str(options.model), str(options.file), "--worker", name]
     command += ["--report", str(report), "--sentences", str(sentences)]
-    if options.cores is not None:
-        command = ["taskset", "--cpu-list", f"0-{options.cores - 1}", *command]
-    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES)})
+    return subprocess.Popen(
+        on_cores(command, options.cores), env={**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES)}
+    )
 
 
 def measure(options: argparse.Namespace, reports: dict[str, Path]) -> Facts:
     """Let both classify all sentences, in turns, and return their rates and whether their answers agree."""
-    from tasks_turns import active_seconds, run_in_turns
-
     processes = {name: start(options, name, report, options.sentences) for name, report in reports.items()}
     intervals = run_in_turns(processes, options.turn)
     results = {name: json.loads(report.read_text()) for name, report in reports.items()}

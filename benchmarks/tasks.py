@@ -27,7 +27,7 @@ from tasks_data import CASES, Case, write_data
 from tasks_page import IMPLEMENTATIONS, write_page
 from tasks_settings import Report, Settings
 from tasks_start import pretrained_body, write_start
-from tasks_turns import Interval, active_seconds, run_in_turns
+from tasks_turns import Interval, active_seconds, on_cores, processor, run_in_turns
 
 RESULTS = ROOT / "docs" / "tasks.json"
 SHARED = ROOT.parent / "shared" / "data"
@@ -157,10 +157,8 @@ def start(implementation: str, settings: Settings, cores: int | None) -> subproc
     settings.write(folder / "settings.json")
     script = "tasks_trainer.py" if implementation == "transformers" else "tasks_ours.py"
     command = [sys.executable, str(ROOT / "benchmarks" / script), str(folder / "settings.json"), implementation]
-    if cores is not None:
-        command = ["taskset", "--cpu-list", f"0-{cores - 1}", *command]
     with (folder / "output.txt").open("wb") as output:
-        return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        return subprocess.Popen(on_cores(command, cores), stdout=output, stderr=subprocess.STDOUT)
 
 
 def figures(report: Report, intervals: list[Interval], batch_size: int) -> Facts:
@@ -175,12 +173,6 @@ def figures(report: Report, intervals: list[Interval], batch_size: int) -> Facts
         "examples_per_second": rows / max(1e-9, active_seconds(intervals, first.at, last.at)),
         "examples_per_processor_second": rows / max(1e-9, last.processor - first.processor),
     }
-
-
-def processor() -> str:
-    """Return the name of the processor."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 if __name__ == "__main__":

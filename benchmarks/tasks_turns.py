@@ -6,8 +6,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-__all__ = ["Interval", "active_seconds", "run_in_turns"]
+__all__ = ["Interval", "active_seconds", "on_cores", "processor", "run_in_turns"]
 
 Interval = tuple[float, float]
 """When a process began to run, and when it was stopped: seconds since the epoch."""
@@ -50,3 +51,15 @@ def _take_turn(process: subprocess.Popen[bytes], turn: float) -> Interval:
 def active_seconds(intervals: Sequence[Interval], start: float, end: float) -> float:
     """Return how long a process ran between two times."""
     return sum(max(0.0, min(end, stop) - max(start, begin)) for begin, stop in intervals)
+
+
+def on_cores(command: Sequence[str], cores: int | None) -> list[str]:
+    """Return a command that may use the first so many cores; all, where that is None."""
+    return [*command] if cores is None else ["taskset", "--cpu-list", f"0-{cores - 1}", *command]
+
+
+def processor() -> str:
+    """Return the name of the processor."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")

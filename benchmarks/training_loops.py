@@ -22,6 +22,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from meter import Meter
+from tasks_turns import active_seconds, on_cores, run_in_turns
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = [str(ROOT / name) for name in ("common", "conversion", "pt", "tf", "flax", "tasks")]
 VOCABULARY = 30_522
@@ -94,8 +97,6 @@ def prepare(options: argparse.Namespace) -> None:
 
 def measure(options: argparse.Namespace, framework: str) -> Facts:
     """Let both train in turns, and return their rates and memory."""
-    from tasks_turns import active_seconds, run_in_turns
-
     here = Path(__file__).resolve()
     commands = {
         "distilbert": [sys.executable, str(here), str(options.file), "--worker", framework],
@@ -103,17 +104,18 @@ def measure(options: argparse.Namespace, framework: str) -> Facts:
     }
     commands["distilbert"] += ["--work", str(options.work)]
     commands["transformers"] += [str(options.work)]
-    pinned = [] if options.cores is None else ["taskset", "--cpu-list", f"0-{options.cores - 1}"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    processes = {name: subprocess.Popen([*pinned, *command], env=environment) for name, command in commands.items()}
+    processes = {
+        name: subprocess.Popen(on_cores(command, options.cores), env=environment) for name, command in commands.items()
+    }
     intervals = run_in_turns(processes, options.turn)
     facts: Facts = {name: getattr(options, name) for name in ("batch", "length", "fill", "layers", "dim")}
     for name in commands:
         result = json.loads((options.work / f"{name}.json").read_text(encoding="utf-8"))
         seconds = active_seconds(intervals[name], result["begin"], result["end"])
         facts[name] = {
-            "examples_per_second": result["examples"] / seconds,
-            "examples_per_processor_second": result["examples"] / result["processor"],
+            "examples_per_second": result["count"] / seconds,
+            "examples_per_processor_second": result["count"] / result["processor"],
             "peak_bytes": result["peak_bytes"],
         }
     return {"framework": framework, **facts}
@@ -127,7 +129,6 @@ def train(options: argparse.Namespace, framework: str, folder: Path) -> None:
     from distilbert_tasks.batches import BatchOptions, training_batches
     from distilbert_tasks.engines import compiles_each_shape, engine_module
     from distilbert_tasks.features import Features, Ragged
-    from training_loops_report import Meter
 
     rows = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
     engines = engine_module(framework)
@@ -137,11 +138,11 @@ def train(options: argparse.Namespace, framework: str, folder: Path) -> None:
     labels = {"labels": np.asarray(rows["labels"], np.int32)}
     features = Features(ids, labels, np.arange(len(rows["labels"])), task="text-classification")
     settings = BatchOptions(batch_size=rows["batch"], few_shapes=compiles_each_shape(framework))
-    meter = Meter(rows, folder / "distilbert.json")
+    meter = Meter(folder / "distilbert.json", rows["warm_up"])
     steps = len(rows["labels"]) // rows["batch"]
     for step, batches in enumerate(training_batches(features, settings, stop_step=steps)):
         float(engine.train_step(batches, step, 5e-5).loss)
-        meter.step()
+        meter.step(rows["batch"])
     meter.finish()
 
 

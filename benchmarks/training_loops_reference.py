@@ -16,7 +16,7 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGAC
 
 import numpy as np
 
-from training_loops_report import Meter
+from meter import Meter
 
 Rows = dict[str, Any]
 RATE = 5e-5
@@ -26,7 +26,7 @@ def main() -> None:
     """Train, and report."""
     framework, folder = sys.argv[1], Path(sys.argv[2])
     rows = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
-    meter = Meter(rows, folder / "transformers.json")
+    meter = Meter(folder / "transformers.json", rows["warm_up"])
     {"pt": train_pt, "tf": train_tf, "flax": train_flax}[framework](folder, rows, meter)
     meter.finish()
 
@@ -52,7 +52,7 @@ def train_pt(folder: Path, rows: Rows, meter: Meter) -> None:
 
     class Count(TrainerCallback):
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            meter.step()
+            meter.step(rows["batch"])
 
     def collate(examples: list[tuple[list[int], int]]) -> dict[str, torch.Tensor]:
         ids, labels = zip(*examples, strict=True)
@@ -78,7 +78,7 @@ def train_tf(folder: Path, rows: Rows, meter: Meter) -> None:
 
     class Count(tf_keras.callbacks.Callback):
         def on_train_batch_end(self, *_: Any) -> None:
-            meter.step()
+            meter.step(rows["batch"])
 
     kinds = {"input_ids": (None, None), "attention_mask": (None, None), "labels": (None,)}
     signature = {name: tf.TensorSpec(shape, tf.int32) for name, shape in kinds.items()}
@@ -113,7 +113,7 @@ def train_flax(folder: Path, rows: Rows, meter: Meter) -> None:
     for number, batch in enumerate(padded(rows, rows["length"])):
         state, loss = compiled(state, batch, jax.random.key(number))
         loss.block_until_ready()
-        meter.step()
+        meter.step(rows["batch"])
 
 
 if __name__ == "__main__":

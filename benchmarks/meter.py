@@ -1,4 +1,4 @@
-"""What both sides of `training_loops.py` report: when steps were done, and the most memory that was in use."""
+"""What a worker of a benchmark reports: when its steps were done, how much they did, and the most memory in use."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ import resource
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 __all__ = ["Meter"]
 
 
 class Meter:
-    """Counts the steps of a loop; those of the warm-up begin the measurement.
+    """Counts what steps did; those of the warm-up come before the measurement.
 
     Args:
-        rows: What `rows.json` holds.
         path: Where to report.
+        warm_up: How many steps do not count.
     """
 
-    def __init__(self, rows: dict[str, Any], path: Path) -> None:
-        self.batch, self.warm_up, self.path = rows["batch"], rows["warm_up"], path
-        self.steps, self.begin, self.processor = 0, 0.0, 0.0
+    def __init__(self, path: Path, warm_up: int) -> None:
+        self.path, self.warm_up = path, warm_up
+        self.steps, self.count, self.begin, self.processor = 0, 0, 0.0, 0.0
 
-    def step(self) -> None:
-        """Note that a step is done."""
+    def step(self, count: int) -> None:
+        """Note that a step is done, with so many examples or tokens."""
         self.steps += 1
         if self.steps == self.warm_up:
             self.begin, self.processor = time.time(), time.process_time()
+        elif self.steps > self.warm_up:
+            self.count += count
 
     def finish(self) -> None:
         """Report."""
@@ -37,7 +38,8 @@ class Meter:
             "begin": self.begin,
             "end": time.time(),
             "processor": time.process_time() - self.processor,
-            "examples": (self.steps - self.warm_up) * self.batch,
+            "steps": self.steps - self.warm_up,
+            "count": self.count,
             "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
         }
         self.path.write_text(json.dumps(facts), encoding="utf-8")
