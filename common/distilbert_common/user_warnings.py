@@ -10,6 +10,7 @@ __all__ = ["warn_user"]
 _OURS = (
     "distilbert_common", "distilbert_conversion", "distilbert_pt", "distilbert_tf", "distilbert_flax",
     "distilbert_tasks",
+    "distilbert_deploy",
 )  # fmt: skip
 
 

@@ -1,0 +1,5 @@
+"""Export, quantization and serving of trained DistilBERT models."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
