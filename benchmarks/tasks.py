@@ -24,12 +24,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / name) for name in ("common", "conversion", "pt", "tasks")]
 
 from tasks_data import CASES, Case, write_data
-from tasks_page import IMPLEMENTATIONS, write_page
+from tasks_page import IMPLEMENTATIONS, read_facts, write_facts
 from tasks_settings import Report, Settings
 from tasks_start import pretrained_body, write_start
 from tasks_turns import Interval, active_seconds, on_cores, processor, run_in_turns
 
-RESULTS = ROOT / "docs" / "tasks.json"
 SHARED = ROOT.parent / "shared" / "data"
 WARM_UP = 5
 """Steps that do not count in the speed: programs are compiled, memory is taken."""
@@ -39,17 +38,19 @@ Facts = dict[str, Any]
 def main() -> int:
     """Measure what is asked for and not there yet, and write the page; return 1 where a run failed."""
     options = parse()
-    facts: list[Facts] = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
+    facts = read_facts()
     failures = 0
     for name in [] if options.page_only else options.only:
-        missing = [one for one in options.implementations if options.again or not is_there(facts, name, one, options)]
+        missing = [
+            one for one in options.implementations if options.again or not is_there(facts["rows"], name, one, options)
+        ]
         if missing:
             print(f"{name}: {', '.join(missing)} …", flush=True)
             measured = measure(name, missing, options)
             failures += len(missing) - len(measured)
-            facts = merged(facts, measured)
-            RESULTS.write_text(json.dumps({"rows": facts}, indent=1) + "\n", encoding="utf-8")
-    write_page({"rows": facts})
+            facts["rows"] = merged(rows, measured)
+            write_facts(facts)
+    write_facts(facts)
     return 1 if failures else 0
 
 

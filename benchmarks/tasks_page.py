@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,25 +12,38 @@ from tasks_data import CASES
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
+RESULTS = DOCS / "tasks.json"
 sys.path.insert(0, str(DOCS))
 
 from page_tables import fill_tables, markdown_table
 
-__all__ = ["IMPLEMENTATIONS", "tasks_tables", "write_page"]
+__all__ = ["IMPLEMENTATIONS", "LOOPS", "read_facts", "tasks_tables", "write_facts"]
 
 IMPLEMENTATIONS = {"transformers": "transformers' Trainer", "pt": "PyTorch", "tf": "Keras", "flax": "Flax"}
-POINTS = 0.5
-"""How far a metric may be from the Trainer's, in points of 100; of perplexity in percent of it."""
-ACCURACY = 89.0
-"""What SST-2's development set should reach."""
-RATIO = 1.8
-"""How many times the Trainer's examples a second PyTorch should train."""
+LOOPS = {"pt": "PyTorch, `Trainer`", "tf": "Keras 2, `fit`", "flax": "Flax, a jitted step"}
+LOOPS_HEADER = (
+    "beside",
+    "a step",
+    "its examples/s",
+    "ours",
+    "times",
+    "by processor time",
+    "its memory",
+    "ours",
+    "share",
+)
 Facts = dict[str, Any]
-Miss = tuple[str, str, str]
 
 
-def write_page(facts: Facts) -> None:
-    """Write the tables into docs/tasks.md."""
+def read_facts() -> Facts:
+    """Return what is in docs/tasks.json: "rows" of tasks, and "loops"."""
+    facts: Facts = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    return {"rows": facts.get("rows", []), "loops": facts.get("loops", [])}
+
+
+def write_facts(facts: Facts) -> None:
+    """Write docs/tasks.json, and its tables into docs/tasks.md."""
+    RESULTS.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     fill_tables(DOCS / "tasks.md", tasks_tables(facts))
 
 
@@ -37,7 +51,7 @@ def tasks_tables(facts: Facts) -> dict[str, str]:
     """Return the tables of docs/tasks.md.
 
     Args:
-        facts: What `tasks.py` left in tasks.json.
+        facts: What `tasks.py` left in tasks.json in "rows", and `training_loops.py` in "loops".
     """
     rows = facts["rows"]
     header = (
@@ -56,7 +70,7 @@ def tasks_tables(facts: Facts) -> dict[str, str]:
     return {
         "tasks": table,
         "tasks-machine": machine(rows),
-        "tasks-missed": markdown_table(("what", "reached", "goal"), missed(rows)),
+        "training-loops": markdown_table(LOOPS_HEADER, [line_of_loop(loop) for loop in facts["loops"]]),
     }
 
 
@@ -112,21 +126,13 @@ def machine(rows: list[Facts]) -> str:
     return markdown_table(("what", ""), lines)
 
 
-def missed(rows: list[Facts]) -> list[Miss]:
-    """Return what misses its goal, what it reached, and the goal."""
-    misses: list[Miss] = []
-    for row in rows:
-        if row["implementation"] == "transformers":
-            continue
-        name = f"{CASES[row['data']].title}, {IMPLEMENTATIONS[row['implementation']]}, {row['rows']:,} rows"
-        if row["data"] == "sst2" and value_of(row) < ACCURACY:
-            misses.append((f"{name}: accuracy", f"{value_of(row):.2f}", f"{ACCURACY:g}"))
-        baseline = baseline_of(row, rows)
-        if baseline is None:
-            continue
-        if abs(difference(row, baseline)) > POINTS:
-            misses.append((f"{name}: metric, from the Trainer's", f"{difference(row, baseline):+.2f}", f"{POINTS:g}"))
-        times = ratio(row, baseline)
-        if row["implementation"] == "pt" and times is not None and times < RATIO:
-            misses.append((f"{name}: times the Trainer's speed", f"{times:.2f}", f"{RATIO:g}"))
-    return misses
+def line_of_loop(loop: Facts) -> tuple[str, ...]:
+    """Return one line of the table of loops."""
+    ours, theirs = loop["distilbert"], loop["transformers"]
+    texts = f"{loop['batch']} rows of {loop['length']} tokens" if loop["fill"] else f"{loop['batch']} real sentences"
+    rate, work, memory = (
+        ours[name] / theirs[name] for name in ("examples_per_second", "examples_per_processor_second", "peak_bytes")
+    )
+    rates = f"{theirs['examples_per_second']:.1f}", f"{ours['examples_per_second']:.1f}"
+    peaks = f"{theirs['peak_bytes'] / 2**30:.2f} GiB", f"{ours['peak_bytes'] / 2**30:.2f} GiB"
+    return (LOOPS[loop["framework"]], texts, *rates, f"**{rate:.2f}**", f"{work:.2f}", *peaks, f"{memory:.2f}")

@@ -5,7 +5,7 @@ the library's own examples. Both classify the same texts in steps of the same si
 model has random weights, as neither speed nor memory depends on them.
 
 Usage: python benchmarks/training_loops.py FILE --python PYTHON [--frameworks pt,tf,flax] [--batch N] [--length N]
-       [--steps N] [--layers N] [--dim N] [--fill] [--turn SECONDS] [--cores N] [--json]
+       [--steps N] [--layers N] [--dim N] [--fill] [--turn SECONDS] [--cores N] [--page]
 
 PYTHON has transformers 4.57 with the frameworks (benchmarks/requirements-tf.txt). FILE has a sentence on each line, or
 in the first column of a table.
@@ -35,19 +35,20 @@ Facts = dict[str, Any]
 
 
 def main() -> int:
-    """Measure, and print a table or JSON."""
+    """Measure, print, and write the page where that is asked for."""
     options = parse()
     sys.path[:0] = PACKAGES
     if options.worker:
         train(options, options.worker, options.work)
         return 0
-    facts = []
     for framework in options.frameworks.split(","):
         with tempfile.TemporaryDirectory() as folder:
             options.work = Path(folder)
             prepare(options)
-            facts.append(measure(options, framework))
-            print(json.dumps(facts[-1]) if options.json else line(facts[-1]), flush=True)
+            loop = measure(options, framework)
+        print(line(loop), flush=True)
+        if options.page:
+            write(loop)
     return 0
 
 
@@ -65,7 +66,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--fill", action="store_true", help="rows are as long as they may be, not as they are")
     parser.add_argument("--turn", type=float, default=20.0, help="seconds that one of them runs at a time")
     parser.add_argument("--cores", type=int, help="how many cores each may use; all, if not given")
-    parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
+    parser.add_argument("--page", action="store_true", help="write the figures into docs/tasks.json and docs/tasks.md")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -144,6 +145,18 @@ def train(options: argparse.Namespace, framework: str, folder: Path) -> None:
         float(engine.train_step(batches, step, 5e-5).loss)
         meter.step(rows["batch"])
     meter.finish()
+
+
+def write(loop: Facts) -> None:
+    """Write figures into the page, in place of those of the same loop."""
+    from tasks_page import LOOPS, read_facts, write_facts
+
+    def key(one: Facts) -> tuple[Any, ...]:
+        return (list(LOOPS).index(one["framework"]), *(one[name] for name in ("fill", "batch", "layers", "dim")))
+
+    facts = read_facts()
+    by_key = {key(one): one for one in [*facts["loops"], loop]}
+    write_facts({**facts, "loops": [by_key[one] for one in sorted(by_key)]})
 
 
 def line(facts: Facts) -> str:
