@@ -41,9 +41,8 @@ def main() -> int:
     facts = read_facts()
     failures = 0
     for name in [] if options.page_only else options.only:
-        missing = [
-            one for one in options.implementations if options.again or not is_there(facts["rows"], name, one, options)
-        ]
+        rows = facts["rows"]
+        missing = [one for one in options.implementations if options.again or not is_there(rows, name, one, options)]
         if missing:
             print(f"{name}: {', '.join(missing)} …", flush=True)
             measured = measure(name, missing, options)
