@@ -12,7 +12,6 @@ from distilbert_cli.arguments import (
     Columns,
     Device,
     FileFormat,
-    FrameworkName,
     Json,
     LabelAllPieces,
     Labels,
@@ -41,7 +40,7 @@ def evaluate(
     model: Model,
     data: Annotated[list[str], typer.Argument(metavar="DATA...", help="Files, patterns or data sets with labels.")],
     task: Annotated[str, typer.Option(help="The task; the one that the model was trained for if not given.")] = "",
-    framework: FrameworkName = "pt",
+    framework: Annotated[str, typer.Option(help="pt, tf, flax, or onnx for an export.")] = "pt",
     device: Device = "auto",
     report: Annotated[
         Path | None, typer.Option(help="Folder to write metrics.json, classes.md and confusion_matrix.png to.")
@@ -66,12 +65,12 @@ def evaluate(
     arguments = dict(locals())
     from distilbert_tasks import evaluate as run
     from distilbert_tasks.data import DataOptions
-    from distilbert_tasks.engines import engine_module
+    from distilbert_tasks.engines import inference_module
     from distilbert_tasks.features import FeatureOptions
 
     arguments |= data_arguments(column, file_format, labels, problem_type)
     with capture_stderr():
-        engine_module(framework)
+        inference_module(framework)
     with training_progress() as on_progress:
         metrics = run(
             model,

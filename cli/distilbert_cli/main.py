@@ -20,6 +20,7 @@ from distilbert_cli.convert import convert
 from distilbert_cli.diff import diff
 from distilbert_cli.distil import distil
 from distilbert_cli.evaluate import evaluate
+from distilbert_cli.export import export
 from distilbert_cli.finetune import finetune
 from distilbert_cli.inspect import inspect
 from distilbert_cli.parity import parity
@@ -59,7 +60,7 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 app = typer.Typer(
     cls=_Commands,
-    help="DistilBERT in PyTorch, Keras and Flax: fine-tune, distil, evaluate, predict, compare and convert.",
+    help="DistilBERT in PyTorch, Keras and Flax: fine-tune, distil, evaluate, predict, compare, convert and export.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -70,6 +71,7 @@ app.command()(evaluate)
 app.command()(predict)
 app.command()(compare)
 app.command()(convert)
+app.command()(export)
 app.command()(inspect)
 app.command()(diff)
 app.command()(parity)

@@ -31,7 +31,9 @@ def predict(
         Path | None, typer.Option(help="File to write: jsonl, csv, tsv or parquet. Standard output if not given.")
     ] = None,
     task: Annotated[str, typer.Option(help="The task; the one that the model was trained for if not given.")] = "",
-    framework: Annotated[str, typer.Option(help="pt, tf or flax; the first that is installed if not given.")] = "",
+    framework: Annotated[
+        str, typer.Option(help="pt, tf, flax or onnx; the first that is installed if not given.")
+    ] = "",
     device: Device = "auto",
     as_json: Json = False,
     column: Columns = None,

@@ -16,7 +16,7 @@ FILES: tuple[tuple[str, str], ...] = (
         "saved_model.pb",
         "it is a SavedModel, which has no names of weights: use the checkpoint that it was exported from",
     ),
-    ("*.onnx", "it is an ONNX export: use the checkpoint that it was exported from"),
+    ("**/*.onnx", "it is an ONNX export: name onnx as the framework, or use the checkpoint that it was exported from"),
     ("*.gguf", "it is a GGUF file: use the checkpoint that it was made from"),
     ("*.ot", "it is made for rust-bert: use the checkpoint that it was made from"),
     ("*.tflite", "it is a LiteRT export: use the checkpoint that it was exported from"),

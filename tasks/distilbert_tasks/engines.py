@@ -1,14 +1,18 @@
-"""The engine of a family, imported when it is asked for."""
+"""The engine of a family, or of an exported model, imported when it is asked for."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
-from distilbert_common.errors import InputError
+from distilbert_common.errors import InputError, MissingFrameworkError
 from distilbert_common.frameworks import MODULES, require
 
-__all__ = ["compiles_each_shape", "engine_module"]
+__all__ = ["ONNX", "compiles_each_shape", "engine_module", "inference_module"]
+
+ONNX = "onnx"
+"""The framework of an exported model, which predicts, and is not trained."""
 
 
 def engine_module(framework: str) -> Any:
@@ -27,6 +31,25 @@ def engine_module(framework: str) -> Any:
     return import_module(f"distilbert_{framework}.engine")
 
 
+def inference_module(framework: str) -> Any:
+    """Return the same, or for "onnx" `distilbert_deploy.engine`, which has what predicting needs.
+
+    Args:
+        framework: "pt", "tf", "flax" or "onnx".
+
+    Raises:
+        InputError: There is no such framework.
+        MissingFrameworkError: It is not installed.
+    """
+    if framework not in (*MODULES, ONNX):
+        raise InputError(f"{framework!r} is not a framework; choose from {', '.join((*MODULES, ONNX))}")
+    if framework != ONNX:
+        return engine_module(framework)
+    if find_spec("onnxruntime") is None:
+        raise MissingFrameworkError("an exported model", "onnxruntime", "export")
+    return import_module("distilbert_deploy.engine")
+
+
 def compiles_each_shape(framework: str) -> bool:
     """Return whether each new shape costs a compilation, so that batches are to have few of them."""
-    return framework != "pt"
+    return framework in ("tf", "flax")

@@ -14,7 +14,7 @@ from distilbert_common.user_warnings import warn_user
 from distilbert_tasks.batches import BatchOptions, Layout
 from distilbert_tasks.data import DataOptions
 from distilbert_tasks.decoding import SpanOptions
-from distilbert_tasks.engines import compiles_each_shape, engine_module
+from distilbert_tasks.engines import compiles_each_shape, inference_module
 from distilbert_tasks.extras import require_train_extra
 from distilbert_tasks.features import FeatureOptions
 from distilbert_tasks.measure import measure
@@ -71,7 +71,7 @@ def evaluate_scores(
         model: A directory, a weights file or a hub id, in any dialect.
         data: As `evaluate` takes it.
         task: The task, by any of its names; None for the one that the model's config names.
-        framework: "pt", "tf" or "flax".
+        framework: "pt", "tf", "flax", or "onnx" for the folder of an export.
         device: "cpu", "gpu", or "auto" for the GPU if there is one.
         columns: The columns to take, by the task's names for them.
         data_options: How data is read; labels are the model's own, if nothing is said.
@@ -84,7 +84,7 @@ def evaluate_scores(
     """
     require_train_extra("evaluation")
     BatchOptions(layout=layout, tokens_per_batch=tokens_per_batch)  # which refuses what these cannot be
-    engines = engine_module(framework)
+    engines = inference_module(framework)
     config = DistilBertConfig.from_pretrained(folder_of(model))
     chosen_task = task_of(config) if task is None else find_task(task)
     read = data_options or DataOptions()

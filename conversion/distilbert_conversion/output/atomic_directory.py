@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -29,13 +29,14 @@ _EXISTS_ERRORS = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 _GONE_WRONG = "was written by somebody else meanwhile; give another place, or convert again"
 
 
-def check_target(target: Path, inputs: Iterable[Path], *, overwrite: bool) -> None:
+def check_target(target: Path, inputs: Iterable[Path], *, overwrite: bool, folders: Collection[str] = ()) -> None:
     """Raise unless a directory may be written: it is free, or a saved model that may be replaced.
 
     Args:
         target: The directory to write.
         inputs: The files that are read from.
         overwrite: Whether a saved model may be replaced.
+        folders: The folders that a saved model may have.
 
     Raises:
         OutputExistsError: The target holds the source, is a file, or is not empty and may not be replaced.
@@ -55,18 +56,22 @@ def check_target(target: Path, inputs: Iterable[Path], *, overwrite: bool) -> No
     if entries and not overwrite:
         raise OutputExistsError(f"{target} is not empty; give another place, or --overwrite to replace it as a whole")
     names = {entry.name for entry in entries}
-    if entries and (names.isdisjoint({"config.json", *WEIGHTS_FILENAMES}) or any(entry.is_dir() for entry in entries)):
+    has_others = any(entry.is_dir() and entry.name not in folders for entry in entries)
+    if entries and (names.isdisjoint({"config.json", *WEIGHTS_FILENAMES}) or has_others):
         raise OutputExistsError(f"{target} holds more than a saved model, and is not replaced; give another place")
 
 
 @contextmanager
-def atomic_directory(target: Path, inputs: Iterable[Path], *, overwrite: bool) -> Iterator[Path]:
+def atomic_directory(
+    target: Path, inputs: Iterable[Path], *, overwrite: bool, folders: Collection[str] = ()
+) -> Iterator[Path]:
     """Give a directory beside `target` to fill; on success it takes the place of `target`, else it is removed.
 
     Args:
         target: The directory to write.
         inputs: The files that are read from.
         overwrite: Whether a saved model may be replaced.
+        folders: The folders that a saved model may have.
 
     Raises:
         OutputExistsError: Somebody else wrote there since it was checked.
@@ -80,7 +85,7 @@ def atomic_directory(target: Path, inputs: Iterable[Path], *, overwrite: bool) -
         try:
             yield temporary
             _sync(temporary)
-            check_target(target, inputs, overwrite=overwrite)
+            check_target(target, inputs, overwrite=overwrite, folders=folders)
             _publish(temporary, final, locks, overwrite=overwrite)
         except OSError as error:
             hidden = error.filename is None or str(error.filename).startswith(str(temporary))

@@ -31,7 +31,7 @@ class Pipeline:
 
     Attributes:
         task: The name of the task.
-        framework: "pt", "tf" or "flax".
+        framework: "pt", "tf", "flax" or "onnx".
         model: The model.
         tokenizer: The tokenizer.
         batch_size: How many examples are read ahead; 1 gives each result as soon as it can be.
@@ -59,7 +59,7 @@ class Pipeline:
         Args:
             engine: The engine of a family, holding the model.
             tokenizer: A DistilBERT tokenizer.
-            framework: "pt", "tf" or "flax".
+            framework: "pt", "tf", "flax" or "onnx".
             batch_size: How many examples are read ahead; 512 by default.
             tokens_per_batch: About how many tokens one call of the model computes; 4,096 by default.
             **options: The options of calls that do not give them.

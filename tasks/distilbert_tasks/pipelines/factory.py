@@ -10,6 +10,7 @@ from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import InputError
 from distilbert_common.files import HUB_OPTIONS, local_path
 from distilbert_common.user_warnings import warn_user
+from distilbert_tasks.engines import ONNX
 from distilbert_tasks.pipelines.base import Pipeline
 from distilbert_tasks.pipelines.feature_extraction import FeatureExtractionPipeline
 from distilbert_tasks.pipelines.fill_mask import FillMaskPipeline
@@ -18,6 +19,7 @@ from distilbert_tasks.pipelines.loading import (
     dtype_name,
     framework_of,
     installed_framework,
+    is_export,
     load_engine,
     load_tokenizer,
     task_of_config,
@@ -84,7 +86,8 @@ def pipeline(
             that the task has by default.
         config: The config to use instead of the model's, or where it is.
         tokenizer: A tokenizer, or where it is; that of the model when None.
-        framework: "pt", "tf" or "flax"; that of a loaded model, or the first one installed, when None.
+        framework: "pt", "tf" or "flax", or "onnx" for the folder of an export; when None that of a loaded model,
+            "onnx" where there is an export and no other model, or the first one installed.
         revision: Branch, tag or commit on the hub.
         use_fast: Whether texts are cut in Rust.
         token: Access token for private repositories.
@@ -165,7 +168,7 @@ def _framework(asked: str | None, model: Any) -> str:
         InputError: Another one was asked for than the model's.
     """
     if isinstance(model, (str, Path)):
-        return asked or installed_framework()
+        return asked or (ONNX if is_export(model) else installed_framework())
     loaded = framework_of(model)
     if asked not in (None, loaded):
         raise InputError(

@@ -11,7 +11,8 @@ from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import InputError, MissingFrameworkError, TokenizerError
 from distilbert_common.files import local_path
 from distilbert_common.user_warnings import warn_user
-from distilbert_tasks.engines import engine_module
+from distilbert_conversion.source import WEIGHTS_FILENAMES
+from distilbert_tasks.engines import inference_module
 from distilbert_tasks.task import TASKS
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "dtype_name",
     "framework_of",
     "installed_framework",
+    "is_export",
     "load_engine",
     "load_tokenizer",
     "task_of_config",
@@ -70,6 +72,15 @@ def installed_framework() -> str:
     raise MissingFrameworkError("a pipeline", "torch, keras or flax", "pt")
 
 
+def is_export(model: str | Path) -> bool:
+    """Return whether a model is a folder, or a file, of ONNX alone, so that no framework opens it."""
+    path = local_path(model)
+    if path.is_file():
+        return path.suffix == ".onnx"
+    has_weights = any((path / name).is_file() for name in WEIGHTS_FILENAMES)
+    return not has_weights and any(any(folder.glob("*.onnx")) for folder in (path, path / "onnx"))
+
+
 def load_engine(
     framework: str,
     head: str,
@@ -83,7 +94,7 @@ def load_engine(
     """Return the engine of a framework with a model in it.
 
     Args:
-        framework: "pt", "tf" or "flax".
+        framework: "pt", "tf", "flax", or "onnx" for an exported model.
         head: The end of the class name of the model that the task needs.
         model: A directory, a weights file, a hub id, or a loaded model.
         config: The config to use instead of the checkpoint's.
@@ -94,7 +105,7 @@ def load_engine(
     Raises:
         InputError: A loaded model has another head.
     """
-    module = engine_module(framework)
+    module = inference_module(framework)
     if isinstance(model, (str, Path)):
         model = module.load_model(head, model, config=config, dtype=dtype, **loading)
         if model.load_report is not None and model.load_report.new_head:

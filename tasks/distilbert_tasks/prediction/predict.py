@@ -66,7 +66,8 @@ def predict(
         rows: Examples by column, such as those of another program.
         file_format: The format of `file`; None to tell it by the name.
         task: The task, by any of its names; None for the one that the model's config names.
-        framework: "pt", "tf" or "flax"; None for the first one installed.
+        framework: "pt", "tf", "flax" or "onnx"; None for "onnx" where the model is an export, else the first one
+            installed.
         device: "cpu", "gpu", or "auto" for the GPU if there is one.
         columns: The columns to take, by the task's names for them; None to look for well-known ones.
         batch_size: How many examples are read ahead of the first result; 1 gives each as soon as it can be.

@@ -1,0 +1,42 @@
+"""`distilbert export`: a checkpoint in, a model for another runtime out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distilbert_cli.arguments import Json
+from distilbert_cli.text import printable
+from distilbert_cli.training_progress import training_progress
+
+__all__ = ["export"]
+
+
+def export(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="Directory, weights file or hub id, in any dialect.")],
+    target: Annotated[Path, typer.Argument(metavar="DST", help="Directory to write.")],
+    to: Annotated[str, typer.Option(help="What to export to: onnx.")] = "onnx",
+    quantize: Annotated[str, typer.Option(help="int8; matrices stay float32 if not given.")] = "",
+    dtype: Annotated[str, typer.Option(help="float16 or bfloat16; float32 if not given.")] = "",
+    opset: Annotated[int, typer.Option(help="Version of ONNX's operators, 17 to 23.")] = 20,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace DST if it is a saved model.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Export a model with config and tokenizer; it appears at DST once it gives the model's numbers in its runtime."""
+    from distilbert_deploy import export as run
+
+    with training_progress() as on_progress:
+        report = run(
+            source,
+            target,
+            target=to,
+            quantize=quantize or None,
+            dtype=dtype or None,
+            opset=opset,
+            overwrite=overwrite,
+            on_progress=on_progress,
+        )
+    typer.echo(json.dumps(report.to_dict(), indent=2) if as_json else printable(report.message()))

@@ -1,0 +1,163 @@
+"""Exporting a model: written into a hidden folder, run beside its source, and published if it gives its numbers."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from distilbert_common.errors import TokenizerNotFoundError
+from distilbert_common.files import local_path
+from distilbert_common.tokenization import DistilBertTokenizerFast
+from distilbert_conversion import Checkpoint, open_checkpoint
+from distilbert_conversion.output.atomic_directory import atomic_directory, check_target
+from distilbert_conversion.output.sidecar_files import check_sidecar_files, write_sidecar_files
+from distilbert_deploy.errors import ExportError
+from distilbert_deploy.report import ExportReport
+from distilbert_deploy.samples import sample_batches
+from distilbert_deploy.targets import target_module
+from distilbert_deploy.targets.job import Job
+from distilbert_deploy.verification import compare_with_source, require_agreement
+from distilbert_deploy.weights import ModelWeights, read_weights
+from distilbert_tasks.training.progress import Note, OnProgress, ignore
+
+__all__ = ["DEFAULT_OPSET", "export"]
+
+DEFAULT_OPSET = 20
+
+
+def export(
+    source: str | Path,
+    destination: str | Path,
+    *,
+    target: str = "onnx",
+    quantize: str | None = None,
+    dtype: str | None = None,
+    opset: int = DEFAULT_OPSET,
+    overwrite: bool = False,
+    on_progress: OnProgress | None = None,
+    **hub: Any,
+) -> ExportReport:
+    """Export a model for a runtime, with config and tokenizer beside it.
+
+    What is written was run in its runtime beside the source on real text first; an export that does not give the
+    source's numbers is never seen at the destination.
+
+    Args:
+        source: A directory, a weights file or a hub id, in any dialect, or a BERT.
+        destination: The directory to write.
+        target: A key of `distilbert_deploy.targets.TARGETS`.
+        quantize: "int8" for matrices of eight bits; None for none.
+        dtype: "float16" or "bfloat16" to store weights in; None for float32.
+        opset: The version of ONNX's operators, for onnx and openvino.
+        overwrite: Replace the destination if it holds a saved or exported model.
+        on_progress: Who is told what is being done.
+        **hub: Options of `from_pretrained` that say where files are, as `revision`.
+
+    Returns:
+        What was written, how far it is from its source, and how large it is.
+
+    Raises:
+        ExportError: The target cannot hold the model, or its outputs are off; nothing is written.
+        CheckpointError: The source is damaged, or no DistilBERT.
+        OutputExistsError: The destination is not empty, or is the source.
+        MissingFrameworkError: The framework or runtime of the target is not installed.
+    """
+    started, tell = perf_counter(), on_progress or ignore
+    module = target_module(target)
+    precision = _precision(module.PRECISIONS, target, quantize, dtype)
+    place = local_path(destination)
+    with open_checkpoint(source, fold_token_type=True, **hub) as checkpoint:
+        inputs = [checkpoint.path, *checkpoint.files]
+        check_target(place, inputs, overwrite=overwrite, folders=EXPORT_FOLDERS)
+        check_sidecar_files(checkpoint.source)
+        tell(Note("Reading the weights."))
+        weights = read_weights(checkpoint)
+        with atomic_directory(place, inputs, overwrite=overwrite, folders=EXPORT_FOLDERS) as temporary:
+            tokenizer = _write_sidecar_files(checkpoint, temporary)
+            job = Job(weights, source, hub, precision, opset, _metadata(weights, target))
+            tell(Note(f"Writing {target}."))
+            files = module.write(job, temporary)
+            tell(Note("Running it beside the source."))
+            difference = compare_with_source(weights, sample_batches(weights, tokenizer), module.open_run(files))
+            require_agreement(difference, precision, target)
+            nbytes = sum(path.stat().st_size for file in files for path in _files_of(file))
+            names = [path.relative_to(temporary) for path in files]
+    return ExportReport(
+        target=target,
+        precision=precision,
+        head=weights.head,
+        files=tuple(place / name for name in names),
+        nbytes=nbytes,
+        source_nbytes=sum(array.nbytes for array in weights.arrays.values()),
+        difference=difference,
+        metrics={},
+        agreement=None,
+        seconds=perf_counter() - started,
+        notes=checkpoint.notes,
+    )
+
+
+EXPORT_FOLDERS = ("onnx", "saved_model", "openvino")
+"""The folders that exports have of their own, which `overwrite` may replace."""
+
+
+def _files_of(path: Path) -> list[Path]:
+    return [one for one in path.rglob("*") if one.is_file()] if path.is_dir() else [path]
+
+
+def _precision(supported: tuple[str, ...], target: str, quantize: str | None, dtype: str | None) -> str:
+    """Return what the export computes in.
+
+    Raises:
+        ExportError: The target has no such precision.
+    """
+    if quantize not in (None, "int8"):
+        raise ExportError(f"quantize is {quantize!r}; expected 'int8', or None")
+    if quantize and dtype not in (None, "float32"):
+        raise ExportError(f"quantize is {quantize!r} and dtype is {dtype!r}; give one of them")
+    precision = quantize or dtype or "float32"
+    if precision not in supported:
+        raise ExportError(f"{target} cannot be exported in {precision}; expected {', '.join(supported)}")
+    return precision
+
+
+def _write_sidecar_files(checkpoint: Checkpoint, directory: Path) -> Any | None:
+    """Write config and tokenizer, and return the tokenizer, None where there is none.
+
+    `tokenizer.json` is made where there is none, as transformers.js reads no other file; and no runtime cuts texts that
+    are longer than the model takes, unless the tokenizer knows how long they may be.
+    """
+    write_sidecar_files(checkpoint, directory, checkpoint.head, "float32")
+    try:
+        tokenizer = DistilBertTokenizerFast.from_pretrained(directory)
+    except TokenizerNotFoundError:
+        return None
+    positions = checkpoint.config().max_position_embeddings
+    if tokenizer.model_max_length > positions or not (directory / "tokenizer.json").is_file():
+        tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
+        tokenizer.save_pretrained(directory)
+    return tokenizer
+
+
+def _metadata(weights: ModelWeights, target: str) -> dict[str, str]:
+    """Return what is to be known of a model that stands without its folder."""
+    config = weights.config
+    return {
+        "model_type": config.model_type,
+        "architecture": f"DistilBert{weights.head}",
+        "max_length": str(config.max_position_embeddings),
+        "labels": json.dumps([str(config.id2label[index]) for index in range(config.num_labels)]),
+        "problem_type": config.problem_type or "",
+        "exporter": f"distilbert {_version('distilbert')}",
+        "versions": json.dumps({name: _version(name) for name in ("numpy", target)}),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,58 @@
+"""Where the ONNX files of a model lie: in `onnx/`, where transformers.js and Optimum look, or beside the config."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from distilbert_common.config import DistilBertConfig
+from distilbert_common.errors import CheckpointNotFoundError
+from distilbert_common.files import local_path, replacing, resolve
+
+__all__ = ["FOLDER", "NAMES", "copy_files", "find_onnx"]
+
+FOLDER = "onnx"
+NAMES = {
+    "float32": "model.onnx",
+    "float16": "model_fp16.onnx",
+    "bfloat16": "model_bf16.onnx",
+    "int8": "model_quantized.onnx",
+}
+"""The file of each precision, as transformers.js names them."""
+
+
+def find_onnx(source: str | Path, file_name: str | None, hub: Mapping[str, Any]) -> tuple[Path, str | Path]:
+    """Find the ONNX file of a model.
+
+    Args:
+        source: A folder, a file, or a hub id.
+        file_name: Which file, with its folder; None for the first of those of `NAMES`.
+        hub: Keywords of `distilbert_common.files.resolve`.
+
+    Returns:
+        The file, and where its config is.
+
+    Raises:
+        CheckpointNotFoundError: There is none.
+    """
+    local = local_path(source)
+    if local.is_file():
+        return local, local.parent.parent if local.parent.name == FOLDER else local.parent
+    names = [f"{folder}{name}" for name in NAMES.values() for folder in (f"{FOLDER}/", "")]
+    for name in [file_name] if file_name else names:
+        path = resolve(source, name, required=False, **hub)
+        if path is not None:
+            return path, source
+    looked_for = file_name or f"{FOLDER}/{NAMES['float32']}"
+    raise CheckpointNotFoundError(f"{source} has no {looked_for}; export a model there with distilbert export")
+
+
+def copy_files(path: Path, folder: Path, config: DistilBertConfig) -> None:
+    """Copy an ONNX file into the layout of an export, with its config."""
+    target = folder / FOLDER / path.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(target) as temporary:
+        shutil.copyfile(path, temporary)
+    config.save_pretrained(folder)

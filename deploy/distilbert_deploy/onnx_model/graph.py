@@ -1,0 +1,67 @@
+"""Writing an ONNX graph node by node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+__all__ = ["Graph"]
+
+
+class Graph:
+    """Nodes and constants as they are added; each node has one output, which is what `add` returns the name of.
+
+    Attributes:
+        opset: The version of ONNX's operators.
+    """
+
+    def __init__(self, opset: int) -> None:
+        self.opset = opset
+        self._nodes: list[Any] = []
+        self._constants: dict[str, Any] = {}
+        self._scope: list[str] = []
+
+    def add(self, op: str, *inputs: str, name: str = "", output: str | None = None, **attributes: Any) -> str:
+        """Add a node.
+
+        Args:
+            op: The operator.
+            *inputs: What it takes.
+            name: What tells it from others, as "layer.0/scores"; a number when empty.
+            output: What the output is called; the node's name when None.
+            **attributes: Those of the operator.
+
+        Returns:
+            The name of the output.
+        """
+        name = name or f"{op}_{len(self._nodes)}"
+        output = output or name
+        self._nodes.append(helper.make_node(op, list(inputs), [output], name=name, **attributes))
+        return output
+
+    def constant(self, name: str, values: Any, dtype: Any = np.float32) -> str:
+        """Add a tensor that is stored in the file, once for each name.
+
+        Returns:
+            Its name.
+        """
+        if name not in self._constants:
+            array: NDArray[Any] = np.asarray(values, dtype)
+            # a scalar stays one, which `ascontiguousarray` gives an axis
+            self._constants[name] = numpy_helper.from_array(array.copy(order="C") if array.ndim else array, name)
+        return name
+
+    def integers(self, name: str, values: Any) -> str:
+        """Add a tensor of int64, such as axes and shapes."""
+        return self.constant(name, values, np.int64)
+
+    def finish(self, name: str, inputs: list[Any], outputs: list[Any]) -> Any:
+        """Return the graph as a model."""
+        graph = helper.make_graph(self._nodes, name, inputs, outputs, list(self._constants.values()))
+        opsets = [helper.make_opsetid("", self.opset)]
+        version = helper.find_min_ir_version_for(opsets)
+        return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=version)

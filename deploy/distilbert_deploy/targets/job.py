@@ -1,0 +1,36 @@
+"""What a target is told of the model that it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distilbert_deploy.samples import Batch
+from distilbert_deploy.weights import ModelWeights
+
+__all__ = ["Job"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One export.
+
+    Attributes:
+        weights: The model.
+        source: Where the model is, for targets that need it in a framework.
+        hub: Keywords of `from_pretrained` that say where files are.
+        precision: "float32", "float16", "bfloat16" or "int8".
+        opset: The version of ONNX's operators.
+        metadata: What is written into the file beside the model, by name.
+        calibration: Inputs that int8 is calibrated with; empty for scales that are computed with each call.
+    """
+
+    weights: ModelWeights
+    source: str | Path
+    hub: Mapping[str, Any]
+    precision: str
+    opset: int
+    metadata: Mapping[str, str]
+    calibration: Sequence[Batch] = field(default=())

@@ -1,0 +1,48 @@
+"""ONNX, for ONNX Runtime in every language, transformers.js and Optimum: no framework is needed to write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from distilbert_common.errors import MissingFrameworkError
+from distilbert_common.files import replacing
+from distilbert_deploy.errors import ExportError
+from distilbert_deploy.onnx_files import FOLDER, NAMES
+from distilbert_deploy.session import open_session
+from distilbert_deploy.targets.job import Job
+from distilbert_deploy.verification import Run
+
+__all__ = ["PRECISIONS", "open_run", "write"]
+
+PRECISIONS = ("float32",)
+_LARGEST = 2**31 - 1
+
+
+def write(job: Job, directory: Path) -> list[Path]:
+    """Write `onnx/model.onnx`, or the file of another precision, into a folder.
+
+    Raises:
+        MissingFrameworkError: The package onnx is not installed.
+        ExportError: The model is too large for one file.
+    """
+    try:
+        import onnx  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingFrameworkError("an export to ONNX", "onnx", "export") from error
+    from distilbert_deploy.onnx_model import build_model
+
+    model = build_model(job.weights, opset=job.opset, metadata=job.metadata)
+    if model.ByteSize() > _LARGEST:
+        raise ExportError("the model is larger than 2 GB, which an ONNX file cannot hold; export it with dtype float16")
+    path = directory / FOLDER / NAMES[job.precision]
+    path.parent.mkdir(parents=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+    return [path]
+
+
+def open_run(files: list[Path]) -> Run:
+    """Return what runs the file in ONNX Runtime."""
+    session = open_session(files[0])
+    names = [one.name for one in session.get_outputs()]
+    return lambda batch: dict(zip(names, session.run(names, batch), strict=True))
