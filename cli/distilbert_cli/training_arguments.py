@@ -174,7 +174,11 @@ def typed_command() -> str:
 
 
 def show_result(result: RunResult, as_json: bool) -> None:
-    """Print what a run came to."""
+    """Print what a run came to; of several processes the first alone does."""
+    from distilbert_tasks.run import is_first_process
+
+    if not is_first_process():
+        return
     if as_json:
         metrics = {split: rounded(values) for split, values in result.metrics.items()}
         typer.echo(json.dumps({"path": str(result.path), "best_step": result.best_step, "metrics": metrics}, indent=2))

@@ -16,15 +16,16 @@ __all__ = ["in_words", "training_progress"]
 
 @contextmanager
 def training_progress() -> Iterator[OnProgress]:
-    """Give what shows the events of a run on standard error."""
+    """Give what shows the events of a run on standard error; of several processes the first alone speaks."""
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from distilbert_tasks.run import is_first_process
     from distilbert_tasks.training.progress import Asking, Evaluation, Note, Tokenization
     from distilbert_tasks.training.progress import Progress as Step
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, quiet=not is_first_process())
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         tasks: dict[type, Any] = {}

@@ -35,6 +35,17 @@ def finetune(small: Path, out: Path, *more: object) -> tuple[int, str, str]:
     return run("finetune", small / "model", *options, "--out", out, *more)
 
 
+def test_of_several_processes_the_first_alone_speaks(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finetune(small, tmp_path / "out", "--epochs", 1, "--batch-size", 8)
+    monkeypatch.setenv("RANK", "1")  # this one finds the run finished, and would say so
+    assert finetune(small, tmp_path / "out", "--epochs", 1, "--batch-size", 8, "--resume") == (0, "", "")
+    monkeypatch.setenv("RANK", "0")
+    status, text, errors = finetune(small, tmp_path / "out", "--epochs", 1, "--batch-size", 8, "--resume")
+    assert (status, "finished already" in errors, "The model is in" in text) == (0, True, True)
+
+
 def test_from_own_data_to_a_model_to_predictions_to_the_same_score(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     status, text, errors = finetune(

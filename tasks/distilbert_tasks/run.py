@@ -19,7 +19,12 @@ from distilbert_tasks.training.output import CHECKPOINTS, clear_folder, open_fol
 from distilbert_tasks.training.progress import Note, OnProgress, ignore
 from distilbert_tasks.training.record import RunRecord
 
-__all__ = ["Run", "RunResult"]
+__all__ = ["Run", "RunResult", "is_first_process"]
+
+
+def is_first_process() -> bool:
+    """Return whether this is the process that writes and speaks, of those that torchrun starts, or the only one."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 @dataclass(frozen=True)
@@ -63,11 +68,6 @@ class Run:
     command: str | None = None
     on_progress: OnProgress = ignore
 
-    @property
-    def is_first(self) -> bool:
-        """Whether this is the process that writes, of those that torchrun starts."""
-        return int(os.environ.get("RANK", "0")) == 0
-
     def open(self, *sources: Any) -> None:
         """Make the folder, or see to it that the run in it may go on or be replaced; nothing is removed yet.
 
@@ -80,7 +80,7 @@ class Run:
             OutputExistsError: There is something else, or neither was asked for, or a source would be lost.
         """
         engine_module(self.framework)
-        if self.is_first:
+        if is_first_process():
             open_folder(self.folder, resume=self.resume, overwrite=self.overwrite, sources=_flat(sources))
 
     def begin(
@@ -118,12 +118,12 @@ class Run:
 
     def _before(self, record: RunRecord) -> RunRecord | None:
         """Return the record of the run that goes on; None where there is none, or it is to be replaced."""
-        if self.is_first and self.overwrite and not self.resume:
+        if is_first_process() and self.overwrite and not self.resume:
             clear_folder(self.folder)
         before = RunRecord.read(self.folder) if self.resume else None
         if before is not None:
             before.check_same(record, self.folder)
-        if before is not None and before.metrics is not None and self.is_first:
+        if before is not None and before.metrics is not None and is_first_process():
             Checkpoints(self.folder / CHECKPOINTS).remove_best()  # which a kill at the very end leaves
         return before
 
