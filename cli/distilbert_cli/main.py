@@ -25,6 +25,7 @@ from distilbert_cli.finetune import finetune
 from distilbert_cli.inspect import inspect
 from distilbert_cli.parity import parity
 from distilbert_cli.predict import predict
+from distilbert_cli.serve import serve
 from distilbert_cli.text import printable
 from distilbert_common.errors import DistilBertError
 
@@ -60,7 +61,7 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 app = typer.Typer(
     cls=_Commands,
-    help="DistilBERT in PyTorch, Keras and Flax: fine-tune, distil, evaluate, predict, compare, convert and export.",
+    help="DistilBERT in PyTorch, Keras and Flax: fine-tune, distil, evaluate, predict, serve, compare, convert, export.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -69,6 +70,7 @@ app.command()(finetune)
 app.command()(distil)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(serve)
 app.command()(compare)
 app.command()(convert)
 app.command()(export)

@@ -35,6 +35,7 @@ class Pipeline:
         model: The model.
         tokenizer: The tokenizer.
         batch_size: How many examples are read ahead; 1 gives each result as soon as it can be.
+        tokens_per_batch: About how many tokens one call of the model computes.
     """
 
     task: ClassVar[str]
@@ -68,15 +69,16 @@ class Pipeline:
         self.batch_size = _at_least_one("batch_size", BATCH_SIZE if batch_size is None else batch_size)
         self.config = engine.model.config
         tokens = TOKENS_PER_BATCH if tokens_per_batch is None else tokens_per_batch
+        self.tokens_per_batch = self._token_budget(_at_least_one("tokens_per_batch", tokens))
         self._runner = Runner(
             engine,
             self.task,
-            tokens_per_batch=self._token_budget(_at_least_one("tokens_per_batch", tokens)),
+            tokens_per_batch=self.tokens_per_batch,
             is_per_token=self.is_per_token,
             few_shapes=compiles_each_shape(framework),
         )
         self._defaults = options
-        self._options({})  # bad ones are refused here, and not by the first call
+        self.parse_options({})  # bad ones are refused here, and not by the first call
 
     def __call__(self, inputs: Any, **options: Any) -> Any:
         """Return the result of one example, or those of several.
@@ -106,6 +108,47 @@ class Pipeline:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(model={type(self.model).__name__}, framework={self.framework!r})"
+
+    # A call in its steps, for those that compute the examples of several calls together, as a server does.
+
+    def parse_options(self, options: Mapping[str, Any]) -> Any:
+        """Return the options of a call, checked, with the pipeline's own where it does not give them.
+
+        Raises:
+            InputError: An option cannot be used.
+        """
+        return self._parse(**{**self._defaults, **options})
+
+    def encode(self, examples: Sequence[Any], options: Any) -> list[Encoded]:
+        """Tokenize examples; any thread may do it.
+
+        Args:
+            examples: What a call takes a list of.
+            options: What `parse_options` returned.
+
+        Raises:
+            InputError: An example cannot be used, or is too long.
+        """
+        try:
+            encoded = self._encode(examples, options)
+        except TokenizerError as error:
+            raise InputError(f"{self.task}: {error}") from error
+        self._check_lengths([tokens for one in encoded for tokens in one.token_lists])
+        return encoded
+
+    def compute(self, token_lists: Sequence[Sequence[int]]) -> list[Any]:
+        """Return what decoding needs of the model's outputs for each token list; one thread at a time may do it."""
+        return self._runner.run(token_lists, lambda index, outputs: self._read(token_lists[index], outputs))
+
+    def decode(self, encoded: Encoded, outputs: Sequence[Any], options: Any) -> Any:
+        """Return the result of one example; any thread may do it.
+
+        Args:
+            encoded: The example.
+            outputs: What `compute` returned for its token lists.
+            options: What `parse_options` returned.
+        """
+        return self._decode(encoded, outputs, options)
 
     # What a task says.
 
@@ -137,13 +180,10 @@ class Pipeline:
         batch_size = own.pop("batch_size", None)
         own.pop("num_workers", None)  # texts are tokenized in threads of the tokenizer's own
         window = self.batch_size if batch_size is None else _at_least_one("batch_size", batch_size)
-        results = self._stream(examples, window, self._options(own))
+        results = self._stream(examples, window, self.parse_options(own))
         if form is Form.STREAM:
             return results
         return next(results) if form is Form.SINGLE else list(results)
-
-    def _options(self, options: Mapping[str, Any]) -> Any:
-        return self._parse(**{**self._defaults, **options})
 
     def _stream(self, examples: Iterable[Any], window: int, options: Any) -> Iterator[Any]:
         iterator = iter(examples)
@@ -152,19 +192,10 @@ class Pipeline:
 
     def _results(self, examples: Sequence[Any], options: Any) -> Iterator[Any]:
         """Yield the result of each example, all of them computed together."""
-        try:
-            encoded = self._encode(examples, options)
-        except TokenizerError as error:
-            raise InputError(f"{self.task}: {error}") from error
-        lists = [tokens for one in encoded for tokens in one.token_lists]
-        self._check_lengths(lists)
-        outputs = iter(self._outputs(lists))
+        encoded = self.encode(examples, options)
+        outputs = iter(self.compute([tokens for one in encoded for tokens in one.token_lists]))
         for one in encoded:
-            yield self._decode(one, list(islice(outputs, len(one.token_lists))), options)
-
-    def _outputs(self, lists: Sequence[Sequence[int]]) -> list[Any]:
-        """Return what `_read` makes of each token list."""
-        return self._runner.run(lists, lambda index, outputs: self._read(lists[index], outputs))
+            yield self.decode(one, list(islice(outputs, len(one.token_lists))), options)
 
     def _check_lengths(self, lists: Sequence[Sequence[int]]) -> None:
         longest, most = max(map(len, lists), default=0), self.config.max_position_embeddings

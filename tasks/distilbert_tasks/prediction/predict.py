@@ -84,7 +84,7 @@ def predict(
     made = pipeline(task, model, framework=framework, device=device, batch_size=batch_size)
     _check_options(options, made.task)
     options = {**_defaults(made.task, made.config.max_position_embeddings, options), **options}
-    made._options(options)  # bad ones are refused here, and not when the first row is asked for
+    made.parse_options(options)  # bad ones are refused here, and not when the first row is asked for
     return _predicted(made, source, name, columns, options)
 
 

@@ -1,0 +1,99 @@
+"""Bodies: read within a limit and a time, of the right type, and decompressed within the same limit."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Mapping
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from distilbert_deploy.server.failures import RequestFailure
+from distilbert_deploy.server.lifecycle import CLOSE, Lifecycle
+
+__all__ = ["check_headers", "read_body"]
+
+GZIP = 16 + zlib.MAX_WBITS
+
+
+def check_headers(headers: Mapping[str, str], max_body: int) -> None:
+    """Require a body of JSON that can be read, and a client that takes JSON.
+
+    Raises:
+        RequestFailure: The headers say otherwise.
+    """
+    kind = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise RequestFailure(415, f"the body is {kind[:60]!r}; send application/json", CLOSE)
+    if headers.get("content-encoding", "identity").strip().lower() not in ("identity", "gzip"):
+        raise RequestFailure(415, "the body is compressed in an unknown way; send it as it is, or as gzip", CLOSE)
+    if not _takes_json(headers.get("accept", "")):
+        raise RequestFailure(406, "answers are application/json; accept it", CLOSE)
+    length = headers.get("content-length", "")
+    if length.isdecimal() and (len(length) > 18 or int(length) > max_body):
+        raise RequestFailure(413, f"the body has {length[:30]} bytes; send at most {max_body}", CLOSE)
+
+
+async def read_body(
+    receive: Receive, headers: Mapping[str, str], lifecycle: Lifecycle, max_body: int, seconds: float
+) -> bytes:
+    """Read a body to its end.
+
+    Args:
+        receive: The ASGI channel.
+        headers: Those of the request.
+        lifecycle: Where the bytes of unfinished bodies are counted.
+        max_body: How many bytes it may have, before and after it is decompressed.
+        seconds: How long the client may take.
+
+    Raises:
+        RequestFailure: It is too large, comes too slowly, or is no valid gzip.
+        ClientDisconnect: The client went away.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                chunk = message.get("body", b"")
+                if size + len(chunk) > max_body:
+                    raise RequestFailure(413, f"the body has more than {max_body} bytes; send at most that", CLOSE)
+                lifecycle.hold_bytes(len(chunk))
+                size += len(chunk)
+                chunks.append(chunk)
+                if not message.get("more_body", False):
+                    break
+    except TimeoutError:
+        raise RequestFailure(408, f"the body did not come within {seconds:g} seconds", CLOSE) from None
+    finally:
+        lifecycle.hold_bytes(-size)
+    body = b"".join(chunks)
+    return _decompressed(body, max_body) if headers.get("content-encoding", "").strip().lower() == "gzip" else body
+
+
+def _takes_json(accept: str) -> bool:
+    """Return whether an Accept header allows JSON."""
+    kinds = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
+    return not accept.strip() or any(kind in ("*/*", "application/*", "application/json") for kind in kinds)
+
+
+def _decompressed(body: bytes, max_body: int) -> bytes:
+    """Decompress gzip, no further than the limit.
+
+    Raises:
+        RequestFailure: It is larger, or no gzip.
+    """
+    reader = zlib.decompressobj(GZIP)
+    try:
+        content = reader.decompress(body, max_body + 1)
+    except zlib.error as error:
+        raise RequestFailure(400, f"the body is no valid gzip: {error}") from None
+    if len(content) > max_body:
+        raise RequestFailure(413, f"the body has more than {max_body} bytes once decompressed; send at most that")
+    if not reader.eof or reader.unused_data:
+        raise RequestFailure(400, "the body is no valid gzip: it ends too early, or goes on after its end")
+    return content

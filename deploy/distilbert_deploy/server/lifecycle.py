@@ -1,0 +1,87 @@
+"""Where a server stands: which state it is in, how much it has accepted, and whether it takes more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+
+from distilbert_deploy.server.failures import RequestFailure
+
+__all__ = ["Lifecycle", "State"]
+
+RETRY_AFTER, CLOSE = {"Retry-After": "1"}, {"Connection": "close"}
+
+
+class State(Enum):
+    """What a server is doing."""
+
+    LOADING = "loading"
+    READY = "ready"
+    DRAINING = "draining"
+
+
+class Lifecycle:
+    """The state of one worker; all of it belongs to the thread of the event loop.
+
+    Args:
+        max_queue: How many requests may be accepted and not yet answered.
+        max_bytes: How many bytes of bodies may be held that are not yet read to their end.
+
+    Attributes:
+        state: What the worker is doing.
+        responding: How many requests of any kind are not answered yet.
+        accepted: How many requests for predictions wait or are computed.
+    """
+
+    def __init__(self, max_queue: int, max_bytes: int) -> None:
+        self.state = State.LOADING
+        self.responding = 0
+        self.accepted = 0
+        self._max_queue, self._max_bytes = max_queue, max_bytes
+        self._bytes = 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests are accepted."""
+        return self.state is State.READY
+
+    def check_open(self) -> None:
+        """Require that requests are taken, before the body of one is read.
+
+        Raises:
+            RequestFailure: The worker has no model yet, is about to stop, or has all that it may accept.
+        """
+        if self.state is State.LOADING:
+            raise RequestFailure(503, "the model is being loaded; try again", {**RETRY_AFTER, **CLOSE})
+        if self.state is State.DRAINING:
+            raise RequestFailure(503, "the server is about to stop; try another", {**RETRY_AFTER, **CLOSE})
+        self._check_queue()
+
+    @contextmanager
+    def accept(self) -> Iterator[None]:
+        """Accept a request for as long as it is answered; one whose body came by now is, also while others are not.
+
+        Raises:
+            RequestFailure: The worker has all that it may accept.
+        """
+        self._check_queue()
+        self.accepted += 1
+        try:
+            yield
+        finally:
+            self.accepted -= 1
+
+    def _check_queue(self) -> None:
+        if self.accepted >= self._max_queue:
+            raise RequestFailure(429, f"{self.accepted} requests wait already; try again", RETRY_AFTER)
+
+    def hold_bytes(self, count: int) -> None:
+        """Count bytes of a body that is being read; a negative number lets go of them.
+
+        Raises:
+            RequestFailure: There are too many of all bodies together.
+        """
+        if count > 0 and self._bytes + count > self._max_bytes:
+            raise RequestFailure(429, "too many bodies are being read; try again", RETRY_AFTER)
+        self._bytes += count

@@ -1,0 +1,96 @@
+"""HTTP/1.1 for clients that are slow on purpose: each has a time to send its headers and to take its answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from distilbert_deploy.server.failures import error_body
+
+__all__ = ["TimedProtocol"]
+
+
+class TimedProtocol(H11Protocol):  # type: ignore[misc]  # uvicorn's types are not followed
+    """uvicorn's protocol with these times; that of the body is watched where bodies are read.
+
+    The config has `client_seconds`, how long a client may take for each.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._header_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Wait for the headers of the first request."""
+        super().connection_made(transport)
+        self._header_timer = self._later(self._abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop all clocks."""
+        self._stop_timers()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Wait for the rest of a header, unless a request is complete and being answered."""
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._cancel("_header_timer")
+        elif self._header_timer is None and not self.transport.is_closing():
+            self._header_timer = self._later(self._abort)
+
+    def on_response_complete(self) -> None:
+        """Watch that what is still in the buffer is taken."""
+        if self.transport.get_write_buffer_size() and self._write_timer is None:
+            self._write_timer = self._later(self._abort_unsent)
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        """Watch that the client takes what the buffer is full of."""
+        super().pause_writing()
+        if self._write_timer is None:
+            self._write_timer = self._later(self._abort)
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._cancel("_write_timer")
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP as everything else is answered, and close."""
+        body = error_body(400, "this is no HTTP/1.1 request, or its headers are too long")
+        headers = [("content-type", "application/json"), ("content-length", str(len(body))), ("connection", "close")]
+        events = [h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()]
+        try:
+            for event in events:
+                self.transport.write(self.conn.send(event))
+        except h11.LocalProtocolError:  # in the middle of an answer
+            self.transport.abort()
+        self.transport.close()
+
+    def _later(self, function: Any) -> asyncio.TimerHandle:
+        timer: asyncio.TimerHandle = self.loop.call_later(self.config.client_seconds, function)
+        return timer
+
+    def _cancel(self, name: str) -> None:
+        timer = getattr(self, name)
+        if timer is not None:
+            timer.cancel()
+            setattr(self, name, None)
+
+    def _stop_timers(self) -> None:
+        self._cancel("_header_timer")
+        self._cancel("_write_timer")
+
+    def _abort(self) -> None:
+        """End a connection whose client took too long."""
+        self.transport.abort()
+
+    def _abort_unsent(self) -> None:
+        """End a connection that still has an answer in its buffer."""
+        self._write_timer = None
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()

@@ -1,0 +1,136 @@
+"""What answers requests for predictions: the model, its batches, and the threads that tokenize and decode."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from distilbert_common.errors import InputError
+from distilbert_deploy.server.batcher import Batcher, Work
+from distilbert_deploy.server.failures import RequestFailure
+from distilbert_deploy.server.lifecycle import Lifecycle
+from distilbert_deploy.server.metrics import Metrics
+from distilbert_deploy.server.model import Prepared, ServedModel
+from distilbert_deploy.server.record import Record
+from distilbert_deploy.server.settings import Settings
+
+__all__ = ["Service"]
+
+SMALL_BODY = 1024
+LIGHT_TASKS = ("text-classification", "token-classification")
+"""A body so small is tokenized, and its answer written, where it is: to hand it to a thread takes longer. Other tasks
+may make much of a short text, as labels by the hundred or all hidden states."""
+
+
+class Service:
+    """A loaded model that answers requests.
+
+    Args:
+        model: The model.
+        settings: Those of the server.
+        lifecycle: Where accepted requests are counted.
+        metrics: Where batches and steps are noted.
+    """
+
+    def __init__(self, model: ServedModel, settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> None:
+        self.model, self.settings, self.lifecycle, self.metrics = model, settings, lifecycle, metrics
+        self._batcher = Batcher(model.compute, model.pipeline.tokens_per_batch, metrics.batch)
+        self._threads = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="encode")
+
+    def close(self) -> None:
+        """Stop the threads, after what they have to do."""
+        self._threads.shutdown()
+        self._batcher.close()
+
+    async def predict(self, body: bytes, receive: Receive, record: Record) -> bytes:
+        """Return the JSON that answers a request.
+
+        Args:
+            body: The JSON of the request.
+            receive: Tells when the client goes away.
+            record: Where times and sizes are noted.
+
+        Raises:
+            RequestFailure: It cannot be answered.
+            ClientDisconnect: The client went away.
+        """
+        seconds = self.settings.timeout - (time.monotonic() - record.start)
+        with self.lifecycle.accept():
+            try:
+                async with asyncio.timeout(seconds):
+                    return await self._predict(body, receive, record)
+            except TimeoutError:
+                raise RequestFailure(
+                    504, f"the answer took longer than {self.settings.timeout:g} seconds; send less at once, or later"
+                ) from None
+
+    async def _predict(self, body: bytes, receive: Receive, record: Record) -> bytes:
+        is_small = len(body) <= SMALL_BODY and self.model.pipeline.task in LIGHT_TASKS
+        begin = time.monotonic()
+        try:
+            prepared = await self._call(is_small, partial(self.model.prepare, body))
+        except InputError as error:
+            raise RequestFailure(422, str(error)) from None
+        record.items, record.tokens = len(prepared.encoded), prepared.tokens
+        record.steps["encode"] = time.monotonic() - begin
+        work = await self._compute(prepared, receive)
+        record.steps["queue"], record.steps["compute"] = work.started - work.arrived, work.finished - work.started
+        begin = time.monotonic()
+        content: bytes = await self._call(is_small, partial(self.model.finish, prepared, work.outputs))
+        record.steps["decode"] = time.monotonic() - begin
+        self._note(record)
+        return content
+
+    async def _call(self, is_small: bool, function: Callable[[], Any]) -> Any:
+        """Call a function here, or in a thread if it may take long."""
+        if is_small:
+            return function()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+    async def _compute(self, prepared: Prepared, receive: Receive) -> Work:
+        """Wait until the model has computed a request, or its client is gone."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        work = Work(prepared.token_lists, on_done=lambda work: _tell(loop, done))
+        watcher = loop.create_task(_watch(receive, done))
+        self._batcher.submit(work)
+        try:
+            await done
+        finally:
+            work.is_cancelled = True  # of no effect on one that is done
+            watcher.cancel()
+        if work.error is not None:
+            raise RequestFailure(500, "the model failed on this request; the log of the server says why")
+        return work
+
+    def _note(self, record: Record) -> None:
+        self.metrics.tokens(record.tokens)
+        for step, seconds in record.steps.items():
+            self.metrics.step(step, seconds)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, done: asyncio.Future[None]) -> None:
+    """Wake a request, from another thread."""
+
+    def resolve() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(resolve)
+
+
+async def _watch(receive: Receive, done: asyncio.Future[None]) -> None:
+    """Wake a request whose client goes away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    if not done.done():
+        done.set_exception(ClientDisconnect())
