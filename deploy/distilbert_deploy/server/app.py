@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from distilbert_deploy.server.service import Service
 from distilbert_deploy.server.settings import Settings
 
 __all__ = ["Application", "create_app"]
+
+_LOGGER = logging.getLogger(__name__)
 
 HEALTH, READINESS, PREDICT = ("/health",), ("/ready", "/ping"), ("/predict", "/invocations")
 BODIES_AT_ONCE = 64
@@ -94,10 +97,12 @@ class Application:
         model = await asyncio.get_running_loop().run_in_executor(None, self.load, self.settings)
         self.service = Service(model, self.settings, self.lifecycle, self.metrics)
         self.lifecycle.state = State.READY
+        facts = {name: model.facts[name] for name in ("model", "task", "backend")}
+        _LOGGER.info("ready", extra={"fields": facts})
         try:
             yield
         finally:
-            self.lifecycle.state = State.DRAINING
+            self.lifecycle.state = State.CLOSING
             self.service.close()
 
     async def _health(self, request: Request) -> Response:

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from distilbert_deploy.server.failures import RequestFailure, error_body
-from distilbert_deploy.server.lifecycle import CLOSE, Lifecycle, State
+from distilbert_deploy.server.lifecycle import CLOSE, Lifecycle
 from distilbert_deploy.server.logs import log_request
 from distilbert_deploy.server.metrics import Metrics
 from distilbert_deploy.server.record import Record
@@ -104,7 +104,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
                 headers = [*message.get("headers", ()), *record.headers]
-                if self._lifecycle.state is State.DRAINING and _CLOSE not in headers:
+                if self._lifecycle.is_stopping and _CLOSE not in headers:
                     headers.append(_CLOSE)
                 message["headers"] = headers
             await send(message)

@@ -14,11 +14,16 @@ RETRY_AFTER, CLOSE = {"Retry-After": "1"}, {"Connection": "close"}
 
 
 class State(Enum):
-    """What a server is doing."""
+    """What a server is doing.
+
+    One that was told to stop is draining, and no longer ready: what was on its way is still accepted, but connections
+    are closed after their answers. Once balancers have had time to see it, it is closing, and refuses what comes.
+    """
 
     LOADING = "loading"
     READY = "ready"
     DRAINING = "draining"
+    CLOSING = "closing"
 
 
 class Lifecycle:
@@ -42,8 +47,13 @@ class Lifecycle:
         self._bytes = 0
 
     @property
+    def is_stopping(self) -> bool:
+        """Whether connections are closed after their answers."""
+        return self.state in (State.DRAINING, State.CLOSING)
+
+    @property
     def is_ready(self) -> bool:
-        """Whether requests are accepted."""
+        """Whether balancers may send requests."""
         return self.state is State.READY
 
     def check_open(self) -> None:
@@ -54,7 +64,7 @@ class Lifecycle:
         """
         if self.state is State.LOADING:
             raise RequestFailure(503, "the model is being loaded; try again", {**RETRY_AFTER, **CLOSE})
-        if self.state is State.DRAINING:
+        if self.state is State.CLOSING:
             raise RequestFailure(503, "the server is about to stop; try another", {**RETRY_AFTER, **CLOSE})
         self._check_queue()
 

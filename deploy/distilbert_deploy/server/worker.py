@@ -26,8 +26,9 @@ __all__ = ["DrainingServer", "WorkerConfig"]
 _LOGGER = logging.getLogger(__name__)
 KEEP_ALIVE = 75
 """Seconds that an idle connection stays open: longer than load balancers keep theirs, which use them again."""
-LINGER = 0.3
-"""Seconds that a draining server goes on to say that it is about to stop, for clients that are connecting."""
+ACCEPTS, LINGERS = 0.5, 0.8
+"""Seconds after the signal until a server refuses what comes, with 503, and until it may close its socket: what clients
+sent before they could know is answered."""
 SWITCH_INTERVAL = 0.001
 """Seconds after which a Python thread lets another in: the event loop waits for the computing thread no longer."""
 
@@ -62,8 +63,8 @@ class WorkerConfig(uvicorn.Config):  # type: ignore[misc]  # uvicorn's types are
 class DrainingServer(uvicorn.Server):  # type: ignore[misc]  # uvicorn's types are not followed
     """A server that answers what it accepted before it stops.
 
-    On SIGTERM it is not ready at once and refuses new requests, with 503 and not by closing its socket, until the last
-    answer is sent or the grace period is over. A second SIGINT ends it at once.
+    On SIGTERM it is not ready at once, and soon after refuses new requests, with 503 and not by closing its socket,
+    until the last answer is sent or the grace period is over. A second SIGINT ends it at once.
     """
 
     def __init__(self, config: WorkerConfig) -> None:
@@ -98,6 +99,7 @@ class DrainingServer(uvicorn.Server):  # type: ignore[misc]  # uvicorn's types a
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether to stop, ten times a second."""
+        self._app.metrics.update_gauges()  # which another worker may be asked for
         if await super().on_tick(counter):
             return True
         if self._supervisor is not None and os.getppid() != self._supervisor and self._stopping_since is None:
@@ -109,4 +111,6 @@ class DrainingServer(uvicorn.Server):  # type: ignore[misc]  # uvicorn's types a
         if seconds > self._settings.grace:
             _LOGGER.error("%d requests were not answered within the grace period", self._app.lifecycle.responding)
             return True
-        return seconds > LINGER and self._app.lifecycle.responding == 0
+        if seconds > ACCEPTS:
+            self._app.lifecycle.state = State.CLOSING
+        return seconds > LINGERS and self._app.lifecycle.responding == 0
