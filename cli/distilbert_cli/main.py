@@ -61,7 +61,7 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 app = typer.Typer(
     cls=_Commands,
-    help="DistilBERT in PyTorch, Keras and Flax: fine-tune, distil, evaluate, predict, serve, compare, convert, export.",
+    help="DistilBERT in PyTorch, Keras and Flax: finetune, distil, evaluate, predict, serve, compare, convert, export.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
