@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -27,7 +26,7 @@ from tasks_data import CASES, Case, write_data
 from tasks_page import IMPLEMENTATIONS, read_facts, write_facts
 from tasks_settings import Report, Settings
 from tasks_start import pretrained_body, write_start
-from tasks_turns import Interval, active_seconds, on_cores, processor, run_in_turns
+from tasks_turns import Interval, active_seconds, on_cores, processor, run_in_turns, usable_cores
 
 SHARED = ROOT.parent / "shared" / "data"
 WARM_UP = 5
@@ -92,9 +91,14 @@ def is_there(facts: list[Facts], name: str, implementation: str, options: argpar
 
 def merged(facts: list[Facts], measured: list[Facts]) -> list[Facts]:
     """Return the figures in the table's order, new ones in place of old ones."""
-    by_key = {(row["data"], row["implementation"]): row for row in [*facts, *measured]}
-    order = [(name, implementation) for name in CASES for implementation in IMPLEMENTATIONS]
-    return [by_key[key] for key in order if key in by_key]
+    by_key = {place(row): row for row in [*facts, *measured]}
+    return [by_key[key] for key in sorted(by_key)]
+
+
+def place(row: Facts) -> tuple[float, ...]:
+    """Return what orders the figures: the data, how much of it, and what was trained; each has one place."""
+    data, implementation = list(CASES).index(row["data"]), list(IMPLEMENTATIONS).index(row["implementation"])
+    return data, row["rows"], row["epochs"], row["dropout"], implementation
 
 
 def measure(name: str, implementations: list[str], options: argparse.Namespace) -> list[Facts]:
@@ -119,7 +123,7 @@ def measure(name: str, implementations: list[str], options: argparse.Namespace) 
         "epochs": epochs,
         "dropout": options.dropout,
         "processor": processor(),
-        "cores": options.cores or os.cpu_count(),
+        "cores": options.cores or usable_cores(),
         "date": datetime.now(UTC).date().isoformat(),
         "run": f"{time.time():.0f}",
         "command": command(name, implementations, options),

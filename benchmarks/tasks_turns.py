@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["Interval", "active_seconds", "on_cores", "processor", "run_in_turns"]
+__all__ = ["Interval", "active_seconds", "on_cores", "processor", "run_in_turns", "usable_cores"]
 
 Interval = tuple[float, float]
 """When a process began to run, and when it was stopped: seconds since the epoch."""
@@ -51,6 +52,11 @@ def _take_turn(process: subprocess.Popen[bytes], turn: float) -> Interval:
 def active_seconds(intervals: Sequence[Interval], start: float, end: float) -> float:
     """Return how long a process ran between two times."""
     return sum(max(0.0, min(end, stop) - max(start, begin)) for begin, stop in intervals)
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def on_cores(command: Sequence[str], cores: int | None) -> list[str]:
