@@ -22,6 +22,7 @@ Definitions = dict[str, list[str]]
 FILES_ALONE = {
     "pt": {
         "loading": "files are mapped into memory, and read when a weight is first used",
+        "quantization": "Keras quantizes its layers by itself, and Flax has no layers of 8 bits",
         "saving": "a state_dict of any kind may be given to be saved",
     },
     "tf": {

@@ -9,6 +9,7 @@ from typing import Any
 from distilbert_common.credentials import credential_names, without_credentials
 from distilbert_common.errors import ConfigError
 from distilbert_common.loading_options import is_loading_option, sole_value
+from distilbert_common.quantization import is_recipe
 from distilbert_common.user_warnings import warn_user
 
 __all__ = ["int_keys", "label_ids", "parsed", "plain", "storable", "warn_of_secrets"]
@@ -17,8 +18,8 @@ _TABLES = ("id2label", "label2id")  # a label may be called "password"
 
 
 def storable(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return fields without loading options and without secrets, at any depth."""
-    own = {name: value for name, value in fields.items() if not is_loading_option(name)}
+    """Return fields without loading options and without secrets, at any depth; how weights lie in 8 bits is kept."""
+    own = {name: value for name, value in fields.items() if not is_loading_option(name) or is_recipe(value)}
     return without_credentials(own, skip=_TABLES)
 
 

@@ -13,6 +13,7 @@ from distilbert_conversion.formats import safetensors_file
 from distilbert_conversion.rivals import warn_of_rivals
 from distilbert_conversion.source import Source
 from distilbert_conversion.translate import bert, keras_hub
+from distilbert_conversion.translate.quantized import dequantized
 from distilbert_conversion.translate.translated_checkpoint import TranslatedCheckpoint
 from distilbert_conversion.translate.wrappers import unwrapped
 from distilbert_conversion.weights.dialects import DIALECTS, container_of, detect
@@ -84,7 +85,7 @@ def _open(source: Source, fold_token_type: bool | None, wrapper: str) -> Checkpo
                 f"{source.path} says that {name!r} is in {file}, which does not have it; get both again"
             )
     container = container_of(files[0])
-    stored, notes = unwrapped(source.path, stored, container, wrapper)
+    stored, notes = _plain(source, stored, container, wrapper)
     translated = TranslatedCheckpoint(None, stored, notes=notes)
     if bert.is_bert(stored):
         translated = bert.read_as_distilbert(source, stored, fold_token_type)
@@ -107,9 +108,18 @@ def view_checkpoint(
         CheckpointError: No name is one of DistilBERT's.
     """
     source = Source(Path(name))
-    stored, notes = unwrapped(source.path, {name: lazy(tensor) for name, tensor in tensors.items()}, "torch", wrapper)
+    stored, notes = _plain(source, {name: lazy(tensor) for name, tensor in tensors.items()}, "torch", wrapper)
     dialect = detect(stored, "torch", None, source.path)
     return Checkpoint(source, [], dialect, TranslatedCheckpoint(None, stored, notes=notes))
+
+
+def _plain(
+    source: Source, stored: Mapping[str, LazyTensor], container: str, wrapper: str
+) -> tuple[Mapping[str, LazyTensor], tuple[str, ...]]:
+    """Return the tensors of one model, none quantized, and what was done to them in words."""
+    stored, notes = unwrapped(source.path, stored, container, wrapper)
+    stored, more = dequantized(stored)
+    return stored, notes + more
 
 
 def _read(files: list[Path]) -> tuple[Mapping[str, LazyTensor], dict[str, str]]:

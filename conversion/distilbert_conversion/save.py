@@ -8,6 +8,7 @@ from pathlib import Path
 
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointError, UnsupportedFormatError
+from distilbert_common.quantization import SCALE_SUFFIX
 from distilbert_conversion.formats.tree_names import check_names
 from distilbert_conversion.inventory import Shape, inventory, tensor_inventory
 from distilbert_conversion.output.sharding import parse_size, split
@@ -130,7 +131,8 @@ def _model_weights(
     for name, tensor in weights.items():
         if tensor.shape != shapes[name]:
             faults.append(f"{name} is {tensor.shape}, expected {shapes[name]}")
-        types = DTYPES if is_known(name) else KNOWN_DTYPES
+        is_quantized = not tensors.keys().isdisjoint((f"{name}{SCALE_SUFFIX}", f"{PREFIX}.{name}{SCALE_SUFFIX}"))
+        types = DTYPES if is_known(name) and not is_quantized else KNOWN_DTYPES
         if tensor.dtype not in types.values():
             faults.append(f"{name} has the type {tensor.dtype}, expected one of {', '.join(types)}")
     if faults:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from distilbert_common.errors import InputError
+from distilbert_common.quantization import SCALE_SUFFIX
 from distilbert_pt.arrays import to_array, to_tensor
 from distilbert_pt.framework.abstract_initialization import SkipRandomInit
 from distilbert_pt.inventory import PREFIX, table_names, tensors_of, tied_groups
@@ -183,10 +184,10 @@ def start_fresh(model: nn.Module, names: set[str], dtype: torch.dtype) -> None:
 
 
 def dtype_of(model: nn.Module, name: str, tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
-    """Return the type of a weight: the model's, but for whole numbers and what its class says must be float32."""
+    """Return the type of a weight: the model's, but for whole numbers, their scales, and what its class says."""
     if not tensor.is_floating_point():
         return tensor.dtype
-    exact = set(model._keep_in_fp32_modules or ()) & set(name.split("."))
+    exact = {f"weight{SCALE_SUFFIX}", *(model._keep_in_fp32_modules or ())} & set(name.split("."))
     return torch.float32 if exact and dtype in (torch.float16, torch.bfloat16) else dtype
 
 

@@ -18,6 +18,7 @@ from distilbert_common.hub import check_push_options
 from distilbert_common.load_report import LoadReport
 from distilbert_common.loading_options import split_options
 from distilbert_common.pretrained import push_saved
+from distilbert_common.quantization import skipped_modules
 from distilbert_pt.arrays import as_device, as_dtype
 from distilbert_pt.attention import check_implementation
 from distilbert_pt.fast.prepacked import pack_weights
@@ -30,6 +31,7 @@ from distilbert_pt.loading import (
     open_weights,
     read_config,
 )
+from distilbert_pt.quantization import quantize_model
 from distilbert_pt.resizing import prune, resize_positions, resize_tokens
 from distilbert_pt.saving import call_save_function, fitting_config, weights_to_save
 
@@ -89,6 +91,27 @@ class DistilBertPreTrainedModel(InitializedModel):
             The model.
         """
         pack_weights(self, enabled)
+        return self
+
+    def quantize(self, mode: str = "int8", *, skip: Iterable[str] = ()) -> Self:
+        """Keep the linear layers of the blocks as whole numbers of 8 bits, for inference.
+
+        Each output of a layer has a scale, and each token one that is taken when it comes; embeddings, LayerNorms and
+        the head stay as they are. `save_pretrained` writes the 8 bits, and `from_pretrained` loads them; the
+        converter, and the other families, read them as the float32 numbers that they stand for. Where the processor
+        has no product of int8, the same numbers are computed in float32.
+
+        Args:
+            mode: "int8".
+            skip: Ends of the names of layers that stay as they are, as "lin2" or "0.attention.q_lin".
+
+        Returns:
+            The model.
+
+        Raises:
+            InputError: There is no such mode, or no such layer.
+        """
+        quantize_model(self, mode, skip)
         return self
 
     # Loading and saving.
@@ -153,10 +176,13 @@ class DistilBertPreTrainedModel(InitializedModel):
             arguments = {name: fields.pop(name) for name in constructor_arguments(cls, fields, config, chosen)}
             model = build(cls, config.updated(**fields), model_args, arguments)
             target = as_dtype(dtype or torch_dtype, checkpoint.dtype)
+            skip = skipped_modules(model.config)
             options = {"ignore_mismatched_sizes": ignore_mismatched_sizes, "own": not disable_mmap}
-            model.load_report = fill(model, checkpoint, target, **options)
+            model.load_report = fill(model, checkpoint, target if skip is None else torch.float32, **options)
         model.config.dtype = str(target).removeprefix("torch.")
         model.tie_weights()
+        if skip is not None:
+            quantize_model(model, "int8", skip)
         cast_others(model, target)
         model.to(device=target_device)
         if device_map is not None:

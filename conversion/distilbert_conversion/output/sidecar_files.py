@@ -91,7 +91,8 @@ def write_sidecar_files(checkpoint: Checkpoint, directory: Path, head: str | Non
     if is_translated:
         _rename_tokenizer(directory / "tokenizer_config.json")
     changes = _changes(checkpoint.fields, checkpoint.head if is_translated and head is None else head, dtype)
-    write_text(directory / "config.json", as_json({**storable(checkpoint.fields), **changes}))
+    fields = {name: value for name, value in checkpoint.fields.items() if name != "quantization_config"}  # is undone
+    write_text(directory / "config.json", as_json({**storable(fields), **changes}))
 
 
 def _make_fit_to_write(path: Path) -> None:
