@@ -18,9 +18,16 @@ __all__ = ["export"]
 def export(
     source: Annotated[str, typer.Argument(metavar="SRC", help="Directory, weights file or hub id, in any dialect.")],
     target: Annotated[Path, typer.Argument(metavar="DST", help="Directory to write.")],
-    to: Annotated[str, typer.Option(help="What to export to: onnx.")] = "onnx",
+    to: Annotated[str, typer.Option(help="onnx, openvino, saved-model, litert, stablehlo or torch-export.")] = "onnx",
     quantize: Annotated[str, typer.Option(help="int8; matrices stay float32 if not given.")] = "",
-    dtype: Annotated[str, typer.Option(help="float16 or bfloat16; float32 if not given.")] = "",
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(help="File with texts, from which int8 takes fixed scales."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="File with labels, on which the export and its source are scored.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="float16; float32 if not given.")] = "",
     opset: Annotated[int, typer.Option(help="Version of ONNX's operators, 17 to 23.")] = 20,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace DST if it is a saved model.")] = False,
     as_json: Json = False,
@@ -35,6 +42,8 @@ def export(
             target=to,
             quantize=quantize or None,
             dtype=dtype or None,
+            calibration=calibrate,
+            labeled=None if data is None else str(data),
             opset=opset,
             overwrite=overwrite,
             on_progress=on_progress,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
@@ -15,8 +17,8 @@ from distilbert_conversion import Checkpoint, open_checkpoint
 from distilbert_conversion.output.atomic_directory import atomic_directory, check_target
 from distilbert_conversion.output.sidecar_files import check_sidecar_files, write_sidecar_files
 from distilbert_deploy.errors import ExportError
-from distilbert_deploy.report import ExportReport
-from distilbert_deploy.samples import sample_batches
+from distilbert_deploy.report import ExportReport, Scores
+from distilbert_deploy.samples import Batch, sample_batches
 from distilbert_deploy.targets import target_module
 from distilbert_deploy.targets.job import Job
 from distilbert_deploy.verification import compare_with_source, require_agreement
@@ -35,6 +37,8 @@ def export(
     target: str = "onnx",
     quantize: str | None = None,
     dtype: str | None = None,
+    calibration: str | Path | None = None,
+    labeled: Any = None,
     opset: int = DEFAULT_OPSET,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
@@ -50,7 +54,10 @@ def export(
         destination: The directory to write.
         target: A key of `distilbert_deploy.targets.TARGETS`.
         quantize: "int8" for matrices of eight bits; None for none.
-        dtype: "float16" or "bfloat16" to store weights in; None for float32.
+        dtype: "float16" to store weights and compute in; None for float32.
+        calibration: A file with some hundred texts like those of use, from which int8 takes fixed scales; None for
+            scales that are computed with each call.
+        labeled: Labeled data, as `distilbert_tasks.evaluate` takes it, on which the export and its source are scored.
         opset: The version of ONNX's operators, for onnx and openvino.
         overwrite: Replace the destination if it holds a saved or exported model.
         on_progress: Who is told what is being done.
@@ -77,12 +84,15 @@ def export(
         weights = read_weights(checkpoint)
         with atomic_directory(place, inputs, overwrite=overwrite, folders=EXPORT_FOLDERS) as temporary:
             tokenizer = _write_sidecar_files(checkpoint, temporary)
-            job = Job(weights, source, hub, precision, opset, _metadata(weights, target))
+            batches = _calibration(calibration, precision, tokenizer, weights)
+            job = Job(weights, source, hub, precision, opset, _metadata(weights, target), batches)
             tell(Note(f"Writing {target}."))
             files = module.write(job, temporary)
             tell(Note("Running it beside the source."))
             difference = compare_with_source(weights, sample_batches(weights, tokenizer), module.open_run(files))
             require_agreement(difference, precision, target)
+            scores = Scores() if labeled is None else _scores(weights, files, temporary, labeled, target, tell)
+            _sync(temporary)
             nbytes = sum(path.stat().st_size for file in files for path in _files_of(file))
             names = [path.relative_to(temporary) for path in files]
     return ExportReport(
@@ -93,15 +103,22 @@ def export(
         nbytes=nbytes,
         source_nbytes=sum(array.nbytes for array in weights.arrays.values()),
         difference=difference,
-        metrics={},
-        agreement=None,
+        metrics=scores.metrics,
+        agreement=scores.agreement,
         seconds=perf_counter() - started,
         notes=checkpoint.notes,
     )
 
 
-EXPORT_FOLDERS = ("onnx", "saved_model", "openvino")
+EXPORT_FOLDERS = ("onnx", "saved_model")
 """The folders that exports have of their own, which `overwrite` may replace."""
+
+
+def _sync(directory: Path) -> None:
+    """Make what was written last, whoever wrote it."""
+    for path in _files_of(directory):
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
 
 
 def _files_of(path: Path) -> list[Path]:
@@ -122,6 +139,35 @@ def _precision(supported: tuple[str, ...], target: str, quantize: str | None, dt
     if precision not in supported:
         raise ExportError(f"{target} cannot be exported in {precision}; expected {', '.join(supported)}")
     return precision
+
+
+def _calibration(
+    file: str | Path | None, precision: str, tokenizer: Any | None, weights: ModelWeights
+) -> Sequence[Batch]:
+    """Return texts to calibrate with; none where they are not asked for.
+
+    Raises:
+        ExportError: Nothing is to be calibrated, or there is no tokenizer.
+    """
+    if file is None:
+        return ()
+    if precision != "int8":
+        raise ExportError(f"a calibration file was given, and {precision} needs none; pass quantize='int8', or no file")
+    if tokenizer is None:
+        raise ExportError("the source has no tokenizer to calibrate with; put its files beside it, or give no file")
+    from distilbert_deploy.calibration import calibration_batches
+
+    return calibration_batches(local_path(file), tokenizer, weights)
+
+
+def _scores(
+    weights: ModelWeights, files: list[Path], directory: Path, labeled: Any, target: str, tell: OnProgress
+) -> Scores:
+    if target != "onnx":
+        raise ExportError(f"labeled data was given, and only exports to onnx are scored; export to {target} without it")
+    from distilbert_deploy.scoring import score_beside_source
+
+    return score_beside_source(weights, files[0], directory, labeled, tell)
 
 
 def _write_sidecar_files(checkpoint: Checkpoint, directory: Path) -> Any | None:

@@ -17,7 +17,6 @@ FOLDER = "onnx"
 NAMES = {
     "float32": "model.onnx",
     "float16": "model_fp16.onnx",
-    "bfloat16": "model_bf16.onnx",
     "int8": "model_quantized.onnx",
 }
 """The file of each precision, as transformers.js names them."""

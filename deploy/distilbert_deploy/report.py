@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from distilbert_deploy.verification import Difference
 
-__all__ = ["ExportReport"]
+__all__ = ["ExportReport", "Scores"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What an export scores on labeled data, beside its source; empty without data.
+
+    Attributes:
+        metrics: The metrics of the source ("source") and of the export ("export").
+        agreement: The share of predictions that are the same; None where numbers are predicted.
+    """
+
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    agreement: float | None = None
 
 
 @dataclass(frozen=True)
@@ -18,14 +31,14 @@ class ExportReport:
 
     Attributes:
         target: The format.
-        precision: "float32", "float16", "bfloat16" or "int8".
+        precision: "float32", "float16" or "int8".
         head: Which of the six models.
         files: The files of the model; config and tokenizer lie beside them.
         nbytes: Their size.
         source_nbytes: The size of the source's weights as float32.
         difference: How far its outputs are from those of the source on real text.
-        metrics: Without a labeled file nothing; else the metrics of the source ("source") and the export ("export").
-        agreement: The share of predictions on the labeled file that are the same; None without one.
+        metrics: As in `Scores`.
+        agreement: As in `Scores`.
         seconds: How long it took.
         notes: What was done to the source, in words.
     """

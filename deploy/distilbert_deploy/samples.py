@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from distilbert_common.checks import check_ids
 from distilbert_deploy.weights import ModelWeights
 
-__all__ = ["Batch", "sample_batches"]
+__all__ = ["Batch", "padded_batch", "sample_batches"]
 
 Batch = dict[str, NDArray[np.int64]]
 """`input_ids` and `attention_mask`, (batch, seq) or (batch, choices, seq)."""
@@ -50,7 +50,7 @@ def sample_batches(weights: ModelWeights, tokenizer: Any | None) -> list[Batch]:
     *short, long = lists
     for ids in lists:
         check_ids("input_ids", min(ids), max(ids), weights.config.vocab_size, "vocab_size")
-    batches = [_padded([short[1]]), _padded([long]), _padded([*short, []])]
+    batches = [padded_batch([short[1]]), padded_batch([long]), padded_batch([*short, []])]
     return [_with_choices(batch) for batch in batches] if weights.is_multiple_choice else batches
 
 
@@ -65,7 +65,8 @@ def _random_ids(weights: ModelWeights, texts: Sequence[str]) -> list[list[int]]:
     return [generator.integers(0, weights.config.vocab_size, len(text.split()) + 2).tolist() for text in texts]
 
 
-def _padded(lists: Sequence[Sequence[int]]) -> Batch:
+def padded_batch(lists: Sequence[Sequence[int]]) -> Batch:
+    """Return token lists as rows of one length."""
     seq = max(map(len, lists))
     ids = np.zeros((len(lists), seq), np.int64)
     mask = np.zeros_like(ids)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
@@ -13,17 +13,17 @@ __all__ = ["Graph"]
 
 
 class Graph:
-    """Nodes and constants as they are added; each node has one output, which is what `add` returns the name of.
+    """Nodes and constants as they are added; `add` returns the name of a node's output.
 
     Attributes:
         opset: The version of ONNX's operators.
+        float_dtype: What is computed in: float32 or float16.
     """
 
-    def __init__(self, opset: int) -> None:
-        self.opset = opset
+    def __init__(self, opset: int, float_dtype: Any = np.float32) -> None:
+        self.opset, self.float_dtype = opset, np.dtype(float_dtype)
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
-        self._scope: list[str] = []
 
     def add(self, op: str, *inputs: str, name: str = "", output: str | None = None, **attributes: Any) -> str:
         """Add a node.
@@ -43,14 +43,23 @@ class Graph:
         self._nodes.append(helper.make_node(op, list(inputs), [output], name=name, **attributes))
         return output
 
-    def constant(self, name: str, values: Any, dtype: Any = np.float32) -> str:
-        """Add a tensor that is stored in the file, once for each name.
+    def add_several(self, op: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        """Add a node with several outputs, which are named by the caller."""
+        self._nodes.append(helper.make_node(op, list(inputs), list(outputs), name=f"{op}_{len(self._nodes)}"))
+
+    @property
+    def is_half(self) -> bool:
+        """Whether what is computed in has eleven bits."""
+        return bool(self.float_dtype == np.float16)
+
+    def constant(self, name: str, values: Any, dtype: Any = None) -> str:
+        """Add a tensor that is stored in the file, once for each name; of `float_dtype` if no other is named.
 
         Returns:
             Its name.
         """
         if name not in self._constants:
-            array: NDArray[Any] = np.asarray(values, dtype)
+            array: NDArray[Any] = np.asarray(values, self.float_dtype if dtype is None else dtype)
             # a scalar stays one, which `ascontiguousarray` gives an axis
             self._constants[name] = numpy_helper.from_array(array.copy(order="C") if array.ndim else array, name)
         return name
@@ -64,4 +73,4 @@ class Graph:
         graph = helper.make_graph(self._nodes, name, inputs, outputs, list(self._constants.values()))
         opsets = [helper.make_opsetid("", self.opset)]
         version = helper.find_min_ir_version_for(opsets)
-        return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=version)
+        return helper.make_model(graph, opset_imports=opsets, ir_version=version)

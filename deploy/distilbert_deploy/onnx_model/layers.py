@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from onnx import TensorProto
 
 from distilbert_common.constants import LAYER_NORM_EPS, MASKED_SCORE
 from distilbert_deploy.onnx_model.activations import activate
@@ -15,13 +16,21 @@ __all__ = ["Layers"]
 
 
 class Layers:
-    """Writes the layers of one model into a graph: each method takes and returns names of tensors."""
+    """Writes the layers of one model into a graph: each method takes and returns names of tensors.
+
+    Attributes:
+        graph: Where they are written.
+        weights: The model.
+        linear_inputs: What is multiplied by each module's matrix, by the module's name.
+    """
 
     def __init__(self, graph: Graph, weights: ModelWeights) -> None:
         self.graph, self.weights = graph, weights
+        self.linear_inputs: dict[str, str] = {}
 
     def linear(self, x: str, module: str, scale: float = 1.0) -> str:
         """(…, in) -> (…, out): the product with a module's matrix, and its bias; both times `scale`."""
+        self.linear_inputs[module] = x
         matrix, bias = (self.weights[f"{module}.{leaf}"] * np.float32(scale) for leaf in ("weight", "bias"))
         product = self.graph.add(
             "MatMul", x, self.graph.constant(f"{module}.weight", matrix.T), name=f"{module}/product"
@@ -44,6 +53,7 @@ class Layers:
         """(batch, seq, dim) -> (batch, seq, vocab) logits; a tied matrix is that of the embeddings, stored once."""
         if not self.weights.config.tie_word_embeddings:
             return self.linear(x, "vocab_projector")
+        self.linear_inputs["vocab_projector"] = x
         table = self.graph.add(
             "Transpose", "embeddings.word_embeddings.weight", perm=[1, 0], name="vocab_projector/tied"
         )
@@ -53,7 +63,8 @@ class Layers:
 
     def scores_bias(self, attends: str, name: str) -> str:
         """Bool (batch, 1, …, seq) -> what is added to scores: 0, or the lowest value where nobody attends."""
-        zero, low = self.graph.constant("constant.0.0", 0.0), self.graph.constant("constant.masked", MASKED_SCORE)
+        values = {"scores.open": 0.0, "scores.masked": MASKED_SCORE}
+        zero, low = (self.graph.constant(key, value, np.float32) for key, value in values.items())
         return self.graph.add("Where", attends, zero, low, name=name)
 
     def block(self, x: str, queries: str, bias: str, layer: int) -> str:
@@ -84,12 +95,19 @@ class Layers:
         query = self._split(self.linear(queries, f"{module}.q_lin", scale), layer, [0, 2, 1, 3])
         key = self._split(self.linear(x, f"{module}.k_lin"), layer, [0, 2, 3, 1])  # (batch, heads, head_dim, seq)
         value = self._split(self.linear(x, f"{module}.v_lin"), layer, [0, 2, 1, 3])
-        scores = add("Add", add("MatMul", query, key, name=f"{module}/scores"), bias)  # (batch, heads, tokens, seq)
-        probabilities = add("Softmax", scores, axis=-1, name=f"{module}/probabilities")
+        scores = add("MatMul", query, key, name=f"{module}/scores")  # (batch, heads, tokens, seq)
+        probabilities = self._softmax(scores, bias, f"{module}/probabilities")
         context = add("MatMul", probabilities, value, name=f"{module}/context")  # (batch, heads, tokens, head_dim)
         width = self.weights.heads(layer) * self.weights.head_dim
         merged = self.graph.integers(f"shape.merged.{width}", [0, 0, width])
         return add("Reshape", add("Transpose", context, perm=[0, 2, 1, 3]), merged)  # (batch, tokens, heads * head_dim)
+
+    def _softmax(self, scores: str, bias: str, name: str) -> str:
+        """Return probabilities; they are computed in float32 whatever the rest is."""
+        add, is_half = self.graph.add, self.graph.is_half
+        scores = add("Cast", scores, to=TensorProto.FLOAT) if is_half else scores
+        probabilities = add("Softmax", add("Add", scores, bias), axis=-1, name=name)
+        return add("Cast", probabilities, to=TensorProto.FLOAT16) if is_half else probabilities
 
     def _split(self, x: str, layer: int, order: list[int]) -> str:
         """(batch, tokens, heads * head_dim) -> (batch, tokens, heads, head_dim), its axes in another order."""

@@ -8,10 +8,11 @@ logits are then (batch * segments, num_labels). They have defaults, which progra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from onnx import TensorProto, helper
 
 from distilbert_common.outputs import per_token_outputs
@@ -44,13 +45,22 @@ class _Tokens:
     starts: str
 
 
-def build_model(weights: ModelWeights, *, opset: int = DEFAULT_OPSET, metadata: Mapping[str, str] | None = None) -> Any:
+def build_model(
+    weights: ModelWeights,
+    *,
+    opset: int = DEFAULT_OPSET,
+    metadata: Mapping[str, str] | None = None,
+    float_dtype: Any = np.float32,
+    make_layers: Callable[[Graph, ModelWeights], Layers] = Layers,
+) -> Any:
     """Build a model from its weights.
 
     Args:
         weights: The model.
         opset: The version of ONNX's operators, one of `OPSETS`.
         metadata: What is written beside the graph, by name.
+        float_dtype: What is stored and computed in, float32 or float16; outputs are float32.
+        make_layers: What writes layers, such as `QuantizedLayers`.
 
     Returns:
         An `onnx.ModelProto`.
@@ -60,12 +70,15 @@ def build_model(weights: ModelWeights, *, opset: int = DEFAULT_OPSET, metadata: 
     """
     if opset not in OPSETS:
         raise ExportError(f"opset is {opset!r}; expected {OPSETS[0]} to {OPSETS[-1]}")
-    graph = Graph(opset)
-    layers = Layers(graph, weights)
+    graph = Graph(opset, float_dtype)
+    layers = make_layers(graph, weights)
     tokens = _inputs(graph, weights)
     outputs = _head(layers, _encoder(layers, tokens))
     for name, tensor in outputs.items():
-        graph.add("Identity", tensor, output=name, name=f"output/{name}")
+        if graph.is_half:
+            graph.add("Cast", tensor, output=name, name=f"output/{name}", to=TensorProto.FLOAT)
+        else:
+            graph.add("Identity", tensor, output=name, name=f"output/{name}")
     model = graph.finish(f"DistilBert{weights.head}", _input_types(weights), _output_types(weights, list(outputs)))
     model.producer_name = "distilbert"
     helper.set_model_props(model, dict(metadata or {}))

@@ -9,7 +9,14 @@ from distilbert_deploy.errors import ExportError
 
 __all__ = ["TARGETS", "target_module"]
 
-TARGETS = {"onnx": "onnx"}
+TARGETS = {
+    "onnx": "onnx",
+    "openvino": "openvino",
+    "saved-model": "saved_model",
+    "litert": "litert",
+    "stablehlo": "stablehlo",
+    "torch-export": "torch_export",
+}
 """The module of each target: its `write` writes a model into a folder, its `open_run` opens what lies there."""
 
 

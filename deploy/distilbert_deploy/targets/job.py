@@ -21,10 +21,10 @@ class Job:
         weights: The model.
         source: Where the model is, for targets that need it in a framework.
         hub: Keywords of `from_pretrained` that say where files are.
-        precision: "float32", "float16", "bfloat16" or "int8".
+        precision: "float32", "float16" or "int8".
         opset: The version of ONNX's operators.
         metadata: What is written into the file beside the model, by name.
-        calibration: Inputs that int8 is calibrated with; empty for scales that are computed with each call.
+        calibration: Texts that int8 is calibrated with; empty for scales that are computed with each call.
     """
 
     weights: ModelWeights

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from distilbert_common.errors import MissingFrameworkError
 from distilbert_common.files import replacing
@@ -14,7 +18,7 @@ from distilbert_deploy.verification import Run
 
 __all__ = ["PRECISIONS", "open_run", "write"]
 
-PRECISIONS = ("float32",)
+PRECISIONS = ("float32", "float16", "int8")
 _LARGEST = 2**31 - 1
 
 
@@ -29,9 +33,7 @@ def write(job: Job, directory: Path) -> list[Path]:
         import onnx  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingFrameworkError("an export to ONNX", "onnx", "export") from error
-    from distilbert_deploy.onnx_model import build_model
-
-    model = build_model(job.weights, opset=job.opset, metadata=job.metadata)
+    model = _build(job)
     if model.ByteSize() > _LARGEST:
         raise ExportError("the model is larger than 2 GB, which an ONNX file cannot hold; export it with dtype float16")
     path = directory / FOLDER / NAMES[job.precision]
@@ -39,6 +41,21 @@ def write(job: Job, directory: Path) -> list[Path]:
     with replacing(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
     return [path]
+
+
+def _build(job: Job) -> Any:
+    from distilbert_deploy.onnx_model import build_model
+
+    options: dict[str, Any] = {"opset": job.opset, "metadata": job.metadata}
+    if job.precision == "int8":
+        from distilbert_deploy.calibration import activation_ranges
+        from distilbert_deploy.onnx_model.quantized import QuantizedLayers
+
+        ranges = activation_ranges(job.weights, job.calibration, job.opset) if job.calibration else None
+        options["make_layers"] = partial(QuantizedLayers, ranges=ranges)
+    elif job.precision == "float16":
+        options["float_dtype"] = np.float16
+    return build_model(job.weights, **options)
 
 
 def open_run(files: list[Path]) -> Run:

@@ -1,0 +1,46 @@
+"""The other targets, each written and run in its own runtime by the export itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from distilbert_common.errors import MissingFrameworkError
+from distilbert_deploy import ExportError, export
+from distilbert_deploy.targets import TARGETS, families
+from parity_tests.helpers.golden import GOLDEN
+
+FILES = {
+    "openvino": ["openvino_model.xml", "openvino_model.bin"],
+    "saved-model": ["saved_model"],
+    "litert": ["model.tflite"],
+    "stablehlo": ["model.stablehlo"],
+    "torch-export": ["model.pt2"],
+}
+SOURCE = GOLDEN / "micro" / "ForMultipleChoice" / "pt"
+"""The model with most axes: whatever it needs to be of any size, the others need too."""
+
+
+@pytest.mark.parametrize("target", FILES)
+def test_each_target_gives_the_models_numbers(target: str, tmp_path: Path) -> None:
+    report = export(SOURCE, tmp_path / "out", target=target)
+    assert [path.name for path in report.files] == FILES[target]
+    assert all(path.exists() for path in report.files)
+    assert (tmp_path / "out" / "config.json").is_file()
+    assert 0 < report.difference.largest < 1e-5
+    assert report.nbytes > 10_000
+
+
+def test_targets_say_what_they_cannot_do(tmp_path: Path) -> None:
+    assert FILES.keys() | {"onnx"} == TARGETS.keys()
+    with pytest.raises(ExportError, match="litert cannot be exported in int8; expected float32"):
+        export(SOURCE, tmp_path / "out", target="litert", quantize="int8")
+    missing = ModuleNotFoundError("No module named 'openvino'", name="openvino")
+    with (
+        mock.patch.object(families, "import_module", side_effect=missing),
+        pytest.raises(MissingFrameworkError, match=r"pip install 'distilbert\[openvino\]'"),
+    ):
+        export(SOURCE, tmp_path / "out", target="openvino")
+    assert not list(tmp_path.iterdir())
