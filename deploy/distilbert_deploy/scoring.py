@@ -44,7 +44,7 @@ def score_beside_source(weights: ModelWeights, file: Path, directory: Path, labe
     content = {"source": build_model(weights).SerializeToString(), "export": file}
     outputs, metrics = {}, {}
     for name, model in content.items():
-        engine = OnnxEngine(OnnxModel(weights.config, weights.head, file, open_session(model)))
+        engine: Any = OnnxEngine(OnnxModel(weights.config, weights.head, file, open_session(model)))
         outputs[name] = split_outputs(engine, features, few_shapes=False)
         metrics[name] = dict(score(features.task, dataset, features, outputs[name], config, None).metrics)
     return Scores(metrics, agreement(dataset, features, outputs["source"], outputs["export"], config))

@@ -20,13 +20,17 @@ _PLATFORMS = ("cpu", "cuda", "tpu")
 
 def write(job: Job, directory: Path) -> list[Path]:
     """Write `model.stablehlo`, which `jax.export.deserialize` opens; it takes int32 ids of any batch and length."""
-    model = load_in("flax", job.weights)
+    model, is_multiple_choice = load_in("flax", job.weights), job.weights.is_multiple_choice
     import jax
 
     def call(input_ids: Any, attention_mask: Any) -> dict[str, Any]:
-        return dict(model.forward(input_ids=input_ids, attention_mask=attention_mask, return_dict=True))
+        shape = input_ids.shape
+        if is_multiple_choice:  # whose Python code counts the choices
+            input_ids, attention_mask = (x.reshape(-1, 1, shape[2]) for x in (input_ids, attention_mask))
+        outputs = model.forward(input_ids=input_ids, attention_mask=attention_mask, return_dict=True)
+        return {"logits": outputs.logits.reshape(shape[:2])} if is_multiple_choice else dict(outputs)
 
-    axes = "batch, choices, seq" if job.weights.is_multiple_choice else "batch, seq"
+    axes = "batch, choices, seq" if is_multiple_choice else "batch, seq"
     limit = f"seq <= {job.weights.config.max_position_embeddings}"
     shape = jax.export.symbolic_shape(axes, constraints=[limit])
     inputs = [jax.ShapeDtypeStruct(shape, np.int32)] * 2

@@ -21,7 +21,7 @@ def write(job: Job, directory: Path) -> list[Path]:
     model, is_multiple_choice = load_in("pt", job.weights).eval(), job.weights.is_multiple_choice
     import torch
 
-    class Outputs(torch.nn.Module):
+    class Outputs(torch.nn.Module):  # type: ignore[misc]
         """The model with a plain dict of tensors as its output."""
 
         def __init__(self) -> None:
