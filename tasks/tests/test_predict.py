@@ -26,7 +26,7 @@ class EchoPipeline:
         self.task, self.seen, self.options = task, [], {}  # type: ignore[var-annotated]
         self.config = DistilBertConfig(max_position_embeddings=64)
 
-    def _options(self, options: dict[str, Any]) -> None:
+    def parse_options(self, options: dict[str, Any]) -> None:
         if "nonsense" in options:
             raise InputError("there is no option nonsense")
 

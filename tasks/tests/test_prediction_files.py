@@ -10,6 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from distilbert_common.errors import InputError
+from distilbert_tasks.data import load_data
 from distilbert_tasks.prediction import read_rows, rows_of_stream, rows_of_texts, write_rows
 
 ROWS = [
@@ -100,3 +101,21 @@ def test_rows_of_other_columns_need_another_format(tmp_path: Path) -> None:
             write_rows(rows, tmp_path / name)
     with pytest.raises(InputError, match=r"x\.doc ends in \.doc; expected one of jsonl, csv"):
         write_rows(rows, tmp_path / "x.doc")
+
+
+def test_files_are_read_as_those_that_a_model_is_trained_on(tmp_path: Path) -> None:
+    texts = {
+        "semicolons.csv": "text; label\na, b;1\n",
+        "quotes.tsv": 'text\tlabel\n"Wow\t1\nso good" , he said\t0\n',
+        "spaces.csv": "text, label\na,1\n",
+        "other.tab": "text\tlabel\na\t1\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        rows = [row["text"] for row in read_rows(tmp_path / name)]
+        assert (
+            rows
+            == load_data("text-classification", tmp_path / name, labeled=False, validation_share=0).train["text"][:]
+        )
+    with pytest.raises(InputError, match=r"two columns called 'text'"):
+        list(rows_of_stream(io.StringIO("text,text\na,b\n"), "csv", "standard input"))

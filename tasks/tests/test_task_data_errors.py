@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 from data_cases import write_csv, write_lines
 
@@ -43,6 +45,13 @@ CASES: list[Case] = [
     (CLASSIFY, csv_file("text,text\na,1\n"), {}, ("a.csv", "two columns called 'text'")),
     (CLASSIFY, csv_file(""), {}, ("a.csv", "first line", "column_names")),
     (CLASSIFY, csv_file("text,label\n"), {}, ("no rows",)),
+    (CLASSIFY, csv_file("text, label\na,x\nb,y\ntext, label\n"), {}, ("a.csv, row 3", "names of columns again")),
+    (CLASSIFY, csv_file("text,label\na,1\nb,NaN\n"), {}, ("a.csv, row 2, column 'label'", "no label")),
+    (CLASSIFY, csv_file("x", "a.xlsx"), {}, ("a.xlsx", "save the data as one of them")),
+    (CLASSIFY, csv_file("x", "a.zip"), {}, ("a.zip", "cannot be read")),
+    (TAG, csv_file("a\tO\nb\tO\n", "a.tsv"), {}, ("a.tsv", "format conll")),
+    (TAG, lines({"tokens": ["a"], "tags": ["O"]}), {}, ("all words have the tag 'O'",)),
+    (TAG, csv_file("1\ta\n", "a.conllu"), {}, ("a.conllu, line 1", "2 values; expected 10")),
     (CLASSIFY, csv_file("text,label\na,1\nb, \n"), {}, ("a.csv, row 2, column 'label'", "no label")),
     (CLASSIFY, csv_file("a,b\n1,2\n"), {}, ("a.csv", "text", "'a', 'b'", 'columns={"text"')),
     (CLASSIFY, csv_file("text,review,label\n1,2,3\n"), {}, ("'text' or 'review'", 'columns={"text": "text"}')),
@@ -136,3 +145,25 @@ def test_bad_options_are_named() -> None:
             load_data(CLASSIFY, {"text": ["a"], "label": [0]}, **options)
     with pytest.raises(InputError, match="no data was given"):
         load_data(CLASSIFY)
+
+
+def test_archives_of_several_files_and_tables_of_mixed_values_are_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        archive.writestr("a.csv", "text,label\n")
+        archive.writestr("b.csv", "text,label\n")
+    with pytest.raises(InputError, match=r"two.zip holds 2 files; unpack it"):
+        load_data(CLASSIFY, tmp_path / "two.zip")
+    frame = pandas.DataFrame({"text": ["a", 1], "label": [0, 1]})
+    with pytest.raises(InputError, match=r"the data frame: .*column text.*one type"):
+        load_data(CLASSIFY, frame)
+
+
+def test_labels_that_differ_in_case_alone_are_said() -> None:
+    data = load_data(CLASSIFY, {"text": ["a", "b", "c"], "label": ["True", "TRUE", "False"]}, validation_share=0)
+    assert any("'TRUE', 'True' differ in case alone" in note for note in data.notes)
+
+
+def test_of_columns_that_differ_in_case_alone_the_well_known_one_is_taken() -> None:
+    for text, other in (("text", "Text"), ("Text", "Label2")):
+        data = load_data(CLASSIFY, {text: ["a", "b"], other: ["x", "y"], "label": [0, 1]}, validation_share=0)
+        assert data.train["text"][:] == ["a", "b"]

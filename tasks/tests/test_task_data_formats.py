@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import json
 import lzma
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import datasets
 import pyarrow as pa
 import pytest
 from data_cases import REVIEWS, write_csv, write_lines
-from pyarrow import parquet
+from pyarrow import feather, parquet
 
 from distilbert_tasks.data import load_data
 from distilbert_tasks.data.storage import TableWriter
@@ -51,6 +53,30 @@ def zstd(data: bytes) -> bytes:
     return pa.compress(data, "zstd", asbytes=True)
 
 
+def zipped(name: str) -> Callable[[bytes], bytes]:
+    """Return what packs bytes as the only file of a .zip, beside what macOS adds."""
+
+    def pack(data: bytes) -> bytes:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr(name, data)
+            archive.writestr(f"__MACOSX/._{name}", b"")
+        return buffer.getvalue()
+
+    return pack
+
+
+def zip_files(path: Path, name: str, source: Path) -> Path:
+    path.write_bytes(zipped(name)(source.read_bytes()))
+    source.unlink()
+    return path
+
+
+def write_feather(path: Path) -> Path:
+    feather.write_feather(as_table(), str(path))
+    return path
+
+
 COLUMNS = {name: [row[name] for row in REVIEWS] for name in ("text", "label")}
 
 
@@ -79,6 +105,9 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "gz": lambda folder: compress(write_csv(folder / "a.csv", REVIEWS), ".gz", gzip.compress),
     "bz2": lambda folder: compress(write_csv(folder / "a.tsv", REVIEWS, "\t"), ".bz2", bz2.compress),
     "xz": lambda folder: compress(write_lines(folder / "a.jsonl", REVIEWS), ".xz", lzma.compress),
+    "zip": lambda folder: compress(write_csv(folder / "a.csv", REVIEWS), ".zip", zipped("b.csv")),
+    "zip of any name": lambda folder: zip_files(folder / "b.zip", "a.jsonl", write_lines(folder / "a", REVIEWS)),
+    "feather": lambda folder: write_feather(folder / "a.feather"),
     "zst": lambda folder: compress(write_lines(folder / "a.jsonl", REVIEWS), ".zst", zstd),
     "several files": lambda folder: [
         write_csv(folder / "b.csv", REVIEWS[:1]), write_lines(folder / "a.jsonl", REVIEWS[1:])
@@ -86,6 +115,11 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "pattern": lambda folder: [write_csv(folder / f"{i}.csv", [row]) for i, row in enumerate(REVIEWS)]
     and str(folder / "*.csv"),
     "folder": lambda folder: [write_csv(folder / f"{i}.csv", [row]) for i, row in enumerate(REVIEWS)] and folder,
+    "data frame": lambda folder: as_table().to_pandas(),
+    "table": lambda folder: as_table(),
+    "names with spaces": lambda folder: write_csv(
+        folder / "a.csv", [{" text": row["text"], "label ": f" {row['label']} "} for row in REVIEWS]
+    ),
     "dataset": lambda folder: datasets.Dataset.from_dict(COLUMNS),
     "stream": lambda folder: Stream(),
     "columns": lambda folder: COLUMNS,
@@ -131,6 +165,18 @@ def test_conll(tmp_path: Path) -> None:
     assert (data.labels, data.train["tags"][:]) == (("B-PER", "O"), [[0, 1], [1]])
     chunks = load_data("ner", path, columns={"tags": "2"}, validation_share=0)
     assert chunks.labels == ("B-INTJ", "B-NP", "B-VP")
+
+
+def test_universal_dependencies(tmp_path: Path) -> None:
+    lines = ["# newdoc", "# sent_id = 1", "1-2\tdu\t_\t_\t_\t_\t_\t_\t_\t_", "1\tde\tde\tADP\tP\t_\t0\troot\t_\t_",
+             "2\tle\tle\tDET\tD\t_\t1\tdet\t_\t_", "2.1\tx\tx\tX\tX\t_\t_\t_\t_\t_", "",
+             "1\tNew York\t_\tPROPN\tN\t_\t0\troot\t_\t_"]  # fmt: skip
+    (tmp_path / "a.conllu").write_text("\n".join(lines), encoding="utf-8")
+    data = load_data("token-classification", tmp_path / "a.conllu", validation_share=0)
+    assert data.train["tokens"][:] == [["de", "le"], ["New York"]]
+    assert (data.labels, data.train["tags"][:]) == (("ADP", "DET", "PROPN"), [[0, 1], [2]])
+    by_name = load_data("token-classification", tmp_path / "a.conllu", columns={"tags": "xpos"}, validation_share=0)
+    assert by_name.labels == ("D", "N", "P")
 
 
 def test_a_no_break_space_in_conll_parts_no_words(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ KINDS: list[tuple[list[Any], dict[str, Any], str, tuple[str, ...] | None, list[A
     ([[2], [0, 10]], {}, SEVERAL, ("0", "2", "10"), [[0, 1, 0], [1, 0, 1]]),
     ([[1, 0], [1, 1]], {}, SEVERAL, ("LABEL_0", "LABEL_1"), [[1, 0], [1, 1]]),
     (["['joy', 'awe']", "[]"], {}, SEVERAL, ("awe", "joy"), [[1, 1], [0, 0]]),  # as CSV files have lists
-    (["2", "nan", "1"], {}, SINGLE, ("1", "2", "nan"), [1, 2, 0]),  # whose order as numbers is none
+    ([" 2", "b", "2 "], {}, SINGLE, ("2", "b"), [0, 1, 0]),
     (["2", "1", "01"], {}, SINGLE, ("01", "1", "2"), [2, 1, 0]),
 ]
 

@@ -16,6 +16,8 @@ Chosen = dict[str, Group]
 TWO_COLUMNS = {"text-classification": ("text",), "question-answering": ("answers",), "multiple-choice": ("prompt",)}
 """The roles that may have two columns, besides labels and choices, which may have any number."""
 
+_OF_CONLL = ("tokens", "tags")
+
 
 def choose_columns(
     task: str, available: Sequence[str], requested: Mapping[str, str | Sequence[str]] | None, labeled: bool, source: str
@@ -34,7 +36,7 @@ def choose_columns(
     """
     roles = NAMES[task]
     chosen: Chosen = {
-        role: (names,) if isinstance(names, str) else tuple(names)
+        role: tuple(_as_it_stands(name, available) for name in ((names,) if isinstance(names, str) else names))
         for role, names in (requested or {}).items()
         if labeled or role not in roles or not roles[role].is_label
     }
@@ -47,11 +49,17 @@ def choose_columns(
         if names:
             chosen[role] = names
         elif not spec.is_optional:
+            is_conll = "; a file with a word in each line is read as format conll" if role in _OF_CONLL else ""
             raise InputError(
                 f"{source}: no column is known to be the {role} of {task}; it has {_listed(available)}; name one with "
-                f'columns={{"{role}": "…"}} (--column {role}=…)'
+                f'columns={{"{role}": "…"}} (--column {role}=…){is_conll}'
             )
     return chosen
+
+
+def _as_it_stands(name: str, available: Sequence[str]) -> str:
+    """Return the name of a column; those of CSV files have lost the white space around them."""
+    return name if name in available else name.strip()
 
 
 def _check_requested(task: str, requested: Chosen, available: Sequence[str], source: str) -> None:
@@ -71,7 +79,7 @@ def _check_requested(task: str, requested: Chosen, available: Sequence[str], sou
 
 def _look_for(role: str, spec: Role, available: Sequence[str], source: str) -> Group:
     """Return the columns known to have a role; of two groups where one is part of the other, the larger."""
-    actual = {name.lower(): name for name in available}
+    actual = {name.lower(): name for name in sorted(available, key=lambda name: name == name.lower())}
     for tier in spec.tiers:
         groups = [group for group in tier if all(name in actual for name in group)]
         groups = [one for one in groups if not any(set(one) < set(other) for other in groups)]

@@ -19,8 +19,8 @@ class DataOptions:
     Attributes:
         columns: The columns to take, by the task's own names for them, such as {"text": "review"}; of `label` and
             `choices` a list of columns; what is not named is looked for.
-        file_format: "csv", "tsv", "json", "jsonl", "parquet", "arrow", "text", "conll" or "squad"; None to tell it by
-            the name of the file.
+        file_format: "csv", "tsv", "json", "jsonl", "parquet", "arrow", "text", "conll", "conllu" or "squad"; None to
+            tell it by the name of the file.
         column_names: The names of the columns of files that have no line of names.
         labels: The names of the labels in the order of their class ids; None for those of the training set, sorted.
         problem_type: What labels of text classification are; None to tell it by the labels.

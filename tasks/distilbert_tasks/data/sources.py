@@ -13,7 +13,15 @@ from typing import Any
 from distilbert_common.errors import InputError
 from distilbert_tasks.data.hub import HubDataset
 from distilbert_tasks.data.options import DataOptions
-from distilbert_tasks.data.readers import COMPRESSED, SUFFIXES, plain_name, read_dataset, read_file
+from distilbert_tasks.data.readers import (
+    COMPRESSED,
+    SUFFIXES,
+    is_table,
+    plain_name,
+    read_dataset,
+    read_file,
+    read_table,
+)
 from distilbert_tasks.data.records import Records
 
 __all__ = ["SPLITS", "Source", "open_sources", "training_parts"]
@@ -137,7 +145,7 @@ def _split_of(name: str) -> str | None:
 
 def _parts(source: Any) -> list[Any]:
     """Return files and data sets in memory, one by one."""
-    if hasattr(source, "features") or isinstance(source, Mapping):
+    if is_table(source) or hasattr(source, "features") or isinstance(source, Mapping):
         return [source]
     if isinstance(source, (str, Path)):
         return _files(source)
@@ -146,7 +154,8 @@ def _parts(source: Any) -> list[Any]:
             return [{name: [row.get(name) for row in source] for name in dict.fromkeys(chain(*source))}]
         return [file for one in source for file in _parts(one)]
     raise InputError(
-        f"{source!r:.200} is no source of data; give a file, a folder, a pattern, a hub id or a datasets.Dataset"
+        f"{source!r:.200} is no source of data; give a file, a folder, a pattern, a hub id, a datasets.Dataset or "
+        "a data frame"
     )
 
 
@@ -185,5 +194,7 @@ def _files_of(folder: Path) -> list[Any]:
 def _read(part: Any, task: str, options: DataOptions) -> Iterator[Records]:
     if isinstance(part, Path):
         return read_file(part, task, options.file_format, options.column_names)
+    if is_table(part):
+        return read_table(part, "the data frame")
     name = str(getattr(part, "name", "") or "the data set")
     return read_dataset(getattr(part, "dataset", part), name)

@@ -6,10 +6,12 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
 from distilbert_common.errors import InputError, MissingFrameworkError
+from distilbert_tasks.data.readers.csv import checked_header, delimiter_of, has_quotes
 from distilbert_tasks.data.readers.json import parse_object, rows_of_json
 from distilbert_tasks.data.readers.opening import open_binary, plain_name
 
@@ -17,9 +19,10 @@ __all__ = ["INPUT_FORMATS", "Row", "read_rows", "rows_of_stream", "rows_of_texts
 
 Row = dict[str, Any]
 _SUFFIXES = {".txt": "text", ".jsonl": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
+_SUFFIXES |= {".ndjson": "jsonl", ".text": "text", ".tab": "tsv"}
 LONGEST_VALUE = 2**31 - 1
 """The most characters of a value in a CSV file."""
-INPUT_FORMATS = tuple(_SUFFIXES.values())
+INPUT_FORMATS = tuple(dict.fromkeys(_SUFFIXES.values()))
 """The formats of files with examples."""
 
 
@@ -57,8 +60,9 @@ def read_rows(path: Path, file_format: str | None = None) -> Iterator[Row]:
     if kind == "parquet":
         yield from _parquet(path)
         return
+    is_quoted = kind != "tsv" or has_quotes(path, "\t")
     with open_binary(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as stream:
-        yield from rows_of_stream(stream, kind, path.name)
+        yield from rows_of_stream(stream, kind if is_quoted else "plain tsv", path.name)
 
 
 def rows_of_stream(stream: TextIO, file_format: str, name: str) -> Iterator[Row]:
@@ -73,7 +77,8 @@ def rows_of_stream(stream: TextIO, file_format: str, name: str) -> Iterator[Row]
         InputError: There is no such format, or a row cannot be read; the message says where.
     """
     if file_format not in _READERS:
-        raise InputError(f"the format of {name} is {file_format!r}; expected one of {', '.join(_READERS)}")
+        known = ", ".join(one for one in INPUT_FORMATS if one in _READERS)
+        raise InputError(f"the format of {name} is {file_format!r}; expected one of {known}")
     try:
         yield from _READERS[file_format](stream, name)
     except UnicodeDecodeError as error:
@@ -99,10 +104,18 @@ def _json(stream: TextIO, name: str) -> Iterator[Row]:
     yield from rows_of_json(value, name)[0]
 
 
-def _csv(stream: TextIO, name: str, delimiter: str = ",") -> Iterator[Row]:
+def _csv(stream: TextIO, name: str, delimiter: str | None = None, *, is_quoted: bool = True) -> Iterator[Row]:
     csv.field_size_limit(LONGEST_VALUE)  # Python's own limit of 131,072 is below the length of some texts
-    reader = csv.DictReader(stream, delimiter=delimiter, strict=True)
+    first = stream.readline()
+    reader = csv.DictReader(
+        chain([first] if first else [], stream),
+        delimiter=delimiter or delimiter_of(first),
+        strict=True,
+        quoting=csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE,
+    )
     try:
+        if reader.fieldnames is not None:
+            reader.fieldnames = checked_header(reader.fieldnames, name)
         for row in reader:
             if None in row or None in row.values():
                 has = "too many" if None in row else "too few"
@@ -116,6 +129,10 @@ def _csv(stream: TextIO, name: str, delimiter: str = ",") -> Iterator[Row]:
 
 def _tsv(stream: TextIO, name: str) -> Iterator[Row]:
     return _csv(stream, name, "\t")
+
+
+def _plain_tsv(stream: TextIO, name: str) -> Iterator[Row]:
+    return _csv(stream, name, "\t", is_quoted=False)
 
 
 def _parquet(path: Path) -> Iterator[Row]:
@@ -138,4 +155,5 @@ _READERS: dict[str, Callable[[TextIO, str], Iterator[Row]]] = {
     "json": _json,
     "csv": _csv,
     "tsv": _tsv,
+    "plain tsv": _plain_tsv,
 }

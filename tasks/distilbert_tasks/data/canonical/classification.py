@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from distilbert_common.errors import InputError
-from distilbert_tasks.data.canonical.values import Columns, check_unicode, is_missing, literal, texts, word_lists
+from distilbert_tasks.data.canonical.values import (
+    Columns,
+    check_unicode,
+    is_missing,
+    literal,
+    stripped,
+    texts,
+    word_lists,
+)
 from distilbert_tasks.data.columns import Chosen
 from distilbert_tasks.data.records import Records
 
@@ -38,9 +46,9 @@ def _labels(records: Records, column: str) -> list[Any]:
 
 
 def _as_list(value: Any) -> Any:
-    """Return the list of labels that a text of a CSV file spells out, anything else as it is."""
+    """Return the list of labels that a text of a CSV file spells out; a name without white space around it."""
     parsed = literal(value)
-    return parsed if isinstance(parsed, (list, tuple)) else value
+    return parsed if isinstance(parsed, (list, tuple)) else stripped(value)
 
 
 def token_classification(records: Records, chosen: Chosen) -> Columns:
@@ -56,7 +64,7 @@ def token_classification(records: Records, chosen: Chosen) -> Columns:
     check_unicode([" ".join(words) for words in tokens], records, column)
     columns: Columns = {"tokens": tokens}
     if "tags" in chosen:
-        columns["tags"] = word_lists(records, chosen["tags"][0])
+        columns["tags"] = [[stripped(tag) for tag in tags] for tags in word_lists(records, chosen["tags"][0])]
         for index, (words, tags) in enumerate(zip(tokens, columns["tags"], strict=True)):
             _check_tags(words, tags, records.where(index, chosen["tags"][0]))
     return columns

@@ -12,7 +12,7 @@ from typing import Any
 from distilbert_common.errors import InputError
 from distilbert_tasks.data.records import Records
 
-__all__ = ["Columns", "check_unicode", "is_missing", "literal", "texts", "word_lists"]
+__all__ = ["Columns", "check_unicode", "is_missing", "literal", "stripped", "texts", "word_lists"]
 
 Columns = dict[str, list[Any]]
 
@@ -95,6 +95,14 @@ _VALUES = (tokenize.STRING, tokenize.NUMBER)
 _PARTED = re.compile(r"""['"\d]\s+['"\d]""")
 
 
+def stripped(value: Any) -> Any:
+    """Return the name of a label without white space around it, anything else as it is."""
+    return value.strip() if isinstance(value, str) else value
+
+
 def is_missing(value: Any) -> bool:
-    """Return whether a value says that there is none: None, blank text, or not a number."""
-    return value is None or (isinstance(value, str) and not value.strip()) or value != value
+    """Return whether a value says that there is none: None, blank text, not a number, or what pandas writes for it."""
+    return value is None or (isinstance(value, str) and value.strip() in _MISSING) or value != value
+
+
+_MISSING = ("", "NaN", "nan", "<NA>")

@@ -28,7 +28,7 @@ def label_names(splits: Mapping[str, Split], requested: Sequence[str] | None, ea
         InputError: Another split has a label that is not among them, or two have one name.
     """
     first_name, first = next(iter(splits.items()))
-    names = tuple(map(str, requested or first.declared or sorted_names(each(first.values))))
+    names = tuple(str(name).strip() for name in requested or first.declared or sorted_names(each(first.values)))
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"two labels are called {twice!r}; give each a name of its own")

@@ -38,6 +38,8 @@ def resolve_labels(
         return choice_ids(splits, choices, notes), None, None
     if task == "token-classification":
         names = label_names(splits, options.labels, chain.from_iterable)
+        if len(names) == 1 and "train" in splits:
+            raise InputError(f"all words have the tag {names[0]!r}; give data with at least two tags")
         ids = ids_of(splits, names, chain.from_iterable)
         encoded = {
             name: [[ids[str(tag)] for tag in tags] for tags in split.values or ()] for name, split in splits.items()
@@ -66,12 +68,21 @@ def _of_texts(
     if len(names) < 2 and "train" in splits:
         cut = "" if options.max_rows is None else f"; only the first {options.max_rows} rows were read (max_rows)"
         raise InputError(f"all rows have the label {names[0]!r}; classification needs at least two labels{cut}")
+    notes.extend(_alike(names))
     ids = ids_of(splits, names, iter)
     return (
         {name: [ids[str(value)] for value in split.values or ()] for name, split in splits.items()},
         names,
         problem_type,
     )
+
+
+def _alike(names: Names) -> list[str]:
+    """Return a sentence on labels that differ in case alone, as True and TRUE."""
+    folded = [name.casefold() for name in names]
+    alike = [name for name, one in zip(names, folded, strict=True) if folded.count(one) > 1]
+    return [f"The labels {', '.join(map(repr, alike))} differ in case alone, and are taken for different ones."
+            ] if alike else []  # fmt: skip
 
 
 def _names_of_numbers(first: Split, encoded: Resolved) -> Names | None:

@@ -12,7 +12,7 @@ from distilbert_common.errors import InputError
 from distilbert_tasks.data.readers.opening import AT_ONCE, CHARS_AT_ONCE
 from distilbert_tasks.data.records import Records
 
-__all__ = ["read_arrow", "read_dataset", "read_parquet"]
+__all__ = ["is_table", "read_arrow", "read_dataset", "read_parquet", "read_table"]
 
 
 def read_parquet(path: Path) -> Iterator[Records]:
@@ -66,6 +66,26 @@ def read_dataset(dataset: Any, name: str) -> Iterator[Records]:
         count = len(next(iter(columns.values()), ()))
         yield Records(_named(columns, names), name, np.arange(row, row + count, dtype=np.int64), "row", names)
         row += count
+
+
+def is_table(source: object) -> bool:
+    """Return whether a source is a table in memory, such as a data frame of pandas or polars, or Arrow's own."""
+    return hasattr(source, "__arrow_c_stream__")
+
+
+def read_table(source: Any, name: str) -> Iterator[Records]:
+    """Yield the records of a table in memory.
+
+    Raises:
+        InputError: A column holds values of several types.
+    """
+    import pyarrow as pa
+
+    try:
+        table = pa.table(source)
+    except pa.ArrowException as error:
+        raise InputError(f"{name}: {error}; give each column values of one type") from error
+    yield from _records(table.to_batches(_rows_at_once(table.nbytes, len(table))), table.schema, name)
 
 
 class _ColumnsInMemory:

@@ -15,7 +15,7 @@ from distilbert_common.errors import InputError
 from distilbert_tasks.data.readers.opening import decoded_lines, open_binary
 from distilbert_tasks.data.records import Records
 
-__all__ = ["read_csv"]
+__all__ = ["checked_header", "delimiter_of", "has_quotes", "read_csv"]
 
 DELIMITERS = (",", ";", "\t", "|")
 """What may stand between the values of a .csv file: the first of these that its first line has."""
@@ -39,8 +39,8 @@ def read_csv(path: Path, delimiter: str | None, column_names: Sequence[str] | No
     from pyarrow import csv as arrow_csv
 
     first, *others = [*(line for _, line in islice(decoded_lines(path), 2))] or [""]
-    delimiter = delimiter or next((one for one in DELIMITERS if one in first), ",")
-    is_quoted = delimiter != "\t" or _is_quoted_tsv(path)
+    delimiter = delimiter or delimiter_of(first)
+    is_quoted = has_quotes(path, delimiter)
     has_header = column_names is None
     names = _header(path, first, delimiter, is_quoted) if column_names is None else list(column_names)
     if has_header and not others:
@@ -49,10 +49,35 @@ def read_csv(path: Path, delimiter: str | None, column_names: Sequence[str] | No
     try:
         with open_binary(path) as file:
             for batch in arrow_csv.open_csv(file, *_settings(names, delimiter, is_quoted, has_header)):
-                yield Records(batch.to_pydict(), path.name, np.arange(row, row + len(batch), dtype=np.int64))
+                columns = batch.to_pydict()
+                if has_header:
+                    _check_no_second_header(columns, path, row)
+                yield Records(columns, path.name, np.arange(row, row + len(batch), dtype=np.int64))
                 row += len(batch)
     except pa.ArrowInvalid as error:
         raise _explained(path, error, names, delimiter if is_quoted else None, has_header) from error
+
+
+def delimiter_of(line: str) -> str:
+    """Return what stands between the values of a file with such a first line."""
+    return next((one for one in DELIMITERS if one in line), ",")
+
+
+def has_quotes(path: Path, delimiter: str) -> bool:
+    """Return whether quotes enclose values in a file; in many TSV files they are characters like any others."""
+    return delimiter != "\t" or _is_quoted_tsv(path)
+
+
+def _check_no_second_header(columns: dict[str, list[str]], path: Path, row: int) -> None:
+    """Require that no row is the names of the columns again, as in joined files, whose label would be a class."""
+    names = list(columns)
+    if len(names) < 2 or names[0] not in (first := columns[names[0]]):
+        return
+    for index, value in enumerate(first):
+        if value == names[0] and all(columns[name][index].strip() == name for name in names):
+            raise InputError(
+                f"{path.name}, row {row + index} has the names of columns again, as in joined files; remove it"
+            )
 
 
 def _settings(names: list[str], delimiter: str, is_quoted: bool, has_header: bool) -> tuple[Any, Any, Any]:
@@ -78,13 +103,25 @@ def _header(path: Path, line: str, delimiter: str, is_quoted: bool) -> list[str]
         names = next(csv.reader([line], delimiter=delimiter), []) if is_quoted else line.split(delimiter)
     except csv.Error as error:  # such as a carriage return without a line feed
         raise InputError(f"{path.name}, line 1: {error}; end each line with a line feed") from error
+    return checked_header(names, path.name)
+
+
+def checked_header(names: Sequence[str], source: str) -> list[str]:
+    """Return the names of columns without white space around them, as in "text, label".
+
+    Args:
+        names: The values of the first line.
+        source: The name of the file.
+
+    Raises:
+        InputError: There is no name, or one stands twice.
+    """
+    names = [name.strip() for name in names]
     if not any(names):
-        raise InputError(
-            f"{path.name} has no first line with the names of its columns; write one, or give column_names"
-        )
+        raise InputError(f"{source} has no first line with the names of its columns; write one, or give column_names")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{path.name} has two columns called {twice!r}; rename one of them")
+        raise InputError(f"{source} has two columns called {twice!r}; rename one of them")
     return names
 
 

@@ -10,8 +10,8 @@ from distilbert_common.errors import InputError
 from distilbert_tasks.data.readers.arrow import read_arrow, read_parquet
 from distilbert_tasks.data.readers.csv import read_csv
 from distilbert_tasks.data.readers.json import read_json, read_jsonl
-from distilbert_tasks.data.readers.opening import COMPRESSED, plain_name
-from distilbert_tasks.data.readers.text import read_conll, read_text
+from distilbert_tasks.data.readers.opening import COMPRESSED, open_binary, plain_name
+from distilbert_tasks.data.readers.text import read_conll, read_conllu, read_text
 from distilbert_tasks.data.records import Records
 
 __all__ = ["FORMATS", "SUFFIXES", "is_plain_text", "read_file"]
@@ -28,6 +28,7 @@ FORMATS: dict[str, Reader] = {
     "arrow": read_arrow,
     "text": read_text,
     "conll": read_conll,
+    "conllu": read_conllu,
 }
 """The reader of each format."""
 
@@ -40,6 +41,7 @@ SUFFIXES = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
     ".arrow": "arrow",
+    ".feather": "arrow",
     ".txt": "text",
     ".text": "text",
     ".raw": "text",
@@ -47,6 +49,7 @@ SUFFIXES = {
     ".iob": "conll",
     ".iob2": "conll",
     ".bio": "conll",
+    ".conllu": "conllu",
 }
 """The format of files by the ends of their names."""
 
@@ -68,9 +71,14 @@ def read_file(
     name = file_format or _format_of(path)
     if task == "token-classification" and file_format is None and name in (None, "text"):
         name = "conll"
+    if name is None and path.suffix.lower() == ".zip":
+        with open_binary(path):
+            pass  # which says what is wrong with it
     if name not in FORMATS:
         reason = f"{path.name}: its name says no format" if name is None else f"{name!r} is not a format"
-        raise InputError(f"{reason}; choose file_format (--format) from {', '.join(FORMATS)}")
+        raise InputError(
+            f"{reason}; choose file_format (--format) from {', '.join(FORMATS)}, or save the data as one of them"
+        )
     if name in ("parquet", "arrow") and path.suffix.lower() in COMPRESSED:
         raise InputError(f"{path.name}: {name} files are compressed within; decompress it first")
     if name in ("csv", "tsv"):

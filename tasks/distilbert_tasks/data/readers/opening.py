@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,13 +22,37 @@ CHARS_AT_ONCE = 2**24
 """About how many characters: fewer records are read where they are books."""
 
 
+@contextmanager
+def _open_zip(path: Path) -> Iterator[Any]:
+    """Open the only file in an archive."""
+    with zipfile.ZipFile(path) as archive:
+        names = _archived(archive)
+        if len(names) != 1:
+            raise InputError(f"{path.name} holds {len(names)} files; unpack it, and give the files that are meant")
+        if archive.getinfo(names[0]).flag_bits & 1:
+            raise InputError(f"{path.name} is encrypted; unpack it, and give the file in it")
+        with archive.open(names[0]) as file:
+            yield file
+
+
+def _archived(archive: zipfile.ZipFile) -> list[str]:
+    """Return the names of the files in an archive but for what macOS adds."""
+    return [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
+
+
 def _open_zstd(path: Path) -> Any:
     import pyarrow as pa
 
     return pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
 
 
-_OPENERS: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zst": _open_zstd}
+_OPENERS: dict[str, Callable[[Path], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".zst": _open_zstd,
+    ".zip": _open_zip,
+}
 
 COMPRESSED = tuple(_OPENERS)
 """The ends of names of compressed files."""
@@ -44,14 +69,18 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
     try:
         with opener(path) as file:
             yield file
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{path} cannot be read: {error}; check that it is whole, and what its name ends in"
         ) from error
 
 
 def plain_name(path: Path) -> str:
-    """Return the name of a file without the end that says how it is compressed."""
+    """Return the name of a file without the end that says how it is compressed, or that of the only one in a .zip."""
+    if path.suffix.lower() == ".zip" and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            names = _archived(archive)
+        return names[0] if len(names) == 1 else path.stem
     return path.stem if path.suffix.lower() in COMPRESSED else path.name
 
 

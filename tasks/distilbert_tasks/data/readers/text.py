@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,10 @@ from distilbert_tasks.data.readers.json import as_records
 from distilbert_tasks.data.readers.opening import AT_ONCE, chunks, decoded_lines
 from distilbert_tasks.data.records import Records
 
-__all__ = ["read_conll", "read_text"]
+__all__ = ["read_conll", "read_conllu", "read_text"]
+
+CONLLU = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+"""The values of a line of Universal Dependencies."""
 
 
 def read_text(path: Path) -> Iterator[Records]:
@@ -40,6 +43,37 @@ def read_conll(path: Path) -> Iterator[Records]:
     sentences = _sentences(path)
     while chunk := list(islice(sentences, AT_ONCE)):
         yield as_records([row for _, row in chunk], path.name, [number for number, _ in chunk], "line")
+
+
+def read_conllu(path: Path) -> Iterator[Records]:
+    """Yield sentences of Universal Dependencies: `tokens`, `tags`, which are parts of speech, and each value by name.
+
+    Ranges of words that are written as one, and empty nodes, are left out, as their words have lines of their own.
+
+    Raises:
+        InputError: A line has not 10 values.
+    """
+    sentences = _sentences_of_conllu(path)
+    while chunk := list(islice(sentences, AT_ONCE)):
+        yield as_records([row for _, row in chunk], path.name, [number for number, _ in chunk], "line")
+
+
+def _sentences_of_conllu(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the first line of each sentence, and its columns."""
+    words: list[list[str]] = []
+    start = 0
+    for number, line in chain(decoded_lines(path), [(0, "")]):
+        values = line.strip().split("\t")
+        if values == [""] and words:
+            by_name = dict(zip(CONLLU, map(list, zip(*words, strict=True)), strict=True))
+            yield start, {"tokens": by_name["form"], "tags": by_name["upos"], **by_name}
+            words = []
+        if line.startswith("#") or not values[0].isdigit():
+            continue
+        if len(values) != len(CONLLU):
+            raise InputError(f"{path.name}, line {number}: {len(values)} values; expected {len(CONLLU)}, tabs between")
+        start = start if words else number
+        words.append(values)
 
 
 def _sentences(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
