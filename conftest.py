@@ -15,17 +15,19 @@ from typing import Any
 import pytest
 
 from distilbert_common.constants import FAST_SWITCH
-from parity_tests.helpers.compilation import fast_compilation
+from parity_tests.helpers.compilation import FAST_ENVIRONMENT, graphs_as_traced, optimized_compilation
 from parity_tests.helpers.machine import CAPABILITIES, drop_programs, has, memory_in_bytes
 
 os.environ.update(
+    FAST_ENVIRONMENT,
     HF_HUB_OFFLINE="1",
     JAX_COMPILATION_CACHE_DIR=str(Path(__file__).parent / ".pytest_cache" / "jax"),  # shared by workers, and kept
     JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
     JAX_PLATFORMS="cpu",
     KERAS_BACKEND="tensorflow",
+    OMP_WAIT_POLICY="PASSIVE",  # a thread of PyTorch that waits leaves its core to the other worker
     TF_CPP_MIN_LOG_LEVEL="2",
-    XLA_FLAGS="--xla_cpu_parallel_codegen_split_count=1",  # takes less time and memory
+    TORCHINDUCTOR_COMPILE_THREADS="1",  # more are processes that each import PyTorch
 )
 
 MAX_GROWTH = 600 * 2**20
@@ -114,10 +116,17 @@ def repository() -> Path:
     return Path(__file__).resolve().parent
 
 
-@pytest.fixture(scope="module")
-def compile_fast() -> Iterator[None]:
-    """Tests that compile much with JAX and run little, and whose subject is not the optimized program."""
-    with fast_compilation():
+@pytest.fixture(autouse=True, scope="session")
+def trace_only() -> Iterator[None]:
+    """Most tests trace much and run little."""
+    with graphs_as_traced():
+        yield
+
+
+@pytest.fixture
+def optimized_programs() -> Iterator[None]:
+    """Tests of what users run: programs of JAX and graphs of TensorFlow that are optimized as ours are not."""
+    with optimized_compilation():
         yield
 
 

@@ -20,8 +20,6 @@ BERT = GOLDEN.parent / "bert" / "pt"
 VOCAB = GOLDEN.parents[2] / "demo" / "model" / "vocab.txt"
 PREFIXES = {"pt": "", "tf": "TF", "flax": "Flax"}
 HEADS = ("", "MaskedLM", "MultipleChoice", "QuestionAnswering", "SequenceClassification", "TokenClassification")
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 AUTO_MODELS = [(family, f"For{head}" if head else "") for family in PREFIXES for head in HEADS]
 
 

@@ -35,8 +35,6 @@ Folders = dict[str, Path]
 TOP_K = 5
 PROJECTION = "hidden_projection.weight"
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Folders:

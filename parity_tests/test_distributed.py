@@ -16,7 +16,6 @@ import pytest
 
 from distilbert_tasks.training.history import read_history
 from parity_tests.helpers import distil_run, distributed_run
-from parity_tests.helpers.compilation import FAST_ENVIRONMENT
 from parity_tests.helpers.engine_cases import FRAMEWORKS, save_backbone
 from parity_tests.helpers.small_tasks import small_data, small_model
 
@@ -38,7 +37,6 @@ def run(
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
         "OMP_NUM_THREADS": "1",
-        **FAST_ENVIRONMENT,
     }
     processes = [
         subprocess.Popen(

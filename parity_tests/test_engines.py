@@ -40,8 +40,6 @@ OPTIONS = EngineOptions(
     seed=3,
 )
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:

@@ -23,8 +23,6 @@ MICRO = golden.GOLDEN / "micro"
 PT = MICRO / "ForMaskedLM" / "pt"
 INPUTS = {"input_ids": np.arange(1, 8)[None]}
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 
 def logits(framework: Framework, model: Any) -> np.ndarray:
     return framework.run(model, INPUTS, "cpu", {})["logits"]

@@ -21,8 +21,6 @@ PT = MICRO / "ForMaskedLM" / "pt"
 SMALL = {"vocab_size": 40, "n_layers": 1, "n_heads": 2, "dim": 12, "hidden_dim": 20}
 INPUTS = {"input_ids": np.arange(1, 8)[None]}
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 
 def logits(framework: Framework, model: Any) -> np.ndarray:
     return framework.run(model, INPUTS, "cpu", {})["logits"]

@@ -14,8 +14,6 @@ from parity_tests.helpers.gradients import GRADIENTS
 from parity_tests.helpers.packing_cases import assert_same_gradients, padded, save_model, token_lists
 from parity_tests.helpers.tolerances import TRIPLE_LOSS
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 LISTS = token_lists(60)
 
 

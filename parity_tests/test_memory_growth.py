@@ -17,7 +17,7 @@ TALL = DistilBertConfig(n_layers=1, dim=448, n_heads=4, hidden_dim=448, num_labe
 """58 MB in one layer, which compiles fast."""
 
 
-@pytest.mark.usefixtures("compile_fast")
+@pytest.mark.usefixtures("optimized_programs")  # drawing so many random numbers takes longer than to compile
 @pytest.mark.parametrize(
     ("family", "use"),
     [

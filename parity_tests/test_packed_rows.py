@@ -26,8 +26,6 @@ from parity_tests.helpers.packing_cases import (
 )
 from parity_tests.helpers.tolerances import MATRIX
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 LISTS = token_lists(10, lengths=(15, 40))
 PACKED = pack(LISTS, 64, rows_multiple=4)
 PATHS = {"default": {}, "attentions": {"output_attentions": True}}

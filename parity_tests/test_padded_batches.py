@@ -15,8 +15,6 @@ from parity_tests.helpers.gradients import GRADIENTS
 from parity_tests.helpers.packing_cases import HEADS, assert_same_gradients, labels_of, padded, save_model, token_lists
 from parity_tests.helpers.tolerances import MATRIX
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 LISTS = token_lists(12)
 KINDS = ("padding", "a row of nothing but padding", "holes", "padding at the left")
 

@@ -28,10 +28,7 @@ IS_TIED = {
     "flax": lambda model: set(model.params["vocab_projector"]) == {"bias"},
 }
 
-pytestmark = [
-    pytest.mark.usefixtures("compile_fast"),
-    pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS),
-]
+pytestmark = pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
 
 
 def masked_lm(framework: Framework, **fields: Any) -> Any:

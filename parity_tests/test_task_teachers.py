@@ -31,8 +31,6 @@ TEMPERATURE = 3.0
 Folders = dict[str, tuple[Path, Path]]
 Terms = dict[str, torch.Tensor]
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Folders:

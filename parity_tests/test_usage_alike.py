@@ -13,8 +13,6 @@ from distilbert_cli.frameworks import FRAMEWORKS
 from distilbert_conversion import HEADS
 from parity_tests.helpers import usage
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 
 @pytest.mark.parametrize(("family", "tensors"), [("pt", "pt"), ("tf", "tf"), ("flax", "jax")])
 def test_model(family: str, tensors: str, checkpoints: dict[str, Path]) -> None:

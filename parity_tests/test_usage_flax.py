@@ -7,7 +7,6 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import optax
-import pytest
 
 from distilbert_flax import (
     DistilBertTokenizerFast,
@@ -18,8 +17,6 @@ from distilbert_flax import (
     FlaxDistilBertForTokenClassification,
 )
 from parity_tests.helpers import usage
-
-pytestmark = pytest.mark.usefixtures("compile_fast")
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:

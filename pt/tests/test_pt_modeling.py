@@ -207,9 +207,7 @@ def test_autocast_and_half_precision_are_finite_with_an_all_padding_row() -> Non
 def test_compiles_without_a_graph_break(head: str) -> None:
     model, inputs = load(head)
     expected = model(**inputs, output_hidden_states=True, unpad=False)  # compiled code computes padding
-    explanation = torch._dynamo.explain(model)(**inputs, output_hidden_states=True)
-    assert explanation.graph_break_count == 0, explanation.break_reasons
-    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)  # a graph break raises
     output = compiled(**inputs, output_hidden_states=True)
     assert type(output) is type(expected)
     assert torch.allclose(output[0], expected[0], atol=1e-6)

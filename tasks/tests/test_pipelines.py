@@ -106,7 +106,7 @@ def test_columns_of_a_data_set(models: Path) -> None:
     assert pipe.predict([SENTENCE]) == pipe.transform([SENTENCE]) == pipe([SENTENCE])
 
 
-def test_multiple_choice_ranks_by_the_models_logits(models: Path, tmp_path: Path, compile_fast: None) -> None:
+def test_multiple_choice_ranks_by_the_models_logits(models: Path, tmp_path: Path) -> None:
     config = DistilBertConfig.from_pretrained(write_model("base", models))
     torch.manual_seed(0)
     model = DistilBertForMultipleChoice(config).eval()

@@ -109,7 +109,7 @@ def test_the_result_of_transformers(task: str, one: Case, make: Make) -> None:
 
 @pytest.mark.parametrize("framework", ["tf", "flax"])
 @pytest.mark.parametrize("task", CASES)
-def test_the_same_in_the_other_frameworks(task: str, framework: str, make: Make, compile_fast: None) -> None:
+def test_the_same_in_the_other_frameworks(task: str, framework: str, make: Make) -> None:
     for one in CASES[task]:
         if one.name in IN_ALL_FRAMEWORKS[task]:
             check(task, one, make, framework)

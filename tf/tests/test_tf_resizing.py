@@ -33,8 +33,8 @@ def assert_is_as_if_made_so(model: TFDistilBertPreTrainedModel, folder: Path) ->
     assert shapes[0] == shapes[1]
     model.save(folder / "model.keras")
     again = keras.saving.load_model(folder / "model.keras")
-    assert close(again(IDS)[0], model(IDS)[0])
-    model.compile(optimizer="adam")
+    assert close(again(IDS, jit=False)[0], model(IDS)[0])
+    model.compile(optimizer="adam", run_eagerly=True)
     inputs = {"input_ids": np.repeat(IDS, 2, axis=0), "labels": np.repeat(IDS, 2, axis=0)}
     before = {id(v): values(v).copy() for v in model.trainable_weights}
     model.fit(keras_dataset(inputs), verbose=0)
