@@ -10,6 +10,8 @@ import pytest
 from parity_tests.helpers.tolerances import TRAINING
 from parity_tests.helpers.training import LOOPS, STEPS, make_checkpoint, train_pt
 
+pytestmark = pytest.mark.usefixtures("optimized_programs")  # which run 50 times
+
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
