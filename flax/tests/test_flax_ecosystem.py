@@ -169,7 +169,10 @@ def test_params_and_batches_lie_on_several_devices() -> None:
     assert FlaxDistilBertForMaskedLM.from_pretrained(source).config.vocab_size % 2 == 0
     import os
 
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "PYTHONPATH": os.pathsep.join(sys.path)}
+    flags = {
+        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
     command = [sys.executable, "-c", SHARDED.format(source=source)]
     done = subprocess.run(command, env={**os.environ, **flags}, capture_output=True, text=True)
     assert done.stdout.split() == ["sharded"], done.stderr

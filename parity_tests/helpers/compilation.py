@@ -10,14 +10,14 @@ from unittest import mock
 
 FAST = {
     "xla_backend_optimization_level": "0",
-    "xla_llvm_disable_expensive_passes": "true",
-    "xla_cpu_use_fusion_emitters": "false",  # which write a module for each fused loop
+    "xla_llvm_disable_expensive_passes": "True",
+    "xla_cpu_use_fusion_emitters": "False",  # which write a module for each fused loop
 }
 """What XLA leaves out: a fifth of the time is left. Rounding differs as it does from one processor to another."""
 
 FAST_ENVIRONMENT = {
     "XLA_FLAGS": " ".join(
-        f"--{name}={value}" for name, value in {**FAST, "xla_cpu_parallel_codegen_split_count": "1"}.items()
+        f"--{name}={value.lower()}" for name, value in {**FAST, "xla_cpu_parallel_codegen_split_count": "1"}.items()
     )
 }
 """What makes XLA compile fast, for JAX and for TensorFlow, here and in the programs that a test starts."""
