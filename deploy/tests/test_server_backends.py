@@ -57,5 +57,5 @@ def test_a_model_without_the_head_of_the_task_is_not_served(tmp_path: Path) -> N
         load_model(Settings(model=str(bare), task="text-classification"))
     with pytest.raises(InputError, match="which has no pipeline"):
         load_model(Settings(model=str(bare), task="translation"))
-    with pytest.raises(CheckpointNotFoundError, match="no onnx/model.onnx"):
+    with pytest.raises(CheckpointNotFoundError, match=r"no onnx/model\.onnx"):
         load_model(Settings(model=str(bare), backend="onnx"))
