@@ -97,7 +97,7 @@ def read_sentences(path: Path) -> list[str]:
 @contextmanager
 def server(name: str, options: argparse.Namespace, folder: Path) -> Iterator[tuple[int, int]]:
     """Start a server, and give its port and its process once it is ready."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES), "HF_HUB_OFFLINE": "1"}
+    environment = base_environment()
     if options.threads:
         environment["OMP_NUM_THREADS"] = str(options.threads)
     log = folder / f"{name}.log"
@@ -110,6 +110,11 @@ def server(name: str, options: argparse.Namespace, folder: Path) -> Iterator[tup
         process.wait(60)
 
 
+def base_environment() -> dict[str, str]:
+    """Return the environment of a server: this repository's packages, and no network."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES), "HF_HUB_OFFLINE": "1"}
+
+
 def command(name: str, options: argparse.Namespace, folder: Path) -> list[str]:
     """Return the command that starts a server."""
     if name == "naive":
@@ -119,7 +124,7 @@ def command(name: str, options: argparse.Namespace, folder: Path) -> list[str]:
     if name == "onnx":
         model = folder / "onnx"
         export = [sys.executable, "-m", "distilbert_cli.main", "export", str(options.model), str(model), "--to", "onnx"]
-        subprocess.run(export, check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES)})
+        subprocess.run(export, check=True, env=base_environment())
     return [sys.executable, *module, "serve", str(model), "--port", "0"]
 
 
