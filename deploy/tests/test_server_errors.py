@@ -16,6 +16,7 @@ from distilbert_deploy.server.logs import ACCESS, configure_logging
 from parity_tests.helpers.small_tasks import DEMO, small_model
 
 JSON = {"content-type": "application/json"}
+LABELS = {"contradiction": 0, "entailment": 1}
 DEEP = b"[" * 100_000
 DEEP_OBJECT = b'{"inputs":' * 20_000
 
@@ -154,6 +155,8 @@ def test_errors_of_other_tasks(tmp_path_factory: pytest.TempPathFactory) -> None
     }
     for (task, head), requests in cases.items():
         fields: dict[str, Any] = {"dim": 768, "n_heads": 12} if task == "feature-extraction" else {}
+        if task == "zero-shot-classification":
+            fields = {"id2label": {0: "contradiction", 1: "entailment"}, "label2id": LABELS}
         small_model(folder / task, head, **fields)
         settings = Settings(model=str(folder / task), task=task, warm_up=False)
         with TestClient(create_app(settings)) as client:

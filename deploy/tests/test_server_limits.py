@@ -122,14 +122,18 @@ def test_a_model_that_fails_gives_500_and_serves_on(caplog: pytest.LogCaptureFix
     assert "out of memory" in caplog.text
 
 
-def test_bytes_of_unfinished_bodies_are_bounded() -> None:
+def test_what_requests_hold_is_bounded_and_let_go_of() -> None:
     lifecycle = Lifecycle(max_queue=1, max_bytes=100)
-    lifecycle.hold_bytes(60)
-    with pytest.raises(RequestFailure) as refused:
-        lifecycle.hold_bytes(60)
-    assert refused.value.status == 429
-    lifecycle.hold_bytes(-60)
-    lifecycle.hold_bytes(60)
+    with lifecycle.holding() as hold:
+        hold(60)
+        with lifecycle.holding() as hold_more:
+            hold_more(30)
+            with pytest.raises(RequestFailure) as refused:
+                hold_more(30)
+        assert refused.value.status == 429
+        hold(40)
+    with lifecycle.holding() as hold:
+        hold(100)
 
 
 def test_requests_of_many_clients_share_batches() -> None:

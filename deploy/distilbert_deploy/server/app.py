@@ -32,7 +32,7 @@ _LOGGER = logging.getLogger(__name__)
 
 HEALTH, READINESS, PREDICT = ("/health",), ("/ready", "/ping"), ("/predict", "/invocations")
 BODIES_AT_ONCE = 64
-"""So many bodies of full size may be held at once while they are read."""
+"""What requests hold until they are answered, their bodies and tokens, is bounded by so many bodies of full size."""
 
 
 @dataclass
@@ -119,8 +119,9 @@ class Application:
         if self.service is None:
             raise RequestFailure(503, "the model is being loaded; try again")
         check_headers(headers, settings.max_body)
-        body = await read_body(request.receive, headers, self.lifecycle, settings.max_body, settings.body_timeout)
-        content = await self.service.predict(body, request.receive, record)
+        with self.lifecycle.holding() as hold:
+            body = await read_body(request.receive, headers, hold, settings.max_body, settings.body_timeout)
+            content = await self.service.predict(body, request.receive, record, hold)
         return Response(content, media_type="application/json")
 
     async def _metrics_text(self, request: Request) -> Response:

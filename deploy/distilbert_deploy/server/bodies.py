@@ -4,17 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from distilbert_deploy.server.failures import RequestFailure
-from distilbert_deploy.server.lifecycle import CLOSE, Lifecycle
+from distilbert_deploy.server.lifecycle import CLOSE
 
-__all__ = ["check_headers", "read_body"]
+__all__ = ["Body", "check_headers", "read_body"]
 
+DISCARD_BYTES, DISCARD_SECONDS = 2**23, 1.0
 GZIP = 16 + zlib.MAX_WBITS
+
+
+class Body:
+    """The channel of a request, which knows whether its body came to the end.
+
+    Args:
+        receive: The ASGI channel.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._is_complete = False
+
+    async def __call__(self) -> Message:
+        """Return the next message."""
+        message = await self._receive()
+        self._is_complete |= not message.get("more_body", False)
+        return message
+
+    async def discard(self) -> None:
+        """Read on for a while and keep nothing: a client that is still sending when it is refused sees no answer."""
+        size = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DISCARD_SECONDS):
+                while not self._is_complete and size < DISCARD_BYTES:
+                    size += len((await self()).get("body", b""))
 
 
 def check_headers(headers: Mapping[str, str], max_body: int) -> None:
@@ -36,14 +64,14 @@ def check_headers(headers: Mapping[str, str], max_body: int) -> None:
 
 
 async def read_body(
-    receive: Receive, headers: Mapping[str, str], lifecycle: Lifecycle, max_body: int, seconds: float
+    receive: Receive, headers: Mapping[str, str], hold: Callable[[int], None], max_body: int, seconds: float
 ) -> bytes:
     """Read a body to its end.
 
     Args:
         receive: The ASGI channel.
         headers: Those of the request.
-        lifecycle: Where the bytes of unfinished bodies are counted.
+        hold: Told of the bytes that are held; raises where there are too many.
         max_body: How many bytes it may have, before and after it is decompressed.
         seconds: How long the client may take.
 
@@ -62,17 +90,18 @@ async def read_body(
                 chunk = message.get("body", b"")
                 if size + len(chunk) > max_body:
                     raise RequestFailure(413, f"the body has more than {max_body} bytes; send at most that", CLOSE)
-                lifecycle.hold_bytes(len(chunk))
+                hold(len(chunk))
                 size += len(chunk)
                 chunks.append(chunk)
                 if not message.get("more_body", False):
                     break
     except TimeoutError:
         raise RequestFailure(408, f"the body did not come within {seconds:g} seconds", CLOSE) from None
-    finally:
-        lifecycle.hold_bytes(-size)
     body = b"".join(chunks)
-    return _decompressed(body, max_body) if headers.get("content-encoding", "").strip().lower() == "gzip" else body
+    if headers.get("content-encoding", "").strip().lower() == "gzip":
+        body = _decompressed(body, max_body)
+        hold(len(body))
+    return body
 
 
 def _takes_json(accept: str) -> bool:

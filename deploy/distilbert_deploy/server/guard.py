@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from distilbert_deploy.server.bodies import Body
 from distilbert_deploy.server.failures import RequestFailure, error_body
 from distilbert_deploy.server.lifecycle import CLOSE, Lifecycle
 from distilbert_deploy.server.logs import log_request
@@ -65,18 +66,20 @@ class Guard:
         scope["record"], scope["app"] = record, self  # with an app, Starlette raises where a method is not allowed
         self._lifecycle.responding += 1
         try:
-            await self._answer(scope, receive, self._sender(send, record), headers)
+            await self._answer(scope, Body(receive), self._sender(send, record), headers)
         finally:
             self._lifecycle.responding -= 1
             self._metrics.request(route, record.status, record.seconds)
             if route not in self._open_routes:
                 log_request(record.fields)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
+    async def _answer(self, scope: Scope, body: Body, send: Send, headers: Headers) -> None:
         try:
             self._check_token(scope["path"], headers)
-            await self._app(scope, receive, send)
+            await self._app(scope, body, send)
         except RequestFailure as failure:
+            if failure.status != 408 and "expect" not in headers:
+                await body.discard()
             await _send_failure(send, failure)
         except HTTPException as error:
             await _send_failure(send, _as_failure(error, scope["method"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 
@@ -31,7 +31,7 @@ class Lifecycle:
 
     Args:
         max_queue: How many requests may be accepted and not yet answered.
-        max_bytes: How many bytes of bodies may be held that are not yet read to their end.
+        max_bytes: How many bytes the requests that are not answered yet may hold.
 
     Attributes:
         state: What the worker is doing.
@@ -86,12 +86,22 @@ class Lifecycle:
         if self.accepted >= self._max_queue:
             raise RequestFailure(429, f"{self.accepted} requests wait already; try again", RETRY_AFTER)
 
-    def hold_bytes(self, count: int) -> None:
-        """Count bytes of a body that is being read; a negative number lets go of them.
+    @contextmanager
+    def holding(self) -> Iterator[Callable[[int], None]]:
+        """Give a function that counts bytes of a request, which are held until its answer is there.
 
-        Raises:
-            RequestFailure: There are too many of all bodies together.
+        The function raises RequestFailure where all requests together hold too many.
         """
-        if count > 0 and self._bytes + count > self._max_bytes:
-            raise RequestFailure(429, "too many bodies are being read; try again", RETRY_AFTER)
-        self._bytes += count
+        held = 0
+
+        def hold(count: int) -> None:
+            nonlocal held
+            if self._bytes + count > self._max_bytes:
+                raise RequestFailure(429, "the requests that wait hold too much memory; try again", RETRY_AFTER)
+            self._bytes += count
+            held += count
+
+        try:
+            yield hold
+        finally:
+            self._bytes -= held

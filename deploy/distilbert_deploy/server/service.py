@@ -24,6 +24,8 @@ from distilbert_deploy.server.settings import Settings
 
 __all__ = ["Service"]
 
+TOKEN_BYTES = 64
+"""About what a token takes until its request is answered: its id, where it stands in the text, what it is."""
 SMALL_BODY = 1024
 LIGHT_TASKS = ("text-classification", "token-classification")
 """A body so small is tokenized, and its answer written, where it is: to hand it to a thread takes longer. Other tasks
@@ -50,13 +52,14 @@ class Service:
         self._threads.shutdown()
         self._batcher.close()
 
-    async def predict(self, body: bytes, receive: Receive, record: Record) -> bytes:
+    async def predict(self, body: bytes, receive: Receive, record: Record, hold: Callable[[int], None]) -> bytes:
         """Return the JSON that answers a request.
 
         Args:
             body: The JSON of the request.
             receive: Tells when the client goes away.
             record: Where times and sizes are noted.
+            hold: Told of the bytes that are held; raises where there are too many.
 
         Raises:
             RequestFailure: It cannot be answered.
@@ -66,13 +69,13 @@ class Service:
         with self.lifecycle.accept():
             try:
                 async with asyncio.timeout(seconds):
-                    return await self._predict(body, receive, record)
+                    return await self._predict(body, receive, record, hold)
             except TimeoutError:
                 raise RequestFailure(
                     504, f"the answer took longer than {self.settings.timeout:g} seconds; send less at once, or later"
                 ) from None
 
-    async def _predict(self, body: bytes, receive: Receive, record: Record) -> bytes:
+    async def _predict(self, body: bytes, receive: Receive, record: Record, hold: Callable[[int], None]) -> bytes:
         is_small = len(body) <= SMALL_BODY and self.model.pipeline.task in LIGHT_TASKS
         begin = time.monotonic()
         try:
@@ -80,6 +83,7 @@ class Service:
         except InputError as error:
             raise RequestFailure(422, str(error)) from None
         record.items, record.tokens = len(prepared.encoded), prepared.tokens
+        hold(TOKEN_BYTES * prepared.tokens)
         record.steps["encode"] = time.monotonic() - begin
         work = await self._compute(prepared, receive)
         record.steps["queue"], record.steps["compute"] = work.started - work.arrived, work.finished - work.started
