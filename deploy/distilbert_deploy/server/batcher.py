@@ -1,6 +1,7 @@
 """Dynamic batching: one thread computes what waits, of all requests together, up to a budget of tokens.
 
-Nothing waits for a batch to fill: while one is computed, the next gathers. Requests take turns in order of arrival; of
+Nothing waits for a batch to fill: while one is computed, the next gathers, and with it what the event loop has at hand
+by then, which of small models makes batches several times as large. Requests take turns in order of arrival; of
 one that is larger than the budget, a part is computed, and the next part comes after what waited meanwhile.
 """
 
@@ -70,6 +71,7 @@ class Batcher:
         compute: Returns the outputs of token lists.
         tokens_per_batch: How many tokens are computed at once, about.
         on_batch: Told of each batch, in the computing thread.
+        settle: Called before a batch is taken; returns once requests that are here already have been submitted.
     """
 
     def __init__(
@@ -77,9 +79,11 @@ class Batcher:
         compute: Callable[[TokenLists], list[Any]],
         tokens_per_batch: int,
         on_batch: Callable[[Batch], None] | None = None,
+        settle: Callable[[], None] | None = None,
     ) -> None:
         self._compute, self._tokens_per_batch = compute, tokens_per_batch
         self._on_batch = on_batch or (lambda batch: None)
+        self._settle = settle or (lambda: None)
         self._waiting: deque[Work] = deque()
         self._changed = threading.Condition()
         self._is_closed = False
@@ -105,17 +109,18 @@ class Batcher:
         self._thread.join()
 
     def _run(self) -> None:
-        while parts := self._take():
-            self._compute_parts(parts)
-
-    def _take(self) -> list[tuple[Work, TokenLists]]:
-        """Wait for work, and return lists of the requests that waited longest; none when all is done and closed."""
-        with self._changed:
-            while True:
-                self._changed.wait_for(lambda: self._waiting or self._is_closed)
+        while self._wait():
+            self._settle()
+            with self._changed:
                 parts = self._next_parts()
-                if parts or self._is_closed:
-                    return parts
+            if parts:
+                self._compute_parts(parts)
+
+    def _wait(self) -> bool:
+        """Wait for work; return False when all is done and closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_closed)
+            return bool(self._waiting)
 
     def _next_parts(self) -> list[tuple[Work, TokenLists]]:
         """Take lists from the front of the queue up to the budget, at least one; what is left of a request is last."""

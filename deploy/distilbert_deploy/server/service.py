@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -24,6 +26,8 @@ from distilbert_deploy.server.settings import Settings
 
 __all__ = ["Service"]
 
+ROUNDS, SETTLE_SECONDS = 3, 0.02
+"""A round reads what has arrived, the next begins to answer it; a third is for what arrived meanwhile."""
 TOKEN_BYTES = 64
 """About what a token takes until its request is answered: its id, where it stands in the text, what it is."""
 SMALL_BODY = 1024
@@ -44,11 +48,12 @@ class Service:
 
     def __init__(self, model: ServedModel, settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> None:
         self.model, self.settings, self.lifecycle, self.metrics = model, settings, lifecycle, metrics
-        self._batcher = Batcher(model.compute, model.pipeline.tokens_per_batch, metrics.batch)
+        settle = partial(_settle, asyncio.get_running_loop())
+        self._batcher = Batcher(model.compute, model.pipeline.tokens_per_batch, metrics.batch, settle)
         self._threads = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="encode")
 
     def close(self) -> None:
-        """Stop the threads, after what they have to do."""
+        """Stop the threads, once they have done what they have to do."""
         self._threads.shutdown()
         self._batcher.close()
 
@@ -119,6 +124,21 @@ class Service:
         self.metrics.tokens(record.tokens)
         for step, seconds in record.steps.items():
             self.metrics.step(step, seconds)
+
+
+def _settle(loop: asyncio.AbstractEventLoop) -> None:
+    """Wait until the event loop has gone round some times: what it has received is then tokenized and submitted."""
+    settled = threading.Event()
+
+    def go_round(times: int) -> None:
+        if times:
+            loop.call_soon(go_round, times - 1)
+        else:
+            settled.set()
+
+    with suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(go_round, ROUNDS)
+        settled.wait(SETTLE_SECONDS)
 
 
 def _tell(loop: asyncio.AbstractEventLoop, done: asyncio.Future[None]) -> None:
