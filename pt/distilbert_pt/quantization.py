@@ -16,6 +16,10 @@ from distilbert_pt.framework.hooks import is_plain_linear
 __all__ = ["QuantizedLinear", "quantize_model"]
 
 
+CHUNK_ROWS = 256
+"""So many rows are rounded, multiplied and scaled in a processor's cache."""
+
+
 class QuantizedLinear(nn.Module):
     """A linear layer of 8 bits: each row of the input gets its own scale, when it comes.
 
@@ -45,13 +49,19 @@ class QuantizedLinear(nn.Module):
                 "a quantized layer has no gradients; compute under torch.no_grad(), or train the model before it is "
                 "quantized"
             )
-        rows = x.reshape(-1, self.in_features).float()  # (rows, in_features)
+        rows = x.reshape(-1, self.in_features)  # (rows, in_features)
+        y = x.new_empty(len(rows), self.out_features)  # (rows, out_features)
+        for start in range(0, len(rows), CHUNK_ROWS):
+            y[start : start + CHUNK_ROWS] = self._product(rows[start : start + CHUNK_ROWS])
+        return y.view(*x.shape[:-1], self.out_features)  # (…, out_features)
+
+    def _product(self, rows: Tensor) -> Tensor:
+        """(rows, in_features) -> float32 (rows, out_features)."""
+        rows = rows.float()
         scale = rows.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny) / LARGEST  # (rows, 1)
         whole = (rows / scale).round_().to(torch.int8)  # (rows, in_features)
         y = int8_product(whole, self.weight).mul_(scale).mul_(self.weight_scale.float())  # (rows, out_features)
-        if self.bias is not None:
-            y = y.add_(self.bias)
-        return y.to(x.dtype).view(*x.shape[:-1], self.out_features)  # (…, out_features)
+        return y if self.bias is None else y.add_(self.bias)
 
     def extra_repr(self) -> str:
         """Return what PyTorch prints of the layer."""
