@@ -10,8 +10,7 @@ import torch
 from tokenizer_cases import CLASSES, tokenizer
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization.batch_encoding import BatchEncoding
-from distilbert_common.tokenization.encoding import Encoding
+from distilbert_common.tokenization.encoding import BatchEncoding, Encoding
 
 FIRST, SECOND = "The unaffable fox", "Is  it?"
 #                [CLS] the un ##aff ##able fox [SEP] is it ? [SEP] [PAD]

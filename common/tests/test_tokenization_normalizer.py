@@ -4,14 +4,14 @@ import re
 
 import pytest
 
-from distilbert_common.tokenization.normalizer import Normalizer
-from distilbert_common.tokenization.unicode import (
+from distilbert_common.tokenization.normalizer import (
     CJK,
     NONSPACING_MARKS,
     PUNCTUATION,
     REMOVED,
     WHITESPACE,
     CharRanges,
+    Normalizer,
     combining_class,
     decompose,
 )

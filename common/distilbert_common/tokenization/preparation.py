@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization.batch_encoding import BatchEncoding
-from distilbert_common.tokenization.options import PREPARE_ORDER, CallOptions, choose
-from distilbert_common.tokenization.padding import (
+from distilbert_common.tokenization.arguments import PREPARE_ORDER, CallOptions, choose
+from distilbert_common.tokenization.batch import (
     Encoded,
     Padding,
     as_columns,
@@ -22,6 +21,7 @@ from distilbert_common.tokenization.padding import (
     pad_columns,
     read_padding,
 )
+from distilbert_common.tokenization.encoding import BatchEncoding
 from distilbert_common.tokenization.settings import ROLES, Setting, TokenizerSettings
 from distilbert_common.tokenization.truncation import (
     TRUNCATION_STRATEGIES,

@@ -1,7 +1,8 @@
-"""Loading, saving, publishing and training a tokenizer; what is in its files is in `files/`."""
+"""Loading, saving, publishing and training a tokenizer, and writing its files; `files/` reads them."""
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,14 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from distilbert_common.errors import TokenizerError
 from distilbert_common.files import write_text
 from distilbert_common.hub import check_push_options, push_folder
 from distilbert_common.loading_options import split_options
-from distilbert_common.tokenization.files.paths import TokenizerFiles
-from distilbert_common.tokenization.files.saving import prefixed, vocab_lines, write_files
-from distilbert_common.tokenization.files.tokenizer_config import options_of
+from distilbert_common.tokenization.files.paths import FILE_NAMES, TokenizerFiles
+from distilbert_common.tokenization.files.tokenizer_config import options_of, special_tokens_map
+from distilbert_common.tokenization.files.tokenizer_json import render
 from distilbert_common.tokenization.rust import Renaming, train
-from distilbert_common.tokenization.settings import TokenizerSettings
+from distilbert_common.tokenization.settings import ROLES, TokenizerSettings
+from distilbert_common.tokenization.vocabulary import FLAGS
 
 __all__ = ["StorageMixin"]
 
@@ -111,7 +114,7 @@ class StorageMixin:
         hub_options = _hub_options(hub_options)
         if not hub_options.pop("is_main_process", True):
             return ()
-        paths = write_files(self.settings, save_directory, legacy_format, filename_prefix)
+        paths = _write_files(self.settings, save_directory, legacy_format, filename_prefix)
         if push_to_hub:
             push_folder(save_directory, repo_id, patterns=[Path(path).name for path in paths], **hub_options)
         return paths
@@ -125,8 +128,8 @@ class StorageMixin:
         """
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / prefixed("vocab.txt", filename_prefix)
-        write_text(path, vocab_lines(self.settings))
+        path = folder / _prefixed("vocab.txt", filename_prefix)
+        write_text(path, _vocab_lines(self.settings))
         return (str(path),)
 
     def push_to_hub(self, repo_id: str, **hub_options: Any) -> str:
@@ -180,3 +183,77 @@ def _hub_options(options: Mapping[str, Any]) -> dict[str, Any]:
         known.setdefault("token", older)
     check_push_options(name for name in known if name != "is_main_process")
     return known
+
+
+def _write_files(
+    settings: TokenizerSettings,
+    directory: str | Path,
+    legacy_format: bool | None = None,
+    filename_prefix: str | None = None,
+) -> tuple[str, ...]:
+    """Write a tokenizer so that `from_pretrained`, and transformers 4.57 and 5, open it with equal results.
+
+    Files of an earlier tokenizer that would be read along with the new ones are removed.
+
+    Args:
+        settings: The settings of the tokenizer.
+        directory: Where to write; made if it does not exist.
+        legacy_format: True leaves out tokenizer.json, False vocab.txt and added_tokens.json; None writes all.
+        filename_prefix: What the names of the files begin with, before a hyphen.
+
+    Returns:
+        The paths of the files written.
+
+    Raises:
+        TokenizerError: `directory` is a file.
+    """
+    folder = Path(directory)
+    if folder.is_file():
+        raise TokenizerError(f"{folder} is a file; give a directory to save the tokenizer in")
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = {"tokenizer_config": _as_json(_tokenizer_config(settings))}
+    contents["special_tokens_map"] = _as_json(special_tokens_map(settings))
+    if legacy_format is not False:
+        contents["vocab"] = _vocab_lines(settings)
+        contents |= _added_tokens(settings)
+    if legacy_format is not True:
+        contents["tokenizer"] = _as_json(render(settings))
+    paths = {name: folder / _prefixed(file, filename_prefix) for name, file in FILE_NAMES.items()}
+    for name, text in contents.items():
+        write_text(paths[name], text)
+    for name in {"added_tokens", "tokenizer"}.difference(contents):
+        paths[name].unlink(missing_ok=True)
+    return tuple(str(paths[name]) for name in contents)
+
+
+def _prefixed(name: str, prefix: str | None) -> str:
+    """Return the name of a file with a prefix."""
+    return f"{prefix}-{name}" if prefix else name
+
+
+def _vocab_lines(settings: TokenizerSettings) -> str:
+    """Return the pieces in the order of their ids, with an empty line for an id that no piece has."""
+    by_id = {index: piece for piece, index in settings.vocabulary.pieces.items()}
+    return "".join(by_id.get(index, "") + "\n" for index in range(max(by_id) + 1))
+
+
+def _as_json(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _added_tokens(settings: TokenizerSettings) -> dict[str, str]:
+    """Return added_tokens.json, which transformers before 4.34 reads, where there are tokens beyond the pieces."""
+    vocabulary = settings.vocabulary
+    added = {token: vocabulary[token] for token in vocabulary.added if token not in vocabulary.pieces}
+    return {"added_tokens": _as_json(added)} if added else {}
+
+
+def _tokenizer_config(settings: TokenizerSettings) -> dict[str, Any]:
+    added = {
+        str(index): {"content": token.content, **{flag: getattr(token, flag) for flag in FLAGS}}
+        for index, token in settings.vocabulary.added_by_id.items()
+    }
+    absent = {role: None for role, usual in ROLES.items() if usual is not None}
+    options = {name: value for name, value in options_of(settings).items() if name != "name_or_path"}
+    own = {"added_tokens_decoder": added, "tokenizer_class": "DistilBertTokenizer"}
+    return {**settings.extra_fields, **own, **absent, **options}

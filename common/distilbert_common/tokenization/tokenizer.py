@@ -10,21 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from distilbert_common.tokenization.batch import Batch
-from distilbert_common.tokenization.batch_encoding import BatchEncoding
-from distilbert_common.tokenization.decoding import DecodingMixin
-from distilbert_common.tokenization.encoding import TextPieces
-from distilbert_common.tokenization.files.loading import read_settings
-from distilbert_common.tokenization.files.paths import TokenizerFiles
-from distilbert_common.tokenization.files.tokenizer_config import OPTIONS, unknown_options
-from distilbert_common.tokenization.files.tokenizer_json import TokenizerJson, from_memory
-from distilbert_common.tokenization.options import CALL_ORDER, ENCODE_ORDER, CallOptions
-from distilbert_common.tokenization.preparation import PreparationMixin
-from distilbert_common.tokenization.settings import Setting
-from distilbert_common.tokenization.special_tokens import SpecialTokensMixin
-from distilbert_common.tokenization.storage import StorageMixin
-from distilbert_common.tokenization.tensors import import_framework
-from distilbert_common.tokenization.texts import (
+from distilbert_common.tokenization.arguments import (
+    CALL_ORDER,
+    ENCODE_ORDER,
+    CallOptions,
     Forms,
     Text,
     Texts,
@@ -34,6 +23,18 @@ from distilbert_common.tokenization.texts import (
     read_text,
     read_texts,
 )
+from distilbert_common.tokenization.batch import Batch
+from distilbert_common.tokenization.decoding import DecodingMixin
+from distilbert_common.tokenization.encoding import BatchEncoding, TextPieces
+from distilbert_common.tokenization.files.loading import read_settings
+from distilbert_common.tokenization.files.paths import TokenizerFiles
+from distilbert_common.tokenization.files.tokenizer_config import OPTIONS, unknown_options
+from distilbert_common.tokenization.files.tokenizer_json import TokenizerJson, from_memory
+from distilbert_common.tokenization.preparation import PreparationMixin
+from distilbert_common.tokenization.settings import Setting
+from distilbert_common.tokenization.special_tokens import SpecialTokensMixin
+from distilbert_common.tokenization.storage import StorageMixin
+from distilbert_common.tokenization.tensors import import_framework
 from distilbert_common.tokenization.truncation import plan_rows
 
 __all__ = ["COMMON_POSITIONAL", "TokenizerBase"]

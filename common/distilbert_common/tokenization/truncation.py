@@ -14,7 +14,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization.options import SIDES, choose, count_of
+from distilbert_common.tokenization.arguments import SIDES, choose, count_of
 
 __all__ = ["TRUNCATION_STRATEGIES", "Row", "Truncation", "plan_rows", "read_truncation", "truncate_ids"]
 

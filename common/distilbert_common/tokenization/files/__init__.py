@@ -1,5 +1,5 @@
-"""The files of a tokenizer: where they are (`paths`), what they say (`loading`), how they are written (`saving`).
+"""The files of a tokenizer: where they are (`paths`), and what they say (`loading`).
 
 `tokenizer_json` and `tokenizer_config` know the layout of these two files, `added_tokens` brings the tokens of all
-files into one vocabulary, `tokenizer_class` refuses the files of tokenizers that cut texts otherwise.
+files into one vocabulary.
 """

@@ -10,6 +10,7 @@ from typing import Any
 
 from distilbert_common.credentials import credential_names
 from distilbert_common.errors import TokenizerError
+from distilbert_common.tokenization.arguments import SIDES, choose
 from distilbert_common.tokenization.files.added_tokens import (
     SpecialTokens,
     build_vocabulary,
@@ -17,17 +18,16 @@ from distilbert_common.tokenization.files.added_tokens import (
     read_special_tokens,
 )
 from distilbert_common.tokenization.files.paths import TokenizerFiles, read_object, read_vocab
-from distilbert_common.tokenization.files.tokenizer_class import check_same_pieces
 from distilbert_common.tokenization.files.tokenizer_config import (
     UNTOUCHED,
     carried_fields,
+    check_same_pieces,
     listed_tokens,
     named_tokens,
     names_of,
 )
 from distilbert_common.tokenization.files.tokenizer_json import NORMALIZER_KEYS, TokenizerJson, parse
 from distilbert_common.tokenization.normalizer import Normalizer
-from distilbert_common.tokenization.options import SIDES, choose
 from distilbert_common.tokenization.settings import DEFAULT_MAX_LENGTH, MODEL_INPUT_NAMES, ROLES, TokenizerSettings
 
 __all__ = ["read_settings"]
