@@ -14,7 +14,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FAMILIES = {name: ROOT / name / f"distilbert_{name}" for name in ("pt", "tf", "flax")}
-BOOK = ("attention", "auto", "heads", "layout", "losses", "modeling", "resizing", "soft_targets")
+BOOK = (
+    "attention", "auto", "distillation", "heads", "layout", "losses", "modeling", "resizing", "soft_targets",
+    "teachers",
+)  # fmt: skip
 """The files that read alike, line by line."""
 
 Definitions = dict[str, list[str]]
@@ -50,6 +53,15 @@ ALONE: dict[tuple[str, str], dict[str, str]] = {
     },
     ("tf", "attention"): {"is_bool": "Keras' backends name their dtypes differently"},
     ("flax", "attention"): {"masked_scores": "both attentions are written here, as JAX has no fused one on a CPU"},
+    ("tf", "distillation"): {
+        "Distillation.teacher_variables": "a compiled step is told which variables it reads",
+        "rows_of": "the sizes of a batch may be unknown to the graph",
+    },
+    ("flax", "distillation"): {
+        "Distillation.bound": "JAX differentiates a pure function of the teacher's values and the projection",
+        "Distillation.teacher_values": "of that function",
+        "projection_of": "a tied projector has no weight of its own",
+    },
     ("pt", "heads"): {
         "DistilBertForMaskedLM.get_output_embeddings": "Keras and Flax tie inside the projector",
         "DistilBertForMaskedLM.set_output_embeddings": "Keras and Flax tie inside the projector",
@@ -144,6 +156,14 @@ ALONE: dict[tuple[str, str], dict[str, str]] = {
         "replace_layer": "a Keras variable has one shape for ever: a layer of the new size takes the old one's place",
         "resize_projector": "a Keras variable has one shape for ever",
     },
+    ("pt", "teachers"): {"frozen": "PyTorch alone records gradients unless told otherwise"},
+    ("tf", "teachers"): {
+        "detached": "gradients are stopped at tensors",
+        "encode": "`training` is an argument of each call",
+        "logits_of": "a tied projector has no matrix of its own",
+        "projection_of": "a tied projector has no matrix of its own",
+    },
+    ("flax", "teachers"): {"place_teacher": "arrays are put on each of the devices"},
     ("flax", "resizing"): {"change_config": "a config is part of what a compiled call is found by"},
 }
 """What is not in all three families, by family and module, and why."""
@@ -151,6 +171,9 @@ ALONE: dict[tuple[str, str], dict[str, str]] = {
 TF_ORDER = "labels come after the flags, as in transformers' TensorFlow classes"
 
 ARGUMENTS_DIFFER: dict[str, dict[str, str]] = {
+    "distillation": {
+        "Distillation.__init__": "where a student lies is PyTorch's device, Flax' sharding, Keras' own affair"
+    },
     "heads": {
         "encode": "PyTorch is told here what a head reads; Keras checks token types before",
         "DistilBertForMaskedLM.forward": TF_ORDER,

@@ -11,12 +11,14 @@ from distilbert_common.training import DistillationOptions, EngineOptions, Micro
 
 __all__ = [
     "HIDDEN_PROJECTION",
+    "MASKED_LM",
     "cached_parts",
     "check_cached",
     "check_distillation",
     "check_teacher",
     "check_top_k",
     "check_widths",
+    "mask_of",
     "projection_shape",
     "term_alphas",
     "term_shares",
@@ -171,6 +173,11 @@ def check_cached(cached: Mapping[str, Any] | None, options: DistillationOptions)
             "Engine(..., teacher=model), or MicroBatch(teacher=...) with what `teacher_outputs` returns"
         )
     return {name: (cached or {})[name] for name in parts}
+
+
+def mask_of(inputs: Mapping[str, Any]) -> Any:
+    """Return the argument of a call that is 0 at padding: `segment_ids`, else `attention_mask`; None for neither."""
+    return next((inputs[name] for name in ("segment_ids", "attention_mask") if inputs.get(name) is not None), None)
 
 
 def check_top_k(head: str, vocab_size: int, top_k: int) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol, SupportsFloat
 
 from numpy.typing import NDArray
 
+from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import InputError
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "DistillationOptions",
     "Engine",
     "EngineOptions",
+    "LoadModel",
     "MicroBatch",
     "Parameter",
     "Precision",
@@ -128,26 +131,64 @@ class StepResult:
     terms: Mapping[str, SupportsFloat] | None = None
 
 
+class LoadModel(Protocol):
+    """Loads a model to be trained or used: `load_model` of each family's engine."""
+
+    def __call__(
+        self,
+        head: str,
+        source: str | Path,
+        *,
+        config: DistilBertConfig | None = None,
+        dtype: str | None = None,
+        seed: int = 0,
+        **options: Any,
+    ) -> Any:
+        """Load a checkpoint of any dialect, with its head or a new one.
+
+        Args:
+            head: The end of the class name, as "ForSequenceClassification"; "Model" for the bare model.
+            source: A directory, a weights file, or a hub id.
+            config: The config to use instead of the checkpoint's, such as one with other labels; a head of another
+                size is then new.
+            dtype: The dtype of the parameters, such as "float32"; the checkpoint's own when None.
+            seed: What the values of a new head depend on; they are the same in every framework.
+            **options: Further ones of `from_pretrained`.
+
+        Raises:
+            CheckpointError: There is no such checkpoint, or its backbone does not fit.
+        """
+        ...
+
+
 class Engine(Protocol):
     """The framework half of a training run.
 
     Attributes:
-        model: The model of the family, its parameters in float32.
+        model: The model of the family; with options its parameters are float32.
+        options: How it is trained; None where it is only evaluated.
         rank: The number of this process.
         world: How many processes train together.
     """
 
     model: Any
+    options: EngineOptions | None
     rank: int
     world: int
 
     def train_step(self, micro_batches: Sequence[MicroBatch], step: int, learning_rate: float) -> StepResult:
-        """Change the weights once; a step whose gradients are not finite changes nothing.
+        """Change the weights once; a step whose gradients are not finite changes nothing but the scale of the loss.
 
         Args:
-            micro_batches: Those of this process.
+            micro_batches: Those of this process; the shares of all processes' add up to 1.
             step: The number of the step, from 0, which random numbers depend on.
             learning_rate: That of the head's parameters.
+
+        Returns:
+            The loss of the step and its terms, over all processes, and the norm of its gradients.
+
+        Raises:
+            InputError: The engine was made without options, or an id or a label is outside its range.
         """
         ...
 
@@ -159,12 +200,32 @@ class Engine(Protocol):
         """
         ...
 
+    def teacher_outputs(self, inputs: Mapping[str, Any], top_k: int) -> Arrays:
+        """Return what a masked LM predicts as a teacher, to be stored and given as `MicroBatch.teacher`.
+
+        Args:
+            inputs: The model's arguments without labels.
+            top_k: How many tokens, the most likely ones.
+
+        Returns:
+            `indices` int32 and `logits` (batch, seq, top_k), the most likely first, and the last hidden states
+            `hidden` (batch, seq, dim); float32, and 0 at padding.
+
+        Raises:
+            InputError: The model is no masked LM, or its vocabulary is smaller.
+        """
+        ...
+
     def state(self) -> Arrays:
-        """Return all that the next step depends on: parameters, moments, count of updates, scale of the loss."""
+        """Return all that the next step depends on, as copies: parameters, moments, count of updates, loss scale."""
         ...
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take back what `state` returned, so that the next step is the same to the last bit."""
+        """Take back what `state` returned, here or in another framework, so that the next step is the same.
+
+        Raises:
+            InputError: The state is not one of such a model with such options.
+        """
         ...
 
 

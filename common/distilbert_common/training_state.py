@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Self
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distilbert_common.config import DistilBertConfig
+from distilbert_common.distillation import check_distillation
 from distilbert_common.errors import DeviceError, InputError, MisshapenWeightError
 from distilbert_common.initialization import init_scheme, sinusoidal_table
 from distilbert_common.load_report import LoadReport
@@ -22,9 +24,11 @@ __all__ = [
     "PARAMETERS",
     "SECOND_MOMENTS",
     "UPDATES",
+    "OptimizerState",
     "check_device_name",
     "check_float32",
     "check_loss_options",
+    "check_options",
     "check_state",
     "initial_loss_scale",
     "initial_weights",
@@ -91,6 +95,35 @@ def initial_loss_scale(options: EngineOptions) -> NDArray[np.float32]:
     return np.array([FIRST_LOSS_SCALE if options.precision == "float16" else 1.0, 0.0], np.float32)
 
 
+class OptimizerState(NamedTuple):
+    """What the next update depends on beside parameters and gradients, as a state has it.
+
+    Attributes:
+        first: The first moments by canonical name, in PyTorch's layout.
+        second: The second moments, likewise.
+        updates: How many updates there were.
+        loss_scale: float32 (2,): the factor, and how many steps it has held.
+    """
+
+    first: Arrays
+    second: Arrays
+    updates: int
+    loss_scale: NDArray[Any]
+
+    def arrays(self) -> Arrays:
+        """Return copies by their names in a state."""
+        moments = {FIRST_MOMENTS: self.first, SECOND_MOMENTS: self.second}
+        state = {part + name: np.array(array) for part, arrays in moments.items() for name, array in arrays.items()}
+        return state | {UPDATES: np.array(self.updates, np.int64), LOSS_SCALE: np.array(self.loss_scale)}
+
+    @classmethod
+    def of(cls, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Return the arrays of a state that `arrays` returned; no copies."""
+        return cls(
+            part_of(state, FIRST_MOMENTS), part_of(state, SECOND_MOMENTS), int(state[UPDATES]), state[LOSS_SCALE]
+        )
+
+
 def part_of(state: Mapping[str, NDArray[np.generic]], part: str) -> Arrays:
     """Return the arrays of a state whose names start with a part, such as `PARAMETERS`, without it."""
     return {name.removeprefix(part): array for name, array in state.items() if name.startswith(part)}
@@ -115,9 +148,9 @@ def check_state(
     wrong = [name for name in names if name not in state or np.shape(state[name]) != expected.get(name)]
     if wrong:
         name = wrong[0]
-        stored = np.shape(state[name]) if name in state else "missing"
+        shape = np.shape(state[name]) if name in state else "missing"
         raise InputError(
-            f"the state does not fit the engine: {len(wrong)} entries differ, first {name!r}, which is {stored} in the "
+            f"the state does not fit the engine: {len(wrong)} entries differ, first {name!r}, which is {shape} in the "
             f"state and {expected.get(name, 'not expected')} in the engine; use the model and the options that the "
             "state was made with"
         )
@@ -144,6 +177,22 @@ def check_float32(dtype: str) -> None:
             f'the model\'s parameters are {dtype}; training needs float32: load it with dtype="float32", and compute '
             f'in {dtype} by EngineOptions(precision="{dtype}")'
         )
+
+
+def check_options(head: str, config: DistilBertConfig, options: EngineOptions, has_teacher: bool) -> None:
+    """Require options that a model can be trained with.
+
+    Args:
+        head: The end of the model's class name, as "ForTokenClassification".
+        config: The model's config.
+        options: What was asked for.
+        has_teacher: Whether a teacher was given.
+
+    Raises:
+        InputError: Options have no meaning for the model's loss, or for distillation.
+    """
+    check_loss_options(head, config, options)
+    check_distillation(head, config, options, has_teacher)
 
 
 def check_loss_options(head: str, config: DistilBertConfig, options: EngineOptions) -> None:

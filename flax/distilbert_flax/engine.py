@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 import distilbert_flax
 from distilbert_common import DistilBertConfig
-from distilbert_common.distillation import HIDDEN_PROJECTION, check_distillation, term_shares
+from distilbert_common.distillation import HIDDEN_PROJECTION, term_shares
 from distilbert_common.errors import InputError
 from distilbert_common.training import Arrays, EngineOptions, MicroBatch, StepResult, parameter_rules
 from distilbert_common.training_state import (
     PARAMETERS,
     check_float32,
-    check_loss_options,
+    check_options,
     check_state,
     initial_weights,
     new_weights,
@@ -46,28 +46,10 @@ Flags = tuple[tuple[str, Any], ...]
 
 
 def load_model(
-    head: str,
-    source: str | Path,
-    *,
-    config: DistilBertConfig | None = None,
-    dtype: str | None = None,
-    seed: int = 0,
+    head: str, source: str | Path, *, config: DistilBertConfig | None = None, dtype: str | None = None, seed: int = 0,
     **options: Any,
-) -> Any:
-    """Load a model to be trained or used: a checkpoint of any dialect, with its head or a new one.
-
-    Args:
-        head: The end of the class name, as "ForSequenceClassification"; "Model" for the bare model.
-        source: A directory, a weights file, or a hub id.
-        config: The config to use instead of the checkpoint's, such as one with other labels; a head of another size
-            is then new.
-        dtype: The dtype of the parameters, such as "float32"; the checkpoint's own when None.
-        seed: What the values of a new head depend on; they are the same in every framework.
-        **options: Further ones of `from_pretrained`.
-
-    Raises:
-        CheckpointError: There is no such checkpoint, or its backbone does not fit.
-    """
+) -> Any:  # fmt: skip
+    """Load a model to be trained or used, as `distilbert_common.training.LoadModel` describes it."""
     join_processes()
     cls = getattr(distilbert_flax, f"FlaxDistilBert{head}")
     if config is not None:
@@ -82,14 +64,7 @@ def load_model(
 
 
 class Engine:
-    """The framework half of a training run, as `distilbert_common.training.Engine` describes it.
-
-    Attributes:
-        model: The model; with options its parameters are float32.
-        options: How it is trained; None where it is only evaluated.
-        rank: The number of this process.
-        world: How many processes train together.
-    """
+    """The framework half of a training run, as `distilbert_common.training.Engine` describes it."""
 
     def __init__(
         self, model: Any, options: EngineOptions | None = None, device: str = "auto", *, teacher: Any = None
@@ -122,11 +97,10 @@ class Engine:
 
     def _prepare(self, options: EngineOptions, teacher: Any) -> AdamW:
         """Get the model ready for training, and return what changes its parameters."""
-        check_loss_options(self.model._table_head, self.model.config, options)
-        check_distillation(self.model._table_head, self.model.config, options, teacher is not None)
+        check_options(self.model._table_head, self.model.config, options, teacher is not None)
         if options.distillation is not None:
             self._distillation = Distillation(self.model, options, teacher, self._processes.everywhere)
-        variables = self._stored()
+        variables = self._state_variables()
         for variable in variables.values():
             check_float32(str(shape_of(variable).dtype))
         if options.gradient_checkpointing:
@@ -137,19 +111,7 @@ class Engine:
         return AdamW(trained, rules, options, self._processes.everywhere)
 
     def train_step(self, micro_batches: Sequence[MicroBatch], step: int, learning_rate: float) -> StepResult:
-        """Change the weights once; a step whose gradients are not finite changes nothing but the scale of the loss.
-
-        Args:
-            micro_batches: Those of this process; the shares of all processes' add up to 1.
-            step: The number of the step, from 0, which random numbers depend on.
-            learning_rate: That of the head's parameters.
-
-        Returns:
-            The loss of the step and its terms, over all processes, and the norm of its gradients.
-
-        Raises:
-            InputError: The engine was made without options, or an id or a label is outside its range.
-        """
+        """Change the weights once; see `distilbert_common.training.Engine`."""
         options, optimizer = self._training()
         key = jax.random.fold_in(jax.random.fold_in(jax.random.key(options.seed), step), self.rank)
         frozen, total = self._frozen(optimizer), None
@@ -206,10 +168,8 @@ class Engine:
         inputs = {**arrays["inputs"], **dict(flags)}
         if self._distillation is None:
             return scale * arrays["shares"]["loss"] * self._task_loss(student, inputs, arrays["labels"]), {}
-        loss, terms = self._distillation.loss(
-            student, inputs, arrays["labels"], arrays["cached"], arrays["shares"], frozen["teacher"],
-            values.get(HIDDEN_PROJECTION),
-        )  # fmt: skip
+        distillation = self._distillation.bound(frozen["teacher"], values.get(HIDDEN_PROJECTION))
+        loss, terms = distillation.loss(student, inputs, arrays["labels"], arrays["cached"], arrays["shares"])
         return scale * loss, terms
 
     def _task_loss(self, student: Any, inputs: Mapping[str, Any], labels: Tree) -> Array:
@@ -222,27 +182,12 @@ class Engine:
         return student.forward(**inputs, **labels, **more, return_dict=True).loss
 
     def eval_step(self, inputs: Mapping[str, Any]) -> Arrays:
-        """Return the outputs by name, such as `logits`, as float32 arrays, without dropout.
-
-        Args:
-            inputs: The model's arguments; with labels among them, the outputs hold `loss`.
-        """
+        """Return the outputs by name, as float32 arrays, without dropout."""
         outputs = self._computing(**inputs, train=False, return_dict=True)
         return {name: np.asarray(value, np.float32) for name, value in outputs.items() if isinstance(value, Array)}
 
     def teacher_outputs(self, inputs: Mapping[str, Any], top_k: int) -> Arrays:
-        """Return what the model predicts as a teacher, to be stored and given as `MicroBatch.teacher`.
-
-        Args:
-            inputs: The model's arguments without labels.
-            top_k: How many tokens, the most likely ones.
-
-        Returns:
-            `indices` int32 and `logits` (batch, seq, top_k), `hidden` (batch, seq, dim); float32, and 0 at padding.
-
-        Raises:
-            InputError: The model is no masked LM, or its vocabulary is smaller.
-        """
+        """Return what a masked LM predicts as a teacher; see `distilbert_common.training.Engine`."""
         check_values(self.model.config, inputs.get("input_ids"), inputs.get("position_ids"), None)
         values = {name: variable.get_raw_value() for name, variable in named_variables(self.model).items()}
         flags = tuple(sorted((name, value) for name, value in inputs.items() if not isinstance(value, np.ndarray)))
@@ -258,17 +203,13 @@ class Engine:
     def state(self) -> Arrays:
         """Return all that the next step depends on, as copies: parameters, moments, count of updates, loss scale."""
         _, optimizer = self._training()
-        arrays = {n: in_layout(n, np.asarray(v.get_raw_value())) for n, v in self._stored().items()}
+        arrays = {n: in_layout(n, np.asarray(v.get_raw_value())) for n, v in self._state_variables().items()}
         return {PARAMETERS + name: np.array(array) for name, array in arrays.items()} | optimizer.state()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take back what `state` returned, here or in another framework, so that the next step is the same.
-
-        Raises:
-            InputError: The state is not one of such a model with such options.
-        """
+        """Take back what `state` returned, here or in another framework."""
         _, optimizer = self._training()
-        variables = self._stored()
+        variables = self._state_variables()
         shapes = {name: canonical_shape(name, shape_of(variable).shape) for name, variable in variables.items()}
         check_state(state, shapes, optimizer.parameters)
         self._set_values(
@@ -276,13 +217,13 @@ class Engine:
         )
         optimizer.restore(state)
 
-    def _stored(self) -> dict[str, nnx.Variable[Array]]:
+    def _state_variables(self) -> dict[str, nnx.Variable[Array]]:
         """Return what a state holds by name: the model's variables, and what is trained beside it."""
         return named_variables(self.model) | (dict(self._distillation.parameters) if self._distillation else {})
 
     def _set_values(self, values: Tree) -> None:
         """Give all variables values, which are put on each of the devices."""
-        for name, variable in self._stored().items():
+        for name, variable in self._state_variables().items():
             variable.set_value(jax.device_put(values[name], self._processes.everywhere))
 
 

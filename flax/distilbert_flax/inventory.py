@@ -94,9 +94,9 @@ def load(model: nnx.Module, checkpoint: Checkpoint, dtype: np.dtype, ignore_mism
 
 def fill(model: nnx.Module, key: Array) -> None:
     """Give the variables that have no values yet their initial ones, each by its place among all."""
-    for place, (name, variable) in enumerate(named_variables(model).items()):
+    for number, (name, variable) in enumerate(named_variables(model).items()):
         if is_shape(variable):
-            values = model.initial_value(name, shape_of(variable), jax.random.fold_in(key, place))
+            values = model.initial_value(name, shape_of(variable), jax.random.fold_in(key, number))
             variable.set_value(values)
 
 

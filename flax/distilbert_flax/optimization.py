@@ -16,14 +16,7 @@ from jax.sharding import Sharding
 from numpy.typing import NDArray
 
 from distilbert_common.training import Arrays, EngineOptions, Parameter
-from distilbert_common.training_state import (
-    FIRST_MOMENTS,
-    GROWTH_INTERVAL,
-    LOSS_SCALE,
-    SECOND_MOMENTS,
-    UPDATES,
-    initial_loss_scale,
-)
+from distilbert_common.training_state import GROWTH_INTERVAL, OptimizerState, initial_loss_scale
 from distilbert_flax.arrays import to_jax
 from distilbert_flax.inventory import in_layout
 
@@ -90,21 +83,23 @@ class AdamW:
 
     def state(self) -> Arrays:
         """Return moments, count of updates and scale of the loss, as copies."""
-        state: Arrays = {}
-        for part, moments in ((FIRST_MOMENTS, self._moments.first), (SECOND_MOMENTS, self._moments.second)):
-            state |= {part + name: np.array(in_layout(name, np.asarray(moments[name]))) for name in self.parameters}
-        return state | {UPDATES: np.array(self._moments.count, np.int64), LOSS_SCALE: np.array(self._scale)}
+        first, second = (
+            {name: in_layout(name, np.asarray(moments[name])) for name in self.parameters}
+            for moments in (self._moments.first, self._moments.second)
+        )
+        return OptimizerState(first, second, int(self._moments.count), np.asarray(self._scale)).arrays()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take back what `state` returned."""
-        count = jax.device_put(jnp.int32(int(state[UPDATES])), self._sharding)
-        self._moments = Moments(self._placed(state, FIRST_MOMENTS), self._placed(state, SECOND_MOMENTS), count)
-        self._scale = jax.device_put(np.array(state[LOSS_SCALE], np.float32), self._sharding)
+        first, second, updates, scale = OptimizerState.of(state)
+        count = jax.device_put(jnp.int32(updates), self._sharding)
+        self._moments = Moments(self._placed(first), self._placed(second), count)
+        self._scale = jax.device_put(np.array(scale, np.float32), self._sharding)
 
-    def _placed(self, state: Mapping[str, NDArray[Any]], part: str) -> Tree:
-        """Return the moments of one kind, on the devices and in Flax's layout."""
-        arrays = {name: to_jax(in_layout(name, state[part + name]), np.dtype(np.float32)) for name in self.parameters}
-        return jax.device_put(arrays, self._sharding)
+    def _placed(self, arrays: Arrays) -> Tree:
+        """Return moments of one kind, on the devices and in Flax's layout."""
+        moments = {name: to_jax(in_layout(name, arrays[name]), np.dtype(np.float32)) for name in self.parameters}
+        return jax.device_put(moments, self._sharding)
 
 
 def updated(
@@ -141,7 +136,7 @@ def updated(
 
 def rescaled(scale: Array, finite: Array) -> Array:
     """Return the loss scale after a step: half after an overflow, twice after many steps without one; (2,) -> (2,)."""
-    factor, held = scale
-    grown = held + 1 >= GROWTH_INTERVAL
-    longer = jnp.stack([jnp.where(grown, factor * 2, factor), jnp.where(grown, 0.0, held + 1)])
-    return jnp.where(finite, longer, jnp.stack([factor / 2, jnp.zeros_like(held)]))
+    factor, steps = scale
+    grown = steps + 1 >= GROWTH_INTERVAL
+    longer = jnp.stack([jnp.where(grown, factor * 2, factor), jnp.where(grown, 0.0, steps + 1)])
+    return jnp.where(finite, longer, jnp.stack([factor / 2, jnp.zeros_like(steps)]))

@@ -89,13 +89,13 @@ def as_device(device: torch.device | str | int | Mapping[str, Any] | None) -> to
     if isinstance(name, str) and name in PLACED_BY_LIBRARY:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        place = torch.get_default_device() if name is None else torch.device(name)
-        torch.empty(0, device=place)
+        torch_device = torch.get_default_device() if name is None else torch.device(name)
+        torch.empty(0, device=torch_device)
     except (RuntimeError, TypeError, AssertionError) as error:
         raise DeviceError(f"device is {device!r}; expected one device such as 'cpu', 'cuda' or 'cuda:1'") from error
-    if place.type == "meta":
+    if torch_device.type == "meta":
         raise DeviceError("device 'meta' holds no values; load on another, or make a model there from a config alone")
-    return place
+    return torch_device
 
 
 def register_output(output_type: type[ModelOutput]) -> None:

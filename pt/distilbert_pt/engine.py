@@ -14,13 +14,13 @@ from torch import Tensor
 
 import distilbert_pt
 from distilbert_common import DistilBertConfig
-from distilbert_common.distillation import check_distillation, term_shares
+from distilbert_common.distillation import term_shares
 from distilbert_common.errors import InputError
 from distilbert_common.training import Arrays, EngineOptions, MicroBatch, StepResult, parameter_rules
 from distilbert_common.training_state import (
     PARAMETERS,
     check_float32,
-    check_loss_options,
+    check_options,
     check_state,
     initial_weights,
     new_weights,
@@ -40,28 +40,10 @@ __all__ = ["Engine", "load_model"]
 
 
 def load_model(
-    head: str,
-    source: str | Path,
-    *,
-    config: DistilBertConfig | None = None,
-    dtype: str | None = None,
-    seed: int = 0,
+    head: str, source: str | Path, *, config: DistilBertConfig | None = None, dtype: str | None = None, seed: int = 0,
     **options: Any,
-) -> Any:
-    """Load a model to be trained or used: a checkpoint of any dialect, with its head or a new one.
-
-    Args:
-        head: The end of the class name, as "ForSequenceClassification"; "Model" for the bare model.
-        source: A directory, a weights file, or a hub id.
-        config: The config to use instead of the checkpoint's, such as one with other labels; a head of another size
-            is then new.
-        dtype: The dtype of the parameters, such as "float32"; the checkpoint's own when None.
-        seed: What the values of a new head depend on; they are the same in every framework.
-        **options: Further ones of `from_pretrained`.
-
-    Raises:
-        CheckpointError: There is no such checkpoint, or its backbone does not fit.
-    """
+) -> Any:  # fmt: skip
+    """Load a model to be trained or used, as `distilbert_common.training.LoadModel` describes it."""
     cls = getattr(distilbert_pt, f"DistilBert{head}")
     if config is not None:
         options["config"] = config
@@ -76,14 +58,7 @@ def load_model(
 
 
 class Engine:
-    """The framework half of a training run, as `distilbert_common.training.Engine` describes it.
-
-    Attributes:
-        model: The model; with options its parameters are float32.
-        options: How it is trained; None where it is only evaluated.
-        rank: The number of this process.
-        world: How many processes train together.
-    """
+    """The framework half of a training run, as `distilbert_common.training.Engine` describes it."""
 
     def __init__(
         self, model: Any, options: EngineOptions | None = None, device: str = "auto", *, teacher: Any = None
@@ -114,14 +89,13 @@ class Engine:
 
     def _prepare(self, options: EngineOptions, teacher: Any) -> AdamW:
         """Get the model ready for training, and return what changes its parameters."""
-        check_loss_options(self.model._table_head, self.model.config, options)
-        check_distillation(self.model._table_head, self.model.config, options, teacher is not None)
+        check_options(self.model._table_head, self.model.config, options, teacher is not None)
         check_float32(str(self.model.dtype).removeprefix("torch."))
         if options.gradient_checkpointing:
             self.model.gradient_checkpointing_enable()
         if options.distillation is not None:
             self._distillation = Distillation(self.model, options, teacher, self.device)
-        tensors = self._stored()
+        tensors = self._state_tensors()
         rules = parameter_rules(list(tensors), options)
         for name, tensor in tensors.items():
             if not rules[name].rate and isinstance(tensor, torch.nn.Parameter):
@@ -130,19 +104,7 @@ class Engine:
         return AdamW({name: tensor for name, tensor in tensors.items() if tensor.requires_grad}, rules, options)
 
     def train_step(self, micro_batches: Sequence[MicroBatch], step: int, learning_rate: float) -> StepResult:
-        """Change the weights once; a step whose gradients are not finite changes nothing but the scale of the loss.
-
-        Args:
-            micro_batches: Those of this process; the shares of all processes' add up to 1.
-            step: The number of the step, from 0, which random numbers depend on.
-            learning_rate: That of the head's parameters.
-
-        Returns:
-            The loss of the step and its terms, over all processes, and the norm of its gradients.
-
-        Raises:
-            InputError: The engine was made without options.
-        """
+        """Change the weights once; see `distilbert_common.training.Engine`."""
         options, optimizer = self._training()
         names = ("loss", *(self._distillation.alphas if self._distillation else ()))
         totals = torch.zeros(len(names), device=self.device)
@@ -172,7 +134,7 @@ class Engine:
         shares = term_shares(self.model._table_head, self._distillation.options, micro_batch)
         with self._autocast():
             loss, terms = self._distillation.loss(self._call, inputs, labels, cached, shares)
-        return loss, [terms[name] for name in self._distillation.alphas]
+        return loss, [terms[name].detach() for name in self._distillation.alphas]
 
     def _task_loss(self, micro_batch: MicroBatch, options: EngineOptions) -> Tensor:
         """Return the mean loss of a micro batch."""
@@ -187,29 +149,14 @@ class Engine:
             return self._call(**inputs, **labels, return_dict=True).loss
 
     def eval_step(self, inputs: Mapping[str, Any]) -> Arrays:
-        """Return the outputs by name, such as `logits`, as float32 arrays, without dropout.
-
-        Args:
-            inputs: The model's arguments; with labels among them, the outputs hold `loss`.
-        """
+        """Return the outputs by name, as float32 arrays, without dropout."""
         self.model.eval()
         with torch.inference_mode(), self._autocast():
             outputs = self._call(**self._tensors(inputs), return_dict=True)
         return {name: to_array(value.float()) for name, value in outputs.items() if isinstance(value, Tensor)}
 
     def teacher_outputs(self, inputs: Mapping[str, Any], top_k: int) -> Arrays:
-        """Return what the model predicts as a teacher, to be stored and given as `MicroBatch.teacher`.
-
-        Args:
-            inputs: The model's arguments without labels.
-            top_k: How many tokens, the most likely ones.
-
-        Returns:
-            `indices` int32 and `logits` (batch, seq, top_k), `hidden` (batch, seq, dim); float32, and 0 at padding.
-
-        Raises:
-            InputError: The model is no masked LM, or its vocabulary is smaller.
-        """
+        """Return what a masked LM predicts as a teacher; see `distilbert_common.training.Engine`."""
         self.model.eval()
         with torch.inference_mode(), self._autocast():
             outputs = teacher_outputs(self.model, self._tensors(inputs), top_k)
@@ -220,24 +167,20 @@ class Engine:
     def state(self) -> Arrays:
         """Return all that the next step depends on, as copies: parameters, moments, count of updates, loss scale."""
         _, optimizer = self._training()
-        tensors = self._stored()
+        tensors = self._state_tensors()
         return {PARAMETERS + name: np.array(to_array(tensor)) for name, tensor in tensors.items()} | optimizer.state()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take back what `state` returned, here or in another framework, so that the next step is the same.
-
-        Raises:
-            InputError: The state is not one of such a model with such options.
-        """
+        """Take back what `state` returned, here or in another framework."""
         _, optimizer = self._training()
-        tensors = self._stored()
+        tensors = self._state_tensors()
         check_state(state, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, optimizer.parameters)
         with torch.no_grad():
             for name, tensor in tensors.items():
                 tensor.copy_(torch.from_numpy(np.array(state[PARAMETERS + name])))
         optimizer.restore(state)
 
-    def _stored(self) -> dict[str, Tensor]:
+    def _state_tensors(self) -> dict[str, Tensor]:
         """Return what a state holds by name: the model's tensors, and what is trained beside it."""
         return named_tensors(self.model) | (dict(self._distillation.parameters) if self._distillation else {})
 

@@ -58,8 +58,8 @@ def layer_count(model: nn.Module) -> int:
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
     """Return all that a model's `state_dict` would hold, as parameters and buffers themselves, tied ones repeatedly."""
-    stored = model.state_dict(keep_vars=True)
-    return {name: tensor for name, tensor in stored.items() if isinstance(tensor, Tensor)}
+    state_dict = model.state_dict(keep_vars=True)
+    return {name: tensor for name, tensor in state_dict.items() if isinstance(tensor, Tensor)}
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:

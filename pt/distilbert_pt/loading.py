@@ -148,9 +148,9 @@ def fill(
     fresh = {alias for name in tensors if names[name] in optional for alias in groups.get(name, [name])}
     start_fresh(model, fresh, dtype)
     for name, tensor in tensors.items():
-        stored = checkpoint.weight(names[name]) if names[name] in loaded else None
-        if stored is not None:
-            values = to_tensor(stored.private() if own else stored.read(), dtype_of(model, name, tensor, dtype))
+        weight = checkpoint.weight(names[name]) if names[name] in loaded else None
+        if weight is not None:
+            values = to_tensor(weight.private() if own else weight.read(), dtype_of(model, name, tensor, dtype))
             put(model, groups.get(name, [name]), values)
     for module in model.modules():  # not to be initialized again where the model is a part of another
         module._is_hf_initialized = True

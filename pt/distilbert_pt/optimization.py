@@ -11,14 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from distilbert_common.training import Arrays, EngineOptions, Parameter
-from distilbert_common.training_state import (
-    FIRST_MOMENTS,
-    GROWTH_INTERVAL,
-    LOSS_SCALE,
-    SECOND_MOMENTS,
-    UPDATES,
-    initial_loss_scale,
-)
+from distilbert_common.training_state import GROWTH_INTERVAL, OptimizerState, initial_loss_scale
 
 __all__ = ["AdamW"]
 
@@ -94,28 +87,27 @@ class AdamW:
 
     def _rescale(self, overflow: Tensor) -> None:
         """Halve the loss scale after an overflow; double it after many steps without one."""
-        scale, held = self._scale
-        grown = held + 1 >= GROWTH_INTERVAL
-        finite = torch.stack([torch.where(grown, scale * 2, scale), torch.where(grown, 0.0, held + 1)])
-        self._scale.copy_(torch.where(overflow > 0, torch.stack([scale / 2, torch.zeros_like(held)]), finite))
+        scale, steps = self._scale
+        grown = steps + 1 >= GROWTH_INTERVAL
+        finite = torch.stack([torch.where(grown, scale * 2, scale), torch.where(grown, 0.0, steps + 1)])
+        self._scale.copy_(torch.where(overflow > 0, torch.stack([scale / 2, torch.zeros_like(steps)]), finite))
 
     def state(self) -> Arrays:
         """Return moments, count of updates and scale of the loss, as copies."""
-        state: Arrays = {}
-        for part, key in ((FIRST_MOMENTS, "exp_avg"), (SECOND_MOMENTS, "exp_avg_sq")):
-            for name, parameter in self.parameters.items():
-                state[part + name] = np.array(self._optimizer.state[parameter][key].cpu().numpy())
-        first = next(iter(self.parameters.values()))
-        state[UPDATES] = np.array(int(self._optimizer.state[first]["step"]), np.int64)
-        state[LOSS_SCALE] = np.array(self._scale.cpu().numpy())
-        return state
+        first, second = (
+            {name: self._optimizer.state[parameter][key].cpu().numpy() for name, parameter in self.parameters.items()}
+            for key in ("exp_avg", "exp_avg_sq")
+        )
+        updates = int(self._optimizer.state[next(iter(self.parameters.values()))]["step"])
+        return OptimizerState(first, second, updates, self._scale.cpu().numpy()).arrays()
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Take back what `state` returned."""
+        first, second, updates, scale = OptimizerState.of(state)
         for name, parameter in self.parameters.items():
-            own = self._optimizer.state[parameter]
-            own["exp_avg"].copy_(torch.from_numpy(np.array(state[FIRST_MOMENTS + name])))
-            own["exp_avg_sq"].copy_(torch.from_numpy(np.array(state[SECOND_MOMENTS + name])))
-            own["step"].fill_(float(state[UPDATES]))
-        self._scale.copy_(torch.from_numpy(np.array(state[LOSS_SCALE])))
+            moments = self._optimizer.state[parameter]
+            moments["exp_avg"].copy_(torch.from_numpy(np.array(first[name])))
+            moments["exp_avg_sq"].copy_(torch.from_numpy(np.array(second[name])))
+            moments["step"].fill_(float(updates))
+        self._scale.copy_(torch.from_numpy(np.array(scale)))

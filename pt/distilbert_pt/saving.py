@@ -71,11 +71,11 @@ def dropped(model: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
     """Return the names that are not stored: what the class says, and declared second names of a stored tensor."""
     ignored = [name for name in model._keys_to_ignore_on_save or () if name in tensors]
     tied = [name for name in tensors if any(re.search(pattern, name) for pattern in model._tied_weights_keys or ())]
-    stored = {_place(tensor) for name, tensor in tensors.items() if name not in tied}
-    return sorted({*ignored, *(name for name in tied if _place(tensors[name]) in stored)})
+    saved_memory = {_memory(tensor) for name, tensor in tensors.items() if name not in tied}
+    return sorted({*ignored, *(name for name in tied if _memory(tensors[name]) in saved_memory)})
 
 
-def _place(tensor: Tensor) -> Any:
+def _memory(tensor: Tensor) -> Any:
     """Return what tells a tensor's memory from another's."""
     return tensor.device, tensor.data_ptr(), tensor.shape, tensor.stride()
 

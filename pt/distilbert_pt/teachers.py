@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from distilbert_common.constants import LOSS_CHUNK_TOKENS
-from distilbert_common.distillation import check_top_k
+from distilbert_common.distillation import check_top_k, mask_of
 
 __all__ = ["frozen", "teacher_outputs", "token_mask"]
 
@@ -26,29 +26,13 @@ def frozen(teacher: nn.Module) -> Iterator[None]:
 
 def token_mask(inputs: Tensors) -> Tensor:
     """Return which tokens of a call are no padding: bool (batch, seq), or (batch * choices, seq)."""
-    mask = inputs.get("segment_ids")
-    if mask is None:
-        mask = inputs.get("attention_mask")
-    if mask is None:
-        mask = torch.ones_like(inputs["input_ids"])
+    attended = mask_of(inputs)
+    mask = torch.ones_like(inputs["input_ids"]) if attended is None else attended  # (batch, …, seq)
     return mask.flatten(0, -2) != 0
 
 
 def teacher_outputs(teacher: Any, inputs: Tensors, top_k: int) -> dict[str, Tensor]:
-    """Return what a masked-LM teacher predicts, to be stored: its most likely tokens and its last hidden states.
-
-    Args:
-        teacher: The teacher.
-        inputs: Its arguments without labels.
-        top_k: How many tokens.
-
-    Returns:
-        `indices` int32 and `logits` (batch, seq, top_k), the most likely first, and `hidden` (batch, seq, dim); 0 at
-        padding.
-
-    Raises:
-        InputError: The teacher has not so many logits.
-    """
+    """Return what `distilbert_common.training.Engine.teacher_outputs` does, as tensors."""
     check_top_k(teacher._table_head, teacher.config.vocab_size, top_k)
     hidden = teacher.distilbert(**inputs, return_dict=True).last_hidden_state  # (batch, seq, dim)
     mask = token_mask(inputs)  # (batch, seq)

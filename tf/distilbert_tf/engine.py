@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 import distilbert_tf
 from distilbert_common import DistilBertConfig
-from distilbert_common.distillation import check_distillation, term_shares
+from distilbert_common.distillation import term_shares
 from distilbert_common.errors import InputError
 from distilbert_common.training import Arrays, EngineOptions, MicroBatch, StepResult, parameter_rules
 from distilbert_common.training_state import (
     PARAMETERS,
     check_float32,
-    check_loss_options,
+    check_options,
     check_state,
     initial_weights,
     new_weights,
@@ -42,28 +42,10 @@ Flags = tuple[tuple[str, Any], ...]
 
 
 def load_model(
-    head: str,
-    source: str | Path,
-    *,
-    config: DistilBertConfig | None = None,
-    dtype: str | None = None,
-    seed: int = 0,
+    head: str, source: str | Path, *, config: DistilBertConfig | None = None, dtype: str | None = None, seed: int = 0,
     **options: Any,
-) -> Any:
-    """Load a model to be trained or used: a checkpoint of any dialect, with its head or a new one.
-
-    Args:
-        head: The end of the class name, as "ForSequenceClassification"; "Model" for the bare model.
-        source: A directory, a weights file, or a hub id.
-        config: The config to use instead of the checkpoint's, such as one with other labels; a head of another size
-            is then new.
-        dtype: The dtype of the parameters, such as "float32"; the checkpoint's own when None.
-        seed: What the values of a new head depend on; they are the same in every framework.
-        **options: Further ones of `from_pretrained`.
-
-    Raises:
-        CheckpointError: There is no such checkpoint, or its backbone does not fit.
-    """
+) -> Any:  # fmt: skip
+    """Load a model to be trained or used, as `distilbert_common.training.LoadModel` describes it."""
     join_processes()
     cls = getattr(distilbert_tf, f"TFDistilBert{head}")
     if config is not None:
@@ -78,14 +60,7 @@ def load_model(
 
 
 class Engine:
-    """The framework half of a training run, as `distilbert_common.training.Engine` describes it.
-
-    Attributes:
-        model: The model; with options its parameters are float32.
-        options: How it is trained; None where it is only evaluated.
-        rank: The number of this process.
-        world: How many processes train together.
-    """
+    """The framework half of a training run, as `distilbert_common.training.Engine` describes it."""
 
     def __init__(
         self, model: Any, options: EngineOptions | None = None, device: str = "auto", *, teacher: Any = None
@@ -118,11 +93,10 @@ class Engine:
 
     def _prepare(self, options: EngineOptions, teacher: Any) -> AdamW:
         """Get the model ready for training, and return what changes its parameters."""
-        check_loss_options(self.model.head, self.model.config, options)
-        check_distillation(self.model.head, self.model.config, options, teacher is not None)
+        check_options(self.model.head, self.model.config, options, teacher is not None)
         if options.distillation is not None:
             self._distillation = Distillation(self.model, options, teacher)
-        variables = self._stored()
+        variables = self._state_variables()
         for variable in variables.values():
             check_float32(variable.dtype)
         if options.gradient_checkpointing:
@@ -139,19 +113,7 @@ class Engine:
         return AdamW(trained, rules, options, self._stepping)
 
     def train_step(self, micro_batches: Sequence[MicroBatch], step: int, learning_rate: float) -> StepResult:
-        """Change the weights once; a step whose gradients are not finite changes nothing but the scale of the loss.
-
-        Args:
-            micro_batches: Those of this process; the shares of all processes' add up to 1.
-            step: The number of the step, from 0, which random numbers depend on.
-            learning_rate: That of the head's parameters.
-
-        Returns:
-            The loss of the step and its terms, over all processes, and the norm of its gradients.
-
-        Raises:
-            InputError: The engine was made without options, or an id or a label is outside its range.
-        """
+        """Change the weights once; see `distilbert_common.training.Engine`."""
         options, optimizer = self._training()
         total: Any = None
         with keras.device(self._device):
@@ -187,7 +149,7 @@ class Engine:
         inputs, labels, shares = {**arrays["inputs"], **dict(flags)}, arrays["labels"], arrays["shares"]
         if self._distillation is None:
             return self._task_loss(inputs, labels) * shares["loss"], {}
-        return self._distillation.loss(inputs, labels, arrays.get("cached"), shares)
+        return self._distillation.loss(self.model, inputs, labels, arrays.get("cached"), shares)
 
     def _task_loss(self, inputs: Mapping[str, Any], labels: Mapping[str, Tensor]) -> Tensor:
         """Return the mean loss of a micro batch."""
@@ -199,11 +161,7 @@ class Engine:
         return self.model(**inputs, **labels, **more, training=True, return_dict=True).loss
 
     def eval_step(self, inputs: Mapping[str, Any]) -> Arrays:
-        """Return the outputs by name, such as `logits`, as float32 arrays, without dropout.
-
-        Args:
-            inputs: The model's arguments; with labels among them, the outputs hold `loss`.
-        """
+        """Return the outputs by name, as float32 arrays, without dropout."""
         self.model.check(**inputs)
         with keras.device(self._device):
             outputs = self._outputs(*split(inputs))
@@ -214,18 +172,7 @@ class Engine:
         }
 
     def teacher_outputs(self, inputs: Mapping[str, Any], top_k: int) -> Arrays:
-        """Return what the model predicts as a teacher, to be stored and given as `MicroBatch.teacher`.
-
-        Args:
-            inputs: The model's arguments without labels.
-            top_k: How many tokens, the most likely ones.
-
-        Returns:
-            `indices` int32 and `logits` (batch, seq, top_k), `hidden` (batch, seq, dim); float32, and 0 at padding.
-
-        Raises:
-            InputError: The model is no masked LM, or its vocabulary is smaller.
-        """
+        """Return what a masked LM predicts as a teacher; see `distilbert_common.training.Engine`."""
         self.model.check(**inputs)
         with keras.device(self._device):
             arrays, flags = split(inputs)
@@ -246,19 +193,15 @@ class Engine:
         return {PARAMETERS + name: np.array(array) for name, array in arrays.items()} | optimizer.state()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take back what `state` returned, here or in another framework, so that the next step is the same.
-
-        Raises:
-            InputError: The state is not one of such a model with such options.
-        """
+        """Take back what `state` returned, here or in another framework."""
         _, optimizer = self._training()
         beside = {name: tuple(variable.shape) for name, variable in self._beside().items()}
         check_state(state, shapes(self.model) | beside, optimizer.parameters)
-        for name, variable in self._stored().items():
+        for name, variable in self._state_variables().items():
             variable.assign(np.array(in_layout(name, state[PARAMETERS + name])))
         optimizer.restore(state)
 
-    def _stored(self) -> dict[str, keras.Variable]:
+    def _state_variables(self) -> dict[str, keras.Variable]:
         """Return what a state holds by name: the model's variables, and what is trained beside it."""
         return {name: variable for name, _, variable in named_weights(self.model)} | self._beside()
 

@@ -96,14 +96,14 @@ def fill(
             report = compare(checkpoint, config, cls.head, expected=shapes(model))
             check(checkpoint, report, ignore_mismatched_sizes=ignore_mismatched_sizes)
         weights = {name: checkpoint.weight(name) for name in report.loaded}
-        stored = {
+        initializers = {
             name: CheckpointInitializer(weight, is_transposed(name))
             for name, weight in weights.items()
             if weight is not None
         }
         if not own:
-            attach(variables, stored)
-    flush(variables, stored)
+            attach(variables, initializers)
+    flush(variables, initializers)
     return model, report
 
 
@@ -145,24 +145,24 @@ def read_config(
     return checkpoint.config() if config is None else config_class.from_pretrained(config, **hub)
 
 
-def attach(variables: Mapping[str, keras.Variable], stored: Mapping[str, CheckpointInitializer]) -> None:
+def attach(variables: Mapping[str, keras.Variable], initializers: Mapping[str, CheckpointInitializer]) -> None:
     """Make variables that have no values yet take a checkpoint's when they get them: at the end of the scope.
 
     Args:
         variables: Variables made within the `keras.StatelessScope` that is still open.
-        stored: Where some of them take their values from.
+        initializers: Where some of them take their values from.
     """
-    for name, values in stored.items():
+    for name, values in initializers.items():
         variables[name]._initializer = values
 
 
-def flush(variables: Mapping[str, keras.Variable], stored: Mapping[str, CheckpointInitializer]) -> None:
+def flush(variables: Mapping[str, keras.Variable], initializers: Mapping[str, CheckpointInitializer]) -> None:
     """Assign what was not taken, which is nothing unless Keras made the variables another way.
 
     Raises:
         CheckpointError: A tensor could not be read.
     """
-    for name, values in stored.items():
+    for name, values in initializers.items():
         if not values.called:
             variables[name].assign(values(variables[name].shape, variables[name].dtype))
         if values.error is not None:

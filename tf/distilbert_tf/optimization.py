@@ -12,14 +12,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from distilbert_common.training import Arrays, EngineOptions, Parameter
-from distilbert_common.training_state import (
-    FIRST_MOMENTS,
-    GROWTH_INTERVAL,
-    LOSS_SCALE,
-    SECOND_MOMENTS,
-    UPDATES,
-    initial_loss_scale,
-)
+from distilbert_common.training_state import GROWTH_INTERVAL, OptimizerState, initial_loss_scale
 from distilbert_tf.arrays import Tensor, to_array
 from distilbert_tf.framework.stepping import Stepping
 from distilbert_tf.inventory import in_layout
@@ -90,18 +83,20 @@ class AdamW:
 
     def state(self) -> Arrays:
         """Return moments, count of updates and scale of the loss, as copies."""
-        state: Arrays = {}
-        for part, moments in ((FIRST_MOMENTS, self._first), (SECOND_MOMENTS, self._second)):
-            state |= {part + name: np.array(in_layout(name, to_array(moment))) for name, moment in moments.items()}
-        return state | {UPDATES: np.array(to_array(self._count), np.int64), LOSS_SCALE: np.array(to_array(self._scale))}
+        first, second = (
+            {name: in_layout(name, to_array(moment)) for name, moment in moments.items()}
+            for moments in (self._first, self._second)
+        )
+        return OptimizerState(first, second, int(to_array(self._count)), to_array(self._scale)).arrays()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take back what `state` returned."""
-        for part, moments in ((FIRST_MOMENTS, self._first), (SECOND_MOMENTS, self._second)):
+        first, second, updates, scale = OptimizerState.of(state)
+        for arrays, moments in ((first, self._first), (second, self._second)):
             for name, moment in moments.items():
-                moment.assign(np.array(in_layout(name, state[part + name])))
-        self._count.assign(int(state[UPDATES]))
-        self._scale.assign(np.array(state[LOSS_SCALE]))
+                moment.assign(np.array(in_layout(name, arrays[name])))
+        self._count.assign(updates)
+        self._scale.assign(np.array(scale))
 
 
 def stepped(
@@ -130,10 +125,10 @@ def stepped(
 
 def rescaled(scale: Tensor, finite: Tensor) -> Tensor:
     """Return the loss scale after a step: half after an overflow, twice after many steps without one; (2,) -> (2,)."""
-    factor, held = scale[0], scale[1]
-    grown = held + 1 >= GROWTH_INTERVAL
-    longer = ops.stack([ops.where(grown, factor * 2, factor), ops.where(grown, 0.0, held + 1)])
-    return ops.where(finite, longer, ops.stack([factor / 2, ops.zeros_like(held)]))
+    factor, steps = scale[0], scale[1]
+    grown = steps + 1 >= GROWTH_INTERVAL
+    longer = ops.stack([ops.where(grown, factor * 2, factor), ops.where(grown, 0.0, steps + 1)])
+    return ops.where(finite, longer, ops.stack([factor / 2, ops.zeros_like(steps)]))
 
 
 def zeros(shape: tuple[int, ...], dtype: str = "float32") -> keras.Variable:

@@ -8,12 +8,13 @@ last, and chunks of padding are passed over.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from distilbert_common import base_distillation
 from distilbert_common.constants import IGNORE_INDEX, LOSS_CHUNK_TOKENS
 
 __all__ = ["ProjectedTargets", "Targets", "TopTargets", "chunked_distillation"]
@@ -22,18 +23,8 @@ Sums = tuple[Array, Array]
 """Of the divergences, and of the cross-entropies."""
 
 
-class ProjectedTargets(NamedTuple):
-    """A teacher's predictions, by what it projects to the vocabulary.
-
-    Attributes:
-        x: (tokens, teacher's dim).
-        weight: (vocab, teacher's dim).
-        bias: (vocab,).
-    """
-
-    x: Array
-    weight: Array
-    bias: Array
+class ProjectedTargets(base_distillation.ProjectedTargets):
+    """A teacher's predictions, by what it projects to the vocabulary."""
 
     @property
     def per_token(self) -> tuple[Array, ...]:
@@ -56,16 +47,8 @@ class ProjectedTargets(NamedTuple):
         return (p * (log_p - log_q)).sum(axis=-1), jnp.exp(log_q) - p
 
 
-class TopTargets(NamedTuple):
-    """A teacher's predictions, by the logits of its most likely tokens, among which its probability is divided.
-
-    Attributes:
-        indices: (tokens, k) integers in the vocabulary.
-        logits: (tokens, k).
-    """
-
-    indices: Array
-    logits: Array
+class TopTargets(base_distillation.TopTargets):
+    """A teacher's predictions, by the logits of its most likely tokens."""
 
     @property
     def per_token(self) -> tuple[Array, ...]:
@@ -85,15 +68,9 @@ Targets = ProjectedTargets | TopTargets
 
 
 def chunked_distillation(
-    x: Array,
-    weight: Array,
-    bias: Array,
-    labels: Array,
-    mask: Array,
-    targets: Targets,
-    temperature: float,
+    x: Array, weight: Array, bias: Array, labels: Array, mask: Array, targets: Targets, temperature: float,
     label_weight: Array,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Array, Array, Array]:  # fmt: skip
     """Return the sums of both losses of `x @ weight.T + bias`.
 
     Args:

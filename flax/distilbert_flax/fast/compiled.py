@@ -57,7 +57,7 @@ def call(
     if inputs is None:
         return bind(model, params, dropout_rng, train).forward(*args, **kwargs)  # which raises
     snapshot = snapshot_of(model)
-    replaced = None if params is None else flat_params(model, params, snapshot.stored)
+    replaced = None if params is None else flat_params(model, params, snapshot.parameters)
     values = snapshot.values() if replaced is None else snapshot.with_params(replaced)
     arrays, flags = _split(inputs)
     if not _can_compile(snapshot, values, arrays, flags, dropout_rng) or not _check(model, arrays):

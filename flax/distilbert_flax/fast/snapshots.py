@@ -132,7 +132,7 @@ class Snapshot:
         return any(value is model for _, attributes in self._others for value in attributes.values())
 
     @cached_property
-    def stored(self) -> dict[str, nnx.Variable[Any]]:
+    def parameters(self) -> dict[str, nnx.Variable[Any]]:
         """The variables that are stored, by their path in `params`."""
         return {path: v for path, v in zip(self.paths, self.variables, strict=True) if path is not None}
 

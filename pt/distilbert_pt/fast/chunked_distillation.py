@@ -6,30 +6,21 @@ buffer before it is multiplied: (tokens, vocab) never exists, for neither model.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from distilbert_common import base_distillation
 from distilbert_common.constants import LOSS_CHUNK_TOKENS
 from distilbert_pt.fast.onednn import add_product, multiply
 
 __all__ = ["ProjectedTargets", "Targets", "TopTargets", "chunked_distillation"]
 
 
-class ProjectedTargets(NamedTuple):
-    """A teacher's predictions, by what it projects to the vocabulary.
-
-    Attributes:
-        x: (tokens, teacher's dim).
-        weight: (vocab, teacher's dim).
-        bias: (vocab,).
-    """
-
-    x: Tensor
-    weight: Tensor
-    bias: Tensor
+class ProjectedTargets(base_distillation.ProjectedTargets):
+    """A teacher's predictions, by what it projects to the vocabulary."""
 
     def subtract_from(self, log_q: Tensor, chunk: slice, temperature: float) -> Tensor:
         """Replace the student's log probabilities by its probabilities minus the teacher's.
@@ -49,16 +40,8 @@ class ProjectedTargets(NamedTuple):
         return divergence
 
 
-class TopTargets(NamedTuple):
-    """A teacher's predictions, by the logits of its most likely tokens, among which its probability is divided.
-
-    Attributes:
-        indices: (tokens, k) integers in the vocabulary.
-        logits: (tokens, k).
-    """
-
-    indices: Tensor
-    logits: Tensor
+class TopTargets(base_distillation.TopTargets):
+    """A teacher's predictions, by the logits of its most likely tokens."""
 
     def subtract_from(self, log_q: Tensor, chunk: slice, temperature: float) -> Tensor:
         """See `ProjectedTargets.subtract_from`."""
@@ -78,15 +61,9 @@ class ChunkedDistillation(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        labels: Tensor,
-        targets: Targets,
-        temperature: float,
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, targets: Targets, temperature: float,
         label_weight: float,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         """Compute the sums, and where needed the gradients of the first of them.
 
         Args:
@@ -139,13 +116,7 @@ class ChunkedDistillation(torch.autograd.Function):
 
 
 def chunked_distillation(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    labels: Tensor,
-    targets: Targets,
-    temperature: float,
-    label_weight: float,
+    x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, targets: Targets, temperature: float, label_weight: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the sums of both losses; arguments and results as `ChunkedDistillation.forward`."""
     if torch.is_autocast_enabled(x.device.type):  # the product is ours, so its dtype is too

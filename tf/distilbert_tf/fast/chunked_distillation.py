@@ -7,10 +7,11 @@ tokens come first, padding last, and the loop ends before the padding.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from keras import ops
 
+from distilbert_common import base_distillation
 from distilbert_common.constants import LOSS_CHUNK_TOKENS
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.fast.chunked_cross_entropy import with_gradients
@@ -18,18 +19,8 @@ from distilbert_tf.fast.chunked_cross_entropy import with_gradients
 __all__ = ["ProjectedTargets", "Targets", "TopTargets", "chunked_distillation"]
 
 
-class ProjectedTargets(NamedTuple):
-    """A teacher's predictions, by what it projects to the vocabulary.
-
-    Attributes:
-        x: (tokens, teacher's dim).
-        weight: (vocab, teacher's dim).
-        bias: (vocab,).
-    """
-
-    x: Tensor
-    weight: Tensor
-    bias: Tensor
+class ProjectedTargets(base_distillation.ProjectedTargets):
+    """A teacher's predictions, by what it projects to the vocabulary."""
 
     @property
     def per_token(self) -> tuple[Tensor, ...]:
@@ -53,16 +44,8 @@ class ProjectedTargets(NamedTuple):
         return ops.sum(p * (log_p - log_q), axis=-1), ops.exp(log_q) - p
 
 
-class TopTargets(NamedTuple):
-    """A teacher's predictions, by the logits of its most likely tokens, among which its probability is divided.
-
-    Attributes:
-        indices: (tokens, k) integers in the vocabulary.
-        logits: (tokens, k).
-    """
-
-    indices: Tensor
-    logits: Tensor
+class TopTargets(base_distillation.TopTargets):
+    """A teacher's predictions, by the logits of its most likely tokens."""
 
     @property
     def per_token(self) -> tuple[Tensor, ...]:
@@ -85,15 +68,9 @@ Targets = ProjectedTargets | TopTargets
 
 
 def chunked_distillation(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    labels: Tensor,
-    counts: tuple[Tensor, Tensor],
-    targets: Targets,
-    temperature: float,
-    label_weight: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
+    x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, counts: tuple[Tensor, Tensor], targets: Targets,
+    temperature: float, label_weight: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Return the sums of both losses of `x @ weight.T + bias`.
 
     Args:

@@ -23,8 +23,8 @@ def changed_layers(model: keras.Model) -> dict[str, dict[str, Any]]:
             changes[path] = {"lora_rank": layer.lora_rank, "lora_alpha": layer.lora_alpha}
         if (mode := layer.dtype_policy.quantization_mode) is not None:
             config = getattr(layer, "quantization_config", None)
-            stored = None if config is None else keras.saving.serialize_keras_object(config)
-            changes.setdefault(path, {}).update(mode=mode, config=stored)
+            serialized = None if config is None else keras.saving.serialize_keras_object(config)
+            changes.setdefault(path, {}).update(mode=mode, config=serialized)
     return changes
 
 
