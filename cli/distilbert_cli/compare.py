@@ -142,18 +142,18 @@ def compare(
         DistilBertError: The checkpoint cannot be loaded.
     """
     with open_checkpoint(source) as checkpoint:
-        head, dialect, stored = checkpoint.head or "Model", checkpoint.dialect, checkpoint.dtype
+        head, dialect, file_dtype = checkpoint.head or "Model", checkpoint.dialect, checkpoint.dtype
         inputs, real_text = make_inputs(source, head, checkpoint.config(), texts)
     outputs: dict[str, Arrays] = {}
     for framework in frameworks:
         advance(framework.title)
         outputs[framework.name] = run(framework, source, head, inputs, device, dtype)
-    tolerance = TOLERANCES[dtype or stored]
+    tolerance = TOLERANCES[dtype or file_dtype]
     return Comparison(
         source=str(source),
         dialect=dialect,
         head=head,
-        dtype=dtype or stored,
+        dtype=dtype or file_dtype,
         device=device,
         texts=texts if real_text else (),
         shape=inputs["input_ids"].shape,

@@ -177,7 +177,7 @@ def finetune(
     from distilbert_tasks.features import FeatureOptions
 
     arguments |= data_arguments(column, file_format, labels, problem_type)
-    said = {
+    distillation_options = {
         "alpha_ce": alpha_ce,
         "alpha_task": alpha_task,
         "alpha_cos": alpha_cos,
@@ -185,7 +185,11 @@ def finetune(
         "project_hidden": project_hidden or None,
         "teacher_precision": teacher_precision,
     }
-    distillation = task_distillation(task, **said) if any(value is not None for value in said.values()) else None
+    distillation = (
+        task_distillation(task, **distillation_options)
+        if any(value is not None for value in distillation_options.values())
+        else None
+    )
     with capture_stderr():
         engine_module(framework)
     with training_progress() as on_progress:

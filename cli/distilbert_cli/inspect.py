@@ -39,14 +39,14 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
         "sharded": checkpoint.sharded,
         "files": [file.name for file in checkpoint.files],
         "parameters": sum(tensor.size for name, tensor in weights.items() if name not in tied),
-        "nbytes": sum(tensor.nbytes for tensor in checkpoint.stored.values()),
+        "nbytes": sum(tensor.nbytes for tensor in checkpoint.file_tensors.values()),
         "tied": sorted(tied),
         "extras": sorted(checkpoint.extras),
         "ignored": sorted(checkpoint.ignored),
         "metadata": checkpoint.metadata,
         "tensors": [
             {"name": name, "shape": list(tensor.shape), "dtype": tensor.dtype.name, "nbytes": tensor.nbytes}
-            for name, tensor in checkpoint.stored.items()
+            for name, tensor in checkpoint.file_tensors.items()
         ],
     }
 

@@ -118,7 +118,7 @@ class TestInspect:
         with open_checkpoint(MICRO / "ForMaskedLM" / folder) as checkpoint:
             assert facts["dialect"] == checkpoint.dialect
             assert {entry["name"]: tuple(entry["shape"]) for entry in facts["tensors"]} == {
-                name: tensor.shape for name, tensor in checkpoint.stored.items()
+                name: tensor.shape for name, tensor in checkpoint.file_tensors.items()
             }
         assert (facts["head"], facts["dtype"], facts["parameters"]) == ("ForMaskedLM", "float32", 3284)
         assert facts["sharded"] == (folder == "pt_sharded")
@@ -153,7 +153,7 @@ class TestHostileNames:
     @pytest.fixture
     def source(self, tmp_path: Path) -> Path:
         source = Path(shutil.copytree(MLM, tmp_path / "source"))
-        tensors = {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).stored.items()}
+        tensors = {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).file_tensors.items()}
         name = HOSTILE.replace("\udc80", "")  # JSON in UTF-8 cannot hold half a character
         tensors[name] = np.zeros(1, np.float32)
         (source / "model.safetensors").write_bytes(safetensors_bytes(tensors, {"format": HOSTILE[:-1]}))

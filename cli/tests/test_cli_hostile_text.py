@@ -29,7 +29,7 @@ MODEL = MICRO / "ForMaskedLM"
 
 
 def weights() -> dict[str, np.ndarray]:
-    return {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).stored.items()}
+    return {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).file_tensors.items()}
 
 
 def json_with(path: Path, **fields: Any) -> None:

@@ -47,7 +47,7 @@ def check_model_type(fields: Mapping[str, Any], source: object, name: str) -> No
     raise ConfigError(f"{source} holds a model of type {model_type!r}, and {name} opens DistilBERT alone; {advice}")
 
 
-def stored_fields(source: str | Path | None, options: Mapping[str, Any]) -> dict[str, Any]:
+def config_fields(source: str | Path | None, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of the `config.json` of a checkpoint, empty where there is none.
 
     Args:
@@ -79,7 +79,7 @@ class AutoConfig(AutoClass):
             ConfigError: It is another model's; the message names its type.
         """
         check_model_type(
-            stored_fields(pretrained_model_name_or_path, kwargs), pretrained_model_name_or_path, "AutoConfig"
+            config_fields(pretrained_model_name_or_path, kwargs), pretrained_model_name_or_path, "AutoConfig"
         )
         return DistilBertConfig.from_pretrained(pretrained_model_name_or_path, **kwargs)
 
@@ -119,7 +119,7 @@ class AutoTokenizer(AutoClass):
 
         kwargs.pop("config", None)
         if not local_path(pretrained_model_name_or_path).is_file():
-            fields = stored_fields(pretrained_model_name_or_path, kwargs)
+            fields = config_fields(pretrained_model_name_or_path, kwargs)
             check_model_type(fields, pretrained_model_name_or_path, cls.__name__)
         tokenizer_class = DistilBertTokenizerFast if use_fast else DistilBertTokenizer
         return tokenizer_class.from_pretrained(pretrained_model_name_or_path, *inputs, **kwargs)
@@ -150,7 +150,7 @@ class AutoModelClass(AutoClass):
         config = kwargs.get("config")
         if isinstance(config, (str, Path, type(None))):
             source = config or pretrained_model_name_or_path
-            check_model_type(stored_fields(source, kwargs), source, cls.__name__)
+            check_model_type(config_fields(source, kwargs), source, cls.__name__)
         else:
             kwargs["config"] = cls._own_config(config)
         return cls.model_class.from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)

@@ -96,5 +96,7 @@ def push_folder(
         return str(api.upload_folder(repo_id=repo_id, folder_path=str(folder), **commit))
     except (OSError, ValueError) as error:  # no access, no network, no id, a token that is none
         reason = redacted(str(error), token)
-        place = redacted(repr(repo_id))
-        raise HubError(f"cannot upload {folder} to the hub repository {place}: {reason}") from harmless(error, token)
+        repository = redacted(repr(repo_id))
+        raise HubError(f"cannot upload {folder} to the hub repository {repository}: {reason}") from harmless(
+            error, token
+        )

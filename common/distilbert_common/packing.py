@@ -150,28 +150,30 @@ class Packed:
         Raises:
             InputError: There are not as many values as lists.
         """
-        array, at = np.asarray(values), self.placement
-        if len(array) != len(at.size):
-            raise InputError(f"{len(array)} values were given for {len(at.size)} packed lists; give one for each")
-        out = np.full((at.rows, at.num_segments, *array.shape[1:]), fill, array.dtype)
-        out[at.row, at.segment - 1] = array
+        array, placement = np.asarray(values), self.placement
+        if len(array) != len(placement.size):
+            raise InputError(
+                f"{len(array)} values were given for {len(placement.size)} packed lists; give one for each"
+            )
+        out = np.full((placement.rows, placement.num_segments, *array.shape[1:]), fill, array.dtype)
+        out[placement.row, placement.segment - 1] = array
         return out
 
     def unpack_tokens(self, values: ArrayLike) -> list[NDArray[Any]]:
         """Bring back one value per token: (rows, length, …) -> for each list, in the order given, (size, …)."""
-        array, at = np.asarray(values), self.placement
-        return [array[r, s : s + n] for r, s, n in zip(at.row, at.start, at.size, strict=True)]
+        array, placement = np.asarray(values), self.placement
+        return [array[r, s : s + n] for r, s, n in zip(placement.row, placement.start, placement.size, strict=True)]
 
     def unpack_lists(self, values: ArrayLike) -> NDArray[Any]:
         """Bring back one value per list: (rows, num_segments, …) -> (lists, …) in the order given."""
         return np.asarray(values)[self.placement.row, self.placement.segment - 1]
 
 
-def scatter(at: Placement, values: NDArray[Any], fill: Any) -> NDArray[Any]:
+def scatter(placement: Placement, values: NDArray[Any], fill: Any) -> NDArray[Any]:
     """Lay out one value per token: (tokens,) -> (rows, length), `fill` where there is none."""
-    out = np.full(at.rows * at.length, fill, values.dtype)
-    out[at.tokens()] = values
-    return out.reshape(at.rows, at.length)
+    out = np.full(placement.rows * placement.length, fill, values.dtype)
+    out[placement.tokens()] = values
+    return out.reshape(placement.rows, placement.length)
 
 
 def pack(token_lists: Sequence[Sequence[int]], length: int, *, pad_token_id: int = 0, rows_multiple: int = 1) -> Packed:
@@ -190,11 +192,11 @@ def pack(token_lists: Sequence[Sequence[int]], length: int, *, pad_token_id: int
     Raises:
         InputError: A list is empty or longer than a row.
     """
-    at = place([len(tokens) for tokens in token_lists], length, rows_multiple=rows_multiple)
+    placement = place([len(tokens) for tokens in token_lists], length, rows_multiple=rows_multiple)
     ids = np.concatenate([np.asarray(tokens, np.int32) for tokens in token_lists] or [np.zeros(0, np.int32)])
     return Packed(
-        scatter(at, ids, pad_token_id),
-        scatter(at, at.within().astype(np.int32), 0),
-        scatter(at, np.repeat(at.segment, at.size), 0),
-        at,
+        scatter(placement, ids, pad_token_id),
+        scatter(placement, placement.within().astype(np.int32), 0),
+        scatter(placement, np.repeat(placement.segment, placement.size), 0),
+        placement,
     )

@@ -40,7 +40,7 @@ def remaining_columns(config: DistilBertConfig, layer: int, heads: Iterable[int]
     """
     head_dim = config.dim // config.n_heads
     gone = set(heads)
-    stay = [place for place, head in enumerate(heads_left(config, layer)) if head not in gone]
+    stay = [index for index, head in enumerate(heads_left(config, layer)) if head not in gone]
     columns = np.array(stay, np.intp)[:, None] * head_dim + np.arange(head_dim)  # (heads, head_dim)
     return columns.reshape(-1)  # (heads * head_dim,)
 

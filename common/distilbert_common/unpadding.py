@@ -50,13 +50,13 @@ def pack_batch(mask: NDArray[np.bool_], length: int, *, rounded: bool = True) ->
     sizes = mask.sum(axis=1, dtype=np.int32)  # (batch,)
     if not sizes.any() or sizes.sum() > UNPAD_THRESHOLD * mask.size:
         return None
-    at = place(sizes[sizes > 0], length)
-    rows = bucket(at.rows) if rounded else at.rows
+    placement = place(sizes[sizes > 0], length)
+    rows = bucket(placement.rows) if rounded else placement.rows
     if rows * length > UNPAD_THRESHOLD * mask.size:
         return None
-    packed, padded = at.tokens(), np.flatnonzero(mask)  # (tokens,) each, sequence after sequence
+    packed, padded = placement.tokens(), np.flatnonzero(mask)  # (tokens,) each, sequence after sequence
     indices, segment_ids = (np.zeros(rows * length, np.int32) for _ in range(2))
-    indices[packed], segment_ids[packed] = padded, np.repeat(at.segment, at.size)
+    indices[packed], segment_ids[packed] = padded, np.repeat(placement.segment, placement.size)
     inverse = np.full(mask.size, -1, np.int32)
     inverse[padded] = packed
     return Packing(indices.reshape(rows, length), segment_ids.reshape(rows, length), inverse.reshape(mask.shape))

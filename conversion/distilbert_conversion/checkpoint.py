@@ -32,7 +32,7 @@ class Checkpoint:
         dialect: A key of `DIALECTS`.
         translated: What is in the files, in the names of a DistilBERT.
         metadata: The free text fields of a safetensors header.
-        stored: Every tensor as it is in the file: name and layout.
+        file_tensors: Every tensor as it is in the file: name and layout.
         notes: What was done to it, in words.
         tensors: The weights by bare canonical name, in PyTorch's layout.
         extras: What no row of the weight table has, as in the file: a user's own modules.
@@ -44,19 +44,19 @@ class Checkpoint:
     dialect: str
     translated: TranslatedCheckpoint
     metadata: dict[str, str] = field(default_factory=dict)
-    stored: Mapping[str, LazyTensor] = field(init=False)
+    file_tensors: Mapping[str, LazyTensor] = field(init=False)
     notes: tuple[str, ...] = field(init=False)
     tensors: Mapping[str, LazyTensor] = field(init=False)
     extras: Mapping[str, LazyTensor] = field(init=False)
     ignored: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.stored, self.notes = self.translated.tensors, self.translated.notes
+        self.file_tensors, self.notes = self.translated.tensors, self.translated.notes
         dialect = DIALECTS[self.dialect]
-        bare_names = {name: dialect.bare_name(name) for name in self.stored}
+        bare_names = {name: dialect.bare_name(name) for name in self.file_tensors}
         unknown = [name for name, bare in bare_names.items() if bare is None]
         self.ignored = [*filter(is_ignored, unknown), *self.translated.left_out]
-        self.extras = {dialect.own_name(name): self.stored[name] for name in unknown if not is_ignored(name)}
+        self.extras = {dialect.own_name(name): self.file_tensors[name] for name in unknown if not is_ignored(name)}
         weights: dict[str, LazyTensor] = {}
         for name, bare in bare_names.items():
             if bare is not None:
@@ -90,7 +90,9 @@ class Checkpoint:
     def has_own_head(self) -> bool:
         """Whether it holds a backbone inside a model whose head is none of ours: nothing but extras beside it."""
         prefixes = (f"{PREFIX}.", f"{PREFIX}/")
-        return self.head == "Model" and bool(self.extras) and any(name.startswith(prefixes) for name in self.stored)
+        return (
+            self.head == "Model" and bool(self.extras) and any(name.startswith(prefixes) for name in self.file_tensors)
+        )
 
     def weight(self, name: str) -> LazyTensor | None:
         """Return a weight by its bare canonical name, or a user's own by its full name; None where it is not there.
@@ -101,7 +103,7 @@ class Checkpoint:
         if is_known(name):
             return self.tensors.get(name)
         if name in self.ignored:  # a user's own, by chance of a name that old files had for what is none
-            return self.stored.get(name)
+            return self.file_tensors.get(name)
         return self.extras.get(name if name in self.extras else self._extra_names.get(_key(name), name))
 
     @cached_property
@@ -152,7 +154,7 @@ class Checkpoint:
 
     def close(self) -> None:
         """Drop the tensors; arrays that were read stay valid."""
-        self.tensors = self.extras = self.stored = {}
+        self.tensors = self.extras = self.file_tensors = {}
 
     def __enter__(self) -> Checkpoint:
         return self
@@ -164,7 +166,7 @@ class Checkpoint:
 
     def _add(self, weights: dict[str, LazyTensor], bare: str, name: str, *, transposed: bool) -> None:
         """Take a stored tensor as a weight, once: a second one must equal the first."""
-        tensor = self.stored[name].transposed() if transposed else self.stored[name]
+        tensor = self.file_tensors[name].transposed() if transposed else self.file_tensors[name]
         if tensor.dtype not in DTYPES.values():
             raise CheckpointError(
                 f"{self.path}: {name!r} has the type {tensor.dtype}; expected one of {', '.join(DTYPES)}: "

@@ -78,17 +78,17 @@ def _open(source: Source, fold_token_type: bool | None, wrapper: str) -> Checkpo
     if preset is not None:
         return Checkpoint(source, preset[0], "keras-hub", preset[1])
     files, index = source.shards()
-    stored, metadata = _read(files)
+    file_tensors, metadata = _read(files)
     for name, file in index.items():
-        if name not in stored:
+        if name not in file_tensors:
             raise CheckpointError(
                 f"{source.path} says that {name!r} is in {file}, which does not have it; get both again"
             )
     container = container_of(files[0])
-    stored, notes = _plain(source, stored, container, wrapper)
-    translated = TranslatedCheckpoint(None, stored, notes=notes)
-    if bert.is_bert(stored):
-        translated = bert.read_as_distilbert(source, stored, fold_token_type)
+    file_tensors, notes = _plain(source, file_tensors, container, wrapper)
+    translated = TranslatedCheckpoint(None, file_tensors, notes=notes)
+    if bert.is_bert(file_tensors):
+        translated = bert.read_as_distilbert(source, file_tensors, fold_token_type)
         translated = replace(translated, notes=notes + translated.notes)
     dialect = detect(translated.tensors, container, metadata.get("format"), files[0])
     return Checkpoint(source, files, dialect, translated, metadata)
@@ -108,27 +108,27 @@ def view_checkpoint(
         CheckpointError: No name is one of DistilBERT's.
     """
     source = Source(Path(name))
-    stored, notes = _plain(source, {name: lazy(tensor) for name, tensor in tensors.items()}, "torch", wrapper)
-    dialect = detect(stored, "torch", None, source.path)
-    return Checkpoint(source, [], dialect, TranslatedCheckpoint(None, stored, notes=notes))
+    file_tensors, notes = _plain(source, {name: lazy(tensor) for name, tensor in tensors.items()}, "torch", wrapper)
+    dialect = detect(file_tensors, "torch", None, source.path)
+    return Checkpoint(source, [], dialect, TranslatedCheckpoint(None, file_tensors, notes=notes))
 
 
 def _plain(
-    source: Source, stored: Mapping[str, LazyTensor], container: str, wrapper: str
+    source: Source, file_tensors: Mapping[str, LazyTensor], container: str, wrapper: str
 ) -> tuple[Mapping[str, LazyTensor], tuple[str, ...]]:
     """Return the tensors of one model, none quantized, and what was done to them in words."""
-    stored, notes = unwrapped(source.path, stored, container, wrapper)
-    stored, more = dequantized(stored)
-    return stored, notes + more
+    file_tensors, notes = unwrapped(source.path, file_tensors, container, wrapper)
+    file_tensors, more = dequantized(file_tensors)
+    return file_tensors, notes + more
 
 
 def _read(files: list[Path]) -> tuple[Mapping[str, LazyTensor], dict[str, str]]:
     """Return tensors by the names in the files, and metadata."""
-    stored: dict[str, LazyTensor] = {}
+    file_tensors: dict[str, LazyTensor] = {}
     container = container_of(files[0])
     for file in files:
         for name, tensor in formats.read(file, container).items():
-            if name in stored and not equal(stored[name], tensor):
+            if name in file_tensors and not equal(file_tensors[name], tensor):
                 raise CheckpointError(f"{file} and a file beside it hold different values for {name!r}")
-            stored[name] = tensor
-    return stored, safetensors_file.read_metadata(files[0]) if container == "safetensors" else {}
+            file_tensors[name] = tensor
+    return file_tensors, safetensors_file.read_metadata(files[0]) if container == "safetensors" else {}

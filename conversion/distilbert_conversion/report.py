@@ -32,13 +32,13 @@ def compare(
     """
     _check_layers(checkpoint, config)
     shapes = inventory(config, head, expected)
-    stored = {name: tensor.shape for name in shapes if (tensor := checkpoint.weight(name)) is not None}
-    absent = shapes.keys() - stored.keys()
+    file_shapes = {name: tensor.shape for name in shapes if (tensor := checkpoint.weight(name)) is not None}
+    absent = shapes.keys() - file_shapes.keys()
     new_extras = {name for name in absent if not is_backbone(name) and head not in owners(name)}
     new_head = {name for name in absent if checkpoint.head != head and not is_backbone(name)} | new_extras
     unexpected, tied, of_other_heads = _beyond(checkpoint, config, head, shapes.keys())
-    loaded = sorted(name for name, shape in stored.items() if shape == shapes[name])
-    mismatched = sorted((name, shape, shapes[name]) for name, shape in stored.items() if shape != shapes[name])
+    loaded = sorted(name for name, shape in file_shapes.items() if shape == shapes[name])
+    mismatched = sorted((name, shape, shapes[name]) for name, shape in file_shapes.items() if shape != shapes[name])
     return LoadReport(
         dialect=checkpoint.dialect,
         dtype=checkpoint.dtype,

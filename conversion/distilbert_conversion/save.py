@@ -71,19 +71,19 @@ def save_checkpoint(
         raise UnsupportedFormatError("a KerasHub preset cannot be sharded; use format safetensors, or no shard size")
     shapes = tensor_inventory(tensors, config, head) if expected is None else inventory(config, head, expected)
     weights = _model_weights(tensors, shapes, head, dtype)
-    stored = {kind.full_name(bare, head): _in_layout(bare, tensor, kind) for bare, tensor in weights.items()}
-    check_names(stored, kind)
+    file_tensors = {kind.full_name(bare, head): _in_layout(bare, tensor, kind) for bare, tensor in weights.items()}
+    check_names(file_tensors, kind)
     if materialize_tied:
-        stored = _materialized(stored, kind, config, head)
+        file_tensors = _materialized(file_tensors, kind, config, head)
     if kind.head_filename:
         extras = [name for name in weights if not is_backbone(name) and head not in owners(name)]
-        parts = renamed_for_preset(stored, config, head, extras)
+        parts = renamed_for_preset(file_tensors, config, head, extras)
     else:
-        names = split({name: tensor.nbytes for name, tensor in stored.items()}, limit)
-        parts = [_with_tied({name: stored[name] for name in part}, kind, config, head) for part in names]
+        names = split({name: tensor.nbytes for name, tensor in file_tensors.items()}, limit)
+        parts = [_with_tied({name: file_tensors[name] for name in part}, kind, config, head) for part in names]
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    written = _write(directory, parts, stored, kind, head, variant)
+    written = _write(directory, parts, file_tensors, kind, head, variant)
     remove_superseded(directory, written, variant)
     return written
 
@@ -149,20 +149,20 @@ def _in_layout(bare: str, tensor: LazyTensor, dialect: Dialect) -> LazyTensor:
 def _write(
     directory: Path,
     parts: list[dict[str, LazyTensor]],
-    stored: Mapping[str, LazyTensor],
+    file_tensors: Mapping[str, LazyTensor],
     dialect: Dialect,
     head: str | None,
     variant: str | None,
 ) -> list[Path]:
     """Write the parts of a model: one file, the two of a KerasHub preset, or shards with an index."""
     if len(parts) > 1 and not dialect.head_filename:
-        return write_shards(directory, parts, dialect, variant, stored)
+        return write_shards(directory, parts, dialect, variant, file_tensors)
     filenames = (dialect.file(variant), dialect.head_filename)
     return write_one_file_each(directory, dict(zip(filenames, parts, strict=False)), dialect, head)
 
 
 def _materialized(
-    stored: dict[str, LazyTensor], dialect: Dialect, config: DistilBertConfig, head: str | None
+    file_tensors: dict[str, LazyTensor], dialect: Dialect, config: DistilBertConfig, head: str | None
 ) -> dict[str, LazyTensor]:
     """Add a tied projector as a tensor of its own; in PyTorch's own format it always has its name."""
     if dialect.framework != "pt" or head != "ForMaskedLM":
@@ -171,8 +171,8 @@ def _materialized(
             f"{dialect.framework} DistilBert{head or ''}; leave materialize-tied out"
         )
     if dialect.container == "torch" or not config.tie_word_embeddings:
-        return stored
-    return {**stored, _PROJECTOR: stored[_EMBEDDINGS]}
+        return file_tensors
+    return {**file_tensors, _PROJECTOR: file_tensors[_EMBEDDINGS]}
 
 
 def _with_tied(

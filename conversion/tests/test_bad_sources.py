@@ -48,7 +48,7 @@ class TestBadSource:
         self.refused(source / "config.json", r"is no weights file; expected a name ending in \.safetensors")
 
     def changed(self, source: Path, change: dict[str, np.ndarray | None]) -> None:
-        tensors = {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).stored.items()}
+        tensors = {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).file_tensors.items()}
         tensors.update(change)
         present = {name: array for name, array in tensors.items() if array is not None}
         (source / "model.safetensors").write_bytes(safetensors_bytes(present))
@@ -177,8 +177,8 @@ class TestShards:
     def test_a_weight_in_two_files(self, sharded: Path) -> None:
         first, second = (sharded / f"model-0000{number}-of-00004.safetensors" for number in (1, 2))
         name = "distilbert.embeddings.LayerNorm.bias"
-        tensors = {key: np.array(tensor.read()) for key, tensor in open_checkpoint(second).stored.items()}
-        value = np.array(open_checkpoint(first).stored[name].read())
+        tensors = {key: np.array(tensor.read()) for key, tensor in open_checkpoint(second).file_tensors.items()}
+        value = np.array(open_checkpoint(first).file_tensors[name].read())
         second.write_bytes(safetensors_bytes({**tensors, name: value}))
         assert_same(read_all(sharded), read_all(MLM))
         second.write_bytes(safetensors_bytes({**tensors, name: value + 1}))

@@ -26,7 +26,7 @@ DIALECTS = {
 }
 
 
-def stored() -> dict[str, np.ndarray]:
+def file_tensors() -> dict[str, np.ndarray]:
     """Read the PyTorch file without the code under test."""
     from safetensors.numpy import load_file
 
@@ -35,7 +35,7 @@ def stored() -> dict[str, np.ndarray]:
 
 def expected_tensors(layers: tuple[int, ...] = (0, 1, 2, 3)) -> dict[str, np.ndarray]:
     """Translate the PyTorch file by hand."""
-    old = {name.removeprefix("bert."): array for name, array in stored().items()}
+    old = {name.removeprefix("bert."): array for name, array in file_tensors().items()}
     new = {}
     for kind in ("weight", "bias"):
         for number, layer in enumerate(layers):
@@ -131,7 +131,7 @@ class TestFolding:
         summary = convert(BERT / "pt", tmp_path / "out", to="pt", fold_token_type=False)
         plain = {
             **expected_tensors(),
-            "embeddings.position_embeddings.weight": stored()["bert.embeddings.position_embeddings.weight"],
+            "embeddings.position_embeddings.weight": file_tensors()["bert.embeddings.position_embeddings.weight"],
         }
         assert_same(read_all(tmp_path / "out"), plain)
         assert "token types are left out, so the outputs are not the BERT's" in summary.message()
@@ -190,7 +190,7 @@ def source(tmp_path: Path) -> Callable[..., Path]:
     def write(tensors: dict[str, np.ndarray | None] | None = None, **fields: object) -> Path:
         folder = tmp_path / "source"
         shutil.copytree(BERT / "pt", folder)
-        present = {name: array for name, array in {**stored(), **(tensors or {})}.items() if array is not None}
+        present = {name: array for name, array in {**file_tensors(), **(tensors or {})}.items() if array is not None}
         (folder / "model.safetensors").write_bytes(safetensors_bytes(present))
         config = {**json.loads((folder / "config.json").read_text()), **fields}
         (folder / "config.json").write_text(json.dumps(config))
@@ -260,10 +260,10 @@ def test_no_config(tmp_path: Path) -> None:
 
 def test_a_distilbert_is_no_bert() -> None:
     for folder in (GOLDEN / "micro" / "ForMaskedLM").glob("*/*.safetensors"):
-        assert not is_bert(open_checkpoint(folder).stored)
+        assert not is_bert(open_checkpoint(folder).file_tensors)
 
 
 def test_every_module_of_the_table_is_used() -> None:
-    used = {name.rpartition(".")[0].removeprefix("bert.").removeprefix("cls.") for name in stored()}
+    used = {name.rpartition(".")[0].removeprefix("bert.").removeprefix("cls.") for name in file_tensors()}
     templates = {module.replace("{i}", "0") for module in MODULES}
     assert templates - used == {"classifier", "predictions.decoder", "qa_outputs"}  # tied, or of other files

@@ -111,9 +111,9 @@ def test_untied_projector_in_tf(form: str, tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "pt", tensors, config, "ForMaskedLM")
     config.save_pretrained(tmp_path / "pt")
     convert(tmp_path / "pt", tmp_path / "tf", to="tf", format=form)
-    stored = open_checkpoint(tmp_path / "tf").stored
+    file_tensors = open_checkpoint(tmp_path / "tf").file_tensors
     kernel = {"keras": "vocab_projector/vars/1", "safetensors": "vocab_projector/kernel:0"}.get(
         form, "tf_distil_bert_for_masked_lm/vocab_projector/kernel:0"
     )
-    assert stored[kernel].shape == (12, 40)
+    assert file_tensors[kernel].shape == (12, 40)
     assert_same(read_all(tmp_path / "tf"), tensors)

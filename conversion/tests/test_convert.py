@@ -104,7 +104,7 @@ class TestHead:
             read_all(tmp_path / "out"),
             {name: array for name, array in read_all(MLM).items() if not name.startswith("vocab_")},
         )
-        assert set(open_checkpoint(tmp_path / "out").stored) == set(read_all(tmp_path / "out"))  # no prefix
+        assert set(open_checkpoint(tmp_path / "out").file_tensors) == set(read_all(tmp_path / "out"))  # no prefix
         assert json.loads((tmp_path / "out" / "config.json").read_text())["architectures"] == ["DistilBertModel"]
         assert "left out: vocab_layer_norm.bias, " in summary.message()
 
@@ -113,7 +113,7 @@ class TestHead:
             convert(MLM, tmp_path / "out", to="pt", head="ForSequenceClassification")
 
     def test_weights_that_are_no_models(self, source: Path, tmp_path: Path) -> None:
-        tensors = {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).stored.items()}
+        tensors = {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).file_tensors.items()}
         tensors["distilbert.transformer.layer.2.ffn.lin1.bias"] = np.zeros(20, np.float32)
         (source / "model.safetensors").write_bytes(safetensors_bytes(tensors))
         with pytest.raises(CheckpointError, match=r"lost: transformer\.layer\.2\.ffn\.lin1\.bias; "):

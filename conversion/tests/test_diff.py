@@ -33,7 +33,7 @@ def test_what_transformers_wrote_in_every_dialect_is_equal(config: Path, head: s
 
 def other(tmp_path: Path, **changed: np.ndarray | None) -> Path:
     """Write the masked-LM checkpoint with some tensors changed, added, or (None) left out."""
-    tensors = {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).stored.items()}
+    tensors = {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).file_tensors.items()}
     tensors.update({name.replace("__", "."): array for name, array in changed.items()})
     shutil.copytree(MLM, tmp_path / "other")
     present = {name: array for name, array in tensors.items() if array is not None}

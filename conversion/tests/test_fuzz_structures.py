@@ -47,10 +47,10 @@ def read(folder: Path, name: str, content: bytes) -> int:
     (folder / name).write_bytes(content)
     try:
         with open_checkpoint(folder / name) as checkpoint:
-            for tensor in checkpoint.stored.values():
+            for tensor in checkpoint.file_tensors.values():
                 assert tensor.read().shape == tensor.shape
                 assert sum(chunk.nbytes for chunk in tensor.chunks()) == tensor.nbytes
-            return len(checkpoint.stored) + len(checkpoint.tied)
+            return len(checkpoint.file_tensors) + len(checkpoint.tied)
     except DistilBertError:
         return -1
 
@@ -138,8 +138,8 @@ def test_what_the_pickles_are_made_of_is_right(zipped: bool, tmp_path: Path) -> 
     """Else the test above would see everything refused for one and the same reason."""
     good = [tensor(key, "FloatStorage", 4, 1, [2], [1]) for key in (0, 1)]
     (tmp_path / "x.bin").write_bytes(torch_file_of(good, zipped=zipped))
-    stored = torch_file.read(tmp_path / "x.bin")
-    assert [value.read().tobytes() for value in stored.values()] == [bytes(range(4, 12))] * 2
+    file_tensors = torch_file.read(tmp_path / "x.bin")
+    assert [value.read().tobytes() for value in file_tensors.values()] == [bytes(range(4, 12))] * 2
 
 
 FIELDS = sorted(set(DistilBertConfig().to_dict()) | {"num_labels", "torch_dtype", "hidden_size", "self", "__class__"})

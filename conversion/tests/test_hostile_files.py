@@ -181,7 +181,7 @@ class TestHdf5:
             file["classifier/up"] = h5py.SoftLink("/")
             file["classifier/nowhere"] = h5py.SoftLink("/nowhere")
         with open_checkpoint(path) as checkpoint:
-            assert list(checkpoint.stored) == [NAME]
+            assert list(checkpoint.file_tensors) == [NAME]
 
 
 class TestOrbax:

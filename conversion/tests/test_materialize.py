@@ -20,9 +20,9 @@ EMBEDDINGS = "distilbert.embeddings.word_embeddings.weight"
 
 def test_it_is_there_as_a_plain_tensor(tmp_path: Path) -> None:
     convert(MICRO / "ForMaskedLM" / "tf_h5", tmp_path / "out", to="pt", materialize_tied=True)
-    stored = load_file(tmp_path / "out" / "model.safetensors")
-    assert stored["vocab_projector.weight"].tobytes() == stored[EMBEDDINGS].tobytes()
-    assert set(stored) - set(load_file(MLM / "model.safetensors")) == {"vocab_projector.weight"}
+    file_tensors = load_file(tmp_path / "out" / "model.safetensors")
+    assert file_tensors["vocab_projector.weight"].tobytes() == file_tensors[EMBEDDINGS].tobytes()
+    assert set(file_tensors) - set(load_file(MLM / "model.safetensors")) == {"vocab_projector.weight"}
 
 
 @pytest.mark.parametrize("form", ["safetensors", "bin"])

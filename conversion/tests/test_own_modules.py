@@ -83,7 +83,7 @@ def saved(kind: str, folder: Path, **options: object) -> Path:
 
 def test_saved_as_pytorch_names_them(kind: str, source: Path) -> None:
     head, tensors = KINDS[kind]
-    assert set(open_checkpoint(source).stored) == {full_name(name, head) for name in tensors}
+    assert set(open_checkpoint(source).file_tensors) == {full_name(name, head) for name in tensors}
     assert {bare_name(full_name(name, head)) for name in tensors} == set(tensors)
 
 

@@ -330,11 +330,12 @@ def test_tensors_of_a_tpu(new: bool, protocol: int, tmp_path: Path) -> None:
     path = tmp_path / "pytorch_model.bin"
     torch.save(content, path, _use_new_zipfile_serialization=new, pickle_protocol=protocol)
     with open_checkpoint(path) as checkpoint:
-        stored = {name: checkpoint.stored[name].read() for name in expected}
-        assert stored[matrix].dtype.name == "bfloat16"
+        file_tensors = {name: checkpoint.file_tensors[name].read() for name in expected}
+        assert file_tensors[matrix].dtype.name == "bfloat16"
         for name, tensor in expected.items():
             np.testing.assert_array_equal(
-                stored[name].astype(np.float32), tensor.to(torch.bfloat16 if name == matrix else tensor.dtype).float()
+                file_tensors[name].astype(np.float32),
+                tensor.to(torch.bfloat16 if name == matrix else tensor.dtype).float(),
             )
 
 
@@ -382,7 +383,7 @@ def test_a_training_checkpoint(new: bool, prefix: str, tmp_path: Path) -> None:
     torch.save(training_checkpoint(prefix), path, _use_new_zipfile_serialization=new)
     with open_checkpoint(path) as checkpoint:
         assert not checkpoint.extras
-        assert set(checkpoint.stored) == set(state_dict())
+        assert set(checkpoint.file_tensors) == set(state_dict())
 
 
 def test_two_state_dicts_in_one_file_are_not_guessed_between(tmp_path: Path) -> None:
@@ -392,4 +393,4 @@ def test_two_state_dicts_in_one_file_are_not_guessed_between(tmp_path: Path) -> 
         open_checkpoint(path)
     torch.save({"epoch": 1, "model": state_dict(), "scheduler": {"last": torch.zeros(1)}}, path)
     with open_checkpoint(path) as checkpoint:
-        assert set(state_dict()) <= set(checkpoint.stored)
+        assert set(state_dict()) <= set(checkpoint.file_tensors)

@@ -13,7 +13,7 @@ from distilbert_common.errors import CheckpointError
 from distilbert_conversion import open_checkpoint
 from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all, safetensors_bytes
 
-TENSORS = {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).stored.items()}
+TENSORS = {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).file_tensors.items()}
 CLASSIFIER = MICRO / "ForSequenceClassification"
 
 
@@ -55,8 +55,8 @@ def test_the_position_buffer_is_ignored(prefix: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", ["pt", "tf_safetensors", "flax_safetensors"])
 def test_names_win_over_metadata(folder: str, declared: str | None, tmp_path: Path) -> None:
     source = open_checkpoint(CLASSIFIER / folder)
-    stored = {name: np.array(tensor.read()) for name, tensor in source.stored.items()}
-    path = written(tmp_path, stored, None if declared is None else {"format": declared})
+    file_tensors = {name: np.array(tensor.read()) for name, tensor in source.file_tensors.items()}
+    path = written(tmp_path, file_tensors, None if declared is None else {"format": declared})
     with open_checkpoint(path) as checkpoint:
         assert checkpoint.dialect == source.dialect
         assert checkpoint.metadata == ({} if declared is None else {"format": declared})

@@ -59,7 +59,7 @@ def test_every_head_from_every_other(head: str, source: str) -> None:
 
 
 def test_missing_backbone_weights_are_an_error_whatever_the_head(tmp_path: Path) -> None:
-    tensors = {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).stored.items()}
+    tensors = {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).file_tensors.items()}
     for name in ("distilbert.embeddings.LayerNorm.weight", "distilbert.transformer.layer.0.attention.q_lin.bias"):
         del tensors[name]
     (tmp_path / "model.safetensors").write_bytes(safetensors_bytes(tensors))
@@ -73,7 +73,7 @@ def test_missing_backbone_weights_are_an_error_whatever_the_head(tmp_path: Path)
 
 
 def test_part_of_a_head_is_missing_not_new(tmp_path: Path) -> None:
-    tensors = {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).stored.items()}
+    tensors = {name: np.array(tensor.read()) for name, tensor in open_checkpoint(MLM).file_tensors.items()}
     del tensors["vocab_layer_norm.weight"]
     (tmp_path / "model.safetensors").write_bytes(safetensors_bytes(tensors))
     with pytest.raises(CheckpointError, match=r"1 missing: vocab_layer_norm\.weight$"):

@@ -38,9 +38,9 @@ def test_shards_and_their_index(dialect: str, tmp_path: Path) -> None:
     content = json.loads((tmp_path / index).read_text())
     assert content["metadata"]["total_size"] == 13136
     for shard in shards:
-        stored = open_checkpoint(tmp_path / shard).stored
-        assert {name for name, file in content["weight_map"].items() if file == shard} == set(stored)
-        sizes = {name: tensor.nbytes for name, tensor in stored.items() if name != "vocab_projector.weight"}
+        file_tensors = open_checkpoint(tmp_path / shard).file_tensors
+        assert {name for name, file in content["weight_map"].items() if file == shard} == set(file_tensors)
+        sizes = {name: tensor.nbytes for name, tensor in file_tensors.items() if name != "vocab_projector.weight"}
         assert sum(sizes.values()) <= 4000
     arrays = read_all(tmp_path)
     arrays.pop("vocab_projector.weight", None)

@@ -93,12 +93,12 @@ def test_every_name_leads_back_to_its_row(row, column: str, layer: int) -> None:
 def test_every_name_in_a_file_is_one_weight_with_or_without_prefix(dialect: str, head: str) -> None:
     kind = DIALECTS[dialect]
     bare = [name for name, _ in names(head, 12)]
-    stored = [kind.full_name(name, head) for name in bare]
-    assert len(set(stored)) == len(stored)
-    assert [kind.bare_name(name) for name in stored] == bare
+    file_names = [kind.full_name(name, head) for name in bare]
+    assert len(set(file_names)) == len(file_names)
+    assert [kind.bare_name(name) for name in file_names] == bare
     prefix = f"distilbert{kind.separator}"
-    assert [kind.bare_name(name.removeprefix(prefix)) for name in stored] == bare
-    assert [kind.bare_name(prefix + name.removeprefix(prefix)) for name in stored] == bare
+    assert [kind.bare_name(name.removeprefix(prefix)) for name in file_names] == bare
+    assert [kind.bare_name(prefix + name.removeprefix(prefix)) for name in file_names] == bare
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,9 @@ def source(folder: Path, tensors: dict[str, np.ndarray]) -> Path:
     return folder
 
 
-def stored(folder: Path) -> dict[str, np.ndarray]:
+def file_tensors(folder: Path) -> dict[str, np.ndarray]:
     """Read a golden checkpoint by the names in its file."""
-    return {name: np.array(tensor.read()) for name, tensor in open_checkpoint(folder).stored.items()}
+    return {name: np.array(tensor.read()) for name, tensor in open_checkpoint(folder).file_tensors.items()}
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def stored(folder: Path) -> dict[str, np.ndarray]:
 def test_a_prefix_before_every_name(prefix: str, folder: str, bare: bool, tmp_path: Path) -> None:
     slash = "/" if folder.startswith("tf") else "."
     wrapper = prefix.replace(".", slash)
-    tensors = stored(MICRO / "ForMaskedLM" / folder)
+    tensors = file_tensors(MICRO / "ForMaskedLM" / folder)
     if bare:
         tensors = {name.removeprefix(f"distilbert{slash}"): array for name, array in tensors.items()}
     source(tmp_path, {f"{wrapper}{name}": array for name, array in tensors.items()})
@@ -60,7 +60,7 @@ def test_a_prefix_before_every_name(prefix: str, folder: str, bare: bool, tmp_pa
 
 
 def test_names_beside_the_wrapped_model_stay(tmp_path: Path) -> None:
-    tensors = {f"model.{name}": array for name, array in stored(MLM).items()}
+    tensors = {f"model.{name}": array for name, array in file_tensors(MLM).items()}
     source(tmp_path, {**tensors, "criterion.weight": np.ones(3, np.float32)})
     with open_checkpoint(tmp_path) as checkpoint:
         assert list(checkpoint.extras) == ["criterion.weight"]
@@ -69,14 +69,14 @@ def test_names_beside_the_wrapped_model_stay(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefixes", [("student.", "teacher."), ("module.query.", "module.passage."), ("a.", "aa.")])
 def test_two_models_are_not_guessed_between(prefixes: tuple[str, str], tmp_path: Path) -> None:
-    source(tmp_path, {f"{prefix}{name}": array for prefix in prefixes for name, array in stored(MLM).items()})
+    source(tmp_path, {f"{prefix}{name}": array for prefix in prefixes for name, array in file_tensors(MLM).items()})
     with pytest.raises(CheckpointError, match=f"holds 2 models, under the prefixes {min(prefixes)!r} and "):
         open_checkpoint(tmp_path)
 
 
 def test_a_second_body_inside_the_model_is_a_part_of_it(tmp_path: Path) -> None:
     """The body at the top is the model's; another one beside it is reported under its own names."""
-    tensors = stored(MLM)
+    tensors = file_tensors(MLM)
     body = {f"other.{name.removeprefix('distilbert.')}": a for name, a in tensors.items() if "layer.0" in name}
     source(tmp_path, {**tensors, **body})
     assert list(open_checkpoint(tmp_path).extras) == list(body)
@@ -85,7 +85,7 @@ def test_a_second_body_inside_the_model_is_a_part_of_it(tmp_path: Path) -> None:
 
 
 def test_a_name_with_and_without_the_prefix(tmp_path: Path) -> None:
-    tensors = {f"model.{name}": array for name, array in stored(MLM).items()}
+    tensors = {f"model.{name}": array for name, array in file_tensors(MLM).items()}
     source(tmp_path, {**tensors, "vocab_transform.bias": np.zeros(12, np.float32)})
     with pytest.raises(CheckpointError, match=r"both 'vocab_transform\.bias' and 'model\.vocab_transform\.bias'"):
         open_checkpoint(tmp_path)
@@ -119,7 +119,7 @@ def test_flax_trees_inside_trees(depth: int, tmp_path: Path) -> None:
 
 def test_the_report_and_the_command_say_so(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
-    source(tmp_path / "source", {f"_orig_mod.{name}": array for name, array in stored(MLM).items()})
+    source(tmp_path / "source", {f"_orig_mod.{name}": array for name, array in file_tensors(MLM).items()})
     with open_checkpoint(tmp_path / "source") as checkpoint:
         report = compare(checkpoint, checkpoint.config(), "ForMaskedLM")
         assert str(report).endswith("weights found; prefix '_orig_mod.' taken off its names")

@@ -108,7 +108,7 @@ def read_all(source: Path) -> dict[str, bytes]:
         assert checkpoint.head
         assert checkpoint.dtype
         assert checkpoint.tied is not None
-        for name, tensor in checkpoint.stored.items():
+        for name, tensor in checkpoint.file_tensors.items():
             array = tensor.read()
             assert (array.shape, array.dtype) == (tensor.shape, tensor.dtype), name
             contents[name] = b"".join(chunk.tobytes() for chunk in tensor.chunks())

@@ -55,7 +55,7 @@ def written_as_golden(config: Path, head: str, name: str, directory: Path) -> bo
 def tensors(path: Path) -> dict[str, tuple[Any, ...]]:
     """Return shape, type and bytes of every tensor by its name in the file."""
     with open_checkpoint(path) as checkpoint:
-        return {name: (t.shape, t.dtype, t.read().tobytes()) for name, t in checkpoint.stored.items()}
+        return {name: (t.shape, t.dtype, t.read().tobytes()) for name, t in checkpoint.file_tensors.items()}
 
 
 def described(path: Path) -> dict[str, Any]:

@@ -42,8 +42,8 @@ class ArrayRef:
         if self.array is None:
             raise ValueError(f"an array without values as {name!r}")
         tensor = lazy(self.array)
-        stored = tensor.dtype.newbyteorder("=")
-        return tensor.cast(KNOWN_DTYPES.get(self.dtype, stored) if self.dtype else stored)
+        native = tensor.dtype.newbyteorder("=")
+        return tensor.cast(KNOWN_DTYPES.get(self.dtype, native) if self.dtype else native)
 
 
 @dataclass

@@ -51,7 +51,7 @@ def read(path: Path) -> dict[str, LazyTensor]:
         name = "/".join(keys[:-1] if keys[-1] == "value" else keys)
         if name in tensors:
             raise CheckpointError(f"{path} has {name!r} twice; get it again")
-        tensors[name] = _mapped(path.parent / ".".join(keys), facts) or _stored(path, ".".join(keys), facts)
+        tensors[name] = _mapped(path.parent / ".".join(keys), facts) or _unpacked(path, ".".join(keys), facts)
     return tensors
 
 
@@ -88,7 +88,7 @@ def _chunk_name(axes: int) -> str:
     return ".".join(["0"] * axes) or "0"
 
 
-def _stored(path: Path, name: str, facts: Mapping[str, Any]) -> LazyTensor:
+def _unpacked(path: Path, name: str, facts: Mapping[str, Any]) -> LazyTensor:
     """Describe an array that tensorstore unpacks when it is read."""
     try:
         import tensorstore

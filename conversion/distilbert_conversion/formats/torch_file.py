@@ -175,7 +175,7 @@ def _view(file: MappedFile, ref: TensorRef, dtype: np.dtype[Any], offset: int, s
     contiguous = contiguous_strides(ref.shape)
     # An axis of one number is never stepped along: its stride may be anything.
     strides = tuple(
-        own if size > 1 else usual for size, own, usual in zip(ref.shape, ref.strides, contiguous, strict=True)
+        stride if size > 1 else usual for size, stride, usual in zip(ref.shape, ref.strides, contiguous, strict=True)
     )
     if 0 in ref.shape or strides == contiguous:
         return file.tensor(offset, ref.shape, dtype)
@@ -205,10 +205,10 @@ def write(path: Path, tensors: Mapping[str, LazyTensor], dialect: Dialect, head:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         _put(archive, f"{root}/data.pkl", pickled(tensors, keys))
         _put(archive, f"{root}/byteorder", b"little")
-        stored = set()
+        written = set()
         for tensor in tensors.values():
-            if id(tensor) not in stored:
-                stored.add(id(tensor))
+            if id(tensor) not in written:
+                written.add(id(tensor))
                 _put(archive, f"{root}/data/{keys[id(tensor)]}", tensor)
         _put(archive, f"{root}/version", b"3\n")
 

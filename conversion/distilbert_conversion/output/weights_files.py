@@ -37,7 +37,7 @@ def write_one_file_each(
 
 
 def write_shards(
-    directory: Path, shards: Sequence[Tensors], dialect: Dialect, variant: str | None, stored: Tensors
+    directory: Path, shards: Sequence[Tensors], dialect: Dialect, variant: str | None, file_tensors: Tensors
 ) -> list[Path]:
     """Write a sharded checkpoint, and last of all its index.
 
@@ -46,7 +46,7 @@ def write_shards(
         shards: The tensors of each file.
         dialect: How to write.
         variant: Goes into the file names.
-        stored: All tensors, without a tied one's second name; the index has their size.
+        file_tensors: All tensors, without a tied one's second name; the index has their size.
     """
     filenames = [dialect.shard(number, len(shards), variant) for number in range(1, len(shards) + 1)]
     files = [directory / filename for filename in filenames]
@@ -56,13 +56,13 @@ def write_shards(
         temporary_index = renames.enter_context(replacing(index))
         for file, tensors in zip(files, shards, strict=True):
             formats.write(renames.enter_context(replacing(file)), tensors, dialect, None)
-        temporary_index.write_text(_index_text(weight_map, stored, dialect), encoding="utf-8")
+        temporary_index.write_text(_index_text(weight_map, file_tensors, dialect), encoding="utf-8")
         if any(file.exists() for file in files):  # a kill between the renames must not leave old and new mixed
             index.unlink(missing_ok=True)
     return [*files, index]
 
 
-def _index_text(weight_map: Mapping[str, str], stored: Tensors, dialect: Dialect) -> str:
-    parameters = sum(tensor.size for tensor in stored.values()) if dialect.framework == "pt" else None
-    fields = index_fields(weight_map, sum(tensor.nbytes for tensor in stored.values()), parameters)
+def _index_text(weight_map: Mapping[str, str], file_tensors: Tensors, dialect: Dialect) -> str:
+    parameters = sum(tensor.size for tensor in file_tensors.values()) if dialect.framework == "pt" else None
+    fields = index_fields(weight_map, sum(tensor.nbytes for tensor in file_tensors.values()), parameters)
     return json.dumps(fields, indent=2, sort_keys=True) + "\n"

@@ -129,9 +129,9 @@ class Name:
         return self.separator.join((*parts, self.parameter)).replace("layer_{i}", block)
 
 
-def is_bert(stored: Iterable[str]) -> bool:
+def is_bert(file_tensors: Iterable[str]) -> bool:
     """Whether the names in a file are a BERT's."""
-    return any(Name.parse(name).module == "encoder.layer.{i}.attention.self.query" for name in stored)
+    return any(Name.parse(name).module == "encoder.layer.{i}.attention.self.query" for name in file_tensors)
 
 
 def wrapper_of(name: str) -> str | None:
@@ -141,13 +141,13 @@ def wrapper_of(name: str) -> str | None:
 
 
 def read_as_distilbert(
-    source: Source, stored: Mapping[str, LazyTensor], fold_token_type: bool | None
+    source: Source, file_tensors: Mapping[str, LazyTensor], fold_token_type: bool | None
 ) -> TranslatedCheckpoint:
     """Return what a BERT's file holds as a DistilBERT's.
 
     Args:
         source: The file.
-        stored: Its tensors by their names in it, of any framework.
+        file_tensors: Its tensors by their names in it, of any framework.
         fold_token_type: Add the row of token type 0 to every position, or leave it out; None refuses.
 
     Raises:
@@ -161,19 +161,21 @@ def read_as_distilbert(
     if config is None:
         raise CheckpointNotFoundError(f"{path} has no config.json beside it; a model's sizes are read from there")
     fields = read_json(config)
-    parsed = {name: Name.parse(name) for name in stored}
+    parsed = {name: Name.parse(name) for name in file_tensors}
     left_out = _beyond_distilbert({parts.module for parts in parsed.values()}, str(fields.get("architectures")))
     tensors: dict[str, LazyTensor] = {}
     for name, parts in parsed.items():
         if parts.module not in left_out:
             new = parts.renamed() if parts.module in MODULES else name
-            if not equal(stored[name], tensors.setdefault(new, stored[name])):
+            if not equal(file_tensors[name], tensors.setdefault(new, file_tensors[name])):
                 raise CheckpointError(f"{path} holds two different values for {new}, one as {name!r}")
     if fold_token_type:
         tables = {parts.module: name for name, parts in parsed.items() if parts.module in (POSITIONS, TOKEN_TYPES)}
         if len(tables) < 2:
             raise CheckpointError(f"{path} has no {TOKEN_TYPES} to fold into positions; pass --no-fold-token-type")
-        tensors[parsed[tables[POSITIONS]].renamed()] = _folded(stored[tables[POSITIONS]], stored[tables[TOKEN_TYPES]])
+        tensors[parsed[tables[POSITIONS]].renamed()] = _folded(
+            file_tensors[tables[POSITIONS]], file_tensors[tables[TOKEN_TYPES]]
+        )
     names_left_out = tuple(name for name, parts in parsed.items() if parts.module in left_out)
     return TranslatedCheckpoint(translated_config(fields), tensors, names_left_out, (NOTES[fold_token_type],))
 

@@ -82,7 +82,7 @@ def read_preset(source: Source) -> tuple[list[Path], TranslatedCheckpoint] | Non
     head = next((head for head, name in TASK_CLASSES.items() if name == task.get("class_name")), "Model")
     extra = source.sibling(TASK_WEIGHTS) if head in TASKS else None
     files = [source.path] if extra is None else [source.path, extra]
-    stored = {name: tensor for file in files for name, tensor in formats.read(file, "keras_hub").items()}
+    file_tensors = {name: tensor for file in files for name, tensor in formats.read(file, "keras_hub").items()}
     translated_config = {
         **{ours: config[theirs] for theirs, ours in FIELDS.items()},
         **({"num_labels": section(task).get("num_classes", 2)} if head == "ForSequenceClassification" else {}),
@@ -93,15 +93,15 @@ def read_preset(source: Source) -> tuple[list[Path], TranslatedCheckpoint] | Non
     }
     sidecar_files = tokenizer_files(source, config)
     return files, TranslatedCheckpoint(
-        translated_config, _renamed(stored, head), notes=NOTES.get(head, ()), sidecar_files=sidecar_files
+        translated_config, _renamed(file_tensors, head), notes=NOTES.get(head, ()), sidecar_files=sidecar_files
     )
 
 
-def _renamed(stored: Mapping[str, LazyTensor], head: str) -> dict[str, LazyTensor]:
+def _renamed(file_tensors: Mapping[str, LazyTensor], head: str) -> dict[str, LazyTensor]:
     """Return tensors by the names of this project's Keras files, heads in one axis; others as they are."""
     modules = {**BACKBONE, **TASKS.get(head, {})}
     tensors = {}
-    for path, tensor in stored.items():
+    for path, tensor in file_tensors.items():
         module, _, parameter = path.rpartition("/vars/")
         layer = _LAYER["theirs"].search(path)
         ours = modules.get(_LAYER["theirs"].sub(r"\1{_i}", module))
@@ -111,12 +111,12 @@ def _renamed(stored: Mapping[str, LazyTensor], head: str) -> dict[str, LazyTenso
 
 
 def renamed_for_preset(
-    stored: Mapping[str, LazyTensor], config: DistilBertConfig, head: str | None, extras: Sequence[str] = ()
+    file_tensors: Mapping[str, LazyTensor], config: DistilBertConfig, head: str | None, extras: Sequence[str] = ()
 ) -> list[dict[str, LazyTensor]]:
     """Return tensors by a preset's names, heads as an axis: those of the backbone's file and those of the head's.
 
     Args:
-        stored: By the names of this project's Keras files.
+        file_tensors: By the names of this project's Keras files.
         config: The model's sizes.
         head: A key of `HEADS`; None for a model with a head of its own.
         extras: The names of a user's own weights.
@@ -128,7 +128,7 @@ def renamed_for_preset(
     theirs = {ours: path for path, ours in {**BACKBONE, **TASKS.get(head or "", {})}.items()}
     of_backbone: dict[str, LazyTensor] = {}
     of_head: dict[str, LazyTensor] = {}
-    for name, tensor in stored.items():
+    for name, tensor in file_tensors.items():
         module, _, parameter = name.removeprefix(f"{PREFIX}/").rpartition("/vars/")
         layer = _LAYER["ours"].search(module)
         path = theirs[_LAYER["ours"].sub(r"\1{_i}", module)].replace("{_i}", (layer[2] or "") if layer else "")

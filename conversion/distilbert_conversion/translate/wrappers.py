@@ -19,7 +19,7 @@ __all__ = ["unwrapped", "wrappers"]
 
 
 def unwrapped(
-    path: Path, stored: Mapping[str, LazyTensor], container: str, wrapper: str = ""
+    path: Path, file_tensors: Mapping[str, LazyTensor], container: str, wrapper: str = ""
 ) -> tuple[Mapping[str, LazyTensor], tuple[str, ...]]:
     """Return the tensors without the prefix that a wrapper put before their names, and what was done, in words.
 
@@ -27,19 +27,19 @@ def unwrapped(
 
     Args:
         path: The file, for messages.
-        stored: Its tensors by their names in it.
+        file_tensors: Its tensors by their names in it.
         container: The file's container.
         wrapper: Which prefix is meant where there are several models.
 
     Raises:
         CheckpointError: There are several models under different prefixes, or taking it off makes two names one.
     """
-    prefixes = wrappers(stored, container)
+    prefixes = wrappers(file_tensors, container)
     prefix = wrapper if wrapper in prefixes else _common_prefix(path, prefixes)
     if not prefix:
-        return stored, ()
+        return file_tensors, ()
     tensors: dict[str, LazyTensor] = {}
-    for name, tensor in stored.items():
+    for name, tensor in file_tensors.items():
         bare = name.removeprefix(prefix)
         if bare in tensors:
             raise CheckpointError(

@@ -178,11 +178,11 @@ def is_ignored(name: str) -> bool:
     return _IGNORED.search(name) is not None
 
 
-def detect(stored: Iterable[str], container: str, declared: str | None, path: object) -> str:
+def detect(names: Iterable[str], container: str, declared: str | None, path: object) -> str:
     """Return the dialect of a file from the names in it.
 
     Args:
-        stored: The names of its tensors.
+        names: The names of its tensors.
         container: Its container.
         declared: The framework that its metadata names; counts only where the names fit several dialects equally.
         path: The file, for the message.
@@ -190,16 +190,16 @@ def detect(stored: Iterable[str], container: str, declared: str | None, path: ob
     Raises:
         CheckpointError: No name fits any dialect.
     """
-    stored = list(stored)
+    names = list(names)
     fits = {
-        name: (sum(dialect.bare_name(entry) is not None for entry in stored), dialect.framework == declared)
+        name: (sum(dialect.bare_name(entry) is not None for entry in names), dialect.framework == declared)
         for name, dialect in dialects_in(container).items()
     }
     best = max(fits, key=lambda name: fits[name])
     if fits[best][0] == 0:
-        shown = ", ".join(repr(name) for name in sorted(stored)[:3]) or "none"
+        shown = ", ".join(repr(name) for name in sorted(names)[:3]) or "none"
         raise CheckpointError(
-            f"{path} is no DistilBERT checkpoint: none of its {len(stored)} tensor names is one of DistilBERT's "
-            f"in any framework (it has {shown}{', …' if len(stored) > 3 else ''})"
+            f"{path} is no DistilBERT checkpoint: none of its {len(names)} tensor names is one of DistilBERT's "
+            f"in any framework (it has {shown}{', …' if len(names) > 3 else ''})"
         )
     return best

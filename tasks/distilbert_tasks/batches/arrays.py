@@ -20,25 +20,25 @@ PAD = 0
 """The token where there is none; it is masked, so that any id of the vocabulary would do."""
 
 
-def packed_arrays(rows: Rows, at: Placement, num_segments: int) -> Arrays:
+def packed_arrays(rows: Rows, placement: Placement, num_segments: int) -> Arrays:
     """Return the arrays of rows that lie as a placement says.
 
     Args:
         rows: The rows.
-        at: Where each lies.
+        placement: Where each lies.
         num_segments: How many segments a row of the arrays has room for in labels and outputs.
     """
     inputs: dict[str, Any] = {
-        "input_ids": scatter(at, _concatenated(rows.ids, np.int32), PAD),
-        "position_ids": scatter(at, at.within().astype(np.int32), 0),
-        "segment_ids": scatter(at, np.repeat(at.segment, at.size), 0),
+        "input_ids": scatter(placement, _concatenated(rows.ids, np.int32), PAD),
+        "position_ids": scatter(placement, placement.within().astype(np.int32), 0),
+        "segment_ids": scatter(placement, np.repeat(placement.segment, placement.size), 0),
     }
     if not rows.is_per_token:
         inputs["num_segments"] = num_segments
     labels = {
-        name: scatter(at, _concatenated(values, np.int32), IGNORE_INDEX)
+        name: scatter(placement, _concatenated(values, np.int32), IGNORE_INDEX)
         if isinstance(values, list)
-        else _per_segment(at, values, num_segments)
+        else _per_segment(placement, values, num_segments)
         for name, values in rows.labels.items()
     }
     return inputs, labels
@@ -50,17 +50,19 @@ def padded_arrays(rows: Rows, count: int, length: int) -> Arrays:
     Where padding or an empty row would count in a loss, as in question answering and regression, each row is one
     segment: then the loss is that of packed rows.
     """
-    at = padded_placement(rows.sizes, count * rows.choices, length)
+    placement = padded_placement(rows.sizes, count * rows.choices, length)
     if needs_segments(rows, count):
-        return packed_arrays(rows, at, 1)
-    mask = scatter(at, np.repeat(at.segment, at.size), 0)
+        return packed_arrays(rows, placement, 1)
+    mask = scatter(placement, np.repeat(placement.segment, placement.size), 0)
     shape = (count, rows.choices, length) if rows.choices > 1 or rows.task == "multiple-choice" else (count, length)
     inputs = {
-        "input_ids": scatter(at, _concatenated(rows.ids, np.int32), PAD).reshape(shape),  # (batch, [choices,] seq)
+        "input_ids": scatter(placement, _concatenated(rows.ids, np.int32), PAD).reshape(
+            shape
+        ),  # (batch, [choices,] seq)
         "attention_mask": mask.reshape(shape),  # (batch, [choices,] seq)
     }
     labels = {
-        name: scatter(at, _concatenated(values, np.int32), IGNORE_INDEX)
+        name: scatter(placement, _concatenated(values, np.int32), IGNORE_INDEX)
         if isinstance(values, list)
         else np.concatenate([values, np.full((count - len(rows), *values.shape[1:]), IGNORE_INDEX, values.dtype)])
         for name, values in rows.labels.items()
@@ -81,11 +83,11 @@ def needs_segments(rows: Rows, count: int) -> bool:
     return values is not None and (rows.task == "question-answering" or (is_number and count > len(rows)))
 
 
-def _per_segment(at: Placement, values: NDArray[Any], num_segments: int) -> NDArray[Any]:
+def _per_segment(placement: Placement, values: NDArray[Any], num_segments: int) -> NDArray[Any]:
     """Lay out one value per list: (lists, …) -> (rows, num_segments, …)."""
     fill = IGNORE_INDEX if values.dtype.kind in "iu" else 0
-    out = np.full((at.rows, num_segments, *values.shape[1:]), fill, values.dtype)
-    out[at.row, at.segment - 1] = values
+    out = np.full((placement.rows, num_segments, *values.shape[1:]), fill, values.dtype)
+    out[placement.row, placement.segment - 1] = values
     return out
 
 

@@ -79,34 +79,34 @@ class PackedRows:
             heights = np.full(micros, height)
         tops = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.repeat(heights, world))])
         part = np.searchsorted(bounds, np.arange(len(self)), side="right") - 1  # (rows,)
-        at = self.placement(tops[part] + np.arange(len(self)) - bounds[part], int(tops[-1]))
-        columns = _columns(at, ids, labels, numbered)
-        own = [slice(*tops[part : part + 2]) for part in range(rank, micros * world, world)]
-        return _sliced(columns, own, options.class_weights)
+        placement = self.placement(tops[part] + np.arange(len(self)) - bounds[part], int(tops[-1]))
+        columns = _columns(placement, ids, labels, numbered)
+        own_parts = [slice(*tops[part : part + 2]) for part in range(rank, micros * world, world)]
+        return _sliced(columns, own_parts, options.class_weights)
 
 
 def _columns(
-    at: Placement, ids: NDArray[np.int32], labels: NDArray[np.int32], numbered: bool
+    placement: Placement, ids: NDArray[np.int32], labels: NDArray[np.int32], numbered: bool
 ) -> dict[str, NDArray[np.int32]]:
     """Return the arrays (rows, length) of a step."""
     columns = {
-        "input_ids": scatter(at, ids, PAD),
-        "position_ids": scatter(at, at.within().astype(np.int32), 0),
-        "segment_ids": scatter(at, np.repeat(at.segment, at.size), 0),
-        "labels": scatter(at, labels, IGNORE_INDEX),
+        "input_ids": scatter(placement, ids, PAD),
+        "position_ids": scatter(placement, placement.within().astype(np.int32), 0),
+        "segment_ids": scatter(placement, np.repeat(placement.segment, placement.size), 0),
+        "labels": scatter(placement, labels, IGNORE_INDEX),
     }
-    numbers = {"numbers": scatter(at, np.arange(len(ids), dtype=np.int32), -1)} if numbered else {}
+    numbers = {"numbers": scatter(placement, np.arange(len(ids), dtype=np.int32), -1)} if numbered else {}
     return columns | numbers
 
 
 def _sliced(
-    columns: dict[str, NDArray[np.int32]], slices: Sequence[slice], class_weights: Sequence[float] | None
+    columns: dict[str, NDArray[np.int32]], parts: Sequence[slice], class_weights: Sequence[float] | None
 ) -> list[NumberedBatch]:
     """Return micro batches of some rows each, with their shares in all of them."""
     weights = weigh(columns["labels"], class_weights).sum(axis=1)  # (rows,)
     tokens = (columns["segment_ids"] > 0).sum(axis=1)  # (rows,)
     batches = []
-    for part in slices:
+    for part in parts:
         arrays = {name: values[part] for name, values in columns.items()}
         labels, numbers = {"labels": arrays.pop("labels")}, arrays.pop("numbers", None)
         batch = MicroBatch(arrays, labels, share(weights, part), token_share=share(tokens, part))

@@ -25,12 +25,12 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
     bars = _bars(comparison)
     figure = new_figure("a picture of a comparison", 8.0, 1.4 + 0.5 * len(bars))
     axes = figure.subplots()
-    places = range(len(bars))
-    axes.barh(places, [share for _, share, _ in bars], color=STUDENT, height=0.6)
+    positions = range(len(bars))
+    axes.barh(positions, [share for _, share, _ in bars], color=STUDENT, height=0.6)
     axes.axvline(1.0, color=TEACHER, linewidth=2, label="teacher")
-    for place, (_, share, figures) in zip(places, bars, strict=True):
-        axes.text(max(share, 0.0) + 0.02, place, figures, va="center", fontsize=8)
-    axes.set_yticks(places, [name for name, _, _ in bars])
+    for position, (_, share, figures) in zip(positions, bars, strict=True):
+        axes.text(max(share, 0.0) + 0.02, position, figures, va="center", fontsize=8)
+    axes.set_yticks(positions, [name for name, _, _ in bars])
     axes.invert_yaxis()
     axes.set_xlim(0, 1.45 * max(1.0, *(share for _, share, _ in bars)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")

@@ -92,11 +92,11 @@ def _seconds(engines: Sequence[Engine], batches: Sequence[EvaluationBatch], roun
     for turn in range(rounds):
         order = range(len(engines)) if turn % 2 == 0 else reversed(range(len(engines)))
         numbers = list(order)
-        for place, batch in enumerate(batches):
+        for batch_number, batch in enumerate(batches):
             for number in numbers:
                 started = perf_counter()
                 engines[number].eval_step(batch.inputs)
-                times[number][place].append(perf_counter() - started)
+                times[number][batch_number].append(perf_counter() - started)
     return times
 
 

@@ -25,8 +25,8 @@ class SeenTexts:
         unique, first = np.unique(hashes, return_index=True)
         seen = np.zeros(len(unique), np.bool_)
         for run in self._runs:
-            places = np.minimum(np.searchsorted(run, unique), len(run) - 1)
-            seen |= run[places] == unique
+            indices = np.minimum(np.searchsorted(run, unique), len(run) - 1)
+            seen |= run[indices] == unique
         is_new[first[~seen]] = True
         self._insert(unique[~seen])
         return is_new

@@ -192,10 +192,10 @@ def _checked(values: NDArray[Any], dtype: Any, name: str, step: int) -> NDArray[
         InputError: One is not finite, or too large for it.
     """
     with np.errstate(over="ignore"):
-        stored = values.astype(dtype)
-    if stored.dtype.kind == "f" and not np.isfinite(stored).all():
+        converted = values.astype(dtype)
+    if converted.dtype.kind == "f" and not np.isfinite(converted).all():
         raise InputError(
             f"{name} of step {step} hold values that are not finite in {np.dtype(dtype)}, up to "
             f"{np.abs(values).max():g}; store them in float32, or look at the teacher's weights"
         )
-    return stored
+    return converted

@@ -115,7 +115,12 @@ def decode_answers(
             "examples were given; give one of each for every window"
         )
     chunks = [slice(first, first + WINDOWS) for first in range(0, len(owner), WINDOWS)]
-    spans = _sorted([_candidates(start_logits[at], end_logits[at], offsets[at], owner[at], options) for at in chunks])
+    spans = _sorted(
+        [
+            _candidates(start_logits[indices], end_logits[indices], offsets[indices], owner[indices], options)
+            for indices in chunks
+        ]
+    )
     no_answer = _no_answer_scores(start_logits, end_logits, owner, len(contexts)).tolist()
     bounds = np.searchsorted(spans.example, np.arange(len(contexts) + 1)).tolist()
     examples = zip(contexts, bounds[:-1], bounds[1:], no_answer, strict=True)
@@ -148,7 +153,7 @@ def _candidates(
     start_logits, end_logits = (np.where(outside, -np.inf, _padded(side, -np.inf)) for side in (starts, ends))
     first, last = (_highest(logits, options.n_best) for logits in (start_logits, end_logits))  # (windows, n)
     start_scores, end_scores = (
-        np.take_along_axis(logits, at, 1) for logits, at in ((start_logits, first), (end_logits, last))
+        np.take_along_axis(logits, indices, 1) for logits, indices in ((start_logits, first), (end_logits, last))
     )
     scores = start_scores[:, :, None] + end_scores[:, None, :]  # (windows, n, n)
     tokens = last[:, None, :] - first[:, :, None] + 1  # (windows, n, n)

@@ -95,7 +95,7 @@ def distil(
         KeyboardInterrupt: The run was stopped; the message says that its last step is saved.
     """
     require_train_extra("distillation")
-    begins = StudentOptions(
+    student_options = StudentOptions(
         layers=None if layers is None else tuple(layers), checkpoint=student, random_init=random_init,
         vocab_transform=vocab_transform,
     )  # fmt: skip
@@ -113,7 +113,7 @@ def distil(
     run.open(teacher, student, corpus, validation)
     with TemporaryDirectory() as temporary:
         files = open_teacher(teacher, TASKS["fill-mask"], Path(temporary))
-        pupil = make_student(files, begins, Path(temporary), options.seed)
+        pupil = make_student(files, student_options, Path(temporary), options.seed)
         check_pair(files, pupil.config, TASKS["fill-mask"], distillation)
         if ahead is not None:
             ahead.check(files, distillation)

@@ -107,24 +107,24 @@ def _splits(
     corpus: Corpus, teacher: ModelFiles, texts: Texts, options: CorpusOptions, seed: int, run: Run
 ) -> tuple[dict[str, Any], dict[str, Features]]:
     """Return the examples and the features of each split; in the corpus, rows are the examples."""
-    whole = corpus.features
+    features = corpus.features
     if texts.validation is not None:
         made_with = FeatureOptions(max_length=options.max_length)
         sources = {"validation": texts.validation}
         prepared = prepare(TASK, teacher.path, sources, options.data, made_with, run.on_progress)
-        return {"train": whole, **prepared.data}, {"train": whole, **prepared.features}
-    rows, drawn = draw_validation(len(whole), texts.validation_share, seed)
+        return {"train": features, **prepared.data}, {"train": features, **prepared.features}
+    rows, drawn = draw_validation(len(features), texts.validation_share, seed)
     if not texts.validation_share or not len(drawn):
         run.on_progress(Note("There is no validation set, so that nothing is measured."))
-        return {"train": whole}, {"train": whole}
+        return {"train": features}, {"train": features}
     run.on_progress(
         Note(
-            f"{len(drawn):,} of the {len(whole):,} rows of the corpus, drawn with seed {seed}, are the validation set, "
-            "as none was given."
+            f"{len(drawn):,} of the {len(features):,} rows of the corpus, drawn with seed {seed}, are the validation "
+            "set, as none was given."
         )
     )
-    ids = whole.input_ids
-    train = Features(SelectedRows(ids.values, ids.offsets, rows), {}, rows, details=whole.details, task=TASK.name)
+    ids = features.input_ids
+    train = Features(SelectedRows(ids.values, ids.offsets, rows), {}, rows, details=features.details, task=TASK.name)
     masking = Masking.of(teacher.tokenizer(), options.mask_probability)
     validation = Features(
         Ragged.from_lists(ids.take(drawn)), {}, np.arange(len(drawn)), details={"masking": masking}, task=TASK.name

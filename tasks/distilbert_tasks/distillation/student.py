@@ -102,7 +102,7 @@ def make_student(teacher: ModelFiles, options: StudentOptions, temporary: Path, 
         with open_checkpoint(teacher.source, fold_token_type=True) as opened:
             chosen = choose_layers(opened, layers)
             config = _masked_lm(chosen.config())
-            _save(folder, _taken(chosen, options), config, seed)
+            _save(folder, _teacher_weights(chosen, options), config, seed)
         if options.random_init:
             return Student(folder, config, f"random weights in {len(layers)} layers")
         return Student(folder, config, f"layers {', '.join(map(str, layers))} of its teacher", layers)
@@ -110,12 +110,12 @@ def make_student(teacher: ModelFiles, options: StudentOptions, temporary: Path, 
         config = _masked_lm(DistilBertConfig.from_pretrained(folder_of(options.checkpoint)))
         _save(folder, {}, config, seed)
         return Student(folder, config, f"random weights, as large as {options.checkpoint}")
-    own = open_model(options.checkpoint, temporary)
-    check_vocabulary(teacher, own.tokenizer(), own.source)
-    return Student(own.path, _masked_lm(own.config), f"the weights of {own.source}")
+    student = open_model(options.checkpoint, temporary)
+    check_vocabulary(teacher, student.tokenizer(), student.source)
+    return Student(student.path, _masked_lm(student.config), f"the weights of {student.source}")
 
 
-def _taken(checkpoint: Checkpoint, options: StudentOptions) -> Mapping[str, LazyTensor]:
+def _teacher_weights(checkpoint: Checkpoint, options: StudentOptions) -> Mapping[str, LazyTensor]:
     """Return the weights that a student takes of a checkpoint."""
     if options.random_init:
         return {}

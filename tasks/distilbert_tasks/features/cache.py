@@ -30,12 +30,12 @@ _WITHOUT_EFFECT = ("cache_dir", "max_length", "examples_at_once")
 """Options that features do not depend on; the length that follows of `max_length` counts by itself."""
 
 
-def cache_key(task: str, slices: Iterable[Columns], recipe: Recipe) -> str:
+def cache_key(task: str, chunks: Iterable[Columns], recipe: Recipe) -> str:
     """Return a name for features that depends on all that they are made of.
 
     Args:
         task: The name of the task.
-        slices: The examples, some at a time.
+        chunks: The examples, some at a time.
         recipe: What they are made with.
     """
     tokenizer = recipe.tokenizer
@@ -46,7 +46,7 @@ def cache_key(task: str, slices: Iterable[Columns], recipe: Recipe) -> str:
         VERSION, task, recipe.length, settings, labels, repr(tokenizer), sorted(tokenizer.get_vocab().items())
     ):  # fmt: skip
         digest.update(repr(value).encode())
-    for columns in slices:
+    for columns in chunks:
         for name in sorted(columns):
             digest.update(repr((name, list(columns[name]))).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

@@ -72,7 +72,7 @@ def make_features(
 def _parts(task: str, dataset: Any, recipe: Recipe, progress: Progress | None) -> Iterator[tuple[int, Features]]:
     """Yield the features of some examples at a time, with the number of the first."""
     total, start, size = _size(dataset), 0, recipe.options.examples_at_once
-    for columns in _slices(dataset, size):
+    for columns in _chunks(dataset, size):
         yield start, MAKERS[task](columns, recipe)
         start = min(start + size, total)
         if progress is not None:
@@ -81,7 +81,7 @@ def _parts(task: str, dataset: Any, recipe: Recipe, progress: Progress | None) -
 
 def _cached(task: str, dataset: Any, recipe: Recipe, progress: Progress | None, cache_dir: Path) -> Features:
     """Return features from the cache, made before if they are not in it."""
-    folder = cache_dir / f"{task}-{cache_key(task, _slices(dataset, recipe.options.examples_at_once), recipe)}"
+    folder = cache_dir / f"{task}-{cache_key(task, _chunks(dataset, recipe.options.examples_at_once), recipe)}"
     features = read_features(folder)
     if features is None:
         shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
@@ -96,7 +96,7 @@ def _size(dataset: Any) -> int:
     return len(next(iter(dataset.values()), ())) if isinstance(dataset, Mapping) else len(dataset)
 
 
-def _slices(dataset: Any, size: int) -> Iterator[Columns]:
+def _chunks(dataset: Any, size: int) -> Iterator[Columns]:
     """Yield columns of some examples at a time; one empty slice where there are none."""
     for start in range(0, max(_size(dataset), 1), size):
         stop = start + size

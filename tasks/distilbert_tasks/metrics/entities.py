@@ -85,9 +85,9 @@ def entity_spans(tags: ArrayLike, scheme: TagScheme, lengths: ArrayLike | None =
     inside = kinds >= 0
     starts = inside & (opens | closed | changes | first[:-1])
     bounds = np.append(np.flatnonzero(starts | ~inside | first[:-1]), len(ids))
-    at = np.flatnonzero(starts)
-    ends = bounds[np.searchsorted(bounds, at, side="right")]
-    return np.stack([at, ends, kinds[at]], axis=1)  # (entities, 3)
+    indices = np.flatnonzero(starts)
+    ends = bounds[np.searchsorted(bounds, indices, side="right")]
+    return np.stack([indices, ends, kinds[indices]], axis=1)  # (entities, 3)
 
 
 def score_entities(predicted: Sequence[ArrayLike], expected: Sequence[ArrayLike], labels: Sequence[str]) -> Scores:
@@ -131,8 +131,8 @@ def score_entities(predicted: Sequence[ArrayLike], expected: Sequence[ArrayLike]
 
 def _common(spans: Ints, others: Ints) -> Ints:
     """Return the entities that are in both: (n, 3) and (m, 3) -> (k, 3). A word starts one entity at most."""
-    _, at, to = np.intersect1d(spans[:, 0], others[:, 0], assume_unique=True, return_indices=True)
-    common: Ints = spans[at][(spans[at] == others[to]).all(axis=1)]
+    _, indices, to = np.intersect1d(spans[:, 0], others[:, 0], assume_unique=True, return_indices=True)
+    common: Ints = spans[indices][(spans[indices] == others[to]).all(axis=1)]
     return common
 
 

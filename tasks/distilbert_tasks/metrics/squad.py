@@ -123,8 +123,10 @@ def _best_thresholds(raw: dict[str, Floats], answerable: NDArray[np.bool_], unsu
     for name, values in raw.items():
         gains = np.bincount(level, weights=values - ~answerable)  # (levels,) what answering them changes
         totals = np.append(0.0, np.cumsum(gains)) + (~answerable).sum()  # (levels + 1,)
-        at = int(totals.argmax())
-        best[f"best_{name}"] = 100 * float(totals[at]) / len(answerable)
+        best_level = int(totals.argmax())
+        best[f"best_{name}"] = 100 * float(totals[best_level]) / len(answerable)
         # Below the lowest score nothing is answered.
-        best[f"best_{name}_threshold"] = float(levels[at - 1] if at else np.nextafter(levels[0], -np.inf))
+        best[f"best_{name}_threshold"] = float(
+            levels[best_level - 1] if best_level else np.nextafter(levels[0], -np.inf)
+        )
     return best

@@ -111,11 +111,11 @@ def _as_group(parts: Sequence[Entity], join: Join) -> Entity:
     }
 
 
-def _runs(items: Sequence[Any], belongs: Callable[[Any, Any], bool]) -> list[list[Any]]:
+def _runs(items: Sequence[Any], continues_run: Callable[[Any, Any], bool]) -> list[list[Any]]:
     """Cut a sequence before each item that does not belong to the one before it."""
     runs = [[item] for item in items[:1]]
     for previous, item in pairwise(items):
-        if belongs(previous, item):
+        if continues_run(previous, item):
             runs[-1].append(item)
         else:
             runs.append([item])
@@ -128,8 +128,8 @@ def _same_word(previous: Token, token: Token) -> bool:
 
 def _same_group(previous: Entity, part: Entity) -> bool:
     """Whether a part goes on with the entity before it: it has its kind, and does not begin anew with B-."""
-    begins, kind = _kind(part["entity"])
-    return not begins and kind == _kind(previous["entity"])[1]
+    is_start, kind = _kind(part["entity"])
+    return not is_start and kind == _kind(previous["entity"])[1]
 
 
 def _kind(label: str) -> tuple[bool, str]:

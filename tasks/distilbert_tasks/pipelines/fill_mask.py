@@ -124,20 +124,20 @@ class FillMaskPipeline(Pipeline):
         ids = np.asarray(encoded.token_lists[0])
         masks = np.flatnonzero(ids == self.tokenizer.mask_token_id)
         filled = [
-            self._fill(ids, place, probabilities, len(masks) == 1, options)
-            for place, probabilities in zip(masks.tolist(), softmax(outputs[0]), strict=True)
+            self._fill(ids, position, probabilities, len(masks) == 1, options)
+            for position, probabilities in zip(masks.tolist(), softmax(outputs[0]), strict=True)
         ]
         return filled[0] if len(filled) == 1 else filled
 
     def _fill(
-        self, ids: NDArray[Any], place: int, probabilities: Floats, is_alone: bool, options: FillMaskOptions
+        self, ids: NDArray[Any], position: int, probabilities: Floats, is_alone: bool, options: FillMaskOptions
     ) -> list[dict[str, Any]]:
         """Return the likeliest tokens in one place, each with its text; other masks stay in the text."""
         scores = probabilities if options.targets is None else probabilities[options.targets]
         results = []
         for index in top(scores, options.top_k):
             token = int(index if options.targets is None else options.targets[index])
-            sequence = np.where(np.arange(len(ids)) == place, token, ids)
+            sequence = np.where(np.arange(len(ids)) == position, token, ids)
             text = self.tokenizer.decode(
                 sequence[sequence != self.tokenizer.pad_token_id], skip_special_tokens=is_alone
             )

@@ -55,8 +55,8 @@ class Runner:
             outputs = self.engine.eval_step(batch.inputs)
             unpack = batch.per_token if self.is_per_token else batch.per_row
             by_name = {name: unpack(values) for name, values in outputs.items()}
-            for place, index in enumerate(batch.rows.tolist()):
-                results[index] = read(index, {name: values[place] for name, values in by_name.items()})
+            for row, index in enumerate(batch.rows.tolist()):
+                results[index] = read(index, {name: values[row] for name, values in by_name.items()})
         return results
 
     def _sizes(self, sizes: NDArray[np.int64]) -> tuple[int, int | None]:

@@ -81,7 +81,7 @@ def _number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
 
 
-def _whole(least: int) -> Rule:
+def _integer(least: int) -> Rule:
     return (lambda x: _number(x) and isinstance(x, int) and x >= least, f"a whole number of at least {least}")
 
 
@@ -104,21 +104,21 @@ _BELOW_ONE: Rule = (lambda x: _number(x) and 0 <= x < 1, "a number from 0 to bel
 _RULES: dict[str, Rule] = {
     "learning_rate": _POSITIVE,
     "epochs": _POSITIVE,
-    "max_steps": _or_none(_whole(1)),
-    "batch_size": _whole(1),
-    "tokens_per_batch": _or_none(_whole(1)),
-    "accumulation": _whole(1),
+    "max_steps": _or_none(_integer(1)),
+    "batch_size": _integer(1),
+    "tokens_per_batch": _or_none(_integer(1)),
+    "accumulation": _integer(1),
     "layout": _one_of(Layout),
-    "row_length": _or_none(_whole(1)),
+    "row_length": _or_none(_integer(1)),
     "schedule": _one_of(Schedule),
-    "warmup_steps": _whole(0),
+    "warmup_steps": _integer(0),
     "warmup_ratio": _BELOW_ONE,
-    "eval_every": _or_none(_whole(1)),
-    "patience": _or_none(_whole(1)),
+    "eval_every": _or_none(_integer(1)),
+    "patience": _or_none(_integer(1)),
     "min_delta": _NOT_NEGATIVE,
-    "save_every": _or_none(_whole(1)),
-    "keep_last": _whole(1),
-    "log_every": _whole(1),
+    "save_every": _or_none(_integer(1)),
+    "keep_last": _integer(1),
+    "log_every": _integer(1),
     "weight_decay": _NOT_NEGATIVE,
     "betas": (lambda x: len(x) == 2 and all(_number(b) and 0 <= b < 1 for b in x), "two numbers from 0 to below 1"),
     "epsilon": _POSITIVE,
@@ -127,5 +127,5 @@ _RULES: dict[str, Rule] = {
     "class_weights": _or_none((_are_weights, "numbers of at least 0, one above 0 among them")),
     "precision": _one_of(Precision),
     "layer_decay": (lambda x: _number(x) and 0 < x <= 1, "a number above 0 and of at most 1"),
-    "seed": (lambda x: _whole(0)[0](x) and x < 2**32, "a whole number from 0 to below 2 ** 32"),
+    "seed": (lambda x: _integer(0)[0](x) and x < 2**32, "a whole number from 0 to below 2 ** 32"),
 }

@@ -29,7 +29,7 @@ def read_parquet(path: Path) -> Iterator[Records]:
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path.name} is not a Parquet file: {error}") from error
     groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
-    rows = _rows_at_once(sum(group.total_byte_size for group in groups), file.metadata.num_rows)
+    rows = _chunk_rows(sum(group.total_byte_size for group in groups), file.metadata.num_rows)
     yield from _records(file.iter_batches(rows), file.schema_arrow, path.name)
 
 
@@ -49,7 +49,7 @@ def read_arrow(path: Path) -> Iterator[Records]:
             table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         except pa.ArrowInvalid as error:
             raise InputError(f"{path.name} is not an Arrow file: {error}") from error
-    yield from _records(table.to_batches(_rows_at_once(table.nbytes, len(table))), table.schema, path.name)
+    yield from _records(table.to_batches(_chunk_rows(table.nbytes, len(table))), table.schema, path.name)
 
 
 def read_dataset(dataset: Any, name: str) -> Iterator[Records]:
@@ -62,7 +62,7 @@ def read_dataset(dataset: Any, name: str) -> Iterator[Records]:
         dataset = _ColumnsInMemory(dataset, name)
     names = _label_names(dataset.features or {})
     row = 1
-    for columns in dataset.iter(_rows_at_once(*_size(dataset))):
+    for columns in dataset.iter(_chunk_rows(*_size(dataset))):
         count = len(next(iter(columns.values()), ()))
         yield Records(_named(columns, names), name, np.arange(row, row + count, dtype=np.int64), "row", names)
         row += count
@@ -115,7 +115,7 @@ def _size(dataset: Any) -> tuple[int, int]:
     return (int(table.nbytes), len(table)) if hasattr(table, "nbytes") else (0, 0)
 
 
-def _rows_at_once(nbytes: int, rows: int) -> int:
+def _chunk_rows(nbytes: int, rows: int) -> int:
     """Return how many rows are read at a time of so many."""
     return max(1, min(AT_ONCE, CHARS_AT_ONCE * rows // max(1, nbytes))) if rows else AT_ONCE
 
