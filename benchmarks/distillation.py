@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from meter import Meter
-from tasks_turns import active_seconds, on_cores, run_in_turns
+from meter import Meter, read_rates
+from tasks_turns import on_cores, run_in_turns
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = [str(ROOT / name) for name in ("common", "conversion", "pt", "tf", "flax", "tasks")]
@@ -121,16 +121,7 @@ def measure(options: argparse.Namespace) -> Facts:
     processes = {name: start(options, name) for name in NAMES}
     intervals = run_in_turns(processes, options.turn)
     facts: Facts = {name: getattr(options, name) for name in ("rows", "parts", "layers", "dim", "top_k", "framework")}
-    for name in NAMES:
-        result = json.loads((options.work / f"{name}.json").read_text(encoding="utf-8"))
-        seconds = active_seconds(intervals[name], result["begin"], result["end"])
-        facts[name] = {
-            "tokens_per_second": result["count"] / seconds,
-            "tokens_per_processor_second": result["count"] / result["processor"],
-            "steps": result["steps"],
-            "peak_bytes": result["peak_bytes"],
-        }
-    return facts
+    return facts | {name: read_rates(options.work / f"{name}.json", intervals[name], "tokens") for name in NAMES}
 
 
 def work(options: argparse.Namespace) -> None:

@@ -6,9 +6,12 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["Meter"]
+from tasks_turns import Interval, active_seconds
+
+__all__ = ["Meter", "read_rates"]
 
 
 class Meter:
@@ -43,3 +46,21 @@ class Meter:
             "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
         }
         self.path.write_text(json.dumps(facts), encoding="utf-8")
+
+
+def read_rates(path: Path, intervals: Sequence[Interval], counted: str) -> dict[str, float]:
+    """Return the rates and the memory of a worker that took turns.
+
+    Args:
+        path: What its `Meter` wrote.
+        intervals: When it ran.
+        counted: What its steps have, as "tokens".
+    """
+    result = json.loads(path.read_text(encoding="utf-8"))
+    seconds = active_seconds(intervals, result["begin"], result["end"])
+    return {
+        f"{counted}_per_second": result["count"] / seconds,
+        f"{counted}_per_processor_second": result["count"] / result["processor"],
+        "steps": result["steps"],
+        "peak_bytes": result["peak_bytes"],
+    }

@@ -22,8 +22,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from meter import Meter
-from tasks_turns import active_seconds, on_cores, run_in_turns
+from meter import Meter, read_rates
+from tasks_turns import on_cores, run_in_turns
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = [str(ROOT / name) for name in ("common", "conversion", "pt", "tf", "flax", "tasks")]
@@ -111,15 +111,8 @@ def measure(options: argparse.Namespace, framework: str) -> Facts:
     }
     intervals = run_in_turns(processes, options.turn)
     facts: Facts = {name: getattr(options, name) for name in ("batch", "length", "fill", "layers", "dim")}
-    for name in commands:
-        result = json.loads((options.work / f"{name}.json").read_text(encoding="utf-8"))
-        seconds = active_seconds(intervals[name], result["begin"], result["end"])
-        facts[name] = {
-            "examples_per_second": result["count"] / seconds,
-            "examples_per_processor_second": result["count"] / result["processor"],
-            "peak_bytes": result["peak_bytes"],
-        }
-    return {"framework": framework, **facts}
+    rates = {name: read_rates(options.work / f"{name}.json", intervals[name], "examples") for name in commands}
+    return {"framework": framework, **facts, **rates}
 
 
 def train(options: argparse.Namespace, framework: str, folder: Path) -> None:
