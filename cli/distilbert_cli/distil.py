@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from distilbert_cli import training_arguments as training
 from distilbert_cli.arguments import (
     DATA,
     FEATURES,
@@ -20,53 +21,6 @@ from distilbert_cli.arguments import (
     parts_of,
 )
 from distilbert_cli.stderr import capture_stderr
-from distilbert_cli.training_arguments import (
-    TEACHER,
-    Accumulation,
-    AlphaCe,
-    AlphaCos,
-    AlphaTask,
-    BatchSize,
-    Beta1,
-    Beta2,
-    Compile,
-    Epochs,
-    Epsilon,
-    EvalEvery,
-    Frozen,
-    GradientCheckpointing,
-    KeepLast,
-    LayerDecay,
-    LearningRate,
-    LogEvery,
-    MaxGradNorm,
-    MaxSteps,
-    MetricForBest,
-    MinDelta,
-    Out,
-    Overwrite,
-    Patience,
-    PrecisionName,
-    ProjectHidden,
-    Resume,
-    RowLength,
-    SaveEvery,
-    ScheduleName,
-    Seed,
-    Streaming,
-    TeacherPrecision,
-    Temperature,
-    Tensorboard,
-    TokensPerBatch,
-    ValidationShare,
-    WarmupRatio,
-    WarmupSteps,
-    WeightDecay,
-    one_or_list,
-    show_result,
-    training_options,
-    typed_command,
-)
 from distilbert_cli.training_progress import training_progress
 from distilbert_common.errors import InputError
 
@@ -82,14 +36,14 @@ def distil(
     corpus: Annotated[
         list[str], typer.Argument(metavar="CORPUS...", help="Files, folders, patterns or data sets with texts.")
     ],
-    out: Out,
+    out: training.Out,
     validation: Annotated[
         list[str] | None, typer.Option(help="Texts to validate on; a part of the corpus if not given.")
     ] = None,
     framework: FrameworkName = "pt",
     device: Device = "auto",
-    resume: Resume = False,
-    overwrite: Overwrite = False,
+    resume: training.Resume = False,
+    overwrite: training.Overwrite = False,
     as_json: Json = False,
     layers: Annotated[
         str,
@@ -106,25 +60,29 @@ def distil(
     vocab_transform: Annotated[
         bool, typer.Option(help="Take the teacher's layer before the vocabulary too.", rich_help_panel=STUDENT)
     ] = True,
-    alpha_ce: AlphaCe = 5.0,
-    alpha_mlm: AlphaTask = 2.0,
-    alpha_cos: AlphaCos = 1.0,
-    temperature: Temperature = 2.0,
+    alpha_ce: training.AlphaCe = 5.0,
+    alpha_mlm: training.AlphaTask = 2.0,
+    alpha_cos: training.AlphaCos = 1.0,
+    temperature: training.Temperature = 2.0,
     restrict_ce_to_mask: Annotated[
         bool,
-        typer.Option("--restrict-ce-to-mask", help="Compare predictions at masked tokens.", rich_help_panel=TEACHER),
+        typer.Option(
+            "--restrict-ce-to-mask", help="Compare predictions at masked tokens.", rich_help_panel=training.TEACHER
+        ),
     ] = False,
-    project_hidden: ProjectHidden = False,
-    teacher_precision: TeacherPrecision = "float32",
+    project_hidden: training.ProjectHidden = False,
+    teacher_precision: training.TeacherPrecision = "float32",
     cache: Annotated[
         Path | None,
-        typer.Option(help="Ask the teacher ahead of time, into this folder or out of it.", rich_help_panel=TEACHER),
+        typer.Option(
+            help="Ask the teacher ahead of time, into this folder or out of it.", rich_help_panel=training.TEACHER
+        ),
     ] = None,
     cache_epochs: Annotated[
-        int, typer.Option(help="Epochs to ask for; a longer run repeats them.", rich_help_panel=TEACHER)
+        int, typer.Option(help="Epochs to ask for; a longer run repeats them.", rich_help_panel=training.TEACHER)
     ] = 1,
     top_k: Annotated[
-        int, typer.Option(help="Tokens to store for each position, the most likely.", rich_help_panel=TEACHER)
+        int, typer.Option(help="Tokens to store for each position, the most likely.", rich_help_panel=training.TEACHER)
     ] = 32,
     corpus_dir: Annotated[
         Path | None, typer.Option(help="Folder of the tokenized corpus; in --out if not given.", rich_help_panel=DATA)
@@ -142,8 +100,8 @@ def distil(
     max_documents: Annotated[
         int | None, typer.Option("--max-documents", "--max-rows", help="Most texts to read.", rich_help_panel=DATA)
     ] = None,
-    validation_share: ValidationShare = 0.05,
-    streaming: Streaming = False,
+    validation_share: training.ValidationShare = 0.05,
+    streaming: training.Streaming = False,
     max_length: Annotated[
         int | None,
         typer.Option(help="Most tokens in a row; 512, or what both models take.", rich_help_panel=FEATURES),
@@ -159,36 +117,36 @@ def distil(
     ] = 0.7,
     shard_tokens: Annotated[int, typer.Option(help="Tokens in a file of the corpus.", rich_help_panel=FEATURES)] = 2
     ** 24,
-    epochs: Epochs = 3.0,
-    max_steps: MaxSteps = None,
-    batch_size: BatchSize = 250,
-    tokens_per_batch: TokensPerBatch = None,
-    accumulation: Accumulation = 10,
+    epochs: training.Epochs = 3.0,
+    max_steps: training.MaxSteps = None,
+    batch_size: training.BatchSize = 250,
+    tokens_per_batch: training.TokensPerBatch = None,
+    accumulation: training.Accumulation = 10,
     layout: LayoutName = "packed",
-    row_length: RowLength = None,
-    seed: Seed = 0,
-    learning_rate: LearningRate = 5e-4,
-    schedule: ScheduleName = "linear",
-    warmup_steps: WarmupSteps = 0,
-    warmup_ratio: WarmupRatio = 0.05,
-    weight_decay: WeightDecay = 0.0,
-    beta1: Beta1 = 0.9,
-    beta2: Beta2 = 0.98,
-    epsilon: Epsilon = 1e-6,
-    max_grad_norm: MaxGradNorm = 5.0,
-    frozen: Frozen = "",
-    layer_decay: LayerDecay = 1.0,
-    eval_every: EvalEvery = None,
-    metric_for_best: MetricForBest = "",
-    patience: Patience = None,
-    min_delta: MinDelta = 0.0,
-    save_every: SaveEvery = None,
-    keep_last: KeepLast = 1,
-    log_every: LogEvery = 10,
-    tensorboard: Tensorboard = True,
-    precision: PrecisionName = "float32",
-    gradient_checkpointing: GradientCheckpointing = False,
-    compile: Compile = None,
+    row_length: training.RowLength = None,
+    seed: training.Seed = 0,
+    learning_rate: training.LearningRate = 5e-4,
+    schedule: training.ScheduleName = "linear",
+    warmup_steps: training.WarmupSteps = 0,
+    warmup_ratio: training.WarmupRatio = 0.05,
+    weight_decay: training.WeightDecay = 0.0,
+    beta1: training.Beta1 = 0.9,
+    beta2: training.Beta2 = 0.98,
+    epsilon: training.Epsilon = 1e-6,
+    max_grad_norm: training.MaxGradNorm = 5.0,
+    frozen: training.Frozen = "",
+    layer_decay: training.LayerDecay = 1.0,
+    eval_every: training.EvalEvery = None,
+    metric_for_best: training.MetricForBest = "",
+    patience: training.Patience = None,
+    min_delta: training.MinDelta = 0.0,
+    save_every: training.SaveEvery = None,
+    keep_last: training.KeepLast = 1,
+    log_every: training.LogEvery = 10,
+    tensorboard: training.Tensorboard = True,
+    precision: training.PrecisionName = "float32",
+    gradient_checkpointing: training.GradientCheckpointing = False,
+    compile: training.Compile = None,
 ) -> None:
     """Distil a masked LM: a student of half the layers learns from its teacher's predictions, the text and its states.
 
@@ -212,7 +170,7 @@ def distil(
     with training_progress() as on_progress:
         result = run(
             teacher,
-            one_or_list(corpus),
+            training.one_or_list(corpus),
             out=out,
             framework=framework,
             device=device,
@@ -220,20 +178,20 @@ def distil(
             student=student or None,
             random_init=random_init,
             vocab_transform=vocab_transform,
-            options=training_options(arguments),
+            options=training.training_options(arguments),
             distillation=options_of(DistillationOptions, arguments),
             corpus_options=options_of(CorpusOptions, arguments),
             corpus_dir=corpus_dir,
             ahead=None if cache is None else AheadOptions(folder=cache, epochs=cache_epochs, top_k=top_k),
-            validation=one_or_list(validation),
+            validation=training.one_or_list(validation),
             validation_share=validation_share,
             resume=resume,
             overwrite=overwrite,
             tensorboard=tensorboard,
-            command=typed_command(),
+            command=training.typed_command(),
             on_progress=on_progress,
         )
-    show_result(result, as_json)
+    training.show_result(result, as_json)
 
 
 def _layers(text: str) -> tuple[int, ...] | None:
