@@ -14,7 +14,9 @@ __all__ = ["dequantized"]
 
 def dequantized(file_tensors: Mapping[str, LazyTensor]) -> tuple[Mapping[str, LazyTensor], tuple[str, ...]]:
     """Return tensors with each int8 matrix and its scales in one, in float32, and what was done in words."""
-    scales = {f"{name}{SCALE_SUFFIX}" for name, tensor in file_tensors.items() if tensor.dtype == np.int8} & file_tensors.keys()
+    scales = {
+        f"{name}{SCALE_SUFFIX}" for name, tensor in file_tensors.items() if tensor.dtype == np.int8
+    } & file_tensors.keys()
     if not scales:
         return file_tensors, ()
     tensors = {
