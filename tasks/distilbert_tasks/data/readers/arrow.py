@@ -85,7 +85,7 @@ def read_table(source: Any, name: str) -> Iterator[Records]:
         table = pa.table(source)
     except pa.ArrowException as error:
         raise InputError(f"{name}: {error}; give each column values of one type") from error
-    yield from _records(table.to_batches(_rows_at_once(table.nbytes, len(table))), table.schema, name)
+    yield from _records(table.to_batches(_chunk_rows(table.nbytes, len(table))), table.schema, name)
 
 
 class _ColumnsInMemory:
