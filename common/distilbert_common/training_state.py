@@ -180,13 +180,7 @@ def check_float32(dtype: str) -> None:
 
 
 def check_options(head: str, config: DistilBertConfig, options: EngineOptions, has_teacher: bool) -> None:
-    """Require options that a model can be trained with.
-
-    Args:
-        head: The end of the model's class name, as "ForTokenClassification".
-        config: The model's config.
-        options: What was asked for.
-        has_teacher: Whether a teacher was given.
+    """Require options that a model can be trained with; arguments as `check_distillation`.
 
     Raises:
         InputError: Options have no meaning for the model's loss, or for distillation.
