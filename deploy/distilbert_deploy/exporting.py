@@ -21,7 +21,7 @@ from distilbert_deploy.report import ExportReport, Scores
 from distilbert_deploy.samples import Batch, sample_batches
 from distilbert_deploy.targets import target_module
 from distilbert_deploy.targets.job import Job
-from distilbert_deploy.verification import compare_with_source, require_agreement
+from distilbert_deploy.verification import Difference, compare_with_source, require_agreement
 from distilbert_deploy.weights import ModelWeights, read_weights
 from distilbert_tasks.training.progress import Note, OnProgress, ignore
 
@@ -73,8 +73,7 @@ def export(
         MissingFrameworkError: The framework or runtime of the target is not installed.
     """
     started, tell = perf_counter(), on_progress or ignore
-    module = target_module(target)
-    precision = _precision(module.PRECISIONS, target, quantize, dtype)
+    precision = _precision(target_module(target).PRECISIONS, target, quantize, dtype)
     place = local_path(destination)
     with open_checkpoint(source, fold_token_type=True, **hub) as checkpoint:
         inputs = [checkpoint.path, *checkpoint.files]
@@ -85,12 +84,8 @@ def export(
         with atomic_directory(place, inputs, overwrite=overwrite, folders=EXPORT_FOLDERS) as temporary:
             tokenizer = _write_sidecar_files(checkpoint, temporary)
             batches = _calibration(calibration, precision, tokenizer, weights)
-            job = Job(weights, source, hub, precision, opset, _metadata(weights, target), batches)
-            tell(Note(f"Writing {target}."))
-            files = module.write(job, temporary)
-            tell(Note("Running it beside the source."))
-            difference = compare_with_source(weights, sample_batches(weights, tokenizer), module.open_run(files))
-            require_agreement(difference, precision, target)
+            job = Job(weights, precision, opset, _metadata(weights), batches)
+            files, difference = _write_verified(target, job, temporary, tokenizer, tell)
             scores = Scores() if labeled is None else _scores(weights, files, temporary, labeled, target, tell)
             _sync(temporary)
             nbytes = sum(path.stat().st_size for file in files for path in _files_of(file))
@@ -112,6 +107,23 @@ def export(
 
 EXPORT_FOLDERS = ("onnx", "saved_model")
 """The folders that exports have of their own, which `overwrite` may replace."""
+
+
+def _write_verified(
+    target: str, job: Job, directory: Path, tokenizer: Any | None, tell: OnProgress
+) -> tuple[list[Path], Difference]:
+    """Write a model, and run it beside its source.
+
+    Raises:
+        ExportError: It is off.
+    """
+    module = target_module(target)
+    tell(Note(f"Writing {target}."))
+    files: list[Path] = module.write(job, directory)
+    tell(Note("Running it beside the source."))
+    difference = compare_with_source(job.weights, sample_batches(job.weights, tokenizer), module.open_run(files))
+    require_agreement(difference, job.precision, target)
+    return files, difference
 
 
 def _sync(directory: Path) -> None:
@@ -188,7 +200,7 @@ def _write_sidecar_files(checkpoint: Checkpoint, directory: Path) -> Any | None:
     return tokenizer
 
 
-def _metadata(weights: ModelWeights, target: str) -> dict[str, str]:
+def _metadata(weights: ModelWeights) -> dict[str, str]:
     """Return what is to be known of a model that stands without its folder."""
     config = weights.config
     return {
@@ -197,8 +209,7 @@ def _metadata(weights: ModelWeights, target: str) -> dict[str, str]:
         "max_length": str(config.max_position_embeddings),
         "labels": json.dumps([str(config.id2label[index]) for index in range(config.num_labels)]),
         "problem_type": config.problem_type or "",
-        "exporter": f"distilbert {_version('distilbert')}",
-        "versions": json.dumps({name: _version(name) for name in ("numpy", target)}),
+        "versions": json.dumps({name: _version(name) for name in ("distilbert", "onnx", "onnxruntime")}),
     }
 
 

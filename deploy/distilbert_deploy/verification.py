@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ _SMALLEST_SCALE = 0.1
 
 @dataclass(frozen=True)
 class Difference:
-    """How an export's outputs lie to its source's.
+    """How far an export's outputs are from its source's: of several outputs, those of the worst.
 
     Attributes:
         absolute: The largest difference.
@@ -78,7 +78,9 @@ def compare_with_source(weights: ModelWeights, batches: Sequence[Batch], run: Ru
         expected, actual = forward(weights, **batch), run(batch)
         for name, values in expected.items():
             pairs.setdefault(name, []).append((values, _checked(name, values, actual, batch)))
-    return max((_difference(some) for some in pairs.values()), key=lambda difference: difference.largest)
+    differences = [_difference(some) for some in pairs.values()]
+    worst = max(differences, key=lambda difference: difference.largest)
+    return replace(worst, rms=max(difference.rms for difference in differences))
 
 
 def _checked(name: str, expected: NDArray[Any], actual: Mapping[str, NDArray[Any]], batch: Batch) -> NDArray[Any]:

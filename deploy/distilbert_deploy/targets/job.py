@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from distilbert_deploy.samples import Batch
 from distilbert_deploy.weights import ModelWeights
@@ -19,8 +17,6 @@ class Job:
 
     Attributes:
         weights: The model.
-        source: Where the model is, for targets that need it in a framework.
-        hub: Keywords of `from_pretrained` that say where files are.
         precision: "float32", "float16" or "int8".
         opset: The version of ONNX's operators.
         metadata: What is written into the file beside the model, by name.
@@ -28,8 +24,6 @@ class Job:
     """
 
     weights: ModelWeights
-    source: str | Path
-    hub: Mapping[str, Any]
     precision: str
     opset: int
     metadata: Mapping[str, str]
