@@ -49,8 +49,12 @@ def predict(
     batch_size: Annotated[int | None, typer.Option(help="Examples to read ahead of the first answer.")] = None,
 ) -> None:
     """Predict: texts as arguments, a file, or standard input, one text a line; a row with the answer for each."""
+    from distilbert_common.errors import InputError
     from distilbert_tasks import predict as run
     from distilbert_tasks.prediction import write_rows
+
+    if file is not None and output is not None and file.resolve() == output.resolve():
+        raise InputError(f"{output} is the file with the examples; give --output another name")
 
     options: dict[str, Any] = {
         "top_k": top_k,

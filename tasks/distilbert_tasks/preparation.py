@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -127,8 +127,22 @@ def prepare(
     }
     if "train" in features and not len(features["train"]):
         raise InputError("the training data has no row with a token to learn from; give more text")
+    length = feature_options.length(config)
+    for name, rows in features.items():
+        for note in _losses(task, name, rows, length, feature_options):
+            on_progress(Note(note))
     words = {name: in_words(sources.get(name)) for name in splits}
     return Prepared(task, config, tokenizer, splits, features, data.labels, words)
+
+
+def _losses(task: Task, split: str, rows: Features, length: int, options: FeatureOptions) -> Iterator[str]:
+    """Yield a sentence on texts that are cut, where nothing takes the rest up, and on a split without any token."""
+    if not len(rows):
+        yield f"The {split} set has no row with a token, and is not measured."
+    is_cut = task.name in ("text-classification", "multiple-choice") or options.line_by_line
+    if is_cut and (full := int((rows.input_ids.sizes == length).sum())):
+        count = len(rows.input_ids.sizes)
+        yield f"{full} of the {count} texts of {split} fill {length} tokens, where longer ones are cut (max_length)."
 
 
 def data_options_for(config: DistilBertConfig, task: Task, options: DataOptions) -> DataOptions:

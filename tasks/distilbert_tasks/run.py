@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distilbert_common.errors import InputError
 from distilbert_tasks.engines import engine_module
 from distilbert_tasks.model_files import ModelFiles
 from distilbert_tasks.preparation import Prepared
@@ -75,10 +76,14 @@ class Run:
             *sources: What the run reads: models and data, or lists of such.
 
         Raises:
-            InputError: There is no such framework.
+            InputError: There is no such framework, or the run is both to go on and to be replaced.
             MissingFrameworkError: It is not installed.
             OutputExistsError: There is something else, or neither was asked for, or a source would be lost.
         """
+        if self.resume and self.overwrite:
+            raise InputError(
+                "resume (--resume) goes on with the run there, overwrite (--overwrite) replaces it; give one of them"
+            )
         engine_module(self.framework)
         if is_first_process():
             open_folder(self.folder, resume=self.resume, overwrite=self.overwrite, sources=_flat(sources))

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from distilbert_common.errors import InputError
 from distilbert_common.training import Engine, MicroBatch
 from distilbert_tasks.batches import BatchOptions, CachedTeacher, steps_per_epoch, training_batches
 from distilbert_tasks.engines import compiles_each_shape
@@ -19,7 +20,7 @@ from distilbert_tasks.training.history import History
 from distilbert_tasks.training.interruption import interruptible
 from distilbert_tasks.training.loop import Batches, Evaluator, TrainingRun
 from distilbert_tasks.training.options import TrainingOptions
-from distilbert_tasks.training.output import CHECKPOINTS, copy_model, model_saver, publish
+from distilbert_tasks.training.output import CHECKPOINTS, copy_model, forget_run, model_saver, publish
 from distilbert_tasks.training.progress import Note, OnProgress
 from distilbert_tasks.training.record import RunRecord
 from distilbert_tasks.training.report import write_report
@@ -67,6 +68,10 @@ class Session:
         history = History(self.folder, state, tensorboard) if self._is_first else None
         try:
             state = self._train(state, history)
+        except InputError:
+            if self._is_first and self._checkpoints.newest() is None:
+                forget_run(self.folder)  # so that the same command, put right, finds an empty folder
+            raise
         finally:
             if history is not None:
                 history.close()

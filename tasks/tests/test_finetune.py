@@ -16,6 +16,7 @@ from distilbert_common import DistilBertConfig
 from distilbert_common.errors import InputError, MissingFrameworkError, OutputExistsError
 from distilbert_tasks import FinetuneResult, TrainingOptions, evaluate, finetune
 from distilbert_tasks import extras as extras_module
+from distilbert_tasks.features import FeatureOptions
 from distilbert_tasks.training import report as report_module
 from distilbert_tasks.training.history import read_history
 from distilbert_tasks.training.output import remove_leftovers
@@ -197,7 +198,9 @@ def test_a_run_that_was_begun_otherwise_does_not_go_on(small: Path, stopped: Pat
     if name == "weights":
         weights = (small_model(small / "other") / "model.safetensors").read_bytes()
         (small / "other" / "model.safetensors").write_bytes(weights[:-4] + np.float32(1.0).tobytes())
-    with pytest.raises(InputError, match=f"was begun otherwise: .*{message}.* another folder to start anew"):
+    with pytest.raises(
+        InputError, match=f"was begun otherwise: .*{message}.* to start anew overwrite .--overwrite. or another folder"
+    ):
         run(small, stopped, resume=True, **changes(small))
 
 
@@ -312,3 +315,26 @@ def test_classes_are_balanced(small: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match="balance_classes"):
             run(small, tmp_path / task, task, options=replace(OPTIONS, balance_classes=True, **changes))
+
+
+def test_a_run_that_fails_before_its_first_checkpoint_leaves_nothing_in_the_way(small: Path, tmp_path: Path) -> None:
+    for changes in ({"metric_for_best": "bleu"}, {"learning_rate": 1e30, "max_grad_norm": 0.0}):
+        with pytest.raises(InputError):
+            run(small, tmp_path / "out", options=replace(OPTIONS, **changes))
+    assert run(small, tmp_path / "out").best_step
+    with pytest.raises(InputError, match=r"resume .*overwrite .*give one of them"):
+        run(small, tmp_path / "out", resume=True, overwrite=True)
+
+
+def test_texts_that_are_cut_and_splits_without_a_token_are_said(small: Path, tmp_path: Path) -> None:
+    events: list[Event] = []
+    features = FeatureOptions(max_length=8)
+    run(small, tmp_path / "out", feature_options=features, on_progress=events.append)
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert any("texts of train fill 8 tokens, where longer ones are cut (max_length)" in note for note in notes)
+    (tmp_path / "blank.txt").write_text("  \n\n")
+    out, blank = tmp_path / "other", tmp_path / "blank.txt"
+    run(small, out, "fill-mask", validation=blank, feature_options=FeatureOptions(), on_progress=events.append)
+    assert "The validation set has no row with a token, and is not measured." in [
+        event.text for event in events if isinstance(event, Note)
+    ]

@@ -259,3 +259,17 @@ def test_padding_that_is_asked_for_has_zeros(models: Path) -> None:
     assert differences(states[0, :3].tolist(), pipe("card")[0]) == []
     with pytest.raises(InputError, match="return_tensors is 'onnx'"):
         pipe("card", return_tensors="onnx")
+
+
+def test_options_that_a_task_does_not_have_are_named(models: Path) -> None:
+    zero_shot = pipeline("zero-shot-classification", write_model("entailment", models), device="cpu")
+    with pytest.raises(TypeError, match="a call has no option labels; it has candidate_labels, hypothesis_template"):
+        zero_shot("a", labels=["x"])
+    with pytest.warns(FutureWarning, match="pass multi_label"):
+        old = zero_shot("a", ["x", "y"], multi_class=True)
+    assert old == zero_shot("a", ["x", "y"], multi_label=True)
+
+
+def test_entities_have_their_values_in_the_order_of_transformers(models: Path) -> None:
+    first = pipeline("ner", write_model("entities", models), device="cpu")(SENTENCE, ignore_labels=[])[0]
+    assert list(first) == ["entity", "score", "index", "word", "start", "end"]

@@ -148,6 +148,10 @@ def test_what_cannot_be_used_is_named(echo: dict[str, EchoPipeline]) -> None:
             predict("model", ["a"], task=task, **{option: 2})
     with pytest.raises(InputError, match="example 2 has no 'text'"):
         list(predict("model", rows=[{"text": "a"}, {"txt": "b"}], task="text-classification"))
+    with pytest.raises(InputError, match=r'"context": .* or the context as --context'):
+        list(predict("model", ["who?"], task="question-answering"))
+    with pytest.raises(InputError, match=r'objects such as {"prompt": .*"choices"'):
+        list(predict("model", ["which?"], task="multiple-choice"))
     assert list(predict("model", [], task="text-classification")) == []
 
 

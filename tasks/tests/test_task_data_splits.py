@@ -142,8 +142,19 @@ REAL = [
 def test_real_data_sets(task: str, path: Path, rows: int, labels: tuple[str, ...] | None) -> None:
     data = load_data(task, path)
     assert len(data.train) + len(data.validation) == rows
-    assert abs(len(data.validation) / rows - 0.1) < 0.02  # whole contexts, of unequal numbers of questions
+    blank = sum(not text.strip() for text in data.train["text"][:]) if task == "mlm" else 0
+    # whole contexts, of unequal numbers of questions
+    assert abs(len(data.validation) / (rows - blank) - 0.1) < 0.02
     assert labels is None or data.labels == labels
     if task == "ner":
         assert len(data.labels) == 13
         assert [len(tokens) for tokens in data.train["tokens"]] == [len(tags) for tags in data.train["tags"]]
+
+
+def test_blank_texts_do_not_validate(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("\n\n".join("abcd") + "\n \n")
+    for seed in range(5):
+        data = load_data("fill-mask", tmp_path / "a.txt", seed=seed, validation_share=0.5)
+        assert len(data.validation["text"]) == 2
+        assert all(data.validation["text"][:])
+        assert sorted([*data.validation["text"], *data.train["text"]]) == sorted(["a", "", "b", "", "c", "", "d", " "])

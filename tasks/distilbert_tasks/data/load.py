@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from distilbert_common.errors import InputError
 from distilbert_tasks.data.canonical import LABEL_COLUMNS
 from distilbert_tasks.data.labels import resolve_labels
@@ -87,6 +90,14 @@ def _with_labels(
     return data, names, problem_type
 
 
+def _rows_with_text(train: Any) -> NDArray[np.int64]:
+    """Return the rows whose text is not blank: of the others nothing can be measured."""
+    import pyarrow.compute as pc
+
+    trimmed = pc.utf8_length(pc.utf8_trim_whitespace(train.data.column("text")))
+    return np.flatnonzero(trimmed.to_numpy())
+
+
 def _divided(train: Any, task: str, options: DataOptions, notes: list[str]) -> dict[str, Any]:
     """Draw a validation set from the training set; questions about one context stay together."""
     by_label = task in ("text-classification", "multiple-choice") and "label" in train.features
@@ -94,8 +105,9 @@ def _divided(train: Any, task: str, options: DataOptions, notes: list[str]) -> d
     labels = train.data.column("label").to_pylist() if by_label else None
     groups = train.data.column("context").to_pylist() if task == "question-answering" else None
     is_number = labels is not None and isinstance(labels[0], float)
+    drawable = _rows_with_text(train) if task == "fill-mask" else None
     rows, drawn = draw_validation(
-        len(train), options.validation_share, options.seed, None if is_number else labels, groups
+        len(train), options.validation_share, options.seed, None if is_number else labels, groups, drawable
     )
     if not len(drawn):
         notes.append("There is no validation set: the training set is too small to draw one from.")

@@ -16,7 +16,12 @@ Indices = NDArray[np.int64]
 
 
 def draw_validation(
-    rows: int, share: float, seed: int, labels: Sequence[Any] | None = None, groups: Sequence[Any] | None = None
+    rows: int,
+    share: float,
+    seed: int,
+    labels: Sequence[Any] | None = None,
+    groups: Sequence[Any] | None = None,
+    drawable: Indices | None = None,
 ) -> tuple[Indices, Indices]:
     """Return the rows of the training set and those of the validation set, both in order.
 
@@ -26,7 +31,11 @@ def draw_validation(
         seed: What the choice depends on.
         labels: The label of each row; each is drawn from in proportion.
         groups: What rows of one value stay together by, such as the contexts of questions.
+        drawable: The rows that validation may have; None for all.
     """
+    if drawable is not None:
+        validation = drawable[draw_validation(len(drawable), share, seed)[1]]
+        return np.setdiff1d(np.arange(rows), validation), validation
     units = (
         np.arange(rows) if groups is None else np.unique(np.asarray(groups, object).astype(str), return_inverse=True)[1]
     )

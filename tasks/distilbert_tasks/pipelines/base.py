@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from inspect import Parameter, signature
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -116,7 +117,9 @@ class Pipeline:
 
         Raises:
             InputError: An option cannot be used.
+            TypeError: There is no such option.
         """
+        check_options(self._parse, options)
         return self._parse(**{**self._defaults, **options})
 
     def encode(self, examples: Sequence[Any], options: Any) -> list[Encoded]:
@@ -206,6 +209,19 @@ class Pipeline:
             )
         if not all(map(len, lists)):
             raise InputError("an input has no tokens; leave out empty texts, or let special tokens be added")
+
+
+def check_options(parse: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Require options that a task has, as its parameters by name; a task may pass others on.
+
+    Raises:
+        TypeError: There is no such option; the message names those that there are.
+    """
+    parameters = signature(parse).parameters.values()
+    known = [one.name for one in parameters if one.kind is Parameter.KEYWORD_ONLY]
+    unknown = [name for name in options if name not in known]
+    if unknown and not any(one.kind is Parameter.VAR_KEYWORD for one in parameters):
+        raise TypeError(f"a call has no option {', '.join(unknown)}; it has {', '.join(known)}, batch_size")
 
 
 def _at_least_one(name: str, number: Any) -> int:

@@ -53,7 +53,11 @@ def entities_of(tokens: Sequence[Token], strategy: str, labels: Mapping[int, str
         join: Makes a text of tokens.
     """
     if strategy == "none":
-        return [{**_labeled(token, labels), "index": token.index} for token in tokens]
+        parts = [_labeled(token, labels) for token in tokens]
+        return [
+            {"entity": part.pop("entity"), "score": part.pop("score"), "index": token.index, **part}
+            for token, part in zip(tokens, parts, strict=True)
+        ]
     if strategy == "simple":
         parts = [_labeled(token, labels) for token in tokens]
     else:

@@ -85,9 +85,13 @@ class ZeroShotClassificationPipeline(Pipeline):
         candidate_labels: str | Iterable[str] = (),
         hypothesis_template: str = TEMPLATE,
         multi_label: bool = False,
+        multi_class: bool | None = None,
     ) -> ZeroShotOptions:
         if isinstance(candidate_labels, str):
             candidate_labels = [label.strip() for label in candidate_labels.split(",") if label.strip()]
+        if multi_class is not None:
+            warn_user("multi_class is deprecated; pass multi_label", FutureWarning)
+            multi_label = multi_class
         labels = tuple(candidate_labels)
         if labels and hypothesis_template.format(labels[0]) == hypothesis_template:
             raise InputError(

@@ -35,6 +35,11 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "multiple-choice": {"top_k": 1, "truncation": True},
 }
 """What a pipeline is told where the user says nothing."""
+_OBJECTS = {
+    "question-answering": 'give objects such as {"question": "…", "context": "…"}, or the context as --context',
+    "multiple-choice": 'give objects such as {"prompt": "…", "choices": ["…", "…"]}',
+}
+"""What is said where somebody gives texts alone."""
 _OPTIONS = {
     "top_k": ("text-classification", "question-answering", "multiple-choice", "fill-mask"),
     "candidate_labels": ("zero-shot-classification",),
@@ -136,6 +141,8 @@ def _predicted(
     first = list(islice(source, 1))
     if not first:
         return
+    if made.task in _OBJECTS and not columns and list(first[0]) == ["text"]:
+        raise InputError(f"{made.task} takes more than a text; {_OBJECTS[made.task]}")
     chosen = choose_columns(_data_task(made.task, first[0], columns or {}), list(first[0]), columns, False, name)
     if "tokens" in chosen:
         options = {"is_split_into_words": True, **options}

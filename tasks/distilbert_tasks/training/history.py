@@ -11,9 +11,12 @@ from typing import Any
 from distilbert_common.files import write_text
 from distilbert_tasks.training.state import TrainingState
 
-__all__ = ["METRICS_FILENAME", "History", "read_history"]
+__all__ = ["METRICS_FILENAME", "TENSORBOARD", "History", "read_history"]
 
 METRICS_FILENAME = "metrics.jsonl"
+
+TENSORBOARD = "runs"
+"""The folder for TensorBoard, in that of the run."""
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
@@ -46,7 +49,7 @@ class History:
         self.lines = [line for line in read_history(folder) if line["step"] <= last[line["kind"]]]
         self._path = folder / METRICS_FILENAME
         write_text(self._path, "".join(_as_line(line) for line in self.lines))
-        self._writer = _writer(folder / "runs", state.step) if tensorboard else None
+        self._writer = _writer(folder / TENSORBOARD, state.step) if tensorboard else None
 
     def add(self, kind: str, step: int, epoch: float, values: Mapping[str, float]) -> None:
         """Record values.

@@ -10,7 +10,7 @@ from typing import Any
 from distilbert_common.errors import OutputExistsError
 from distilbert_common.files import local_path, replacing
 from distilbert_conversion import convert
-from distilbert_tasks.training.history import METRICS_FILENAME
+from distilbert_tasks.training.history import METRICS_FILENAME, TENSORBOARD
 from distilbert_tasks.training.record import RECORD_FILENAME
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "CORPUS",
     "clear_folder",
     "copy_model",
+    "forget_run",
     "model_saver",
     "open_folder",
     "publish",
@@ -78,6 +79,14 @@ def clear_folder(folder: Path) -> None:
         if path.name == CORPUS:
             continue
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def forget_run(folder: Path) -> None:
+    """Remove what a run wrote that ended before its first checkpoint, so that there is nothing to go on with."""
+    for name in (RECORD_FILENAME, METRICS_FILENAME):
+        (folder / name).unlink(missing_ok=True)
+    for name in (CHECKPOINTS, TENSORBOARD):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def model_saver(model: Any, tokenizer: Any) -> Callable[[Path], None]:

@@ -92,7 +92,7 @@ class RunRecord:
         if differences:
             raise InputError(
                 f"the run in {folder} was begun otherwise: {'; '.join(differences[:4])}; give what it was begun with "
-                "to go on, or another folder to start anew"
+                "to go on, or to start anew overwrite (--overwrite) or another folder"
             )
 
 
