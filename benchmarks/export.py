@@ -33,7 +33,7 @@ from export_page import write_page
 
 Facts = dict[str, Any]
 Batch = dict[str, np.ndarray]
-SHAPES = ((1, 128), (32, 128))
+BATCHES, LONGEST = (1, 32), 128
 FIGURES = ROOT / "docs" / "deployment.json"
 PRECISIONS = {"onnx": ("float32", "float16", "int8")}
 THEIRS = "onnx, as transformers exports it"
@@ -81,9 +81,12 @@ def their_export(model: Path, folder: Path, config: DistilBertConfig) -> Path:
 
 
 def pt_run(model: Path) -> Callable[[Batch], Any]:
-    """Return the PyTorch model of this project, as pipelines use it."""
+    """Return the PyTorch model of this project, as pipelines use it, in one thread."""
+    import torch
+
     from distilbert_pt import engine
 
+    torch.set_num_threads(1)
     config = DistilBertConfig.from_pretrained(model)
     head = str((config.architectures or ["DistilBertModel"])[0]).removeprefix("DistilBert")
     return engine.Engine(engine.load_model(head, model), None, "cpu").eval_step
@@ -117,19 +120,19 @@ def session_run(path: Path, threads: int = 1) -> Callable[[Batch], Any]:
     return lambda batch: session.run(None, batch)
 
 
-def measure(made: Sequence[tuple[Facts, Callable[[Batch], Any]]], vocab_size: int, rounds: int) -> list[Facts]:
+def measure(made: Sequence[tuple[Facts, Callable[[Batch], Any]]], config: DistilBertConfig, rounds: int) -> list[Facts]:
     """Let all take turns, and return their figures with the fastest of each."""
-    times: dict[tuple[int, str], list[float]] = {}
-    for shape in SHAPES:
-        batch = batch_of(*shape, vocab_size)
+    times: dict[tuple[int, int], list[float]] = {}
+    for rows in BATCHES:
+        batch = batch_of(rows, min(LONGEST, config.max_position_embeddings), config.vocab_size)
         for turn in range(rounds + 1):
             for number, (_, run) in enumerate(made):
                 started = time.process_time()
                 run(dict(batch))
                 if turn:  # the first call prepares
-                    times.setdefault((number, "x".join(map(str, shape))), []).append(time.process_time() - started)
+                    times.setdefault((number, rows), []).append(time.process_time() - started)
     return [
-        {**facts, "processor": {shape: min(taken) for (place, shape), taken in times.items() if place == number}}
+        {**facts, "processor": {str(rows): min(times[number, rows]) for rows in BATCHES}}
         for number, (facts, _) in enumerate(made)
     ]
 
@@ -138,8 +141,9 @@ def measure_model(model: Path, name: str, only: Sequence[str], rounds: int) -> F
     """Export a model to all targets and measure them."""
     config = DistilBertConfig.from_pretrained(model)
     with TemporaryDirectory() as folder:
-        rows = measure(prepare(model, only, Path(folder)), config.vocab_size, rounds)
-    return {"model": name, "dim": config.dim, "layers": config.n_layers, "rows": rows}
+        rows = measure(prepare(model, only, Path(folder)), config, rounds)
+    sizes = {"dim": config.dim, "layers": config.n_layers, "seq": min(LONGEST, config.max_position_embeddings)}
+    return {"model": name, **sizes, "rows": rows}
 
 
 def machine() -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from page_tables import fill_tables, markdown_table
 __all__ = ["write_page"]
 
 Facts = dict[str, Any]
-HEADER = ("model", "target", "precision", "largest difference", "MB", "1 x 128, ms", "32 x 128, ms", "of float32")
+HEADER = ("model", "target", "precision", "largest difference", "MB", "1 row, ms", "32 rows, ms", "of float32")
 
 
 def write_page(figures: Facts, docs: Path) -> None:
@@ -41,30 +41,30 @@ def _rows(model: Facts) -> list[tuple[str, ...]]:
 
 def _row(model: Facts, row: Facts, base: Facts) -> tuple[str, ...]:
     times = row["processor"]
-    name = f"{model['model']}, {model['layers']} layers of {model['dim']}"
+    name = f"{model['model']}, {model['layers']} layers of {model['dim']}, {model['seq']} tokens"
     difference = f"{row['absolute']:.1e} of {row['scale']:.3g}" if "absolute" in row else ""
     if row["precision"] == "int8":
         difference += f", rms {row['rms']:.3f}"
     size = f"{row['nbytes'] / 1e6:.1f}" if "nbytes" in row else ""
-    milliseconds = [f"{times[shape] * 1e3:.1f}" for shape in ("1x128", "32x128")]
-    ratio = f"{times['32x128'] / base['processor']['32x128']:.2f}"
+    milliseconds = [f"{times[shape] * 1e3:.1f}" for shape in ("1", "32")]
+    ratio = f"{times['32'] / base['processor']['32']:.2f}"
     return (name, row["target"], row["precision"], difference, size, *milliseconds, ratio)
 
 
 def draw(figures: Facts, path: Path) -> None:
-    """Draw the processor time of each export at 32 x 128, as a share of ONNX in float32."""
+    """Draw the processor time of each export of 32 rows, as a share of ONNX in float32."""
     models = list(figures["models"].values())
     figure, axes = plt.subplots(1, len(models), figsize=(5.5 * len(models), 4), squeeze=False)
     for axis, model in zip(axes[0], models, strict=True):
         base = next(row for row in model["rows"] if row["target"] == "onnx" and row["precision"] == "float32")
         names = [f"{row['target']}, {row['precision']}" for row in model["rows"]]
-        shares = [row["processor"]["32x128"] / base["processor"]["32x128"] for row in model["rows"]]
+        shares = [row["processor"]["32"] / base["processor"]["32"] for row in model["rows"]]
         axis.barh(
             names, shares, color=["#00798c" if row["precision"] == "float32" else "#d1495b" for row in model["rows"]]
         )
         axis.axvline(1, color="grey", linewidth=0.8)
         axis.set_title(f"{model['model']}: {model['layers']} layers of {model['dim']}", fontsize=9)
-        axis.set_xlabel("processor time at 32 x 128, of ONNX in float32", fontsize=8)
+        axis.set_xlabel("processor time of 32 rows, of ONNX in float32", fontsize=8)
         axis.tick_params(labelsize=8)
         axis.invert_yaxis()
         axis.spines[["top", "right"]].set_visible(False)
