@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas
 import pytest
 
 from distilbert_common import DistilBertConfig
@@ -163,3 +164,10 @@ def test_the_demo_model_on_a_file(tmp_path: Path) -> None:
     right = sum(row["predicted_label"] == row["label"] for row in rows)
     assert right >= 26  # 87 % of all test questions are
     assert all(0 < row["score"] <= 1 for row in rows)
+
+
+def test_a_data_frame_is_rows(echo: dict[str, EchoPipeline]) -> None:
+    frame = pandas.DataFrame({"text": ["a", "b"], "number": [1, 2]})
+    for source in ({"texts": frame}, {"rows": frame}):
+        rows = list(predict("model", task="text-classification", **source))
+        assert rows == [{"text": t, "number": n, "label": t, "score": 0.5} for t, n in (("a", 1), ("b", 2))]

@@ -15,7 +15,7 @@ from distilbert_tasks.data.readers.csv import checked_header, delimiter_of, has_
 from distilbert_tasks.data.readers.json import parse_object, rows_of_json
 from distilbert_tasks.data.readers.opening import open_binary, plain_name
 
-__all__ = ["INPUT_FORMATS", "Row", "read_rows", "rows_of_stream", "rows_of_texts"]
+__all__ = ["INPUT_FORMATS", "Row", "read_rows", "rows_of_stream", "rows_of_table", "rows_of_texts"]
 
 Row = dict[str, Any]
 _SUFFIXES = {".txt": "text", ".jsonl": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
@@ -30,6 +30,22 @@ def rows_of_texts(texts: Iterable[str]) -> Iterator[Row]:
     """Yield the row of each text; one that is a JSON object is a row with its columns."""
     for text in texts:
         yield _object(text) or {"text": text}
+
+
+def rows_of_table(table: Any) -> Iterator[Row]:
+    """Yield the rows of a data frame of pandas or polars, or of a table of Arrow.
+
+    Raises:
+        InputError: A column holds values of several types.
+    """
+    import pyarrow as pa
+
+    try:
+        batches = pa.table(table).to_batches(1000)
+    except pa.ArrowException as error:
+        raise InputError(f"the data frame: {error}; give each column values of one type") from error
+    for batch in batches:
+        yield from batch.to_pylist()
 
 
 def _object(text: str) -> Row | None:

@@ -13,10 +13,11 @@ from distilbert_common.errors import InputError
 from distilbert_common.files import local_path
 from distilbert_tasks.data.canonical import CANONICAL
 from distilbert_tasks.data.columns import Chosen, choose_columns
+from distilbert_tasks.data.readers import is_table
 from distilbert_tasks.data.records import Records
 from distilbert_tasks.pipelines import pipeline
 from distilbert_tasks.pipelines.question_answering import DOC_STRIDE, MAX_SEQ_LEN
-from distilbert_tasks.prediction.inputs import Row, read_rows, rows_of_texts
+from distilbert_tasks.prediction.inputs import Row, read_rows, rows_of_table, rows_of_texts
 
 __all__ = ["predict"]
 
@@ -66,7 +67,7 @@ def predict(
 
     Args:
         model: A directory, a weights file or a hub id, in any dialect.
-        texts: Texts, or objects with what the task needs, as {"question": …, "context": …}.
+        texts: Texts, or objects with what the task needs, as {"question": …, "context": …}; or a data frame.
         file: A file with examples: text (one a line), jsonl, json, csv, tsv or parquet, also compressed.
         rows: Examples by column, such as those of another program.
         file_format: The format of `file`; None to tell it by the name.
@@ -127,6 +128,8 @@ def _source(
     """
     if sum(one is not None for one in (texts, file, rows)) != 1:
         raise InputError("give texts, a file or rows to predict: exactly one of them")
+    if is_table(texts) or is_table(rows):
+        return rows_of_table(rows if texts is None else texts), "the data frame"
     if file is not None:
         return read_rows(local_path(file), file_format), str(file)
     if rows is not None:
