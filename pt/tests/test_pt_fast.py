@@ -6,6 +6,7 @@ import pickle
 import weakref
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from distilbert_cli.tolerances import BETWEEN_FRAMEWORKS
 from distilbert_pt import DistilBertConfig, DistilBertModel
-from distilbert_pt.fast import onednn
+from distilbert_pt.fast import onednn, prepacked
 from distilbert_pt.fast.layers import is_fusible, linear
 from distilbert_pt.fast.prepacked import pack_weights
 from distilbert_pt.modeling import FFN
@@ -206,6 +207,28 @@ def test_machines_without_onednn(lin: nn.Linear, lin2: nn.Linear, monkeypatch: p
 
 class TestPrepacked:
     """All hold too where oneDNN is not taken and nothing is packed."""
+
+    @pytest.fixture(autouse=True)
+    def packed_however_small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(prepacked, "LEAST_WEIGHTS", 0)
+
+    def test_onednn_meets_few_numbers_of_rows(self, lin: nn.Linear, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each is code that it keeps: a server with a batch of another size each time took hundreds of megabytes."""
+        met: set[tuple[int, bool]] = set()
+
+        def product(a: torch.Tensor, b: torch.Tensor, *more: Any) -> torch.Tensor:
+            met.add((len(a), b.is_mkldnn))
+            return onednn.product(a, b, *more)
+
+        monkeypatch.setattr(prepacked, "product", product)
+        monkeypatch.setattr(prepacked, "EVERYWHERE", False)
+        pack_weights(lin, True)
+        x = torch.randn(300, 48)
+        with torch.no_grad():
+            for rows in range(1, 301):
+                assert close(linear(lin, x[:rows]), lin(x[:rows]))
+        packed = {rows for rows, is_packed in met if is_packed}
+        assert packed == (set(range(8, 257, 8)) if onednn.ONEDNN else set())
 
     def test_values(self, lin: nn.Linear, lin2: nn.Linear) -> None:
         x = torch.randn(7, 48)

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distilbert_pt.fast.onednn import OneDNNGeluLinear, OneDNNLinear, can_use_onednn, is_enabled, product
-from distilbert_pt.fast.prepacked import fastest_weight
+from distilbert_pt.fast.onednn import OneDNNGeluLinear, OneDNNLinear, can_use_onednn, is_enabled
+from distilbert_pt.fast.prepacked import fastest_product
 from distilbert_pt.framework.hooks import has_hooks, is_plain_linear
 
 __all__ = ["feed_forward", "fused_feed_forward", "is_fusible", "linear", "linears"]
@@ -50,10 +50,8 @@ def call(layer: nn.Module, x: Tensor) -> Tensor:
     if not is_fusible(layer, x):
         return layer(x)
     rows = x.reshape(-1, x.size(-1))  # (rows, in_features)
-    if is_trained(layer, x):
-        y = OneDNNLinear.apply(rows, layer.weight, layer.bias)  # (rows, out_features)
-    else:
-        y = product(rows, fastest_weight(layer), layer.bias)  # (rows, out_features)
+    trained = is_trained(layer, x)
+    y = OneDNNLinear.apply(rows, layer.weight, layer.bias) if trained else fastest_product(layer, rows)
     return y.view(*x.shape[:-1], -1)  # (…, out_features)
 
 
@@ -70,7 +68,7 @@ def feed_forward(lin1: nn.Module, activation: Activation, lin2: nn.Module, x: Te
 def linear_activation(layer: nn.Linear, x: Tensor) -> Tensor:
     """Return `gelu(layer(x))` in one step, without gradients."""
     rows = x.reshape(-1, x.size(-1))  # (rows, in_features)
-    return product(rows, fastest_weight(layer), layer.bias, "gelu").view(*x.shape[:-1], -1)  # (…, out_features)
+    return fastest_product(layer, rows, "gelu").view(*x.shape[:-1], -1)  # (…, out_features)
 
 
 def activation_linear(layer: nn.Linear, x: Tensor) -> Tensor:

@@ -6,9 +6,18 @@ import weakref
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["PrepackedWeight", "fastest_weight", "pack_weights"]
+from distilbert_pt.fast.onednn import EVERYWHERE, product
+
+__all__ = ["PrepackedWeight", "fastest_product", "pack_weights"]
+
+MOST_ROWS = 256
+"""With more rows MKL is as fast with plain weights, where oneDNN does not multiply everything."""
+LEAST_WEIGHTS = 2**18
+"""With smaller matrices it is faster."""
+ROWS_STEP = 8
 
 
 class PrepackedWeight:
@@ -42,7 +51,23 @@ def pack_weights(module: nn.Module, enabled: bool) -> None:
             del layer.prepacked_weight
 
 
-def fastest_weight(layer: nn.Linear) -> Tensor:
-    """Return the layer's weight as it is multiplied fastest: packed where the layer holds it so."""
+def packed_weight(layer: nn.Linear, rows: int) -> Tensor | None:
+    """Return the layer's weight packed, where it holds it so and a product with so many rows is faster by it."""
     prepacked = vars(layer).get("prepacked_weight")
-    return layer.weight if prepacked is None else prepacked.of(layer.weight)
+    if prepacked is None or not (EVERYWHERE or (rows <= MOST_ROWS and layer.weight.numel() >= LEAST_WEIGHTS)):
+        return None
+    packed: Tensor = prepacked.of(layer.weight)
+    return packed
+
+
+def fastest_product(layer: nn.Linear, rows: Tensor, activation: str = "none") -> Tensor:
+    """Return `activation(layer(rows))` without gradients: (rows, in_features) -> (rows, out_features).
+
+    oneDNN prepares code for each number of rows that it meets with packed weights, and keeps it: half a megabyte for
+    each matrix. So they come in steps of a few rows, the last of them zeros.
+    """
+    weight = packed_weight(layer, len(rows))
+    if weight is None or len(rows) > MOST_ROWS:
+        return product(rows, layer.weight if weight is None else weight, layer.bias, activation)
+    padded = F.pad(rows, (0, 0, 0, -len(rows) % ROWS_STEP))  # (rows up to a multiple, in_features)
+    return product(padded, weight, layer.bias, activation)[: len(rows)]
