@@ -17,6 +17,7 @@ from distilbert_conversion import Checkpoint, open_checkpoint
 from distilbert_conversion.output.atomic_directory import atomic_directory, check_target
 from distilbert_conversion.output.sidecar_files import check_sidecar_files, write_sidecar_files
 from distilbert_deploy.errors import ExportError
+from distilbert_deploy.onnx_files import DEFAULT_OPSET
 from distilbert_deploy.report import ExportReport, Scores
 from distilbert_deploy.samples import Batch, sample_batches
 from distilbert_deploy.targets import target_module
@@ -25,9 +26,7 @@ from distilbert_deploy.verification import Difference, compare_with_source, requ
 from distilbert_deploy.weights import ModelWeights, read_weights
 from distilbert_tasks.training.progress import Note, OnProgress, ignore
 
-__all__ = ["DEFAULT_OPSET", "export"]
-
-DEFAULT_OPSET = 20
+__all__ = ["export"]
 
 
 def export(

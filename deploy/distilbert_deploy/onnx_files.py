@@ -11,8 +11,10 @@ from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointNotFoundError
 from distilbert_common.files import local_path, replacing, resolve
 
-__all__ = ["FOLDER", "NAMES", "copy_files", "find_onnx"]
+__all__ = ["DEFAULT_OPSET", "FOLDER", "NAMES", "copy_files", "find_onnx"]
 
+DEFAULT_OPSET = 20
+"""The first version of ONNX's operators with GELU as one operator."""
 FOLDER = "onnx"
 NAMES = {
     "float32": "model.onnx",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from distilbert_common.errors import DeviceError, InputError, MissingFrameworkError
+from distilbert_common.errors import DeviceError, InputError
+from distilbert_deploy.runtimes import require_module
 
 __all__ = ["open_session", "runtime"]
 
@@ -19,11 +20,7 @@ def runtime() -> Any:
     Raises:
         MissingFrameworkError: It is not installed.
     """
-    try:
-        import onnxruntime
-    except ModuleNotFoundError as error:
-        raise MissingFrameworkError("an exported ONNX model", "onnxruntime", "export") from error
-    return onnxruntime
+    return require_module("onnxruntime", "onnxruntime", "export", "an exported ONNX model")
 
 
 def open_session(model: Path | bytes, device: str = "cpu", threads: int | None = None) -> Any:

@@ -8,8 +8,8 @@ from unittest import mock
 import pytest
 
 from distilbert_common.errors import MissingFrameworkError
-from distilbert_deploy import ExportError, export
-from distilbert_deploy.targets import TARGETS, families
+from distilbert_deploy import ExportError, export, runtimes
+from distilbert_deploy.targets import TARGETS
 from parity_tests.helpers.golden import GOLDEN
 
 FILES = {
@@ -39,7 +39,7 @@ def test_targets_say_what_they_cannot_do(tmp_path: Path) -> None:
         export(SOURCE, tmp_path / "out", target="litert", quantize="int8")
     missing = ModuleNotFoundError("No module named 'openvino'", name="openvino")
     with (
-        mock.patch.object(families, "import_module", side_effect=missing),
+        mock.patch.object(runtimes, "import_module", side_effect=missing),
         pytest.raises(MissingFrameworkError, match=r"pip install 'distilbert\[openvino\]'"),
     ):
         export(SOURCE, tmp_path / "out", target="openvino")

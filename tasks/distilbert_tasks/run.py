@@ -123,7 +123,7 @@ class Run:
 
     def _before(self, record: RunRecord) -> RunRecord | None:
         """Return the record of the run that goes on; None where there is none, or it is to be replaced."""
-        if is_first_process() and self.overwrite and not self.resume:
+        if is_first_process() and self.overwrite:
             clear_folder(self.folder)
         before = RunRecord.read(self.folder) if self.resume else None
         if before is not None:

@@ -1,5 +1,5 @@
 """ONNX models built from the weight table, without any framework."""
 
-from distilbert_deploy.onnx_model.model import DEFAULT_OPSET, OPSETS, build_model
+from distilbert_deploy.onnx_model.model import OPSETS, build_model
 
-__all__ = ["DEFAULT_OPSET", "OPSETS", "build_model"]
+__all__ = ["OPSETS", "build_model"]

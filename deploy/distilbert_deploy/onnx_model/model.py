@@ -17,17 +17,16 @@ from onnx import TensorProto, helper
 
 from distilbert_common.outputs import per_token_outputs
 from distilbert_deploy.errors import ExportError
+from distilbert_deploy.onnx_files import DEFAULT_OPSET
 from distilbert_deploy.onnx_model.activations import activate
 from distilbert_deploy.onnx_model.graph import Graph
 from distilbert_deploy.onnx_model.layers import Layers
 from distilbert_deploy.weights import ModelWeights
 
-__all__ = ["DEFAULT_OPSET", "OPSETS", "build_model"]
+__all__ = ["OPSETS", "build_model"]
 
 OPSETS = range(17, 24)
 """The versions of ONNX's operators that models can be written in: 17 brought LayerNormalization."""
-DEFAULT_OPSET = 20
-"""The first with GELU as one operator."""
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from distilbert_common.errors import MissingFrameworkError
 from distilbert_conversion import save_checkpoint
 from distilbert_deploy.weights import ModelWeights
 from distilbert_tasks.engines import engine_module
 
-__all__ = ["load_in", "require_module"]
+__all__ = ["load_in"]
 
 
 def load_in(framework: str, weights: ModelWeights) -> Any:
@@ -28,20 +26,3 @@ def load_in(framework: str, weights: ModelWeights) -> Any:
     with TemporaryDirectory() as folder:
         save_checkpoint(folder, weights.arrays, weights.config, weights.head)
         return engines.load_model(weights.head, folder, config=weights.config, dtype="float32")
-
-
-def require_module(module: str, package: str, extra: str) -> Any:
-    """Import a module of a target's runtime.
-
-    Args:
-        module: Its name.
-        package: What is installed to have it.
-        extra: The extra of this project that installs it.
-
-    Raises:
-        MissingFrameworkError: It is not installed.
-    """
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        raise MissingFrameworkError("this export", package, extra) from error

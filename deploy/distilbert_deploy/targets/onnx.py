@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from distilbert_common.errors import MissingFrameworkError
 from distilbert_common.files import replacing
 from distilbert_deploy.errors import ExportError
 from distilbert_deploy.onnx_files import FOLDER, NAMES
+from distilbert_deploy.runtimes import require_module
 from distilbert_deploy.session import open_session
 from distilbert_deploy.targets.job import Job
 from distilbert_deploy.verification import Run
@@ -29,10 +29,7 @@ def write(job: Job, directory: Path) -> list[Path]:
         MissingFrameworkError: The package onnx is not installed.
         ExportError: The model is too large for one file.
     """
-    try:
-        import onnx  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingFrameworkError("an export to ONNX", "onnx", "export") from error
+    require_module("onnx", "onnx", "export", "an export to ONNX")
     model = _build(job)
     if model.ByteSize() > _LARGEST:
         raise ExportError("the model is larger than 2 GB, which an ONNX file cannot hold; export it with dtype float16")

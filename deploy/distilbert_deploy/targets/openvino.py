@@ -10,9 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from distilbert_deploy.runtimes import require_module
 from distilbert_deploy.samples import Batch
 from distilbert_deploy.targets import onnx
-from distilbert_deploy.targets.families import require_module
 from distilbert_deploy.targets.job import Job
 from distilbert_deploy.verification import Run
 

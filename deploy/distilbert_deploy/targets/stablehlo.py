@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from distilbert_deploy.runtimes import require_module
 from distilbert_deploy.samples import Batch
-from distilbert_deploy.targets.families import load_in, require_module
+from distilbert_deploy.targets.families import load_in
 from distilbert_deploy.targets.job import Job
 from distilbert_deploy.verification import Run
 
