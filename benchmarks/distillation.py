@@ -4,8 +4,10 @@ Compared are the method as it was published, in transformers' classes (`distilla
 teacher in each step; and ours with a teacher that was asked ahead of time. All learn from one teacher of BERT base's
 size on the same texts, each in its own batches. They take turns on the machine.
 
+Each can compute in bfloat16: ours by the options of `distilbert distil`, the published method by autocast.
+
 Usage: python benchmarks/distillation.py FILE... [--steps N] [--rows N] [--layers N] [--dim N] [--framework pt]
-       [--turn SECONDS] [--cores N] [--json]
+       [--precision P] [--teacher-precision P] [--original-precision P] [--turn SECONDS] [--cores N] [--json]
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,13 @@ VOCABULARY = 30_522
 LEARNING_RATE = 1e-6
 WARM_UP = 1
 """Steps that do not count: memory is taken, programs are compiled."""
+PRECISIONS = {
+    "precision": "what ours computes in",
+    "teacher_precision": "what our teacher computes in",
+    "original_precision": "what the published method computes in",
+}
+OPTIONS = ("rows", "parts", "layers", "dim", "top_k", "framework", *PRECISIONS)
+"""What the figures depend on, told to each worker."""
 Facts = dict[str, Any]
 Step = Callable[[], int]
 """Takes a step, and returns how many tokens it had."""
@@ -65,6 +75,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--dim", type=int, default=768)
     parser.add_argument("--top-k", type=int, default=32, help="tokens that the teacher tells ahead of time")
     parser.add_argument("--framework", default="pt", help="pt, tf or flax")
+    for name, meaning in PRECISIONS.items():
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, choices=["float32", "bfloat16"], default="float32", help=meaning)
     parser.add_argument("--turn", type=float, default=20.0, help="seconds that one of them runs at a time")
     parser.add_argument("--cores", type=int, help="how many cores each may use; all, if not given")
     parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
@@ -109,7 +122,7 @@ def ask_first(options: argparse.Namespace) -> None:
 def start(options: argparse.Namespace, name: str) -> subprocess.Popen[bytes]:
     """Start a worker."""
     command = [sys.executable, __file__, *map(str, options.files), "--worker", name, "--work", str(options.work)]
-    for option in ("steps", "rows", "parts", "layers", "dim", "top_k", "framework"):
+    for option in ("steps", *OPTIONS):
         command += [f"--{option.replace('_', '-')}", str(getattr(options, option))]
     return subprocess.Popen(
         on_cores(command, options.cores), env={**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES)}
@@ -120,7 +133,7 @@ def measure(options: argparse.Namespace) -> Facts:
     """Let all take their steps in turns, and return their rates and memory."""
     processes = {name: start(options, name) for name in NAMES}
     intervals = run_in_turns(processes, options.turn)
-    facts: Facts = {name: getattr(options, name) for name in ("rows", "parts", "layers", "dim", "top_k", "framework")}
+    facts: Facts = {name: getattr(options, name) for name in OPTIONS}
     return facts | {name: read_rates(options.work / f"{name}.json", intervals[name], "tokens") for name in NAMES}
 
 
@@ -138,31 +151,43 @@ def work(options: argparse.Namespace) -> None:
 
 def original_steps(options: argparse.Namespace) -> Iterator[int]:
     """Yield the tokens of each step of the published method, once it is done."""
+    import torch
+
     from distilbert_tasks.corpus import Corpus
     from distillation_original import OriginalDistillation
 
     corpus = Corpus.open(options.work / "corpus")
     original = OriginalDistillation(options.work / "teacher", options.work / "student", corpus)
     while True:
-        yield original.step(options.rows)
+        with torch.autocast("cpu", torch.bfloat16, enabled=options.original_precision == "bfloat16"):
+            tokens = original.step(options.rows)
+        yield tokens
 
 
 def our_steps(options: argparse.Namespace, cached: bool) -> Iterator[int]:
     """Yield the tokens of each of our steps, once it is done."""
     from distilbert_tasks.batches import training_batches
-    from distilbert_tasks.distillation import default_options
     from distilbert_tasks.engines import engine_module
 
     engines, folder = engine_module(options.framework), options.work
     student = engines.load_model("ForMaskedLM", folder / "student")
     teacher = None if cached else engines.load_model("ForMaskedLM", folder / "teacher")
-    engine = engines.Engine(student, default_options().engine, "cpu", teacher=teacher)
+    engine = engines.Engine(student, engine_options(options), "cpu", teacher=teacher)
     features, batch_options = features_of(options)
     answers = cache_of(options) if cached else None
     for step, batches in enumerate(training_batches(features, batch_options, teacher=answers)):
         result = engine.train_step(batches, step, LEARNING_RATE)
         float(result.loss)  # which waits for the step
         yield sum(int((batch.inputs["segment_ids"] > 0).sum()) for batch in batches)
+
+
+def engine_options(options: argparse.Namespace) -> Any:
+    """Return the paper's options, in the precisions asked for."""
+    from distilbert_tasks.distillation import default_options
+
+    ours = default_options().engine
+    distillation = replace(ours.distillation, teacher_precision=options.teacher_precision)
+    return replace(ours, precision=options.precision, distillation=distillation)
 
 
 def features_of(options: argparse.Namespace) -> tuple[Any, Any]:
@@ -200,7 +225,9 @@ def table(facts: Facts) -> str:
     """Return the figures as lines of text."""
     lines = [
         f"A teacher of {facts['layers']} layers, {facts['dim']} wide; steps of {facts['rows']} rows, ours in "
-        f"{facts['parts']} parts ({facts['framework']}); the {facts['top_k']} most likely tokens are stored."
+        f"{facts['parts']} parts ({facts['framework']}, {facts['precision']}, its teacher in "
+        f"{facts['teacher_precision']}; as published: {facts['original_precision']}); the {facts['top_k']} most likely "
+        "tokens are stored."
     ]
     for name, title in NAMES.items():
         one = facts[name]
