@@ -71,8 +71,10 @@ def test_the_engine_is_the_plain_loop(source: Path) -> None:
     for (name, actual), (_, parameter) in zip(
         engine.model.named_parameters(), expected.named_parameters(), strict=True
     ):
-        # rounding of gradients that are nearly 0 is all of an entry's first step, of the size of the rate
-        assert (actual - parameter).abs().mean() < 1e-5, name
+        # Rounding of a gradient that is nearly 0 is all of an entry's first step, of the size of the rate; those of the
+        # keys' biases are 0 by symmetry, so that all of their steps are.
+        limit = 1e-4 if name.endswith("k_lin.bias") else 1e-5
+        assert (actual - parameter).abs().mean() < limit, name
 
 
 def test_random_numbers_of_the_user_stay_as_they_are(source: Path) -> None:

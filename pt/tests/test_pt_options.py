@@ -226,7 +226,9 @@ def test_fields_of_any_config_of_transformers() -> None:
     assert model(ids, return_dict=True).logits.equal(load()(ids).logits)
     with warnings.catch_warnings():
         warnings.simplefilter("error", torch.jit.TracerWarning)  # nothing of the program depends on values
-        assert torch.jit.trace(model, ids)(ids)[0].equal(model(ids)[0])
+        traced = torch.jit.trace(model, ids)
+    # a program may multiply by another kernel than the model does
+    torch.testing.assert_close(traced(ids)[0], model(ids)[0], rtol=0, atol=1e-6)
 
 
 def test_a_new_model_from_a_config_alone() -> None:
