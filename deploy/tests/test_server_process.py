@@ -87,7 +87,8 @@ def test_sigterm_under_load_loses_no_request_that_was_sent_before() -> None:
         threads = [threading.Thread(target=loader.run) for loader in loaders]
         for thread in threads:
             thread.start()
-        while sum(len(loader.outcomes) for loader in loaders) < 40:
+        begun = time.monotonic()
+        while time.monotonic() < begun + 0.5 or sum(len(loader.outcomes) for loader in loaders) < 40:
             assert running.process.poll() is None
         told = time.monotonic()
         assert running.stop() == 0
