@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = [
     "ACTIVATIONS",
@@ -14,8 +14,11 @@ __all__ = [
     "OWN_FIELDS",
     "RENAMED",
     "RULES",
+    "by_config_name",
     "is_int",
 ]
+
+Function = TypeVar("Function")
 
 
 ACTIVATIONS: tuple[str, ...] = (
@@ -24,6 +27,22 @@ ACTIVATIONS: tuple[str, ...] = (
     "swish", "tanh",
 )  # fmt: skip
 """Every activation of transformers' table without parameters of its own; all three families know each."""
+
+_SAME_ACTIVATION = {
+    "gelu_accurate": "gelu_new", "gelu_fast": "gelu_new", "gelu_python": "gelu", "gelu_pytorch_tanh": "gelu_new",
+    "swish": "silu",
+}  # fmt: skip
+"""The names that stand for the formula of another: transformers computes some of them in other steps."""
+
+
+def by_config_name(functions: Mapping[str, Function]) -> dict[str, Function]:
+    """Return the activations by every name that a config may have for them.
+
+    Args:
+        functions: One for each formula.
+    """
+    return {name: functions[_SAME_ACTIVATION.get(name, name)] for name in ACTIVATIONS}
+
 
 PROBLEM_TYPES = (None, "regression", "single_label_classification", "multi_label_classification")
 

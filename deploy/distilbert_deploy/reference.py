@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from distilbert_common.config_fields import by_config_name
 from distilbert_common.constants import LAYER_NORM_EPS, MASKED_SCORE
 from distilbert_deploy.weights import Floats, ModelWeights
 
@@ -126,25 +127,22 @@ def _mish(x: Floats) -> Floats:
     return x * _tanh(np.logaddexp(x, np.float32(0)))
 
 
-ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
-    "gelu": _gelu,
-    "gelu_10": lambda x: np.clip(_gelu(x), -10, 10),
-    "gelu_accurate": _gelu_tanh,
-    "gelu_fast": _gelu_tanh,
-    "gelu_new": _gelu_tanh,
-    "gelu_python": _gelu,
-    "gelu_pytorch_tanh": _gelu_tanh,
-    "laplace": _laplace,
-    "leaky_relu": lambda x: np.where(x > 0, x, np.float32(0.01) * x),
-    "linear": lambda x: x,
-    "mish": _mish,
-    "quick_gelu": lambda x: x * _sigmoid(np.float32(1.702) * x),
-    "relu": lambda x: np.maximum(x, 0),
-    "relu2": lambda x: np.square(np.maximum(x, 0)),
-    "relu6": lambda x: np.clip(x, 0, 6),
-    "sigmoid": _sigmoid,
-    "silu": lambda x: x * _sigmoid(x),
-    "swish": lambda x: x * _sigmoid(x),
-    "tanh": _tanh,
-}
+ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = by_config_name(
+    {
+        "gelu": _gelu,
+        "gelu_10": lambda x: np.clip(_gelu(x), -10, 10),
+        "gelu_new": _gelu_tanh,
+        "laplace": _laplace,
+        "leaky_relu": lambda x: np.where(x > 0, x, np.float32(0.01) * x),
+        "linear": lambda x: x,
+        "mish": _mish,
+        "quick_gelu": lambda x: x * _sigmoid(np.float32(1.702) * x),
+        "relu": lambda x: np.maximum(x, 0),
+        "relu2": lambda x: np.square(np.maximum(x, 0)),
+        "relu6": lambda x: np.clip(x, 0, 6),
+        "sigmoid": _sigmoid,
+        "silu": lambda x: x * _sigmoid(x),
+        "tanh": _tanh,
+    }
+)
 """The activations by their names in the config."""

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from distilbert_common.config_fields import by_config_name
+
 # JAX's own are compiled objects, which cannot be pickled; a model that holds one of these functions can.
 
 
@@ -83,24 +85,8 @@ def tanh(x: Array) -> Array:
     return jnp.tanh(x)
 
 
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "gelu": gelu,
-    "gelu_10": gelu_10,
-    "gelu_accurate": gelu_new,
-    "gelu_fast": gelu_new,
-    "gelu_new": gelu_new,
-    "gelu_python": gelu,
-    "gelu_pytorch_tanh": gelu_new,
-    "laplace": laplace,
-    "leaky_relu": leaky_relu,
-    "linear": linear,
-    "mish": mish,
-    "quick_gelu": quick_gelu,
-    "relu": relu,
-    "relu2": relu2,
-    "relu6": relu6,
-    "sigmoid": sigmoid,
-    "silu": silu,
-    "swish": silu,
-    "tanh": tanh,
-}
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = by_config_name({
+    "gelu": gelu, "gelu_10": gelu_10, "gelu_new": gelu_new, "laplace": laplace, "leaky_relu": leaky_relu,
+    "linear": linear, "mish": mish, "quick_gelu": quick_gelu, "relu": relu, "relu2": relu2, "relu6": relu6,
+    "sigmoid": sigmoid, "silu": silu, "tanh": tanh,
+})  # fmt: skip

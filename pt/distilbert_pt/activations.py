@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from distilbert_common.config_fields import by_config_name
+
 __all__ = ["ACTIVATIONS"]
 
 
@@ -42,24 +44,8 @@ def linear(x: Tensor) -> Tensor:
     return x
 
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": F.gelu,
-    "gelu_10": gelu_10,
-    "gelu_accurate": gelu_new,
-    "gelu_fast": gelu_new,
-    "gelu_new": gelu_new,
-    "gelu_python": F.gelu,
-    "gelu_pytorch_tanh": gelu_new,
-    "laplace": laplace,
-    "leaky_relu": F.leaky_relu,
-    "linear": linear,
-    "mish": F.mish,
-    "quick_gelu": quick_gelu,
-    "relu": F.relu,
-    "relu2": relu2,
-    "relu6": F.relu6,
-    "sigmoid": torch.sigmoid,
-    "silu": F.silu,
-    "swish": F.silu,
-    "tanh": torch.tanh,
-}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = by_config_name({
+    "gelu": F.gelu, "gelu_10": gelu_10, "gelu_new": gelu_new, "laplace": laplace, "leaky_relu": F.leaky_relu,
+    "linear": linear, "mish": F.mish, "quick_gelu": quick_gelu, "relu": F.relu, "relu2": relu2, "relu6": F.relu6,
+    "sigmoid": torch.sigmoid, "silu": F.silu, "tanh": torch.tanh,
+})  # fmt: skip

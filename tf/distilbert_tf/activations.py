@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from keras import ops
 
+from distilbert_common.config_fields import by_config_name
 from distilbert_tf.arrays import Tensor
 
 __all__ = ["ACTIVATIONS"]
@@ -57,24 +58,8 @@ def relu2(x: Tensor) -> Tensor:
     return ops.square(ops.relu(x))
 
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": gelu,
-    "gelu_10": gelu_10,
-    "gelu_accurate": gelu_new,
-    "gelu_fast": gelu_new,
-    "gelu_new": gelu_new,
-    "gelu_python": gelu,
-    "gelu_pytorch_tanh": gelu_new,
-    "laplace": laplace,
-    "leaky_relu": leaky_relu,
-    "linear": linear,
-    "mish": mish,
-    "quick_gelu": quick_gelu,
-    "relu": ops.relu,
-    "relu2": relu2,
-    "relu6": ops.relu6,
-    "sigmoid": ops.sigmoid,
-    "silu": ops.silu,
-    "swish": ops.silu,
-    "tanh": ops.tanh,
-}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = by_config_name({
+    "gelu": gelu, "gelu_10": gelu_10, "gelu_new": gelu_new, "laplace": laplace, "leaky_relu": leaky_relu,
+    "linear": linear, "mish": mish, "quick_gelu": quick_gelu, "relu": ops.relu, "relu2": relu2, "relu6": ops.relu6,
+    "sigmoid": ops.sigmoid, "silu": ops.silu, "tanh": ops.tanh,
+})  # fmt: skip

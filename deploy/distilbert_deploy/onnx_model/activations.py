@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from distilbert_common.config_fields import by_config_name
 from distilbert_deploy.onnx_model.graph import Graph
 
 __all__ = ["activate"]
@@ -67,24 +68,21 @@ def _relu2(graph: Graph, x: str) -> str:
     return graph.add("Mul", positive, positive)
 
 
-_ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
-    "gelu": _gelu,
-    "gelu_10": lambda graph, x: _clip(graph, _gelu(graph, x), -10.0, 10.0),
-    "gelu_accurate": _gelu_tanh,
-    "gelu_fast": _gelu_tanh,
-    "gelu_new": _gelu_tanh,
-    "gelu_python": _gelu,
-    "gelu_pytorch_tanh": _gelu_tanh,
-    "laplace": _laplace,
-    "leaky_relu": lambda graph, x: graph.add("LeakyRelu", x, alpha=0.01),
-    "linear": lambda graph, x: x,
-    "mish": _mish,
-    "quick_gelu": _quick_gelu,
-    "relu": lambda graph, x: graph.add("Relu", x),
-    "relu2": _relu2,
-    "relu6": lambda graph, x: _clip(graph, x, 0.0, 6.0),
-    "sigmoid": lambda graph, x: graph.add("Sigmoid", x),
-    "silu": _silu,
-    "swish": _silu,
-    "tanh": lambda graph, x: graph.add("Tanh", x),
-}
+_ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = by_config_name(
+    {
+        "gelu": _gelu,
+        "gelu_10": lambda graph, x: _clip(graph, _gelu(graph, x), -10.0, 10.0),
+        "gelu_new": _gelu_tanh,
+        "laplace": _laplace,
+        "leaky_relu": lambda graph, x: graph.add("LeakyRelu", x, alpha=0.01),
+        "linear": lambda graph, x: x,
+        "mish": _mish,
+        "quick_gelu": _quick_gelu,
+        "relu": lambda graph, x: graph.add("Relu", x),
+        "relu2": _relu2,
+        "relu6": lambda graph, x: _clip(graph, x, 0.0, 6.0),
+        "sigmoid": lambda graph, x: graph.add("Sigmoid", x),
+        "silu": _silu,
+        "tanh": lambda graph, x: graph.add("Tanh", x),
+    }
+)
