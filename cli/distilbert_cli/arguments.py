@@ -29,12 +29,19 @@ __all__ = [
     "Truncation",
     "WholeWordMask",
     "columns_of",
-    "data_arguments",
+    "option",
     "options_of",
     "parts_of",
+    "reading_options",
 ]
 
 DATA, FEATURES = "Data", "Texts to tokens"
+
+
+def option(panel: str, help: str, *names: str, **settings: Any) -> Any:
+    """Return an option that `--help` shows in a panel."""
+    return typer.Option(*names, help=help, rich_help_panel=panel, **settings)
+
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Directory, weights file or hub id, in any dialect.")]
 FrameworkName = Annotated[str, typer.Option("--framework", help="pt, tf or flax.")]
@@ -44,54 +51,38 @@ LayoutName = Annotated[str, typer.Option("--layout", help="packed: several texts
 
 Columns = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
+        DATA,
+        "Column to take, as text=review or label=stars; repeat it for several. Well-known names are found.",
         "--column",
         metavar="ROLE=NAME",
-        help="Column to take, as text=review or label=stars; repeat it for several. Well-known names are found.",
-        rich_help_panel=DATA,
     ),
 ]
-FileFormat = Annotated[
-    str, typer.Option("--format", help="Format of the files, if their names do not tell.", rich_help_panel=DATA)
-]
-Labels = Annotated[
-    str, typer.Option(help="Names of the labels, in the order of their ids, as neg,pos.", rich_help_panel=DATA)
-]
+FileFormat = Annotated[str, option(DATA, "Format of the files, if their names do not tell.", "--format")]
+Labels = Annotated[str, option(DATA, "Names of the labels, in the order of their ids, as neg,pos.")]
 ProblemType = Annotated[
     str,
-    typer.Option(
-        help="single_label_classification, multi_label_classification or regression; told by the labels if not given.",
-        rich_help_panel=DATA,
+    option(
+        DATA,
+        "single_label_classification, multi_label_classification or regression; told by the labels if not given.",
     ),
 ]
-MaxRows = Annotated[int | None, typer.Option(help="Most rows to read of each split.", rich_help_panel=DATA)]
+MaxRows = Annotated[int | None, option(DATA, "Most rows to read of each split.")]
 
-MaxLength = Annotated[
-    int | None,
-    typer.Option(help="Most tokens in a row; the model's positions, or 384 for answers.", rich_help_panel=FEATURES),
-]
+MaxLength = Annotated[int | None, option(FEATURES, "Most tokens in a row; the model's positions, or 384 for answers.")]
 Stride = Annotated[
     int | None,
-    typer.Option(
+    option(
+        FEATURES,
+        "Tokens that two windows of a long context share; 128, or a third of a shorter row.",
         "--doc-stride",
-        help="Tokens that two windows of a long context share; 128, or a third of a shorter row.",
-        rich_help_panel=FEATURES,
     ),
 ]
-Truncation = Annotated[
-    str,
-    typer.Option(help="Text of a pair to cut: longest_first, only_first, only_second.", rich_help_panel=FEATURES),
-]
-LabelAllPieces = Annotated[
-    bool, typer.Option("--label-all-pieces", help="Label every piece of a word.", rich_help_panel=FEATURES)
-]
-LineByLine = Annotated[
-    bool, typer.Option("--line-by-line", help="Masked LM on each text by itself.", rich_help_panel=FEATURES)
-]
-WholeWordMask = Annotated[
-    bool, typer.Option("--whole-word-mask", help="Mask all pieces of a word together.", rich_help_panel=FEATURES)
-]
-MlmProbability = Annotated[float, typer.Option(help="Share of tokens to mask.", rich_help_panel=FEATURES)]
+Truncation = Annotated[str, option(FEATURES, "Text of a pair to cut: longest_first, only_first, only_second.")]
+LabelAllPieces = Annotated[bool, option(FEATURES, "Label every piece of a word.", "--label-all-pieces")]
+LineByLine = Annotated[bool, option(FEATURES, "Masked LM on each text by itself.", "--line-by-line")]
+WholeWordMask = Annotated[bool, option(FEATURES, "Mask all pieces of a word together.", "--whole-word-mask")]
+MlmProbability = Annotated[float, option(FEATURES, "Share of tokens to mask.")]
 
 
 def columns_of(pairs: list[str] | None) -> dict[str, Any] | None:
@@ -114,14 +105,23 @@ def parts_of(text: str) -> tuple[str, ...] | None:
     return tuple(part.strip() for part in text.split(",")) if text else None
 
 
-def data_arguments(column: list[str] | None, file_format: str, labels: str, problem_type: str) -> dict[str, Any]:
-    """Return what was said of the data under the names of `DataOptions`; text that is empty was not given."""
-    return {
-        "columns": columns_of(column),
-        "file_format": file_format or None,
-        "labels": parts_of(labels),
-        "problem_type": problem_type or None,
+def reading_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `data_options` and `feature_options` from the arguments of a command; text that is empty was not given.
+
+    Raises:
+        InputError: A value cannot be used.
+    """
+    from distilbert_tasks.data import DataOptions
+    from distilbert_tasks.features import FeatureOptions
+
+    named = {
+        **arguments,
+        "columns": columns_of(arguments["column"]),
+        "file_format": arguments["file_format"] or None,
+        "labels": parts_of(arguments["labels"]),
+        "problem_type": arguments["problem_type"] or None,
     }
+    return {"data_options": options_of(DataOptions, named), "feature_options": options_of(FeatureOptions, named)}
 
 
 def options_of(cls: Any, arguments: Mapping[str, Any]) -> Any:

@@ -8,24 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distilbert_cli.arguments import (
-    Columns,
-    FileFormat,
-    FrameworkName,
-    Json,
-    LabelAllPieces,
-    Labels,
-    LineByLine,
-    MaxLength,
-    MaxRows,
-    MlmProbability,
-    ProblemType,
-    Stride,
-    Truncation,
-    WholeWordMask,
-    data_arguments,
-    options_of,
-)
+from distilbert_cli import arguments as shared
+from distilbert_cli.arguments import reading_options
 from distilbert_cli.stderr import capture_stderr
 from distilbert_cli.text import printable
 from distilbert_cli.training_arguments import one_or_list
@@ -45,31 +29,29 @@ def compare(
     data: Annotated[
         list[str] | None, typer.Option(help="File, pattern or data set with labels; repeat it for several.")
     ] = None,
-    framework: FrameworkName = "pt",
+    framework: shared.FrameworkName = "pt",
     device: Annotated[str, typer.Option(help="cpu, gpu, or auto for the GPU if there is one.")] = "cpu",
-    as_json: Json = False,
+    as_json: shared.Json = False,
     plot: Annotated[Path | None, typer.Option(help="PNG file to draw to.")] = None,
-    column: Columns = None,
-    file_format: FileFormat = "",
-    labels: Labels = "",
-    problem_type: ProblemType = "",
-    max_rows: MaxRows = None,
-    max_length: MaxLength = None,
-    doc_stride: Stride = None,
-    truncation: Truncation = "longest_first",
-    label_all_pieces: LabelAllPieces = False,
-    line_by_line: LineByLine = False,
-    mlm_probability: MlmProbability = 0.15,
-    whole_word_mask: WholeWordMask = False,
+    column: shared.Columns = None,
+    file_format: shared.FileFormat = "",
+    labels: shared.Labels = "",
+    problem_type: shared.ProblemType = "",
+    max_rows: shared.MaxRows = None,
+    max_length: shared.MaxLength = None,
+    doc_stride: shared.Stride = None,
+    truncation: shared.Truncation = "longest_first",
+    label_all_pieces: shared.LabelAllPieces = False,
+    line_by_line: shared.LineByLine = False,
+    mlm_probability: shared.MlmProbability = 0.15,
+    whole_word_mask: shared.WholeWordMask = False,
 ) -> None:
     """Compare a teacher and its student: size, speed, scores, and how often they say the same."""
     arguments = dict(locals())
     from distilbert_tasks.comparison import compare as run
-    from distilbert_tasks.data import DataOptions
     from distilbert_tasks.engines import engine_module
-    from distilbert_tasks.features import FeatureOptions
 
-    arguments |= data_arguments(column, file_format, labels, problem_type)
+    reading = reading_options(arguments)
     with capture_stderr():
         engine_module(framework)
     with training_progress() as on_progress:
@@ -79,8 +61,7 @@ def compare(
             data=one_or_list(data),
             framework=framework,
             device=device,
-            data_options=options_of(DataOptions, arguments),
-            feature_options=options_of(FeatureOptions, arguments),
+            **reading,
             plot=plot,
             on_progress=on_progress,
         )

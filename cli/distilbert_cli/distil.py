@@ -7,19 +7,9 @@ from typing import Annotated
 
 import typer
 
+from distilbert_cli import arguments as shared
 from distilbert_cli import training_arguments as training
-from distilbert_cli.arguments import (
-    DATA,
-    FEATURES,
-    Device,
-    FileFormat,
-    FrameworkName,
-    Json,
-    LayoutName,
-    MlmProbability,
-    options_of,
-    parts_of,
-)
+from distilbert_cli.arguments import DATA, FEATURES, option, options_of, parts_of
 from distilbert_cli.stderr import capture_stderr
 from distilbert_cli.training_progress import training_progress
 from distilbert_common.errors import InputError
@@ -40,89 +30,55 @@ def distil(
     validation: Annotated[
         list[str] | None, typer.Option(help="Texts to validate on; a part of the corpus if not given.")
     ] = None,
-    framework: FrameworkName = "pt",
-    device: Device = "auto",
+    framework: shared.FrameworkName = "pt",
+    device: shared.Device = "auto",
     resume: training.Resume = False,
     overwrite: training.Overwrite = False,
-    as_json: Json = False,
+    as_json: shared.Json = False,
     layers: Annotated[
-        str,
-        typer.Option(
-            help="Layers that the student takes, as 0,2,4,7,9,11; every second one if not given.",
-            rich_help_panel=STUDENT,
-        ),
+        str, option(STUDENT, "Layers that the student takes, as 0,2,4,7,9,11; every second one if not given.")
     ] = "",
-    student: Annotated[str, typer.Option(help="Checkpoint that the student is instead.", rich_help_panel=STUDENT)] = "",
+    student: Annotated[str, option(STUDENT, "Checkpoint that the student is instead.")] = "",
     random_init: Annotated[
-        bool,
-        typer.Option("--random-init", help="Random weights; of --student the config only.", rich_help_panel=STUDENT),
+        bool, option(STUDENT, "Random weights; of --student the config only.", "--random-init")
     ] = False,
-    vocab_transform: Annotated[
-        bool, typer.Option(help="Take the teacher's layer before the vocabulary too.", rich_help_panel=STUDENT)
-    ] = True,
+    vocab_transform: Annotated[bool, option(STUDENT, "Take the teacher's layer before the vocabulary too.")] = True,
     alpha_ce: training.AlphaCe = 5.0,
     alpha_mlm: training.AlphaTask = 2.0,
     alpha_cos: training.AlphaCos = 1.0,
     temperature: training.Temperature = 2.0,
     restrict_ce_to_mask: Annotated[
-        bool,
-        typer.Option(
-            "--restrict-ce-to-mask", help="Compare predictions at masked tokens.", rich_help_panel=training.TEACHER
-        ),
+        bool, option(training.TEACHER, "Compare predictions at masked tokens.", "--restrict-ce-to-mask")
     ] = False,
     project_hidden: training.ProjectHidden = False,
     teacher_precision: training.TeacherPrecision = "float32",
     cache: Annotated[
-        Path | None,
-        typer.Option(
-            help="Ask the teacher ahead of time, into this folder or out of it.", rich_help_panel=training.TEACHER
-        ),
+        Path | None, option(training.TEACHER, "Ask the teacher ahead of time, into this folder or out of it.")
     ] = None,
-    cache_epochs: Annotated[
-        int, typer.Option(help="Epochs to ask for; a longer run repeats them.", rich_help_panel=training.TEACHER)
-    ] = 1,
-    top_k: Annotated[
-        int, typer.Option(help="Tokens to store for each position, the most likely.", rich_help_panel=training.TEACHER)
-    ] = 32,
-    corpus_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the tokenized corpus; in --out if not given.", rich_help_panel=DATA)
-    ] = None,
-    text_column: Annotated[
-        str, typer.Option(help="Column of the texts; looked for if not given.", rich_help_panel=DATA)
-    ] = "",
-    file_format: FileFormat = "",
-    sample_by: Annotated[
-        str, typer.Option(help="What one text of a file is: line, paragraph or document.", rich_help_panel=DATA)
-    ] = "line",
-    deduplicate: Annotated[
-        bool, typer.Option("--deduplicate", help="Leave out texts that occur again.", rich_help_panel=DATA)
-    ] = False,
-    max_documents: Annotated[
-        int | None, typer.Option("--max-documents", "--max-rows", help="Most texts to read.", rich_help_panel=DATA)
-    ] = None,
+    cache_epochs: Annotated[int, option(training.TEACHER, "Epochs to ask for; a longer run repeats them.")] = 1,
+    top_k: Annotated[int, option(training.TEACHER, "Tokens to store for each position, the most likely.")] = 32,
+    corpus_dir: Annotated[Path | None, option(DATA, "Folder of the tokenized corpus; in --out if not given.")] = None,
+    text_column: Annotated[str, option(DATA, "Column of the texts; looked for if not given.")] = "",
+    file_format: shared.FileFormat = "",
+    sample_by: Annotated[str, option(DATA, "What one text of a file is: line, paragraph or document.")] = "line",
+    deduplicate: Annotated[bool, option(DATA, "Leave out texts that occur again.", "--deduplicate")] = False,
+    max_documents: Annotated[int | None, option(DATA, "Most texts to read.", "--max-documents", "--max-rows")] = None,
     validation_share: training.ValidationShare = 0.05,
     streaming: training.Streaming = False,
-    max_length: Annotated[
-        int | None,
-        typer.Option(help="Most tokens in a row; 512, or what both models take.", rich_help_panel=FEATURES),
-    ] = None,
-    min_length: Annotated[int, typer.Option(help="Fewest; shorter rows are left out.", rich_help_panel=FEATURES)] = 12,
-    max_unknown: Annotated[
-        float, typer.Option(help="Share of [UNK] from which a row is left out.", rich_help_panel=FEATURES)
-    ] = 0.5,
-    mlm_probability: MlmProbability = 0.15,
+    max_length: Annotated[int | None, option(FEATURES, "Most tokens in a row; 512, or what both models take.")] = None,
+    min_length: Annotated[int, option(FEATURES, "Fewest; shorter rows are left out.")] = 12,
+    max_unknown: Annotated[float, option(FEATURES, "Share of [UNK] from which a row is left out.")] = 0.5,
+    mlm_probability: shared.MlmProbability = 0.15,
     mask_smoothing: Annotated[
-        float,
-        typer.Option(help="How much more often rare tokens are masked; 0 for alike.", rich_help_panel=FEATURES),
+        float, option(FEATURES, "How much more often rare tokens are masked; 0 for alike.")
     ] = 0.7,
-    shard_tokens: Annotated[int, typer.Option(help="Tokens in a file of the corpus.", rich_help_panel=FEATURES)] = 2
-    ** 24,
+    shard_tokens: Annotated[int, option(FEATURES, "Tokens in a file of the corpus.")] = 2**24,
     epochs: training.Epochs = 3.0,
     max_steps: training.MaxSteps = None,
     batch_size: training.BatchSize = 250,
     tokens_per_batch: training.TokensPerBatch = None,
     accumulation: training.Accumulation = 10,
-    layout: LayoutName = "packed",
+    layout: shared.LayoutName = "packed",
     row_length: training.RowLength = None,
     seed: training.Seed = 0,
     learning_rate: training.LearningRate = 5e-4,

@@ -8,26 +8,8 @@ from typing import Annotated
 
 import typer
 
-from distilbert_cli.arguments import (
-    Columns,
-    Device,
-    FileFormat,
-    Json,
-    LabelAllPieces,
-    Labels,
-    LayoutName,
-    LineByLine,
-    MaxLength,
-    MaxRows,
-    MlmProbability,
-    Model,
-    ProblemType,
-    Stride,
-    Truncation,
-    WholeWordMask,
-    data_arguments,
-    options_of,
-)
+from distilbert_cli import arguments as shared
+from distilbert_cli.arguments import reading_options
 from distilbert_cli.metrics_table import rounded, show_metrics
 from distilbert_cli.stderr import capture_stderr
 from distilbert_cli.training_arguments import one_or_list
@@ -37,38 +19,36 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    model: Model,
+    model: shared.Model,
     data: Annotated[list[str], typer.Argument(metavar="DATA...", help="Files, patterns or data sets with labels.")],
     task: Annotated[str, typer.Option(help="The task; the one that the model was trained for if not given.")] = "",
     framework: Annotated[str, typer.Option(help="pt, tf, flax, or onnx for an export.")] = "pt",
-    device: Device = "auto",
+    device: shared.Device = "auto",
     report: Annotated[
         Path | None, typer.Option(help="Folder to write metrics.json, classes.md and confusion_matrix.png to.")
     ] = None,
-    as_json: Json = False,
-    column: Columns = None,
-    file_format: FileFormat = "",
-    labels: Labels = "",
-    problem_type: ProblemType = "",
-    max_rows: MaxRows = None,
-    max_length: MaxLength = None,
-    doc_stride: Stride = None,
-    truncation: Truncation = "longest_first",
-    label_all_pieces: LabelAllPieces = False,
-    line_by_line: LineByLine = False,
-    mlm_probability: MlmProbability = 0.15,
-    whole_word_mask: WholeWordMask = False,
-    layout: LayoutName = "packed",
+    as_json: shared.Json = False,
+    column: shared.Columns = None,
+    file_format: shared.FileFormat = "",
+    labels: shared.Labels = "",
+    problem_type: shared.ProblemType = "",
+    max_rows: shared.MaxRows = None,
+    max_length: shared.MaxLength = None,
+    doc_stride: shared.Stride = None,
+    truncation: shared.Truncation = "longest_first",
+    label_all_pieces: shared.LabelAllPieces = False,
+    line_by_line: shared.LineByLine = False,
+    mlm_probability: shared.MlmProbability = 0.15,
+    whole_word_mask: shared.WholeWordMask = False,
+    layout: shared.LayoutName = "packed",
     tokens_per_batch: Annotated[int | None, typer.Option(help="Tokens that go through the model at once.")] = None,
 ) -> None:
     """Measure a model on labeled data; every framework prints the same digits."""
     arguments = dict(locals())
     from distilbert_tasks import evaluate as run
-    from distilbert_tasks.data import DataOptions
     from distilbert_tasks.engines import inference_module
-    from distilbert_tasks.features import FeatureOptions
 
-    arguments |= data_arguments(column, file_format, labels, problem_type)
+    reading = reading_options(arguments)
     with capture_stderr():
         inference_module(framework)
     with training_progress() as on_progress:
@@ -79,8 +59,7 @@ def evaluate(
             task=task or None,
             framework=framework,
             device=device,
-            data_options=options_of(DataOptions, arguments),
-            feature_options=options_of(FeatureOptions, arguments),
+            **reading,
             layout=layout,
             tokens_per_batch=tokens_per_batch,
             on_progress=on_progress,

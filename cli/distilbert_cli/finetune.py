@@ -7,29 +7,9 @@ from typing import Annotated
 
 import typer
 
+from distilbert_cli import arguments as shared
 from distilbert_cli import training_arguments as training
-from distilbert_cli.arguments import (
-    FEATURES,
-    Columns,
-    Device,
-    FileFormat,
-    FrameworkName,
-    Json,
-    LabelAllPieces,
-    Labels,
-    LayoutName,
-    LineByLine,
-    MaxLength,
-    MaxRows,
-    MlmProbability,
-    Model,
-    ProblemType,
-    Stride,
-    Truncation,
-    WholeWordMask,
-    data_arguments,
-    options_of,
-)
+from distilbert_cli.arguments import FEATURES, option, reading_options
 from distilbert_cli.stderr import capture_stderr
 from distilbert_cli.training_progress import training_progress
 
@@ -37,7 +17,7 @@ __all__ = ["finetune"]
 
 
 def finetune(
-    model: Model,
+    model: shared.Model,
     task: Annotated[
         str,
         typer.Option(help="text-classification, token-classification, question-answering, multiple-choice, fill-mask."),
@@ -48,31 +28,27 @@ def finetune(
         list[str] | None, typer.Option(help="As --train; a part of the training data if not given.")
     ] = None,
     test: Annotated[list[str] | None, typer.Option(help="As --train; measured once, at the end.")] = None,
-    framework: FrameworkName = "pt",
-    device: Device = "auto",
+    framework: shared.FrameworkName = "pt",
+    device: shared.Device = "auto",
     resume: training.Resume = False,
     overwrite: training.Overwrite = False,
-    as_json: Json = False,
-    column: Columns = None,
-    file_format: FileFormat = "",
-    labels: Labels = "",
-    problem_type: ProblemType = "",
+    as_json: shared.Json = False,
+    column: shared.Columns = None,
+    file_format: shared.FileFormat = "",
+    labels: shared.Labels = "",
+    problem_type: shared.ProblemType = "",
     validation_share: training.ValidationShare = 0.1,
-    max_rows: MaxRows = None,
+    max_rows: shared.MaxRows = None,
     streaming: training.Streaming = False,
-    max_length: MaxLength = None,
-    doc_stride: Stride = None,
-    truncation: Truncation = "longest_first",
-    label_all_pieces: LabelAllPieces = False,
-    line_by_line: LineByLine = False,
-    mlm_probability: MlmProbability = 0.15,
-    cache_dir: Annotated[
-        Path | None, typer.Option(help="Where token lists are kept for the next run.", rich_help_panel=FEATURES)
-    ] = None,
-    whole_word_mask: WholeWordMask = False,
-    teacher: Annotated[
-        str, typer.Option(help="Model of the task whose predictions are learned too.", rich_help_panel=training.TEACHER)
-    ] = "",
+    max_length: shared.MaxLength = None,
+    doc_stride: shared.Stride = None,
+    truncation: shared.Truncation = "longest_first",
+    label_all_pieces: shared.LabelAllPieces = False,
+    line_by_line: shared.LineByLine = False,
+    mlm_probability: shared.MlmProbability = 0.15,
+    cache_dir: Annotated[Path | None, option(FEATURES, "Where token lists are kept for the next run.")] = None,
+    whole_word_mask: shared.WholeWordMask = False,
+    teacher: Annotated[str, option(training.TEACHER, "Model of the task whose predictions are learned too.")] = "",
     alpha_ce: training.AlphaCe = None,
     alpha_task: training.AlphaTask = None,
     alpha_cos: training.AlphaCos = None,
@@ -84,7 +60,7 @@ def finetune(
     batch_size: training.BatchSize = 32,
     tokens_per_batch: training.TokensPerBatch = None,
     accumulation: training.Accumulation = 1,
-    layout: LayoutName = "packed",
+    layout: shared.LayoutName = "packed",
     row_length: training.RowLength = None,
     seed: training.Seed = 0,
     learning_rate: training.LearningRate = 5e-5,
@@ -96,14 +72,9 @@ def finetune(
     beta2: training.Beta2 = 0.999,
     epsilon: training.Epsilon = 1e-8,
     max_grad_norm: training.MaxGradNorm = 1.0,
-    label_smoothing: Annotated[
-        float, typer.Option(help="Share of a label that all classes divide.", rich_help_panel=training.OPTIMIZER)
-    ] = 0.0,
+    label_smoothing: Annotated[float, option(training.OPTIMIZER, "Share of a label that all classes divide.")] = 0.0,
     class_weights: Annotated[
-        str,
-        typer.Option(
-            help="What each class counts in the loss, as 1,1,2.5; or balanced.", rich_help_panel=training.OPTIMIZER
-        ),
+        str, option(training.OPTIMIZER, "What each class counts in the loss, as 1,1,2.5; or balanced.")
     ] = "",
     frozen: training.Frozen = "",
     layer_decay: training.LayerDecay = 1.0,
@@ -126,12 +97,10 @@ def finetune(
     """
     arguments = dict(locals())
     from distilbert_tasks import finetune as run
-    from distilbert_tasks.data import DataOptions
     from distilbert_tasks.distillation.options import task_distillation
     from distilbert_tasks.engines import engine_module
-    from distilbert_tasks.features import FeatureOptions
 
-    arguments |= data_arguments(column, file_format, labels, problem_type)
+    reading = reading_options(arguments)
     distillation_options = {
         "alpha_ce": alpha_ce,
         "alpha_task": alpha_task,
@@ -159,8 +128,7 @@ def finetune(
             framework=framework,
             device=device,
             options=training.training_options(arguments, distillation=distillation),
-            data_options=options_of(DataOptions, arguments),
-            feature_options=options_of(FeatureOptions, arguments),
+            **reading,
             resume=resume,
             overwrite=overwrite,
             tensorboard=tensorboard,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from distilbert_cli.arguments import DATA, options_of, parts_of
+from distilbert_cli.arguments import DATA, option, options_of, parts_of
 from distilbert_cli.metrics_table import rounded, show_metrics
 from distilbert_common.errors import InputError
 
@@ -70,63 +70,56 @@ BALANCED = "balanced"
 TEACHER, STEPS, OPTIMIZER = "Teacher", "Steps and batches", "Optimizer"
 WATCH, COMPUTE = "Evaluation, checkpoints", "Compute"
 
-
-def _option(panel: str, help: str, *names: str, **settings: Any) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel=panel, **settings)
-
-
 Out = Annotated[Path, typer.Option(help="Folder to write.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")]
 
-ValidationShare = Annotated[float, _option(DATA, "Share of the training data to validate on, if no other is given.")]
-Streaming = Annotated[bool, _option(DATA, "Read data sets of the hub row by row.", "--streaming")]
+ValidationShare = Annotated[float, option(DATA, "Share of the training data to validate on, if no other is given.")]
+Streaming = Annotated[bool, option(DATA, "Read data sets of the hub row by row.", "--streaming")]
 
-AlphaCe = Annotated[float | None, _option(TEACHER, "Weight of the teacher's predictions in the loss.")]
-AlphaTask = Annotated[float | None, _option(TEACHER, "Weight of the labels in the loss.")]
-AlphaCos = Annotated[float | None, _option(TEACHER, "Weight of the direction of the last hidden states.")]
-Temperature = Annotated[float | None, _option(TEACHER, "What logits are divided by before they are compared; 2.")]
+AlphaCe = Annotated[float | None, option(TEACHER, "Weight of the teacher's predictions in the loss.")]
+AlphaTask = Annotated[float | None, option(TEACHER, "Weight of the labels in the loss.")]
+AlphaCos = Annotated[float | None, option(TEACHER, "Weight of the direction of the last hidden states.")]
+Temperature = Annotated[float | None, option(TEACHER, "What logits are divided by before they are compared; 2.")]
 ProjectHidden = Annotated[
-    bool, _option(TEACHER, "Learn a projection to the teacher's width, for --alpha-cos.", "--project-hidden")
+    bool, option(TEACHER, "Learn a projection to the teacher's width, for --alpha-cos.", "--project-hidden")
 ]
-TeacherPrecision = Annotated[
-    str | None, _option(TEACHER, "What the teacher computes in: float32, bfloat16 or float16.")
-]
+TeacherPrecision = Annotated[str | None, option(TEACHER, "What the teacher computes in: float32, bfloat16 or float16.")]
 
-Epochs = Annotated[float, _option(STEPS, "How often each example is seen.")]
-MaxSteps = Annotated[int | None, _option(STEPS, "Steps to train, whatever --epochs says.", "--max-steps", "--steps")]
-BatchSize = Annotated[int, _option(STEPS, "Rows that a step takes.")]
-TokensPerBatch = Annotated[int | None, _option(STEPS, "Tokens that a step takes, in place of rows.")]
-Accumulation = Annotated[int, _option(STEPS, "Parts to compute a step in, to need less memory.")]
-RowLength = Annotated[int | None, _option(STEPS, "Tokens in a packed row.")]
-Seed = Annotated[int, _option(STEPS, "What all random numbers depend on.")]
+Epochs = Annotated[float, option(STEPS, "How often each example is seen.")]
+MaxSteps = Annotated[int | None, option(STEPS, "Steps to train, whatever --epochs says.", "--max-steps", "--steps")]
+BatchSize = Annotated[int, option(STEPS, "Rows that a step takes.")]
+TokensPerBatch = Annotated[int | None, option(STEPS, "Tokens that a step takes, in place of rows.")]
+Accumulation = Annotated[int, option(STEPS, "Parts to compute a step in, to need less memory.")]
+RowLength = Annotated[int | None, option(STEPS, "Tokens in a packed row.")]
+Seed = Annotated[int, option(STEPS, "What all random numbers depend on.")]
 
-LearningRate = Annotated[float, _option(OPTIMIZER, "The highest one.")]
-ScheduleName = Annotated[str, _option(OPTIMIZER, "linear, cosine or constant.", "--schedule")]
-WarmupSteps = Annotated[int, _option(OPTIMIZER, "Steps in which the learning rate rises.")]
-WarmupRatio = Annotated[float, _option(OPTIMIZER, "The same as a share of all steps.")]
-WeightDecay = Annotated[float, _option(OPTIMIZER, "Of all weights but biases and LayerNorms.")]
-Beta1 = Annotated[float, _option(OPTIMIZER, "Decay rate of the first moment.")]
-Beta2 = Annotated[float, _option(OPTIMIZER, "Decay rate of the second moment.")]
-Epsilon = Annotated[float, _option(OPTIMIZER, "AdamW's epsilon.")]
-MaxGradNorm = Annotated[float, _option(OPTIMIZER, "Norm to clip gradients to; 0 for no clipping.")]
-Frozen = Annotated[str, _option(OPTIMIZER, "Parts to leave as they are, as embeddings,layer.0.")]
-LayerDecay = Annotated[float, _option(OPTIMIZER, "Learning rate of a layer, as a share of the next one's.")]
+LearningRate = Annotated[float, option(OPTIMIZER, "The highest one.")]
+ScheduleName = Annotated[str, option(OPTIMIZER, "linear, cosine or constant.", "--schedule")]
+WarmupSteps = Annotated[int, option(OPTIMIZER, "Steps in which the learning rate rises.")]
+WarmupRatio = Annotated[float, option(OPTIMIZER, "The same as a share of all steps.")]
+WeightDecay = Annotated[float, option(OPTIMIZER, "Of all weights but biases and LayerNorms.")]
+Beta1 = Annotated[float, option(OPTIMIZER, "Decay rate of the first moment.")]
+Beta2 = Annotated[float, option(OPTIMIZER, "Decay rate of the second moment.")]
+Epsilon = Annotated[float, option(OPTIMIZER, "AdamW's epsilon.")]
+MaxGradNorm = Annotated[float, option(OPTIMIZER, "Norm to clip gradients to; 0 for no clipping.")]
+Frozen = Annotated[str, option(OPTIMIZER, "Parts to leave as they are, as embeddings,layer.0.")]
+LayerDecay = Annotated[float, option(OPTIMIZER, "Learning rate of a layer, as a share of the next one's.")]
 
-EvalEvery = Annotated[int | None, _option(WATCH, "Steps between evaluations; each epoch if not given.")]
-MetricForBest = Annotated[str, _option(WATCH, "Metric to choose the best weights by; the task's if not given.")]
-Patience = Annotated[int | None, _option(WATCH, "Evaluations without a better one before it stops.")]
-MinDelta = Annotated[float, _option(WATCH, "What is better by less than this does not count.")]
-SaveEvery = Annotated[int | None, _option(WATCH, "Steps between checkpoints; each epoch if not given.")]
-KeepLast = Annotated[int, _option(WATCH, "Checkpoints to keep.")]
-LogEvery = Annotated[int, _option(WATCH, "Steps to average for a line of metrics.jsonl.")]
-Tensorboard = Annotated[bool, _option(WATCH, "Write for TensorBoard too.")]
+EvalEvery = Annotated[int | None, option(WATCH, "Steps between evaluations; each epoch if not given.")]
+MetricForBest = Annotated[str, option(WATCH, "Metric to choose the best weights by; the task's if not given.")]
+Patience = Annotated[int | None, option(WATCH, "Evaluations without a better one before it stops.")]
+MinDelta = Annotated[float, option(WATCH, "What is better by less than this does not count.")]
+SaveEvery = Annotated[int | None, option(WATCH, "Steps between checkpoints; each epoch if not given.")]
+KeepLast = Annotated[int, option(WATCH, "Checkpoints to keep.")]
+LogEvery = Annotated[int, option(WATCH, "Steps to average for a line of metrics.jsonl.")]
+Tensorboard = Annotated[bool, option(WATCH, "Write for TensorBoard too.")]
 
-PrecisionName = Annotated[str, _option(COMPUTE, "float32, bfloat16 or float16.", "--precision")]
+PrecisionName = Annotated[str, option(COMPUTE, "float32, bfloat16 or float16.", "--precision")]
 GradientCheckpointing = Annotated[
-    bool, _option(COMPUTE, "Compute more, to need less memory.", "--gradient-checkpointing")
+    bool, option(COMPUTE, "Compute more, to need less memory.", "--gradient-checkpointing")
 ]
-Compile = Annotated[bool | None, _option(COMPUTE, "Compile the step, where there is a choice.")]
+Compile = Annotated[bool | None, option(COMPUTE, "Compile the step, where there is a choice.")]
 
 
 def training_options(arguments: Mapping[str, Any], **more: Any) -> TrainingOptions:
