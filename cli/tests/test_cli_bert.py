@@ -5,18 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from distilbert_cli.main import app
 from distilbert_conversion import open_checkpoint
 from parity_tests.helpers.checkpoints import MLM
+from parity_tests.helpers.command_line import assert_refused, run
 from parity_tests.helpers.golden import GOLDEN
 
 BERT = GOLDEN.parent / "bert" / "pt"
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def test_a_student(tmp_path: Path) -> None:
@@ -34,9 +29,7 @@ def test_without_token_types(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("layers", "message"), [("0,x", "expected numbers with commas"), ("9", "from 0 to 3")])
 def test_wrong_layers(layers: str, message: str, tmp_path: Path) -> None:
-    result = run("convert", BERT, tmp_path / "out", "--to", "pt", "--layers", layers)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert message in result.stderr
+    assert_refused(run("convert", BERT, tmp_path / "out", "--to", "pt", "--layers", layers), message)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -15,30 +15,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
-from distilbert_cli.main import app
 from distilbert_conversion import open_checkpoint, save_checkpoint
 from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all, safetensors_bytes
+from parity_tests.helpers.command_line import COMMAND, Ended, assert_refused, run, run_process
 
-COMMAND = [sys.executable, "-c", "from distilbert_cli.main import main; main()"]
 HOSTILE = "evil\x1b[31m\x07\r\n[bold red]:boom:[/bold red]\u202e\udc80"
 
 
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def process(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False)
-
-
-def refused(result: Result, message: str) -> None:
-    """Assert one sentence on stderr, nothing on stdout, status 2."""
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("distilbert: ")
-    assert result.stderr.count("\n") == 1
-    assert message in result.stderr
+def refused(ended: Ended, message: str) -> None:
+    """Assert that a command says one sentence and nothing else."""
+    assert_refused(ended, message)
+    assert ended.stderr.count("\n") == 1
 
 
 class TestConvert:
@@ -192,11 +180,11 @@ class TestProcess:
     """What only a process of its own shows."""
 
     def test_version_and_help(self) -> None:
-        assert process("--version").stdout.startswith("distilbert ")
-        assert {"convert", "inspect"} <= set(process("--help").stdout.split())
+        assert run_process("--version").stdout.startswith("distilbert ")
+        assert {"convert", "inspect"} <= set(run_process("--help").stdout.split())
 
     def test_no_traceback(self, tmp_path: Path) -> None:
-        done = process("convert", tmp_path, tmp_path / "out", "--to", "pt")
+        done = run_process("convert", tmp_path, tmp_path / "out", "--to", "pt")
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith(f"distilbert: {tmp_path} has no weights")
 

@@ -5,14 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from typer.testing import CliRunner, Result
-
-from distilbert_cli.main import app
 from parity_tests.helpers.checkpoints import MLM
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+from parity_tests.helpers.command_line import assert_refused, run
 
 
 def test_an_export_prints_how_far_it_is_off(tmp_path: Path) -> None:
@@ -33,7 +27,5 @@ def test_what_cannot_be_exported_is_one_sentence(tmp_path: Path) -> None:
         (("--quantize", "int8", "--to", "litert"), "litert cannot be exported in int8"),
         (("--opset", 9), "opset is 9; expected 17 to 23"),
     ):
-        result = run("export", MLM, tmp_path / "out", *options)
-        assert (result.exit_code, result.stdout) == (2, "")
-        assert message in result.stderr
+        assert_refused(run("export", MLM, tmp_path / "out", *options), message)
         assert not (tmp_path / "out").exists()

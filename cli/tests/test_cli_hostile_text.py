@@ -17,11 +17,10 @@ import h5py
 import msgpack
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
-from distilbert_cli.main import app
 from distilbert_conversion import open_checkpoint
 from parity_tests.helpers.checkpoints import MICRO, MLM, safetensors_bytes
+from parity_tests.helpers.command_line import Ended, run
 
 EVIL = "evil\x1b[31m\x1b]0;title\x07\x9b2J\x7f\r\n\t\u2028[bold red]:boom:[/bold red]\u202e\u200b\ufeff"
 SHOWN = r"evil\x1b[31m\x1b]0;title\x07\x9b2J\x7f\r\n\t\u2028[bold red]:boom:[/bold red]\u202e\u200b\ufeff"
@@ -142,13 +141,9 @@ SEEN = {
 """Places whose text the commands show, besides those that both refuse."""
 
 
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def assert_harmless(result: Result) -> str:
+def assert_harmless(result: Ended) -> str:
     """Assert that a command ended well or said in one sentence what is wrong; return what it said, once escaped."""
-    assert result.exit_code in (0, 2), result.exception
+    assert result.exit_code in (0, 2), result.stderr
     text = result.stdout + result.stderr
     assert all(char.isprintable() or char == "\n" for char in text), text
     if result.exit_code:

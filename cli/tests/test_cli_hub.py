@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from distilbert_conversion import convert
 from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all
+from parity_tests.helpers.command_line import run_process
 from parity_tests.helpers.golden import GOLDEN
 
-COMMAND = [sys.executable, "-c", "from distilbert_cli.main import main; main()"]
 SOURCES = {
     "someone/plain": MLM,
     "someone/sharded": MICRO / "ForMaskedLM" / "pt_sharded",
@@ -38,8 +37,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(cache: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1"}
-    command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    return run_process(*arguments, environment=environment)
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -5,26 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from distilbert_cli import compare as compare_module
 from distilbert_cli.compare import measure
-from distilbert_cli.main import app
 from distilbert_cli.tolerances import Tolerance
 from parity_tests.helpers import golden
+from parity_tests.helpers.command_line import run
 
 DEMO = Path(__file__).resolve().parents[2] / "demo" / "model"
 MICRO = golden.GOLDEN / "micro"
 
 
-def run(*arguments: object) -> tuple[int, str, str]:
-    """Run `distilbert parity` and return exit status, standard output and standard error."""
-    result = CliRunner().invoke(app, ["parity", *map(str, arguments)])
-    return result.exit_code, result.stdout, result.stderr
-
-
 def test_the_demo_model_agrees_in_all_frameworks() -> None:
-    status, out, _ = run(DEMO, "--json")
+    status, out, _ = run("parity", DEMO, "--json")
     facts = json.loads(out)
     assert status == 0
     assert facts["agree"]
@@ -45,7 +38,7 @@ def test_the_demo_model_agrees_in_all_frameworks() -> None:
 
 @pytest.mark.parametrize("head", golden.HEADS)
 def test_every_head_of_another_dialect_without_a_vocabulary(head: str) -> None:
-    status, out, _ = run(MICRO / head / "flax_msgpack", "--frameworks", "pt,flax", "--json")
+    status, out, _ = run("parity", MICRO / head / "flax_msgpack", "--frameworks", "pt,flax", "--json")
     facts = json.loads(out)
     assert status == 0
     assert (facts["head"], facts["texts"]) == (head, [])
@@ -53,7 +46,9 @@ def test_every_head_of_another_dialect_without_a_vocabulary(head: str) -> None:
 
 
 def test_the_table_names_layers_figures_and_tolerance() -> None:
-    status, out, _ = run(DEMO, "--frameworks", "pt,flax", "--text", "I lost my card!", "--text", "Where is it?")
+    status, out, _ = run(
+        "parity", DEMO, "--frameworks", "pt,flax", "--text", "I lost my card!", "--text", "Where is it?"
+    )
     assert status == 0
     for words in ("pt-flax", "hidden_states/3", "logits", "2 texts", "Tolerance 5e-05", "The frameworks agree."):
         assert words in out
@@ -61,7 +56,7 @@ def test_the_table_names_layers_figures_and_tolerance() -> None:
 
 def test_a_difference_past_the_tolerance_gives_exit_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(compare_module.TOLERANCES, "float32", Tolerance(1e-12, "stricter than rounding"))
-    status, out, _ = run(DEMO, "--frameworks", "pt,flax")
+    status, out, _ = run("parity", DEMO, "--frameworks", "pt,flax")
     assert status == 1
     assert "The frameworks disagree." in out
 
@@ -92,7 +87,7 @@ def test_a_difference_is_measured_and_nan_never_agrees() -> None:
     ],
 )
 def test_bad_input_gives_one_sentence_and_exit_status_2(arguments: list[object], words: str) -> None:
-    status, out, err = run(*arguments)
+    status, out, err = run("parity", *arguments)
     assert status == 2
     assert out == ""
     assert "Traceback" not in err

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from distilbert_cli.main import app
 from distilbert_common.errors import InputError
 from distilbert_deploy import server
 from distilbert_deploy.server import Settings
 from distilbert_deploy.server.environment import model_from_environment, settings_from_environment
+from parity_tests.helpers.command_line import run
 from parity_tests.helpers.small_tasks import DEMO
 
 MODEL = str(DEMO / "model")
@@ -25,14 +24,14 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     return settings
 
 
-def run(*arguments: object, **environment: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["serve", *map(str, arguments)], env=environment)
-    return result.exit_code, result.stderr
+def serve(*arguments: object, **environment: str) -> tuple[int, str]:
+    ended = run("serve", *arguments, environment=environment)
+    return ended.exit_code, ended.stderr
 
 
 def test_options_become_settings(told: list[Settings], tmp_path: Path) -> None:
     (tmp_path / "token").write_text("s3cret\n")
-    status, errors = run(
+    status, errors = serve(
         MODEL, "--port", 0, "--workers", 2, "--max-queue", 5, "--no-page", "--no-truncate", "--grace", 0,
         "--token-file", tmp_path / "token", "--log-format", "text", "--no-warm-up",
     )  # fmt: skip
@@ -45,7 +44,7 @@ def test_options_become_settings(told: list[Settings], tmp_path: Path) -> None:
 
 
 def test_a_container_says_where_and_what(told: list[Settings]) -> None:
-    status, errors = run(
+    status, errors = serve(
         HF_MODEL_ID=MODEL, HF_TASK="text-classification", AIP_HTTP_PORT="9000", AIP_HEALTH_ROUTE="/live",
         AIP_PREDICT_ROUTE="/v1/predict", SAGEMAKER_MAX_PAYLOAD_IN_MB="6", DISTILBERT_SERVE_TOKEN="t",
     )  # fmt: skip
@@ -56,7 +55,7 @@ def test_a_container_says_where_and_what(told: list[Settings]) -> None:
     )  # fmt: skip
     assert (settings.health_route, settings.predict_route) == ("/live", "/v1/predict")
     assert (settings.max_body, settings.token) == (6_000_000, "t")
-    run(MODEL, "--port", 1234, AIP_HTTP_PORT="9000")
+    serve(MODEL, "--port", 1234, AIP_HTTP_PORT="9000")
     assert told[1].port == 1234  # an option goes before a variable
 
 
@@ -88,21 +87,21 @@ def test_the_directory_that_sagemaker_fills(tmp_path: Path) -> None:
     ],
 )
 def test_an_option_that_cannot_be_used_is_said(options: list[Any], sentence: str) -> None:
-    status, errors = run(MODEL, *options)
+    status, errors = serve(MODEL, *options)
     assert status == 2
     assert sentence in errors
     assert "Traceback" not in errors
 
 
 def test_a_variable_that_is_no_number_is_said() -> None:
-    status, errors = run(MODEL, AIP_HTTP_PORT="http")
+    status, errors = serve(MODEL, AIP_HTTP_PORT="http")
     assert (status, "AIP_HTTP_PORT is 'http'" in errors) == (2, True)
 
 
 def test_a_port_that_is_taken_and_a_model_that_is_not_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        status, errors = run(MODEL, "--port", port)
+        status, errors = serve(MODEL, "--port", port)
     assert (status, f"port {port} of '127.0.0.1' cannot be used" in errors) == (2, True)
-    status, errors = run("/no/such/model", "--port", 0, "--log-format", "text")
+    status, errors = serve("/no/such/model", "--port", 0, "--log-format", "text")
     assert (status, "/no/such/model" in errors) == (2, True)

@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from distilbert_cli.main import app
+from parity_tests.helpers.command_line import Ended, assert_refused, run
 from parity_tests.helpers.small_tasks import DEMO, small_data, small_model
 
 
@@ -24,13 +23,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(*arguments: object, stdin: str | None = None) -> tuple[int, str, str]:
-    """Run `distilbert` and return exit status, standard output and standard error."""
-    result = CliRunner().invoke(app, list(map(str, arguments)), input=stdin)
-    return result.exit_code, result.stdout, result.stderr
-
-
-def finetune(small: Path, out: Path, *more: object) -> tuple[int, str, str]:
+def finetune(small: Path, out: Path, *more: object) -> Ended:
     options = ("--task", "text-classification", "--train", small / "train.jsonl", "--device", "cpu")
     return run("finetune", small / "model", *options, "--out", out, *more)
 
@@ -143,11 +136,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_what_cannot_be_used_is_one_sentence_and_status_2(small: Path, tmp_path: Path, name: str) -> None:
     arguments, message = BAD[name]
-    status, text, errors = finetune(small, tmp_path / "out", *arguments)
-    assert (status, text) == (2, "")
-    assert message in errors
-    assert "Traceback" not in errors
-    assert errors.splitlines()[-1].startswith("distilbert: ")
+    assert_refused(finetune(small, tmp_path / "out", *arguments), message)
 
 
 def test_evaluate_and_predict_refuse_what_they_cannot_use(small: Path) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from typer.testing import CliRunner
 
-from distilbert_cli.main import app
 from distilbert_common.errors import UnsupportedFormatError
 from distilbert_conversion import convert, diff, open_checkpoint, save_checkpoint
 from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all
+from parity_tests.helpers.command_line import run
 
 EMBEDDINGS = "distilbert.embeddings.word_embeddings.weight"
 
@@ -66,6 +65,5 @@ def test_where_there_is_none(tmp_path: Path) -> None:
 
 
 def test_the_command(tmp_path: Path) -> None:
-    arguments = ["convert", str(MLM), str(tmp_path / "out"), "--to", "pt", "--materialize-tied"]
-    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert run("convert", MLM, tmp_path / "out", "--to", "pt", "--materialize-tied").exit_code == 0
     assert "vocab_projector.weight" in load_file(tmp_path / "out" / "model.safetensors")
