@@ -15,6 +15,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / name) for name in ("common", "conversion", "pt", "tasks")]
 
-from tasks_data import CASES, Case, write_data
+from tasks_data import CASES, write_data
 from tasks_page import IMPLEMENTATIONS, read_facts, write_facts
-from tasks_settings import Report, Settings
+from tasks_settings import Report, Settings, Training
 from tasks_start import pretrained_body, write_start
 from tasks_turns import Interval, active_seconds, on_cores, processor, run_in_turns, usable_cores
 
@@ -84,7 +85,7 @@ def names_of(choices: Any) -> Any:
 
 def is_there(facts: list[Facts], name: str, implementation: str, options: argparse.Namespace) -> bool:
     """Return whether a figure was measured with these rows and epochs."""
-    asked = (name, implementation, options.rows, options.epochs or CASES[name].epochs, options.dropout)
+    asked = (name, implementation, options.rows, options.epochs or CASES[name].training.epochs, options.dropout)
     keys = ("data", "implementation", "most_rows", "epochs", "dropout")
     return any(tuple(row[key] for key in keys) == asked for row in facts)
 
@@ -107,10 +108,11 @@ def measure(name: str, implementations: list[str], options: argparse.Namespace) 
     folder.mkdir(parents=True, exist_ok=True)
     train, validation, rows = write_data(name, options.data, folder, options.rows)
     body = pretrained_body(options.work)
-    model = write_start(case.task, body, train, validation, case.columns, folder / "start", options.dropout)
-    epochs = options.epochs or case.epochs
+    training = replace(case.training, epochs=options.epochs or case.training.epochs)
+    start_folder = folder / "start"
+    model = write_start(case.task, body, train, validation, training.columns, start_folder, options.dropout)
     processes = {
-        one: start(one, settings_of(case, epochs, model, train, validation, folder / one), options.cores)
+        one: start(one, settings_of(case.task, training, model, train, validation, folder / one), options.cores)
         for one in implementations
     }
     intervals = run_in_turns(processes, options.turn)
@@ -120,7 +122,7 @@ def measure(name: str, implementations: list[str], options: argparse.Namespace) 
         "data": name,
         "rows": rows,
         "most_rows": options.rows,
-        "epochs": epochs,
+        "epochs": training.epochs,
         "dropout": options.dropout,
         "processor": processor(),
         "cores": options.cores or usable_cores(),
@@ -129,7 +131,7 @@ def measure(name: str, implementations: list[str], options: argparse.Namespace) 
         "command": command(name, implementations, options),
     }
     return [
-        {**common, "implementation": one, **figures(Report(folder / one), intervals[one], case.batch_size)}
+        {**common, "implementation": one, **figures(Report(folder / one), intervals[one], training.batch_size)}
         for one in implementations
         if not processes[one].returncode
     ]
@@ -145,12 +147,9 @@ def command(name: str, implementations: list[str], options: argparse.Namespace) 
     return f'make tasks-table BENCHMARK_ARGS="{" ".join(words)} --again"'
 
 
-def settings_of(case: Case, epochs: float, model: Path, train: Path, validation: Path, folder: Path) -> Settings:
-    """Return what a worker is told."""
-    files = (str(path) for path in (model, train, validation, folder))
-    return Settings(
-        case.task, *files, epochs, case.learning_rate, case.max_length, case.batch_size, case.columns
-    )  # fmt: skip
+def settings_of(task: str, training: Training, *files: Path) -> Settings:
+    """Return what a worker is told; the files are the model, those to train and to measure on, and its folder."""
+    return Settings(task, *map(str, files), training)
 
 
 def start(implementation: str, settings: Settings, cores: int | None) -> subprocess.Popen[bytes]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tasks_settings import Training
+
 __all__ = ["CASES", "Case", "write_data"]
 
 Rows = list[Any]
@@ -26,11 +28,7 @@ class Case(NamedTuple):
         metric: The metric that is compared.
         percent: Whether the metric is a share, which is shown in percent.
         suffix: That of its files.
-        epochs: How often each row is seen.
-        learning_rate: The highest.
-        max_length: The most tokens in a row.
-        columns: Those of the files that are not found by their names.
-        batch_size: Rows in a step.
+        training: How a model is trained on it.
     """
 
     task: str
@@ -38,30 +36,23 @@ class Case(NamedTuple):
     metric: str
     percent: bool
     suffix: str
-    epochs: float
-    learning_rate: float
-    max_length: int
-    columns: dict[str, Any] | None = None
-    batch_size: int = 32
+    training: Training
 
 
 CASES = {
-    "sst2": Case("text-classification", "SST-2, sentiment", "accuracy", True, "tsv", 2, 1e-4, 128),
-    "banking77": Case("text-classification", "BANKING77, 77 intents", "accuracy", True, "csv", 5, 2e-4, 128),
-    "wnut17": Case("token-classification", "WNUT-17, entities", "f1", True, "conll", 5, 2e-4, 128),
-    "xquad": Case("question-answering", "XQuAD, answers", "f1", False, "json", 5, 2e-4, 384, None, 16),
+    "sst2": Case("text-classification", "SST-2, sentiment", "accuracy", True, "tsv", Training(2, 1e-4, 128)),
+    "banking77": Case("text-classification", "BANKING77, 77 intents", "accuracy", True, "csv", Training(5, 2e-4, 128)),
+    "wnut17": Case("token-classification", "WNUT-17, entities", "f1", True, "conll", Training(5, 2e-4, 128)),
+    "xquad": Case("question-answering", "XQuAD, answers", "f1", False, "json", Training(5, 2e-4, 384, batch_size=16)),
     "comve": Case(
         "multiple-choice",
         "ComVE, which is nonsense",
         "accuracy",
         True,
         "csv",
-        3,
-        1e-4,
-        64,
-        {"choices": ["sent0", "sent1"]},
+        Training(3, 1e-4, 64, columns={"choices": ["sent0", "sent1"]}),
     ),
-    "wikitext2": Case("fill-mask", "WikiText-2, masked tokens", "perplexity", False, "txt", 3, 3e-4, 128),
+    "wikitext2": Case("fill-mask", "WikiText-2, masked tokens", "perplexity", False, "txt", Training(3, 3e-4, 128)),
 }
 """The tasks by data set. The learning rates suit a model 384 wide."""
 

@@ -22,6 +22,8 @@ from distilbert_tasks.training.progress import Progress
 from tasks_settings import Report, Settings
 
 VERSIONS = {"pt": ("torch",), "tf": ("keras", "tensorflow"), "flax": ("flax", "jax")}
+FIGURES = ("epochs", "learning_rate", "batch_size", "weight_decay", "warmup_ratio", "seed")
+"""What settings and our options have by the same name."""
 AT_THE_END = 10**9
 """More steps than there are: evaluation and checkpoint come after the last one."""
 
@@ -30,6 +32,7 @@ def main() -> None:
     """Train, measure, and report."""
     settings, framework = Settings.read(Path(sys.argv[1])), sys.argv[2]
     report = Report(Path(settings.folder))
+    figures = {name: getattr(settings.training, name) for name in FIGURES}
 
     def on_progress(event: Any) -> None:
         if isinstance(event, Progress):
@@ -43,18 +46,9 @@ def main() -> None:
         out=Path(settings.folder) / "model",
         framework=framework,
         device="cpu",
-        columns=settings.columns,
-        options=TrainingOptions(
-            epochs=settings.epochs,
-            learning_rate=settings.learning_rate,
-            batch_size=settings.batch_size,
-            weight_decay=settings.weight_decay,
-            warmup_ratio=settings.warmup_ratio,
-            seed=settings.seed,
-            eval_every=AT_THE_END,
-            save_every=AT_THE_END,
-        ),
-        feature_options=FeatureOptions(max_length=settings.max_length),
+        columns=settings.training.columns,
+        options=TrainingOptions(**figures, eval_every=AT_THE_END, save_every=AT_THE_END),
+        feature_options=FeatureOptions(max_length=settings.training.max_length),
         overwrite=True,
         tensorboard=False,
         on_progress=on_progress,

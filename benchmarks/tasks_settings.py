@@ -8,7 +8,32 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Report", "Settings", "Step"]
+__all__ = ["Report", "Settings", "Step", "Training"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained on a data set.
+
+    Attributes:
+        epochs: How often each row is seen.
+        learning_rate: The highest; linear to 0 after a warm-up.
+        max_length: The most tokens in a row.
+        columns: Those of the files that are not found by their names.
+        batch_size: Rows in a step.
+        seed: What the order of the rows depends on.
+        weight_decay: AdamW's.
+        warmup_ratio: The share of the steps in which the learning rate rises.
+    """
+
+    epochs: float
+    learning_rate: float
+    max_length: int
+    columns: dict[str, Any] | None = None
+    batch_size: int = 32
+    seed: int = 0
+    weight_decay: float = 0.01
+    warmup_ratio: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -21,14 +46,7 @@ class Settings:
         train: The training file.
         validation: The file that the metric is measured on.
         folder: Where the run may write.
-        epochs: How often each row is seen.
-        learning_rate: The highest; linear to 0 after a warm-up over a tenth of the steps.
-        max_length: The most tokens in a row.
-        batch_size: Rows in a step.
-        columns: Those of the files that are not found by their names.
-        seed: What the order of the rows depends on.
-        weight_decay: AdamW's.
-        warmup_ratio: The share of the steps in which the learning rate rises.
+        training: How the model is trained.
     """
 
     task: str
@@ -36,19 +54,13 @@ class Settings:
     train: str
     validation: str
     folder: str
-    epochs: float
-    learning_rate: float
-    max_length: int
-    batch_size: int
-    columns: dict[str, Any] | None = None
-    seed: int = 0
-    weight_decay: float = 0.01
-    warmup_ratio: float = 0.1
+    training: Training
 
     @classmethod
     def read(cls, path: Path) -> Settings:
         """Return what a file says."""
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**fields, "training": Training(**fields["training"])})
 
     def write(self, path: Path) -> None:
         """Write the file that a worker reads."""

@@ -123,17 +123,17 @@ def collator(features: Features, tokenizer: Any, seed: int) -> Any:
 
 def train(model: Any, features: Features, tokenizer: Any, settings: Settings, report: Report) -> None:
     """Train as ours does: AdamW, linear decay after a warm-up, clipping at 1."""
-    steps = ceil(len(features) / settings.batch_size)
-    total = max(1, round(settings.epochs * steps))
+    steps = ceil(len(features) / settings.training.batch_size)
+    total = max(1, round(settings.training.epochs * steps))
     arguments = transformers.TrainingArguments(
         output_dir=settings.folder,
-        per_device_train_batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
+        per_device_train_batch_size=settings.training.batch_size,
+        learning_rate=settings.training.learning_rate,
+        weight_decay=settings.training.weight_decay,
         max_steps=total,
-        warmup_steps=ceil(total * settings.warmup_ratio),
+        warmup_steps=ceil(total * settings.training.warmup_ratio),
         lr_scheduler_type="linear",
-        seed=settings.seed,
+        seed=settings.training.seed,
         save_strategy="no",
         report_to=[],
         disable_tqdm=True,
@@ -143,7 +143,7 @@ def train(model: Any, features: Features, tokenizer: Any, settings: Settings, re
     OrderedTrainer(
         model,
         arguments,
-        data_collator=collator(features, tokenizer, settings.seed),
+        data_collator=collator(features, tokenizer, settings.training.seed),
         train_dataset=RowsOf(features),
         callbacks=[Steps(report)],
     ).train()
@@ -178,10 +178,10 @@ def main() -> None:
     """Train, measure, and report."""
     settings = Settings.read(Path(sys.argv[1]))
     report = Report(Path(settings.folder))
-    data = load_data(settings.task, settings.train, settings.validation, columns=settings.columns)
+    data = load_data(settings.task, settings.train, settings.validation, columns=settings.training.columns)
     tokenizer = DistilBertTokenizerFast.from_pretrained(settings.model)
     config = DistilBertConfig.from_pretrained(settings.model)
-    options = FeatureOptions(max_length=settings.max_length)
+    options = FeatureOptions(max_length=settings.training.max_length)
     training, validation = (
         make_features(settings.task, split, tokenizer, config, options) for split in (data.train, data.validation)
     )
