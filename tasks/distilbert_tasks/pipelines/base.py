@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from inspect import Parameter, signature
 from itertools import islice
 from pathlib import Path
@@ -16,11 +17,22 @@ from distilbert_tasks.pipelines.encoded import Encoded
 from distilbert_tasks.pipelines.inputs import Form, read_examples
 from distilbert_tasks.pipelines.runner import Outputs, Runner
 
-__all__ = ["BATCH_SIZE", "TOKENS_PER_BATCH", "Pipeline"]
+__all__ = ["BATCH_SIZE", "TOKENS_PER_BATCH", "Pipeline", "TokenizerOptions"]
 
 BATCH_SIZE = 512
 TOKENS_PER_BATCH = 4096
 """So many tokens keep a CPU busy and fit its cache; more of them make no call faster."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerOptions:
+    """The options of one call, of a task whose tokenizer may be told something.
+
+    Attributes:
+        tokenizer: What it is told.
+    """
+
+    tokenizer: Mapping[str, Any]
 
 
 class Pipeline:

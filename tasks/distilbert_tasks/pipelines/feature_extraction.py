@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from distilbert_common.errors import InputError
 from distilbert_common.tokenization.tensors import FRAMEWORKS, to_tensor
-from distilbert_tasks.pipelines.base import Pipeline
+from distilbert_tasks.pipelines.base import Pipeline, TokenizerOptions
 from distilbert_tasks.pipelines.encoded import Encoded, token_lists
 from distilbert_tasks.pipelines.inputs import require_text
 
@@ -21,17 +21,15 @@ TENSORS = {"pt": "pt", "tf": "tf", "flax": "jax"}
 """The kind of tensor of each family."""
 
 
-@dataclass(frozen=True)
-class FeatureExtractionOptions:
+@dataclass(frozen=True, kw_only=True)
+class FeatureExtractionOptions(TokenizerOptions):
     """The options of one call.
 
     Attributes:
         tensors: "pt", "tf", "jax" or "np" for a tensor; None for nested lists.
-        tokenizer: What the tokenizer is told.
     """
 
-    tensors: str | None = None
-    tokenizer: Mapping[str, Any] = field(default_factory=dict)
+    tensors: str | None
 
 
 class FeatureExtractionPipeline(Pipeline):
@@ -73,7 +71,7 @@ class FeatureExtractionPipeline(Pipeline):
         tensors = TENSORS[self.framework] if return_tensors is True else return_tensors or None
         if tensors is not None and tensors not in FRAMEWORKS:
             raise InputError(f"return_tensors is {return_tensors!r}; expected True or one of {', '.join(FRAMEWORKS)}")
-        return FeatureExtractionOptions(tensors, tokenizer)
+        return FeatureExtractionOptions(tensors=tensors, tokenizer=tokenizer)
 
     def _encode(self, examples: Sequence[Any], options: FeatureExtractionOptions) -> list[Encoded]:
         texts = [require_text(example, "an example") for example in examples]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distilbert_common.errors import InputError
-from distilbert_tasks.pipelines.base import Pipeline
+from distilbert_tasks.pipelines.base import Pipeline, TokenizerOptions
 from distilbert_tasks.pipelines.encoded import Encoded, token_lists
 from distilbert_tasks.pipelines.inputs import require_text
 from distilbert_tasks.pipelines.runner import Outputs
@@ -25,19 +25,17 @@ MAX_LOGITS = 2**24
 """How many logits one call may give: 64 MiB of them."""
 
 
-@dataclass(frozen=True)
-class FillMaskOptions:
+@dataclass(frozen=True, kw_only=True)
+class FillMaskOptions(TokenizerOptions):
     """The options of one call.
 
     Attributes:
         top_k: How many tokens are returned for each mask.
         targets: The ids of the tokens to choose from; None for all.
-        tokenizer: What the tokenizer is told.
     """
 
-    top_k: int = 5
-    targets: NDArray[np.int64] | None = None
-    tokenizer: Mapping[str, Any] = field(default_factory=dict)
+    top_k: int
+    targets: NDArray[np.int64] | None
 
 
 class FillMaskPipeline(Pipeline):
@@ -78,7 +76,8 @@ class FillMaskPipeline(Pipeline):
         if not isinstance(count, int) or not 1 <= count <= self.config.vocab_size:
             raise InputError(f"top_k is {top_k!r}; expected 1 to {self.config.vocab_size}, the size of the vocabulary")
         tokenizer = {name: value for name, value in (tokenizer_kwargs or {}).items() if name != "return_tensors"}
-        return FillMaskOptions(count, None if targets is None else self._target_ids(targets), tokenizer)
+        target_ids = None if targets is None else self._target_ids(targets)
+        return FillMaskOptions(top_k=count, targets=target_ids, tokenizer=tokenizer)
 
     def _target_ids(self, targets: str | Iterable[str]) -> NDArray[np.int64]:
         """Return the ids of words, each once.

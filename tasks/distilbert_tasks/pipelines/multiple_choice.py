@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from distilbert_common.errors import InputError
-from distilbert_tasks.pipelines.base import Pipeline
+from distilbert_tasks.pipelines.base import Pipeline, TokenizerOptions
 from distilbert_tasks.pipelines.encoded import Encoded, token_lists
 from distilbert_tasks.pipelines.inputs import require_text
 from distilbert_tasks.pipelines.runner import Outputs
@@ -18,17 +18,15 @@ from distilbert_tasks.pipelines.scores import softmax
 __all__ = ["MultipleChoicePipeline"]
 
 
-@dataclass(frozen=True)
-class MultipleChoiceOptions:
+@dataclass(frozen=True, kw_only=True)
+class MultipleChoiceOptions(TokenizerOptions):
     """The options of one call.
 
     Attributes:
         top_k: How many choices are returned; None for all.
-        tokenizer: What the tokenizer is told.
     """
 
-    top_k: int | None = None
-    tokenizer: Mapping[str, Any] = field(default_factory=dict)
+    top_k: int | None
 
 
 class MultipleChoicePipeline(Pipeline):
@@ -61,7 +59,7 @@ class MultipleChoicePipeline(Pipeline):
         if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
             raise InputError(f"top_k is {top_k!r}; expected at least 1, or None for all choices")
         tokenizer.pop("return_tensors", None)
-        return MultipleChoiceOptions(top_k, tokenizer)
+        return MultipleChoiceOptions(top_k=top_k, tokenizer=tokenizer)
 
     def _encode(self, examples: Sequence[Any], options: MultipleChoiceOptions) -> list[Encoded]:
         pairs = [_prompt_and_choices(example) for example in examples]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from distilbert_common.errors import InputError
 from distilbert_common.user_warnings import warn_user
-from distilbert_tasks.pipelines.base import Pipeline
+from distilbert_tasks.pipelines.base import Pipeline, TokenizerOptions
 from distilbert_tasks.pipelines.encoded import Encoded, token_lists
 from distilbert_tasks.pipelines.inputs import read_examples, require_text
 from distilbert_tasks.pipelines.scores import Floats, sigmoid, softmax
@@ -23,21 +23,19 @@ _KEYS = {"text", "text_pair", "label", "labels", "idx", "id"}
 """What a dict may hold; rows of a data set have the last four, which are not read."""
 
 
-@dataclass(frozen=True)
-class TextClassificationOptions:
+@dataclass(frozen=True, kw_only=True)
+class TextClassificationOptions(TokenizerOptions):
     """The options of one call.
 
     Attributes:
         function: "sigmoid", "softmax" or "none".
         top_k: How many labels are returned, the likeliest first; None for all.
         ranked: Whether `top_k` was asked for, so that a result is a list.
-        tokenizer: What the tokenizer is told.
     """
 
     function: str
-    top_k: int | None = 1
-    ranked: bool = False
-    tokenizer: Mapping[str, Any] = field(default_factory=dict)
+    top_k: int | None
+    ranked: bool
 
 
 class TextClassificationPipeline(Pipeline):
@@ -83,7 +81,7 @@ class TextClassificationPipeline(Pipeline):
         if top_k is not None and top_k < 1:
             raise InputError(f"top_k is {top_k}; expected at least 1, or None for all labels")
         tokenizer.pop("return_tensors", None)  # token lists are packed here
-        return TextClassificationOptions(function, top_k, ranked, tokenizer)
+        return TextClassificationOptions(function=function, top_k=top_k, ranked=ranked, tokenizer=tokenizer)
 
     def _default_function(self) -> str:
         """Return what makes scores of logits for the model's problem type."""
