@@ -68,10 +68,10 @@ def atomic_directory(
     """Give a directory beside `target` to fill; on success it takes the place of `target`, else it is removed.
 
     Args:
-        target: The directory to write.
-        inputs: The files that are read from.
-        overwrite: Whether a saved model may be replaced.
-        folders: The folders that a saved model may have.
+        target: As `check_target` takes it, and likewise the others.
+        inputs: They must not be in the target.
+        overwrite: Whether it may hold a saved model.
+        folders: Which folders that may have.
 
     Raises:
         OutputExistsError: Somebody else wrote there since it was checked.

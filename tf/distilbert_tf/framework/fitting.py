@@ -37,6 +37,16 @@ TOKEN_HEADS = ("ForMaskedLM", "ForTokenClassification")
 Arguments = dict[str, Any]
 
 
+def fed(method: Any) -> Any:
+    """Return a method of `keras.Model`, its arguments as they are, that takes what a tokenizer returns too."""
+
+    @functools.wraps(method)
+    def call(self: Fitting, *args: Any, **kwargs: Any) -> Any:
+        return getattr(super(Fitting, self), method.__name__)(**self.fed_arguments(method, args, kwargs))
+
+    return call
+
+
 class Fitting(keras.Model):
     """The calls of `keras.Model` that take data; arguments and results as there."""
 
@@ -56,35 +66,12 @@ class Fitting(keras.Model):
         """The outputs that the loss takes."""
         return tuple(self.loss) if isinstance(self.loss, OrderedDict) else self.logit_names
 
-    @functools.wraps(keras.Model.fit)
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
-        """Train; `class_weight` of a model that labels tokens weighs each token."""
-        return super().fit(**self.fed_arguments(keras.Model.fit, args, kwargs))
-
-    @functools.wraps(keras.Model.evaluate)
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the loss and the metrics."""
-        return super().evaluate(**self.fed_arguments(keras.Model.evaluate, args, kwargs))
-
-    @functools.wraps(keras.Model.predict)
-    def predict(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the model's output for all examples, as arrays."""
-        return super().predict(**self.fed_arguments(keras.Model.predict, args, kwargs))
-
-    @functools.wraps(keras.Model.train_on_batch)
-    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        """Train on one batch."""
-        return super().train_on_batch(**self.fed_arguments(keras.Model.train_on_batch, args, kwargs))
-
-    @functools.wraps(keras.Model.test_on_batch)
-    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the loss and the metrics of one batch."""
-        return super().test_on_batch(**self.fed_arguments(keras.Model.test_on_batch, args, kwargs))
-
-    @functools.wraps(keras.Model.predict_on_batch)
-    def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the model's output for one batch, as arrays."""
-        return super().predict_on_batch(**self.fed_arguments(keras.Model.predict_on_batch, args, kwargs))
+    fit = fed(keras.Model.fit)
+    evaluate = fed(keras.Model.evaluate)
+    predict = fed(keras.Model.predict)
+    train_on_batch = fed(keras.Model.train_on_batch)
+    test_on_batch = fed(keras.Model.test_on_batch)
+    predict_on_batch = fed(keras.Model.predict_on_batch)
 
     def fed_arguments(self, method: Any, args: tuple[Any, ...], kwargs: Arguments) -> Arguments:
         """Return the arguments of one call by name, the data as Keras takes it.
