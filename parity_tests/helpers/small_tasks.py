@@ -15,7 +15,7 @@ import numpy as np
 from distilbert_common import DistilBertConfig
 from distilbert_conversion import expected, save_checkpoint
 
-__all__ = ["DEMO", "TASKS", "small_data", "small_model"]
+__all__ = ["DEMO", "TASKS", "small_data", "small_model", "swap_last_words"]
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 INTENTS = ("card_arrival", "change_pin", "lost_or_stolen_phone")
@@ -37,6 +37,12 @@ def small_model(folder: Path, head: str = "Model", **fields: Any) -> Path:
     config.save_pretrained(folder)
     shutil.copyfile(DEMO / "model" / "vocab.txt", folder / "vocab.txt")
     return folder
+
+
+def swap_last_words(folder: Path) -> None:
+    """Make the vocabulary of a model another one, of the same size."""
+    words = (folder / "vocab.txt").read_text().splitlines()
+    (folder / "vocab.txt").write_text("\n".join([*words[:-2], words[-1], words[-2]]) + "\n")
 
 
 @cache

@@ -12,7 +12,7 @@ from distilbert_tasks import compare, evaluate
 from distilbert_tasks.comparison import speed as speed_module
 from distilbert_tasks.comparison.speed import random_features, speeds
 from distilbert_tasks.task import TASKS
-from parity_tests.helpers.small_tasks import small_data, small_model
+from parity_tests.helpers.small_tasks import small_data, small_model, swap_last_words
 
 LABELS = {
     "text-classification": ("card_arrival", "change_pin", "lost_or_stolen_phone"),
@@ -114,7 +114,6 @@ def test_models_that_cannot_be_compared_are_named(tmp_path: Path) -> None:
     named = small_model(tmp_path / "named", "ForSequenceClassification", id2label={0: "no", 1: "yes", 2: "maybe"})
     with pytest.raises(InputError, match="the same labels in the same order"):
         compare(teacher, named, data=data)
-    words = (student / "vocab.txt").read_text().splitlines()
-    (student / "vocab.txt").write_text("\n".join([*words[:-2], words[-1], words[-2]]) + "\n")
+    swap_last_words(student)
     with pytest.raises(InputError, match="give models of one vocabulary"):
         compare(teacher, student, data=data)

@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from killed_runs import content, killed
 from safetensors.numpy import load_file
 
 from distilbert_common import DistilBertConfig
@@ -15,7 +17,6 @@ from distilbert_common.training import DistillationOptions
 from distilbert_tasks import AheadOptions, CorpusOptions, DistilResult, distil, evaluate
 from distilbert_tasks.distillation import default_options
 from distilbert_tasks.training import report as report_module
-from distilbert_tasks.training.history import read_history
 from distilbert_tasks.training.progress import Asking, Event, Note, Progress, Tokenization
 from distilbert_tasks.training.record import RunRecord
 from parity_tests.helpers.engine_cases import FRAMEWORKS
@@ -153,17 +154,6 @@ def test_answers_for_one_epoch_are_repeated_and_belong_to_their_run(small: Path,
             run(small, tmp_path / "other", overwrite=True, **{**arguments, **changes})
 
 
-class Killed(BaseException):
-    """Stands for what ends a process here, so that the test need not start a new one."""
-
-
-def content(folder: Path) -> dict[str, Any]:
-    """Return what a run is compared by: weights, optimizer, tokens, and what was measured."""
-    lines = [{**line, "examples_per_second": 0} for line in read_history(folder)]
-    files = [*folder.glob("*.safetensors"), *folder.glob("checkpoints/*/*.safetensors"), *folder.glob("corpus/*.npy")]
-    return {"lines": lines, "files": {str(path.relative_to(folder)): path.read_bytes() for path in files}}
-
-
 MOMENTS: dict[str, Callable[[Event], bool]] = {
     "tokenizing": lambda event: isinstance(event, Tokenization),
     "first step": lambda event: isinstance(event, Progress) and event.step == 1,
@@ -175,12 +165,7 @@ MOMENTS: dict[str, Callable[[Event], bool]] = {
 def test_a_run_that_ended_anywhere_goes_on_to_the_same_last_bit(
     small: Path, tmp_path: Path, expected: Path, moment: str
 ) -> None:
-    def stop(event: Event) -> None:
-        if MOMENTS[moment](event):
-            raise Killed
-
-    with pytest.raises(Killed):
-        run(small, tmp_path / "out", on_progress=stop)
+    killed(partial(run, small, tmp_path / "out"), MOMENTS[moment])
     run(small, tmp_path / "out", resume=True)
     assert content(tmp_path / "out") == content(expected)
 

@@ -6,11 +6,13 @@ import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from killed_runs import content, killed
 
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import InputError, MissingFrameworkError, OutputExistsError
@@ -18,7 +20,6 @@ from distilbert_tasks import FinetuneResult, TrainingOptions, evaluate, finetune
 from distilbert_tasks import extras as extras_module
 from distilbert_tasks.features import FeatureOptions
 from distilbert_tasks.training import report as report_module
-from distilbert_tasks.training.history import read_history
 from distilbert_tasks.training.output import remove_leftovers
 from distilbert_tasks.training.progress import Evaluation, Event, Note, Progress
 from parity_tests.helpers.small_tasks import TASKS, small_data, small_model
@@ -109,18 +110,6 @@ def test_the_labels_are_in_the_config_and_the_best_weights_are_written(small: Pa
     assert result.metrics["validation"]["loss"] == pytest.approx(losses[result.best_step], rel=1e-6)
 
 
-class Killed(BaseException):
-    """Stands for what ends a process here, so that the test need not start a new one."""
-
-
-def content(folder: Path) -> dict[str, Any]:
-    """Return what a run is compared by: weights, optimizer, and what was measured."""
-    lines = [{**line, "examples_per_second": 0} for line in read_history(folder)]
-    weights = {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
-    states = {path.parent.name: path.read_bytes() for path in folder.glob("checkpoints/*/state.safetensors")}
-    return {"lines": lines, "weights": weights, "states": states}
-
-
 def test_what_a_killed_run_left_half_written_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".model" / "saved").mkdir(parents=True)
     for name in (".training.json.ab12cd34", ".model.safetensors.x_y_z_00", ".gitattributes", ".notes.txt.ab12cd34"):
@@ -133,12 +122,7 @@ def test_what_a_killed_run_left_half_written_is_removed(tmp_path: Path) -> None:
 def test_a_run_that_ended_anywhere_goes_on_to_the_same_last_bit(
     small: Path, tmp_path: Path, expected: Path, stop_at: int
 ) -> None:
-    def stop(event: Event) -> None:
-        if isinstance(event, Progress) and event.step == stop_at:
-            raise Killed
-
-    with pytest.raises(Killed):
-        run(small, tmp_path / "out", on_progress=stop)
+    killed(partial(run, small, tmp_path / "out"), lambda event: isinstance(event, Progress) and event.step == stop_at)
     run(small, tmp_path / "out", resume=True)
     assert content(tmp_path / "out") == content(expected)
 
@@ -182,13 +166,7 @@ CHANGES: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
 def stopped(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that ended after its first step."""
     out = tmp_path_factory.mktemp("stopped") / "out"
-
-    def stop(event: Event) -> None:
-        if isinstance(event, Progress):
-            raise Killed
-
-    with pytest.raises(Killed):
-        run(small, out, on_progress=stop)
+    killed(partial(run, small, out), lambda event: isinstance(event, Progress))
     return out
 
 

@@ -14,7 +14,7 @@ from distilbert_tasks import FinetuneResult, TrainingOptions, finetune
 from distilbert_tasks.distillation.options import task_distillation
 from distilbert_tasks.task import TASKS
 from distilbert_tasks.training import report as report_module
-from parity_tests.helpers.small_tasks import small_data, small_model
+from parity_tests.helpers.small_tasks import small_data, small_model, swap_last_words
 
 OPTIONS = TrainingOptions(max_steps=2, batch_size=8, learning_rate=1e-3, log_every=1)
 TAGS = ("O", "B-PIN", "B-PHONE", "B-CARD")
@@ -101,7 +101,6 @@ def test_what_a_teacher_must_have_is_said(tmp_path: Path) -> None:
     labels = teacher_of(task, tmp_path / "labels", id2label={0: "yes", 1: "no"})
     with pytest.raises(InputError, match="card_arrival"):
         run(tmp_path, task, teacher=labels)
-    words = (teacher / "vocab.txt").read_text().splitlines()
-    (teacher / "vocab.txt").write_text("\n".join([*words[:-2], words[-1], words[-2]]) + "\n")
+    swap_last_words(teacher)
     with pytest.raises(InputError, match="give models of one vocabulary"):
         run(tmp_path, task, teacher=teacher)
