@@ -37,15 +37,7 @@ def export(
 
     with training_progress() as on_progress:
         report = run(
-            source,
-            target,
-            target=to,
-            quantize=quantize or None,
-            dtype=dtype or None,
-            calibration=calibrate,
-            labeled=None if data is None else str(data),
-            opset=opset,
-            overwrite=overwrite,
-            on_progress=on_progress,
-        )
+            source, target, target=to, quantize=quantize or None, dtype=dtype or None, calibration=calibrate,
+            labeled=None if data is None else str(data), opset=opset, overwrite=overwrite, on_progress=on_progress,
+        )  # fmt: skip
     typer.echo(json.dumps(report.to_dict(), indent=2) if as_json else printable(report.message()))

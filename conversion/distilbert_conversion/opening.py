@@ -23,19 +23,11 @@ __all__ = ["open_checkpoint", "view_checkpoint"]
 
 
 def open_checkpoint(
-    name_or_path: str | Path | Source,
-    *,
-    cache_dir: str | Path | None = None,
-    revision: str | None = None,
-    token: str | bool | None = None,
-    local_files_only: bool = False,
-    subfolder: str | None = None,
-    force_download: bool = False,
-    variant: str | None = None,
-    use_safetensors: bool | None = None,
-    fold_token_type: bool | None = None,
-    wrapper: str = "",
-) -> Checkpoint:
+    name_or_path: str | Path | Source, *, cache_dir: str | Path | None = None, revision: str | None = None,
+    token: str | bool | None = None, local_files_only: bool = False, subfolder: str | None = None,
+    force_download: bool = False, variant: str | None = None, use_safetensors: bool | None = None,
+    fold_token_type: bool | None = None, wrapper: str = "",
+) -> Checkpoint:  # fmt: skip
     """Open a checkpoint in any dialect; tensors are read when they are asked for.
 
     Args:
@@ -57,16 +49,9 @@ def open_checkpoint(
         ConfigError: It is a BERT that no DistilBERT equals.
     """
     source = Source.find(
-        name_or_path,
-        variant=variant,
-        use_safetensors=use_safetensors,
-        cache_dir=cache_dir,
-        revision=revision,
-        token=token,
-        local_files_only=local_files_only,
-        subfolder=subfolder,
-        force_download=force_download,
-    )
+        name_or_path, variant=variant, use_safetensors=use_safetensors, cache_dir=cache_dir, revision=revision,
+        token=token, local_files_only=local_files_only, subfolder=subfolder, force_download=force_download,
+    )  # fmt: skip
     checkpoint = _open(source, fold_token_type, wrapper)
     warn_of_rivals(checkpoint, lambda rival: _open(rival, fold_token_type, wrapper))
     return checkpoint

@@ -8,12 +8,9 @@ from distilbert_common.errors import MissingFrameworkError
 
 __all__ = ["require_train_extra"]
 
-_LIBRARIES = {
-    "datasets": "datasets",
-    "matplotlib": "matplotlib",
-    "sklearn": "scikit-learn",
-    "tensorboardX": "tensorboardX",
-}
+_MODULES = ("datasets", "matplotlib", "sklearn", "tensorboardX")
+_PACKAGES = {"sklearn": "scikit-learn"}
+"""The packages that have other names than their modules."""
 
 
 def require_train_extra(asked_for: str) -> None:
@@ -25,6 +22,6 @@ def require_train_extra(asked_for: str) -> None:
     Raises:
         MissingFrameworkError: One is not installed; the message holds the command that installs it.
     """
-    for module, package in _LIBRARIES.items():
+    for module in _MODULES:
         if find_spec(module) is None:
-            raise MissingFrameworkError(asked_for, package, "train")
+            raise MissingFrameworkError(asked_for, _PACKAGES.get(module, module), "train")

@@ -28,26 +28,13 @@ FinetuneResult = RunResult
 
 
 def finetune(
-    task: str,
-    model: str | Path,
-    *,
-    train: Any,
-    out: str | Path,
-    validation: Any = None,
-    test: Any = None,
-    teacher: str | Path | None = None,
-    framework: str = "pt",
-    device: str = "auto",
-    columns: Mapping[str, str | Sequence[str]] | None = None,
-    options: TrainingOptions | None = None,
-    data_options: DataOptions | None = None,
-    feature_options: FeatureOptions | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    tensorboard: bool = True,
-    command: str | None = None,
+    task: str, model: str | Path, *, train: Any, out: str | Path, validation: Any = None, test: Any = None,
+    teacher: str | Path | None = None, framework: str = "pt", device: str = "auto",
+    columns: Mapping[str, str | Sequence[str]] | None = None, options: TrainingOptions | None = None,
+    data_options: DataOptions | None = None, feature_options: FeatureOptions | None = None, resume: bool = False,
+    overwrite: bool = False, tensorboard: bool = True, command: str | None = None,
     on_progress: OnProgress | None = None,
-) -> FinetuneResult:
+) -> FinetuneResult:  # fmt: skip
     """Fine-tune a model for a task.
 
     Args:

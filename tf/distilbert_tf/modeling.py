@@ -255,21 +255,12 @@ class TFDistilBertMainLayer(ConfiguredLayer):
         self.build_parts(self.embeddings, self.transformer)
 
     def call(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        *,
-        position_ids: Tensor | None = None,
-        segment_ids: Tensor | None = None,
-        unpad: Unpad = "auto",
-        num_segments: int | None = None,
-        layout: Layout | None = None,
-    ) -> BaseModelOutput | tuple[Tensor, ...]:
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None, output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None, return_dict: bool | None = None, *,
+        position_ids: Tensor | None = None, segment_ids: Tensor | None = None, unpad: Unpad = "auto",
+        num_segments: int | None = None, layout: Layout | None = None,
+    ) -> BaseModelOutput | tuple[Tensor, ...]:  # fmt: skip
         """Encode a batch; arguments as `TFDistilBertModel.call`, but that a `ModelOutput` is the default."""
         if layout is None:
             layout = padded_layout(attention_mask, segment_ids, unpad)
@@ -362,16 +353,8 @@ class TFDistilBertModel(TFDistilBertPreTrainedModel):
                 mask and segments.
         """
         encoded: BaseModelOutput = self.distilbert(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            head_mask=head_mask,
-            inputs_embeds=inputs_embeds,
-            output_attentions=output_attentions,
-            output_hidden_states=output_hidden_states,
-            position_ids=position_ids,
-            segment_ids=segment_ids,
-            unpad=unpad,
-            layout=layout,
-            training=training,
-        )
+            input_ids=input_ids, attention_mask=attention_mask, head_mask=head_mask, inputs_embeds=inputs_embeds,
+            output_attentions=output_attentions, output_hidden_states=output_hidden_states, position_ids=position_ids,
+            segment_ids=segment_ids, unpad=unpad, layout=layout, training=training,
+        )  # fmt: skip
         return self._as_output(encoded, return_dict)

@@ -115,13 +115,9 @@ class DecodingMixin:
         return clean_up(out_string)
 
     def decode(
-        self,
-        token_ids: Any,
-        skip_special_tokens: bool = False,
-        clean_up_tokenization_spaces: bool | None = None,
-        spaces_between_special_tokens: bool = True,
-        use_source_tokenizer: bool = False,
-    ) -> str:
+        self, token_ids: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None,
+        spaces_between_special_tokens: bool = True, use_source_tokenizer: bool = False,
+    ) -> str:  # fmt: skip
         """Turn ids back into a text.
 
         Args:

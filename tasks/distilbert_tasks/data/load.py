@@ -23,14 +23,9 @@ __all__ = ["load_data"]
 
 
 def load_data(
-    task: str,
-    train: Any = None,
-    validation: Any = None,
-    test: Any = None,
-    *,
-    options: DataOptions | None = None,
+    task: str, train: Any = None, validation: Any = None, test: Any = None, *, options: DataOptions | None = None,
     **changes: Any,
-) -> TaskData:
+) -> TaskData:  # fmt: skip
     """Load the data of a task.
 
     Args:

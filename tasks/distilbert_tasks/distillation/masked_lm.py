@@ -41,29 +41,14 @@ class DistilResult(RunResult):
 
 
 def distil(
-    teacher: str | Path,
-    corpus: Any,
-    *,
-    out: str | Path,
-    framework: str = "pt",
-    device: str = "auto",
-    layers: Sequence[int] | None = None,
-    student: str | Path | None = None,
-    random_init: bool = False,
-    vocab_transform: bool = True,
-    options: TrainingOptions | None = None,
-    distillation: DistillationOptions | None = None,
-    corpus_options: CorpusOptions | None = None,
-    corpus_dir: str | Path | None = None,
-    ahead: AheadOptions | None = None,
-    validation: Any = None,
-    validation_share: float = 0.05,
-    resume: bool = False,
-    overwrite: bool = False,
-    tensorboard: bool = True,
-    command: str | None = None,
-    on_progress: OnProgress | None = None,
-) -> DistilResult:
+    teacher: str | Path, corpus: Any, *, out: str | Path, framework: str = "pt", device: str = "auto",
+    layers: Sequence[int] | None = None, student: str | Path | None = None, random_init: bool = False,
+    vocab_transform: bool = True, options: TrainingOptions | None = None,
+    distillation: DistillationOptions | None = None, corpus_options: CorpusOptions | None = None,
+    corpus_dir: str | Path | None = None, ahead: AheadOptions | None = None, validation: Any = None,
+    validation_share: float = 0.05, resume: bool = False, overwrite: bool = False, tensorboard: bool = True,
+    command: str | None = None, on_progress: OnProgress | None = None,
+) -> DistilResult:  # fmt: skip
     """Distil a masked LM.
 
     Args:

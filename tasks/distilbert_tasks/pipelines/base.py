@@ -59,15 +59,9 @@ class Pipeline:
     too_long_advice: ClassVar[str] = "pass truncation=True, or shorten it"
 
     def __init__(
-        self,
-        engine: Any,
-        tokenizer: Any,
-        *,
-        framework: str,
-        batch_size: int | None = None,
-        tokens_per_batch: int | None = None,
-        **options: Any,
-    ) -> None:
+        self, engine: Any, tokenizer: Any, *, framework: str, batch_size: int | None = None,
+        tokens_per_batch: int | None = None, **options: Any,
+    ) -> None:  # fmt: skip
         """Use `pipeline`, which finds engine and tokenizer.
 
         Args:

@@ -77,18 +77,10 @@ class QuestionAnsweringPipeline(Pipeline):
         return self._run(examples, form, options)
 
     def _parse(
-        self,
-        *,
-        top_k: int | None = None,
-        topk: int | None = None,
-        max_answer_len: int | None = None,
-        handle_impossible_answer: bool = False,
-        align_to_words: bool = True,
-        max_seq_len: int | None = None,
-        doc_stride: int | None = None,
-        max_question_len: int | None = None,
-        padding: Any = None,
-    ) -> QuestionAnsweringOptions:
+        self, *, top_k: int | None = None, topk: int | None = None, max_answer_len: int | None = None,
+        handle_impossible_answer: bool = False, align_to_words: bool = True, max_seq_len: int | None = None,
+        doc_stride: int | None = None, max_question_len: int | None = None, padding: Any = None,
+    ) -> QuestionAnsweringOptions:  # fmt: skip
         counts = {"top_k": topk if top_k is None else top_k, "max_answer_len": max_answer_len}
         for name, count in counts.items():
             if count is not None and count < 1:

@@ -110,13 +110,9 @@ class TokenClassificationPipeline(Pipeline):
         texts = [_words(example) if splits else require_text(example, "an example") for example in examples]
         overflow = {} if options.stride is None else {"return_overflowing_tokens": True, "stride": options.stride}
         batch = self.tokenizer(
-            texts,
-            truncation=True,
-            is_split_into_words=splits,
-            return_offsets_mapping=True,
-            return_special_tokens_mask=True,
-            **overflow,
-        )
+            texts, truncation=True, is_split_into_words=splits, return_offsets_mapping=True,
+            return_special_tokens_mask=True, **overflow,
+        )  # fmt: skip
         windows: list[list[Window]] = [[] for _ in texts]
         for row, example in enumerate(batch.get("overflow_to_sample_mapping", range(len(texts)))):
             offsets = batch["offset_mapping"][row]
