@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,20 +18,20 @@ from distilbert_deploy.server.failures import RequestFailure
 from distilbert_deploy.server.guard import Guard
 from distilbert_deploy.server.lifecycle import Lifecycle, State
 from distilbert_deploy.server.loading import load_model
+from distilbert_deploy.server.local import LocalPredictor
+from distilbert_deploy.server.logs import log_ready
 from distilbert_deploy.server.metrics import Metrics
 from distilbert_deploy.server.model import ServedModel
 from distilbert_deploy.server.openapi import openapi
 from distilbert_deploy.server.pages import page_response
-from distilbert_deploy.server.service import Service
+from distilbert_deploy.server.pool import WorkerPool
+from distilbert_deploy.server.service import Predictor, Service
 from distilbert_deploy.server.settings import Settings
+from distilbert_deploy.server.tasks import CONTRACTS
 
 __all__ = ["Application", "create_app"]
 
-_LOGGER = logging.getLogger(__name__)
-
 HEALTH, READINESS, PREDICT = ("/health",), ("/ready", "/ping"), ("/predict", "/invocations")
-BODIES_AT_ONCE = 64
-"""What requests hold until they are answered, their bodies and tokens, is bounded by so many bodies of full size."""
 
 
 @dataclass
@@ -43,7 +42,7 @@ class Application:
         settings: What it was told.
         lifecycle: Where it stands.
         metrics: What it counts.
-        load: Returns the model.
+        load: Returns the model, where it is in this process.
         service: What answers requests; None until the model is loaded.
         asgi: The application.
     """
@@ -55,7 +54,7 @@ class Application:
     service: Service | None = None
 
     def __post_init__(self) -> None:
-        self.metrics.watch(lambda: self.lifecycle.accepted, lambda: self.lifecycle.is_ready)
+        self.metrics.watch(lambda: self.lifecycle.accepted, lambda: self.ready_workers)
         routes = self._routes()
         self.asgi: ASGIApp = Guard(
             Router(routes, redirect_slashes=False, default=_not_found, lifespan=self._lifespan),
@@ -94,16 +93,36 @@ class Application:
     @asynccontextmanager
     async def _lifespan(self, app: Any) -> AsyncIterator[None]:
         """Load the model before requests are taken, and let go of it after the last one."""
-        model = await asyncio.get_running_loop().run_in_executor(None, self.load, self.settings)
-        self.service = Service(model, self.settings, self.lifecycle, self.metrics)
+        predictor = await (self._start_workers() if self.settings.workers > 1 else self._load())
+        self.service = Service(predictor, self.settings, self.lifecycle, self.metrics)
         self.lifecycle.state = State.READY
-        facts = {name: model.facts[name] for name in ("model", "task", "backend")}
-        _LOGGER.info("ready", extra={"fields": facts})
         try:
             yield
         finally:
             self.lifecycle.state = State.CLOSING
-            self.service.close()
+            await predictor.close()
+
+    async def _load(self) -> Predictor:
+        """Return the model, in this process."""
+        model = await asyncio.get_running_loop().run_in_executor(None, self.load, self.settings)
+        log_ready(model.facts)
+        return LocalPredictor(model, self.metrics.batch)
+
+    async def _start_workers(self) -> Predictor:
+        """Return workers, of which one is ready or none can be."""
+        pool = WorkerPool(self.settings, self.metrics.batch)
+        await pool.start()
+        return pool
+
+    @property
+    def ready_workers(self) -> int:
+        """How many models take requests."""
+        return self.service.predictor.ready_workers if self.service is not None and self.lifecycle.is_ready else 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether workers cannot start, so that the server has to stop."""
+        return self.service is not None and self.service.predictor.failed
 
     async def _health(self, request: Request) -> Response:
         """Live: the event loop answers."""
@@ -111,7 +130,7 @@ class Application:
 
     async def _ready(self, request: Request) -> Response:
         """Ready: requests are taken. SageMaker expects an empty body."""
-        return Response(status_code=200 if self.lifecycle.is_ready else 503)
+        return Response(status_code=200 if self.ready_workers else 503)
 
     async def _predict(self, request: Request) -> Response:
         settings, record, headers = self.settings, request.scope["record"], request.headers
@@ -128,7 +147,7 @@ class Application:
         return Response(self.metrics.text(), headers={"content-type": self.metrics.content_type})
 
     async def _info(self, request: Request) -> Response:
-        facts = self.service.model.facts if self.service is not None else {}
+        facts = self.service.predictor.facts if self.service is not None else {}
         hidden = {"model", "task", "backend", "max_length"}
         return JSONResponse({**facts, "settings": {k: v for k, v in self.settings.shown.items() if k not in hidden}})
 
@@ -136,7 +155,8 @@ class Application:
         if self.service is None:
             raise RequestFailure(503, "the model is being loaded; try again")
         paths = (*PREDICT, *self._extra(self.settings.predict_route))
-        return JSONResponse(openapi(self.service.model.contract, self.service.model.facts, paths, self.settings))
+        facts = self.service.predictor.facts
+        return JSONResponse(openapi(CONTRACTS[facts["task"]], facts, paths, self.settings))
 
     async def _execution_parameters(self, request: Request) -> Response:
         """What SageMaker's batch transform asks."""
@@ -154,11 +174,11 @@ async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def create_app(settings: Settings, load: Callable[[Settings], ServedModel] = load_model) -> Application:
-    """Return the application of a worker; its lifespan loads the model.
+    """Return the application of a server; its lifespan loads the model, or starts the workers.
 
     Args:
         settings: What the server is told.
-        load: Returns the model.
+        load: Returns the model, where it is in this process.
     """
-    lifecycle = Lifecycle(settings.max_queue, BODIES_AT_ONCE * settings.max_body)
+    lifecycle = Lifecycle(settings.max_queue * settings.workers, settings.max_held)
     return Application(settings, lifecycle, Metrics(), load)

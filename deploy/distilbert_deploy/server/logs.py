@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["ACCESS", "configure_logging", "log_request"]
+__all__ = ["ACCESS", "configure_logging", "log_ready", "log_request"]
 
+_LOGGER = logging.getLogger(__name__)
 ACCESS = logging.getLogger("distilbert_deploy.access")
 
 
 def log_request(fields: dict[str, Any]) -> None:
     """Log a request, by the names of its figures."""
     ACCESS.info("request", extra={"fields": fields})
+
+
+def log_ready(facts: Mapping[str, Any]) -> None:
+    """Log that this process has its model, and which."""
+    _LOGGER.info("ready", extra={"fields": {name: facts[name] for name in ("model", "task", "backend")}})
 
 
 def configure_logging(log_format: str, level: int = logging.INFO) -> None:

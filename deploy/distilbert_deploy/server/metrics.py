@@ -1,19 +1,14 @@
-"""Metrics for Prometheus: of one process, or of all workers together through files that they share."""
+"""Metrics for Prometheus."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from distilbert_deploy.server.batcher import Batch
 
-__all__ = ["MULTIPROCESS", "Metrics"]
-
-MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable that names the folder that workers share; prometheus_client reads it when it is imported."""
+__all__ = ["Metrics"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -44,17 +39,12 @@ class Metrics:
         self._ready = self._gauge("workers_ready", "Workers that take requests.")
 
     def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(f"distilbert_{name}", text, registry=self._registry, multiprocess_mode="livesum")
+        return Gauge(f"distilbert_{name}", text, registry=self._registry)
 
-    def watch(self, accepted: Callable[[], int], is_ready: Callable[[], bool]) -> None:
-        """Say where the gauges of this process get their values, which are read when somebody asks."""
-        self._sources = accepted, is_ready
-
-    def update_gauges(self) -> None:
-        """Read the values of the gauges."""
-        accepted, is_ready = self._sources
-        self._accepted.set(accepted())
-        self._ready.set(float(is_ready()))
+    def watch(self, accepted: Callable[[], int], ready_workers: Callable[[], int]) -> None:
+        """Say where the gauges get their values, which are read when somebody asks."""
+        self._accepted.set_function(accepted)
+        self._ready.set_function(ready_workers)
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count a request of any kind.
@@ -82,11 +72,6 @@ class Metrics:
         self._batch_seconds.observe(batch.seconds)
 
     def text(self) -> bytes:
-        """Return all metrics in Prometheus' text format; those of all workers, where there are several."""
-        self.update_gauges()
-        registry = self._registry
-        if os.environ.get(MULTIPROCESS):
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)
-        content: bytes = generate_latest(registry)
+        """Return all metrics in Prometheus' text format."""
+        content: bytes = generate_latest(self._registry)
         return content

@@ -20,7 +20,7 @@ _SENTENCES = {
     422: "An example or a parameter cannot be used.",
     429: "Too many requests wait; Retry-After says when to come again.",
     500: "The server failed.",
-    503: "The server has no model yet, or is about to stop.",
+    503: "No model is ready, the worker that had the request died, or the server is about to stop.",
     504: "The answer took too long.",
 }
 

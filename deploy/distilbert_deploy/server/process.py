@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import socket
-import tempfile
+from collections.abc import Callable
 
-from distilbert_common.errors import DistilBertError, InputError
+from distilbert_common.errors import InputError
+from distilbert_deploy.server.draining import DrainingServer, ServerConfig
 from distilbert_deploy.server.loading import load_model
 from distilbert_deploy.server.logs import configure_logging
-from distilbert_deploy.server.metrics import MULTIPROCESS
 from distilbert_deploy.server.model import ServedModel
 from distilbert_deploy.server.settings import Settings
-from distilbert_deploy.server.supervisor import Supervisor
-from distilbert_deploy.server.worker import DrainingServer, WorkerConfig
 
 __all__ = ["serve"]
 
 _LOGGER = logging.getLogger(__name__)
 BACKLOG = 1024
-STARTUP_FAILURE = 3
-"""The status by which uvicorn's supervisor knows a worker that would fail again."""
 
 
 def serve(settings: Settings) -> int:
@@ -48,38 +43,22 @@ def serve(settings: Settings) -> int:
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         _LOGGER.info("listening at http://%s:%d", shown, port, extra={"fields": {"port": port}})
-        if settings.workers == 1:
-            model = load_model(settings)
-            DrainingServer(WorkerConfig(settings, lambda _: model)).run([listener])
-            return 0
-        return _supervise(settings, listener)
+        server = DrainingServer(ServerConfig(settings, _loader(settings)))
+        server.run([listener])
+        return 2 if server.failed else 0
     finally:
         listener.close()
 
 
-def _supervise(settings: Settings, listener: socket.socket) -> int:
-    """Run several workers, which share the socket and the folder of the metrics."""
+def _loader(settings: Settings) -> Callable[[Settings], ServedModel]:
+    """Return what gives the server its model; one in this process is loaded here, so that what is wrong is raised."""
+    if settings.workers == 1:
+        model = load_model(settings)
+        return lambda _: model
     threads = str(max(1, (os.cpu_count() or 1) // settings.workers))
     for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
-        os.environ.setdefault(variable, threads)
-    os.environ[MULTIPROCESS] = folder = tempfile.mkdtemp(prefix="distilbert-metrics-")
-    try:
-        supervisor = Supervisor(WorkerConfig(settings, _load_in_worker), [listener])
-        supervisor.run()
-        return 2 if supervisor.failed else 0
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _load_in_worker(settings: Settings) -> ServedModel:
-    """Load the model of a worker; where that fails, say why and end, so that the supervisor does not try again."""
-    try:
-        return load_model(settings)
-    except DistilBertError as error:
-        _LOGGER.error("%s", error)
-    except Exception:
-        _LOGGER.exception("the model could not be loaded")
-    os._exit(STARTUP_FAILURE)
+        os.environ.setdefault(variable, threads)  # which the workers inherit
+    return load_model
 
 
 def _listen(host: str, port: int) -> socket.socket:

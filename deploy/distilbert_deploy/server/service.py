@@ -1,61 +1,59 @@
-"""What answers requests for predictions: the model, its batches, and the threads that tokenize and decode."""
+"""What answers requests for predictions: accepted, within their time, and no longer than their clients wait."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from functools import partial
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from distilbert_common.errors import InputError
-from distilbert_deploy.server.batcher import Batcher, Work
 from distilbert_deploy.server.failures import RequestFailure
 from distilbert_deploy.server.lifecycle import Lifecycle
 from distilbert_deploy.server.metrics import Metrics
-from distilbert_deploy.server.model import Prepared, ServedModel
 from distilbert_deploy.server.record import Record
 from distilbert_deploy.server.settings import Settings
 
-__all__ = ["Service"]
+__all__ = ["Predictor", "Service"]
 
-ROUNDS, SETTLE_SECONDS = 3, 0.02
-"""A round reads what has arrived, the next begins to answer it; a third is for what arrived meanwhile."""
-TOKEN_BYTES = 64
-"""About what a token takes until its request is answered: its id, where it stands in the text, what it is."""
-SMALL_BODY = 1024
-LIGHT_TASKS = ("text-classification", "token-classification")
-"""A body so small is tokenized, and its answer written, where it is: to hand it to a thread takes longer. Other tasks
-may make much of a short text, as labels by the hundred or all hidden states."""
+
+class Predictor(Protocol):
+    """A model that answers requests: in this process, or in processes of its own."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What is told of the model."""
+
+    @property
+    def ready_workers(self) -> int:
+        """How many models can answer now."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it cannot answer any more."""
+
+    async def predict(self, body: bytes, record: Record, hold: Callable[[int], None]) -> bytes:
+        """Return what answers a request; cancelled, it is not computed any more."""
+
+    async def close(self) -> None:
+        """Stop."""
 
 
 class Service:
-    """A loaded model that answers requests.
+    """Answers requests.
 
     Args:
-        model: The model.
+        predictor: What computes them.
         settings: Those of the server.
         lifecycle: Where accepted requests are counted.
-        metrics: Where batches and steps are noted.
+        metrics: Where steps are noted.
     """
 
-    def __init__(self, model: ServedModel, settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> None:
-        self.model, self.settings, self.lifecycle, self.metrics = model, settings, lifecycle, metrics
-        settle = partial(_settle, asyncio.get_running_loop())
-        self._batcher = Batcher(model.compute, model.pipeline.tokens_per_batch, metrics.batch, settle)
-        self._threads = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="encode")
-
-    def close(self) -> None:
-        """Stop the threads, once they have done what they have to do."""
-        self._threads.shutdown()
-        self._batcher.close()
+    def __init__(self, predictor: Predictor, settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> None:
+        self.predictor, self._settings, self._lifecycle, self._metrics = predictor, settings, lifecycle, metrics
 
     async def predict(self, body: bytes, receive: Receive, record: Record, hold: Callable[[int], None]) -> bytes:
         """Return the JSON that answers a request.
@@ -70,91 +68,48 @@ class Service:
             RequestFailure: It cannot be answered.
             ClientDisconnect: The client went away.
         """
-        seconds = self.settings.timeout - (time.monotonic() - record.start)
-        with self.lifecycle.accept():
+        seconds = self._settings.timeout - (time.monotonic() - record.start)
+        with self._lifecycle.accept():
             try:
-                async with asyncio.timeout(seconds):
-                    return await self._predict(body, receive, record, hold)
+                async with asyncio.timeout(seconds), _while_client_waits(receive):
+                    content = await self.predictor.predict(body, record, hold)
             except TimeoutError:
                 raise RequestFailure(
-                    504, f"the answer took longer than {self.settings.timeout:g} seconds; send less at once, or later"
+                    504, f"the answer took longer than {self._settings.timeout:g} seconds; send less at once, or later"
                 ) from None
-
-    async def _predict(self, body: bytes, receive: Receive, record: Record, hold: Callable[[int], None]) -> bytes:
-        is_small = len(body) <= SMALL_BODY and self.model.pipeline.task in LIGHT_TASKS
-        begin = time.monotonic()
-        try:
-            prepared = await self._call(is_small, partial(self.model.prepare, body))
-        except InputError as error:
-            raise RequestFailure(422, str(error)) from None
-        record.items, record.tokens = len(prepared.encoded), prepared.tokens
-        hold(TOKEN_BYTES * prepared.tokens)
-        record.steps["encode"] = time.monotonic() - begin
-        work = await self._compute(prepared, receive)
-        record.steps["queue"], record.steps["compute"] = work.started - work.arrived, work.finished - work.started
-        begin = time.monotonic()
-        content: bytes = await self._call(is_small, partial(self.model.finish, prepared, work.outputs))
-        record.steps["decode"] = time.monotonic() - begin
         self._note(record)
         return content
 
-    async def _call(self, is_small: bool, function: Callable[[], Any]) -> Any:
-        """Call a function here, or in a thread if it may take long."""
-        if is_small:
-            return function()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
-
-    async def _compute(self, prepared: Prepared, receive: Receive) -> Work:
-        """Wait until the model has computed a request, or its client is gone."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
-        work = Work(prepared.token_lists, on_done=lambda work: _tell(loop, done))
-        watcher = loop.create_task(_watch(receive, done))
-        self._batcher.submit(work)
-        try:
-            await done
-        finally:
-            work.is_cancelled = True  # of no effect on one that is done
-            watcher.cancel()
-        if work.error is not None:
-            raise RequestFailure(500, "the model failed on this request; the log of the server says why")
-        return work
-
     def _note(self, record: Record) -> None:
-        self.metrics.tokens(record.tokens)
+        self._metrics.tokens(record.tokens)
         for step, seconds in record.steps.items():
-            self.metrics.step(step, seconds)
+            self._metrics.step(step, seconds)
 
 
-def _settle(loop: asyncio.AbstractEventLoop) -> None:
-    """Wait until the event loop has gone round some times: what it has received is then tokenized and submitted."""
-    settled = threading.Event()
+@asynccontextmanager
+async def _while_client_waits(receive: Receive) -> AsyncIterator[None]:
+    """Cancel what is inside when the client goes away.
 
-    def go_round(times: int) -> None:
-        if times:
-            loop.call_soon(go_round, times - 1)
-        else:
-            settled.set()
+    Raises:
+        ClientDisconnect: It went away.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    is_gone = False
 
-    with suppress(RuntimeError):  # the loop is closed
-        loop.call_soon_threadsafe(go_round, ROUNDS)
-        settled.wait(SETTLE_SECONDS)
+    async def watch() -> None:
+        nonlocal is_gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        is_gone = True
+        task.cancel()
 
-
-def _tell(loop: asyncio.AbstractEventLoop, done: asyncio.Future[None]) -> None:
-    """Wake a request, from another thread."""
-
-    def resolve() -> None:
-        if not done.done():
-            done.set_result(None)
-
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(resolve)
-
-
-async def _watch(receive: Receive, done: asyncio.Future[None]) -> None:
-    """Wake a request whose client goes away."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    if not done.done():
-        done.set_exception(ClientDisconnect())
+    watcher = asyncio.get_running_loop().create_task(watch())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if is_gone and not task.uncancel():
+            raise ClientDisconnect from None
+        raise
+    finally:
+        watcher.cancel()

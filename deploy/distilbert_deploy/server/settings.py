@@ -11,6 +11,8 @@ __all__ = ["BACKENDS", "LOG_FORMATS", "Settings", "read_token"]
 
 BACKENDS = ("pt", "tf", "flax", "onnx")
 LOG_FORMATS = ("json", "text")
+BODIES_AT_ONCE = 64
+"""Requests hold as much as so many bodies of full size."""
 
 _AT_LEAST_ONE = ("workers", "tokens_per_batch", "max_queue", "max_body", "max_items", "max_tokens", "max_length")
 _ABOVE_ZERO = ("timeout", "body_timeout")
@@ -99,6 +101,11 @@ class Settings:
                 raise InputError(f"{name} is {route!r}; expected a path that starts with /")
         if not self.token.isascii() or any(char.isspace() or not char.isprintable() for char in self.token):
             raise InputError("the token has spaces, or characters that headers cannot hold; use letters and digits")
+
+    @property
+    def max_held(self) -> int:
+        """How many bytes the requests that are not answered yet may hold, their bodies and tokens."""
+        return BODIES_AT_ONCE * self.max_body
 
     @property
     def shown(self) -> dict[str, object]:

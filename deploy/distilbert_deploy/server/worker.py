@@ -1,116 +1,116 @@
-"""One worker: uvicorn's server, which drains on SIGTERM and then ends with status 0."""
+"""A worker process: a model that answers what the server sends it, until the server closes their channel."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
-import time
-from collections.abc import Callable
-from functools import partial
-from types import FrameType
 from typing import Any
 
-import uvicorn
-
-from distilbert_deploy.server.app import Application, create_app
-from distilbert_deploy.server.lifecycle import State
-from distilbert_deploy.server.logs import configure_logging
+from distilbert_common.errors import DistilBertError
+from distilbert_deploy.server.batcher import Batch
+from distilbert_deploy.server.channel import Channel
+from distilbert_deploy.server.failures import RequestFailure
+from distilbert_deploy.server.lifecycle import Lifecycle
+from distilbert_deploy.server.loading import load_model
+from distilbert_deploy.server.local import LocalPredictor
+from distilbert_deploy.server.logs import configure_logging, log_ready
 from distilbert_deploy.server.model import ServedModel
-from distilbert_deploy.server.protocol import TimedProtocol
+from distilbert_deploy.server.record import Record
 from distilbert_deploy.server.settings import Settings
 
-__all__ = ["DrainingServer", "WorkerConfig"]
+__all__ = ["SIGN_SECONDS", "STARTUP_FAILURE", "run_worker"]
 
 _LOGGER = logging.getLogger(__name__)
-KEEP_ALIVE = 75
-"""Seconds that an idle connection stays open: longer than load balancers keep theirs, which use them again."""
-ACCEPTS, LINGERS = 0.5, 0.8
-"""Seconds after the signal until a server refuses what comes, with 503, and until it may close its socket: what clients
-sent before they could know is answered."""
+STARTUP_FAILURE = 3
+"""The status of a worker that would fail again."""
+SIGN_SECONDS = 1.0
+"""How often a worker gives a sign of life."""
 SWITCH_INTERVAL = 0.001
 """Seconds after which a Python thread lets another in: the event loop waits for the computing thread no longer."""
 
 
-class WorkerConfig(uvicorn.Config):  # type: ignore[misc]  # uvicorn's types are not followed
-    """What uvicorn is told.
+def run_worker(settings: Settings, connected: socket.socket) -> None:
+    """Answer requests until the server goes away.
 
     Args:
         settings: Those of the server.
-        load: Returns the model.
+        connected: The socket of the channel.
     """
-
-    def __init__(self, settings: Settings, load: Callable[[Settings], ServedModel]) -> None:
-        super().__init__(
-            partial(create_app, settings, load),
-            factory=True,
-            http=TimedProtocol,
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=1,
-            workers=settings.workers,
-        )
-        self.settings = settings
-        self.client_seconds = settings.body_timeout
+    for number in (signal.SIGINT, signal.SIGTERM):  # of all processes of a group; the server says when to stop
+        signal.signal(number, signal.SIG_IGN)
+    configure_logging(settings.log_format)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    asyncio.run(_Worker(settings).run(connected))
 
 
-class DrainingServer(uvicorn.Server):  # type: ignore[misc]  # uvicorn's types are not followed
-    """A server that answers what it accepted before it stops.
+class _Worker:
+    """The requests that a worker computes."""
 
-    On SIGTERM it is not ready at once, and soon after refuses new requests, with 503 and not by closing its socket,
-    until the last answer is sent or the grace period is over. A second SIGINT ends it at once.
-    """
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lifecycle = Lifecycle(settings.max_queue, settings.max_held)
+        self._tasks: dict[int, asyncio.Task[None]] = {}
 
-    def __init__(self, config: WorkerConfig) -> None:
-        super().__init__(config)
-        self._settings = config.settings
-        self._stopping_since: float | None = None
-        self._supervisor = os.getppid() if config.workers > 1 else None
-
-    def run(self, sockets: Any = None) -> None:
-        """Serve until a signal comes."""
-        configure_logging(self._settings.log_format)
-        sys.setswitchinterval(SWITCH_INTERVAL)
-        super().run(sockets)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain."""
-        if not self.started:  # the model is still being loaded, and nothing was accepted
+    async def run(self, connected: socket.socket) -> None:
+        """Load the model, and take messages until the channel is closed; then nobody waits for anything any more."""
+        self._channel = await Channel.open(connected)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._load())
+            group.create_task(self._give_signs())
+            while (message := await self._channel.receive()) is not None:
+                self._take(*message)
             os._exit(0)
-        if self._stopping_since is None:
-            self._drain()
-        elif sig == signal.SIGINT:
-            self.force_exit = self.should_exit = True
 
-    def _drain(self) -> None:
-        self._stopping_since = time.monotonic()
-        self._app.lifecycle.state = State.DRAINING
+    async def _load(self) -> None:
+        loop = asyncio.get_running_loop()
+        model = await loop.run_in_executor(None, _load_or_exit, self._settings)
 
-    @property
-    def _app(self) -> Application:
-        app: Application = self.config.loaded_app
-        return app
+        def tell(batch: Batch) -> None:
+            loop.call_soon_threadsafe(self._channel.send, "batch", batch)
 
-    async def on_tick(self, counter: int) -> bool:
-        """Return whether to stop, ten times a second."""
-        self._app.metrics.update_gauges()  # which another worker may be asked for
-        if await super().on_tick(counter):
-            return True
-        if self._supervisor is not None and os.getppid() != self._supervisor and self._stopping_since is None:
-            _LOGGER.error("the supervisor is gone, so this worker stops too")
-            self._drain()
-        if self._stopping_since is None:
-            return False
-        seconds = time.monotonic() - self._stopping_since
-        if seconds > self._settings.grace:
-            _LOGGER.error("%d requests were not answered within the grace period", self._app.lifecycle.responding)
-            return True
-        if seconds > ACCEPTS:
-            self._app.lifecycle.state = State.CLOSING
-        return seconds > LINGERS and self._app.lifecycle.responding == 0
+        self._predictor = LocalPredictor(model, tell)
+        log_ready(self._predictor.facts)
+        self._channel.send("ready", self._predictor.facts)
+
+    async def _give_signs(self) -> None:
+        while True:
+            await asyncio.sleep(SIGN_SECONDS)
+            self._channel.send("alive")
+
+    def _take(self, kind: str, number: int, *rest: Any) -> None:
+        """Take a message: `predict` with a body, or `cancel`."""
+        if kind == "predict":
+            self._tasks[number] = asyncio.create_task(self._answer(number, *rest))
+        elif number in self._tasks:
+            self._tasks[number].cancel()
+
+    async def _answer(self, number: int, body: bytes) -> None:
+        """Send what answers a request, or why it cannot be answered."""
+        record = Record("", "", "")
+        try:
+            with self._lifecycle.holding() as hold:
+                hold(len(body))
+                outcome: Any = await self._predictor.predict(body, record, hold)
+        except RequestFailure as failure:
+            outcome = failure.status, failure.message, failure.headers
+        except Exception:
+            _LOGGER.exception("a request failed")
+            outcome = 500, "the server failed; its log says why", {}
+        finally:
+            del self._tasks[number]
+        self._channel.send("done", number, outcome, record.items, record.tokens, record.steps)
+
+
+def _load_or_exit(settings: Settings) -> ServedModel:
+    """Load the model; where that fails, say why and end, so that the server does not try again."""
+    try:
+        return load_model(settings)
+    except DistilBertError as error:
+        _LOGGER.error("%s", error)
+    except Exception:
+        _LOGGER.exception("the model could not be loaded")
+    os._exit(STARTUP_FAILURE)
