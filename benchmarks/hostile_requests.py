@@ -80,6 +80,8 @@ MAKERS: dict[str, Maker] = {
     "hangs up": lambda dice: as_json({"inputs": "I lost my card"}),
 }
 GOOD = as_json({"inputs": "I lost my card"})
+PATIENCE = 1
+"""Seconds that the server gives a client; a busy machine may keep one from sending at once after it has connected."""
 UNFINISHED = ("slow headers", "hangs up", "random bytes", "changed bytes")
 
 
@@ -92,22 +94,26 @@ def _bomb(cache: list[bytes] = []) -> bytes:  # noqa: B006 - made once
 async def attack(port: int, name: str, dice: random.Random) -> str:
     """Send one request, and return the status that it got, or that it was closed or hung."""
     content = GOOD if name == "good" else MAKERS[name](dice)
+    clock = asyncio.get_running_loop().time
+    start = sent = clock()
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:
         return "refused"
     try:
         writer.write(content)
+        sent = clock()
         if name == "hangs up":
             return "closed"
         answer = await asyncio.wait_for(reader.read(12), 60)
-        return answer[9:12].decode("ascii", "replace") or "closed"
+        status = answer[9:12].decode("ascii", "replace")
     except TimeoutError:
         return "HANGS"
     except ConnectionError:
-        return "closed"
+        status = ""
     finally:
         writer.transport.abort()
+    return status or ("closed" if sent - start < PATIENCE / 2 else "closed, sent late")
 
 
 async def attack_all(port: int, requests: int, seed: int, at_once: int) -> dict[str, Counter[str]]:
@@ -137,7 +143,7 @@ def main() -> int:
         log = Path(folder) / "log"
         command = [sys.executable, "-m", "distilbert_cli.main", "serve", str(options.model), "--port", "0"]
         with log.open("wb") as file:
-            process = subprocess.Popen([*command, "--body-timeout", "1"], stderr=file, env=base_environment())
+            process = subprocess.Popen([*command, "--body-timeout", str(PATIENCE)], stderr=file, env=base_environment())
         try:
             port = port_of(log, process)
             asyncio.run(attack_all(port, 2 * len(MAKERS), 0, options.at_once))

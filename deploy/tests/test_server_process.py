@@ -72,6 +72,25 @@ def test_a_client_that_sends_byte_by_byte_gets_408(impatient: ServerProcess) -> 
     assert received.startswith(b"HTTP/1.1 408")
 
 
+@pytest.mark.parametrize("sent_before", [0, 40, len(POST) + 22], ids=["nothing", "part of the headers", "the headers"])
+def test_what_came_while_the_server_was_held_up_is_answered(impatient: ServerProcess, sent_before: int) -> None:
+    content = POST + b"content-length: %d\r\n\r\n%s" % (len(GOOD), GOOD)
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=PATIENCE) as connection:
+        connection.sendall(content[:sent_before])
+        time.sleep(0.1)  # the client's time runs
+        os.kill(impatient.process.pid, signal.SIGSTOP)
+        try:
+            connection.sendall(content[sent_before:])
+            time.sleep(0.6)
+        finally:
+            os.kill(impatient.process.pid, signal.SIGCONT)
+        assert connection.recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_client_that_is_refused_while_it_sends_reads_why(impatient: ServerProcess) -> None:
+    assert raw(impatient.port, b"GET /" + b"a" * 20_000_000).startswith(b"HTTP/1.1 400")
+
+
 def test_a_client_that_does_not_take_its_answers_is_let_go(impatient: ServerProcess) -> None:
     with socket.create_connection(("127.0.0.1", impatient.port), timeout=PATIENCE) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)

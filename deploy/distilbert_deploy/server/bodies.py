@@ -16,7 +16,36 @@ from distilbert_deploy.server.lifecycle import CLOSE
 __all__ = ["Body", "check_headers", "read_body"]
 
 DISCARD_BYTES, DISCARD_SECONDS = 2**23, 1.0
+LATE_SECONDS = 0.25
+"""Longer than it takes to read what the system has of a body."""
 GZIP = 16 + zlib.MAX_WBITS
+
+
+class Clock:
+    """The time that a client has to send a body; and then some for what came while this process was held up.
+
+    Args:
+        seconds: The client's time.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._end = asyncio.get_running_loop().time() + seconds
+        self._is_late = False
+
+    async def wait_for(self, receive: Receive) -> Message:
+        """Return the next message.
+
+        Raises:
+            TimeoutError: It did not come in time.
+        """
+        while True:
+            try:
+                async with asyncio.timeout_at(self._end):
+                    return await receive()
+            except TimeoutError:
+                if self._is_late:
+                    raise
+                self._is_late, self._end = True, asyncio.get_running_loop().time() + LATE_SECONDS
 
 
 class Body:
@@ -39,10 +68,10 @@ class Body:
     async def discard(self) -> None:
         """Read on for a while and keep nothing: a client that is still sending when it is refused sees no answer."""
         size = 0
+        clock = Clock(DISCARD_SECONDS)
         with suppress(TimeoutError):
-            async with asyncio.timeout(DISCARD_SECONDS):
-                while not self._is_complete and size < DISCARD_BYTES:
-                    size += len((await self()).get("body", b""))
+            while not self._is_complete and size < DISCARD_BYTES:
+                size += len((await clock.wait_for(self)).get("body", b""))
 
 
 def check_headers(headers: Mapping[str, str], max_body: int) -> None:
@@ -80,23 +109,20 @@ async def read_body(
         ClientDisconnect: The client went away.
     """
     chunks: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                chunk = message.get("body", b"")
-                if size + len(chunk) > max_body:
-                    raise RequestFailure(413, f"the body has more than {max_body} bytes; send at most that", CLOSE)
-                hold(len(chunk))
-                size += len(chunk)
-                chunks.append(chunk)
-                if not message.get("more_body", False):
-                    break
-    except TimeoutError:
-        raise RequestFailure(408, f"the body did not come within {seconds:g} seconds", CLOSE) from None
+    size, clock, message = 0, Clock(seconds), {"more_body": True}
+    while message.get("more_body", False):
+        try:
+            message = await clock.wait_for(receive)
+        except TimeoutError:
+            raise RequestFailure(408, f"the body did not come within {seconds:g} seconds", CLOSE) from None
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        if size + len(chunk) > max_body:
+            raise RequestFailure(413, f"the body has more than {max_body} bytes; send at most that", CLOSE)
+        hold(len(chunk))
+        size += len(chunk)
+        chunks.append(chunk)
     body = b"".join(chunks)
     if headers.get("content-encoding", "").strip().lower() == "gzip":
         body = _decompressed(body, max_body)
