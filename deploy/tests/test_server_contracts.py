@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -98,6 +100,59 @@ def test_the_whole_body_may_be_the_input(clients: Clients) -> None:
     assert one == clients("text-classification").post("/predict", json={"inputs": "I lost my card"}).json()
     question = {"question": "Where?", "context": "I live in London"}
     assert "answer" in clients("question-answering").post("/predict", json=question).json()
+
+
+@pytest.mark.parametrize(
+    ("kind", "write"),
+    [
+        ("text/csv; charset=utf-8", lambda texts: csv_of([["inputs"], *([text] for text in texts)])),
+        ("text/csv", lambda texts: csv_of([["text_pair", "text"], *(["", text] for text in texts)])),
+        ("application/jsonlines", lambda texts: "\n\n".join(map(json.dumps, texts)).encode()),
+        ("application/x-npy", lambda texts: npy_of(np.array(texts))),
+        ("application/x-npy", lambda texts: npy_of(np.array([text.encode() for text in texts]))),
+    ],
+)
+def test_bodies_of_other_types(clients: Clients, kind: str, write: Callable[[list[str]], bytes]) -> None:
+    texts = ['I lost my "card",\nand', "東京 🙂 card"]
+    client = clients("text-classification")
+    expected = client.post("/invocations", json={"inputs": texts}).json()
+    answer = client.post("/invocations", content=write(texts), headers={"content-type": kind})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json"), answer.text
+    assert alike(answer.json(), expected)
+
+
+def test_answers_of_other_types(clients: Clients) -> None:
+    client, body = clients("text-classification"), {"inputs": ["a card", "a pin"]}
+    expected = client.post("/invocations", json=body).json()
+    lines = client.post("/invocations", json=body, headers={"accept": "application/jsonlines"})
+    assert alike([json.loads(line) for line in lines.text.splitlines()], expected)
+    table = client.post("/invocations", json=body, headers={"accept": "application/json;q=0.5, text/csv"})
+    assert table.headers["content-type"] == "text/csv"
+    rows = list(csv.reader(io.StringIO(table.text)))
+    assert alike([{"label": label, "score": float(score)} for label, score in rows[1:]], expected)
+    assert rows[0] == ["label", "score"]
+    several = client.post("/invocations", json={**body, "parameters": {"top_k": 2}}, headers={"accept": "text/csv"})
+    assert [len(json.loads(one)) for (one,) in list(csv.reader(io.StringIO(several.text)))[1:]] == [2, 2]
+
+
+def test_questions_in_csv(clients: Clients) -> None:
+    body = csv_of([["question", "context"], ["Where?", "I live in London, 東京"]])
+    answer = clients("question-answering").post("/invocations", content=body, headers={"content-type": "text/csv"})
+    assert answer.json()[0].keys() == {"score", "start", "end", "answer"}
+
+
+def csv_of(rows: list[list[str]]) -> bytes:
+    """Return rows as CSV."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def npy_of(array: Any) -> bytes:
+    """Return an array as `numpy.save` writes it."""
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
 
 
 def test_pairs_labels_and_options(clients: Clients) -> None:

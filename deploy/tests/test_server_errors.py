@@ -91,12 +91,60 @@ def test_a_bad_body_gets_a_sentence(client: TestClient, body: bytes, status: int
     assert refused(client.post("/predict", content=body, headers=JSON)) == (status, kinds[status])
 
 
+NPY = b"\x93NUMPY\x01\x00"
+HEADER = b"{'descr': %s, 'fortran_order': False, 'shape': (%d,), }\n"
+
+
+def npy(descr: bytes, count: int, content: bytes) -> bytes:
+    """Return a file of NumPy's with a header that need not be true."""
+    header = HEADER % (descr, count)
+    return NPY + len(header).to_bytes(2, "little") + header + content
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        ("text/csv", b"", 400),
+        ("text/csv", b"\xef\xbb\xbf", 400),
+        ("text/csv", b"inputs\n\xff", 400),
+        ("text/csv", b'inputs\n"a', 400),
+        ("text/csv", b'inputs\n"a"b', 400),
+        ("text/csv", b"inputs\n" + b"a" * 150_000, 400),
+        ("text/csv", b"inputs", 422),
+        ("text/csv", b"I lost my card", 422),
+        ("text/csv", b"text,text\na,b", 422),
+        ("text/csv", b"text,colour\na,b", 422),
+        ("text/csv", b"text_pair\na", 422),
+        ("text/csv", b"text,text_pair\na", 422),
+        ("text/csv", b"inputs\n" + b"a\n" * 90_000, 422),
+        ("application/jsonlines", b'"a"\n{"b', 400),
+        ("application/jsonlines", b'"a"\n[1]', 422),
+        ("application/jsonlines", b'"a"\n' * 40_000, 422),
+        ("application/x-npy", b"", 400),
+        ("application/x-npy", NPY + b"\xff\xff" + b"(" * 65_535, 400),
+        ("application/x-npy", npy(b"'<U1'", 2, b"a\0\0\0"), 400),
+        ("application/x-npy", npy(b"'<U1'", 1, b"\0\0\0\x7f"), 400),
+        ("application/x-npy", npy(b"'|S1'", 1, b"\xff"), 400),
+        ("application/x-npy", npy(b"'|S1'", -1, b""), 400),
+        ("application/x-npy", npy(b"'|S0'", 10**15, b""), 422),
+        ("application/x-npy", npy(b"'|S1'", 10**15, b"a"), 422),
+        ("application/x-npy", npy(b"'|O'", 1, b"cos\nsystem\n(S'true'\ntR."), 422),
+        ("application/x-npy", npy(b"'<i8'", 1, b"\0" * 8), 422),
+        ("application/x-npy", npy(b"'|S1'", 0, b""), 422),
+    ],
+    ids=lambda value: value[:40].decode("latin-1") if isinstance(value, bytes) else None,
+)
+def test_a_bad_body_of_another_type_gets_a_sentence(client: TestClient, kind: str, body: bytes, status: int) -> None:
+    assert refused(client.post("/invocations", content=body, headers={"content-type": kind}))[0] == status
+
+
 def test_what_is_not_taken(client: TestClient) -> None:
     form = {"content-type": "application/x-www-form-urlencoded"}
     assert refused(client.post("/predict", content=b"a=b", headers=form)) == (415, "unsupported_media_type")
     deflated = {**JSON, "content-encoding": "br"}
     assert refused(client.post("/predict", content=b"x", headers=deflated)) == (415, "unsupported_media_type")
     assert refused(client.post("/predict", json="a", headers={"accept": "text/html"})) == (406, "not_acceptable")
+    assert refused(client.post("/predict", json="a", headers={"accept": "*/*;q=0"})) == (406, "not_acceptable")
     assert refused(client.get("/predict")) == (405, "method_not_allowed")
     assert refused(client.put("/health")) == (405, "method_not_allowed")
     assert refused(client.get("/nowhere")) == (404, "not_found")

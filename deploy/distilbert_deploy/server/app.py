@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from distilbert_deploy.server.bodies import check_headers, read_body
 from distilbert_deploy.server.failures import RequestFailure
+from distilbert_deploy.server.formats import Payload
 from distilbert_deploy.server.guard import Guard
 from distilbert_deploy.server.lifecycle import Lifecycle, State
 from distilbert_deploy.server.loading import load_model
@@ -137,11 +138,11 @@ class Application:
         self.lifecycle.check_open()
         if self.service is None:
             raise RequestFailure(503, "the model is being loaded; try again")
-        check_headers(headers, settings.max_body)
+        kind, accept = check_headers(headers, settings.max_body)
         with self.lifecycle.holding() as hold:
             body = await read_body(request.receive, headers, hold, settings.max_body, settings.body_timeout)
-            content = await self.service.predict(body, request.receive, record, hold)
-        return Response(content, media_type="application/json")
+            content = await self.service.predict(Payload(body, kind, accept), request.receive, record, hold)
+        return Response(content, headers={"content-type": accept})
 
     async def _metrics_text(self, request: Request) -> Response:
         return Response(self.metrics.text(), headers={"content-type": self.metrics.content_type})

@@ -11,11 +11,13 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from distilbert_deploy.server.failures import RequestFailure
+from distilbert_deploy.server.formats import CSV, JSON, LINES, READERS, WRITERS
 from distilbert_deploy.server.lifecycle import CLOSE
 
 __all__ = ["Body", "check_headers", "read_body"]
 
 DISCARD_BYTES, DISCARD_SECONDS = 2**23, 1.0
+_OTHER_NAMES = {"*/*": JSON, "application/*": JSON, "text/*": CSV, "application/jsonl": LINES}
 LATE_SECONDS = 0.25
 """Longer than it takes to read what the system has of a body."""
 GZIP = 16 + zlib.MAX_WBITS
@@ -74,22 +76,25 @@ class Body:
                 size += len((await clock.wait_for(self)).get("body", b""))
 
 
-def check_headers(headers: Mapping[str, str], max_body: int) -> None:
-    """Require a body of JSON that can be read, and a client that takes JSON.
+def check_headers(headers: Mapping[str, str], max_body: int) -> tuple[str, str]:
+    """Return which type a body has and which its answer is to have.
 
     Raises:
-        RequestFailure: The headers say otherwise.
+        RequestFailure: The body cannot be read, or the client takes no answer that can be written.
     """
-    kind = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise RequestFailure(415, f"the body is {kind[:60]!r}; send application/json", CLOSE)
+    kind = headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    kind = _OTHER_NAMES.get(kind, kind)
+    if kind not in READERS:
+        raise RequestFailure(415, f"the body is {kind[:60]!r}; send {', '.join(READERS)}", CLOSE)
     if headers.get("content-encoding", "identity").strip().lower() not in ("identity", "gzip"):
         raise RequestFailure(415, "the body is compressed in an unknown way; send it as it is, or as gzip", CLOSE)
-    if not _takes_json(headers.get("accept", "")):
-        raise RequestFailure(406, "answers are application/json; accept it", CLOSE)
+    accept = _accepted(headers.get("accept", ""))
+    if accept is None:
+        raise RequestFailure(406, f"answers are {', '.join(WRITERS)}; accept one of them", CLOSE)
     length = headers.get("content-length", "")
     if length.isdecimal() and (len(length) > 18 or int(length) > max_body):
         raise RequestFailure(413, f"the body has {length[:30]} bytes; send at most {max_body}", CLOSE)
+    return kind, accept
 
 
 async def read_body(
@@ -130,10 +135,28 @@ async def read_body(
     return body
 
 
-def _takes_json(accept: str) -> bool:
-    """Return whether an Accept header allows JSON."""
-    kinds = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
-    return not accept.strip() or any(kind in ("*/*", "application/*", "application/json") for kind in kinds)
+def _accepted(accept: str) -> str | None:
+    """Return the type of answer that an Accept header likes best; None where it allows none."""
+    if not accept.strip():
+        return JSON
+    weights: dict[str, float] = {}
+    for part in accept.split(","):
+        kind, _, parameters = part.partition(";")
+        kind = _OTHER_NAMES.get(kind.strip().lower(), kind.strip().lower())
+        if kind in WRITERS:
+            weights[kind] = max(weights.get(kind, 0.0), _weight(parameters))
+    best = max(weights, key=lambda kind: weights[kind], default=JSON)
+    return best if weights.get(best) else None
+
+
+def _weight(parameters: str) -> float:
+    """Return the q of a part of an Accept header: from 0, which forbids, to 1, also where it is none."""
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.strip().partition("=")
+        if name.strip().lower() == "q":
+            with suppress(ValueError):
+                return min(1.0, max(0.0, float(value)))
+    return 1.0
 
 
 def _decompressed(body: bytes, max_body: int) -> bytes:

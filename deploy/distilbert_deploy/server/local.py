@@ -15,6 +15,7 @@ from typing import Any
 from distilbert_common.errors import InputError
 from distilbert_deploy.server.batcher import Batch, Batcher, Work
 from distilbert_deploy.server.failures import RequestFailure
+from distilbert_deploy.server.formats import Payload
 from distilbert_deploy.server.model import Prepared, ServedModel
 from distilbert_deploy.server.record import Record
 
@@ -56,21 +57,21 @@ class LocalPredictor:
         self._threads.shutdown()
         self._batcher.close()
 
-    async def predict(self, body: bytes, record: Record, hold: Callable[[int], None]) -> bytes:
+    async def predict(self, payload: Payload, record: Record, hold: Callable[[int], None]) -> bytes:
         """Return what answers a request.
 
         Args:
-            body: The JSON of the request.
+            payload: The body of the request.
             record: Where times and sizes are noted.
             hold: Told of the bytes that are held; raises where there are too many.
 
         Raises:
             RequestFailure: It cannot be answered.
         """
-        is_small = len(body) <= SMALL_BODY and self._model.pipeline.task in LIGHT_TASKS
+        is_small = len(payload.body) <= SMALL_BODY and self._model.pipeline.task in LIGHT_TASKS
         begin = time.monotonic()
         try:
-            prepared = await self._call(is_small, partial(self._model.prepare, body))
+            prepared = await self._call(is_small, partial(self._model.prepare, payload))
         except InputError as error:
             raise RequestFailure(422, str(error)) from None
         record.items, record.tokens = len(prepared.encoded), prepared.tokens

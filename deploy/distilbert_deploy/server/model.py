@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from distilbert_common.errors import InputError
 from distilbert_deploy.server.contracts import Call, answer, read_call
 from distilbert_deploy.server.costs import check_cost, check_outputs
 from distilbert_deploy.server.failures import RequestFailure
+from distilbert_deploy.server.formats import READERS, WRITERS, Payload
 from distilbert_deploy.server.options import pipeline_options
 from distilbert_deploy.server.settings import Settings
 from distilbert_deploy.server.tasks import CONTRACTS
@@ -27,12 +27,14 @@ class Prepared:
     Attributes:
         call: The request.
         options: What the pipeline's decoding is told.
+        accept: The content type of its answer.
         encoded: Its examples, tokenized.
         token_lists: What the model sees of them.
     """
 
     call: Call
     options: Any
+    accept: str
     encoded: Sequence[Encoded]
     token_lists: Sequence[Sequence[int]]
 
@@ -60,23 +62,26 @@ class ServedModel:
         pipeline.tokenizer.model_max_length = self.max_length
         pipeline.tokenizer(["Ready."])  # what is built at the first call is built here, and not by two threads at once
 
-    def prepare(self, body: bytes) -> Prepared:
+    def prepare(self, payload: Payload) -> Prepared:
         """Read and tokenize a request.
 
         Args:
-            body: Its JSON.
+            payload: Its body.
 
         Raises:
             InputError: An example or a parameter cannot be used.
-            RequestFailure: It is no JSON, or too much for one request.
+            RequestFailure: It is not of its type, or too much for one request.
         """
-        call = read_call(_json(body), self.contract, self.settings.max_items)
+        most = self.settings.max_items
+        call = read_call(READERS[payload.kind](payload.body, self.contract, most), self.contract, most)
         task, settings = self.pipeline.task, self.settings
         told = pipeline_options(task, call.parameters, self.max_length, settings.truncate)
         check_cost(task, call.examples, told, self.max_length, settings.max_tokens)
         options = self.pipeline.parse_options(told)
         encoded = self.pipeline.encode(call.examples, options)
-        prepared = Prepared(call, options, encoded, [tokens for one in encoded for tokens in one.token_lists])
+        prepared = Prepared(
+            call, options, payload.accept, encoded, [tokens for one in encoded for tokens in one.token_lists]
+        )
         self._check(prepared, told)
         return prepared
 
@@ -101,15 +106,14 @@ class ServedModel:
         return self.pipeline.compute(token_lists)
 
     def finish(self, prepared: Prepared, outputs: Sequence[Any]) -> bytes:
-        """Return the JSON of the answer to a request from the outputs for its token lists."""
+        """Return the answer to a request from the outputs for its token lists."""
         results, start = [], 0
         for one in prepared.encoded:
             end = start + len(one.token_lists)
             results.append(self.pipeline.decode(one, outputs[start:end], prepared.options))
             start = end
         is_wrapped = self.pipeline.task == "text-classification"
-        content = answer(prepared.call, results, is_wrapped)
-        return json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
+        return WRITERS[prepared.accept](answer(prepared.call, results, is_wrapped), results)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -132,25 +136,3 @@ class ServedModel:
 
 def _has_labels(task: str) -> bool:
     return task in ("text-classification", "token-classification")
-
-
-def _json(body: bytes) -> Any:
-    """Read JSON: UTF-8 without NaN, nested no deeper than Python reads.
-
-    Raises:
-        RequestFailure: It is none.
-    """
-    if not body.strip():
-        raise RequestFailure(400, 'the body is empty; send JSON such as {"inputs": "a text"}')
-    try:
-        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
-    except UnicodeDecodeError as error:
-        raise RequestFailure(400, f"the body is no UTF-8: byte {error.start} is wrong; send UTF-8") from None
-    except RecursionError:
-        raise RequestFailure(400, "the body is nested too deeply; send a text, a list or an object") from None
-    except ValueError as error:
-        raise RequestFailure(400, f"the body is no JSON: {error}") from None
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no value of JSON")

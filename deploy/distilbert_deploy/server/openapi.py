@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distilbert_deploy.server.failures import ERROR_TYPES
+from distilbert_deploy.server.formats import CSV, LINES, NPY, WRITERS
 from distilbert_deploy.server.settings import Settings
 from distilbert_deploy.server.tasks import TaskContract
 
@@ -16,12 +17,17 @@ _SENTENCES = {
     401: "The token is missing or wrong.",
     408: "The body came too slowly.",
     413: "The body, or what it asks for, is too much for one request.",
-    415: "The body is not JSON, or compressed otherwise than by gzip.",
+    415: "The body is of no type that is read, or compressed otherwise than by gzip.",
     422: "An example or a parameter cannot be used.",
     429: "Too many requests wait; Retry-After says when to come again.",
     500: "The server failed.",
     503: "No model is ready, the worker that had the request died, or the server is about to stop.",
     504: "The answer took too long.",
+}
+_OTHER_TYPES = {
+    LINES: "An example on each line.",
+    CSV: "An example in each row, under a header with the names of its fields; inputs for a text alone.",
+    NPY: "An array of texts, as numpy.save writes it.",
 }
 
 
@@ -63,9 +69,14 @@ def _predict(contract: TaskContract, settings: Settings) -> dict[str, Any]:
     sample: dict[str, Any] = {"inputs": contract.sample}
     if contract.sample_parameters:
         sample["parameters"] = dict(contract.sample_parameters)
-    content = {"application/json": {"schema": {"oneOf": [hugging_face, vertex]}, "example": sample}}
+    content: dict[str, Any] = {"application/json": {"schema": {"oneOf": [hugging_face, vertex]}, "example": sample}}
+    for kind, sentence in _OTHER_TYPES.items():
+        content[kind] = {"schema": {"type": "string", "description": sentence}}
     statuses = {str(status): _failure(text) for status, text in _SENTENCES.items() if status in ERROR_TYPES}
-    result = {"description": f"The result of each example: {contract.result}.", "content": {"application/json": {}}}
+    result = {
+        "description": f"The result of each example: {contract.result}.",
+        "content": {kind: {} for kind in WRITERS},
+    }
     return {
         "summary": "Predict: one example, or several.",
         "requestBody": {"required": True, "content": content},

@@ -14,6 +14,7 @@ from typing import Any
 
 from distilbert_deploy.server.batcher import Batch
 from distilbert_deploy.server.failures import RequestFailure
+from distilbert_deploy.server.formats import Payload
 from distilbert_deploy.server.lifecycle import RETRY_AFTER
 from distilbert_deploy.server.record import Record
 from distilbert_deploy.server.remote import RemoteWorker
@@ -61,7 +62,7 @@ class WorkerPool:
         """How many workers take requests."""
         return sum(worker.is_ready for worker in self._workers.values())
 
-    async def predict(self, body: bytes, record: Record, hold: Callable[[int], None]) -> bytes:
+    async def predict(self, payload: Payload, record: Record, hold: Callable[[int], None]) -> bytes:
         """Return what answers a request.
 
         Raises:
@@ -71,7 +72,7 @@ class WorkerPool:
         if not ready:
             raise RequestFailure(503, "no worker is ready; try again", RETRY_AFTER)
         worker = min(ready, key=lambda worker: (worker.load, worker.last))
-        return await worker.predict(next(self._numbers), body, record)
+        return await worker.predict(next(self._numbers), payload, record)
 
     async def close(self) -> None:
         """Let all workers end, and kill those that do not."""

@@ -11,6 +11,7 @@ from typing import Any
 from distilbert_deploy.server.batcher import Batch
 from distilbert_deploy.server.channel import Channel
 from distilbert_deploy.server.failures import RequestFailure
+from distilbert_deploy.server.formats import Payload
 from distilbert_deploy.server.lifecycle import RETRY_AFTER
 from distilbert_deploy.server.record import Record
 from distilbert_deploy.server.settings import Settings
@@ -84,12 +85,12 @@ class RemoteWorker:
             self._give_up()
             await self._end()
 
-    async def predict(self, number: int, body: bytes, record: Record) -> bytes:
+    async def predict(self, number: int, payload: Payload, record: Record) -> bytes:
         """Return what answers a request.
 
         Args:
             number: Its number, of all requests of the server.
-            body: The JSON of the request.
+            payload: The body of the request.
             record: Where times and sizes are noted.
 
         Raises:
@@ -98,7 +99,7 @@ class RemoteWorker:
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer, record
         self.last = number
-        self._channel.send("predict", number, body)
+        self._channel.send("predict", number, payload)
         try:
             return await answer
         finally:

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from distilbert_deploy.server.failures import RequestFailure
+from distilbert_deploy.server.formats import Payload
 from distilbert_deploy.server.lifecycle import Lifecycle
 from distilbert_deploy.server.metrics import Metrics
 from distilbert_deploy.server.record import Record
@@ -35,7 +36,7 @@ class Predictor(Protocol):
     def failed(self) -> bool:
         """Whether it cannot answer any more."""
 
-    async def predict(self, body: bytes, record: Record, hold: Callable[[int], None]) -> bytes:
+    async def predict(self, payload: Payload, record: Record, hold: Callable[[int], None]) -> bytes:
         """Return what answers a request; cancelled, it is not computed any more."""
 
     async def close(self) -> None:
@@ -55,11 +56,11 @@ class Service:
     def __init__(self, predictor: Predictor, settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> None:
         self.predictor, self._settings, self._lifecycle, self._metrics = predictor, settings, lifecycle, metrics
 
-    async def predict(self, body: bytes, receive: Receive, record: Record, hold: Callable[[int], None]) -> bytes:
-        """Return the JSON that answers a request.
+    async def predict(self, payload: Payload, receive: Receive, record: Record, hold: Callable[[int], None]) -> bytes:
+        """Return what answers a request.
 
         Args:
-            body: The JSON of the request.
+            payload: The body of the request.
             receive: Tells when the client goes away.
             record: Where times and sizes are noted.
             hold: Told of the bytes that are held; raises where there are too many.
@@ -72,7 +73,7 @@ class Service:
         with self._lifecycle.accept():
             try:
                 async with asyncio.timeout(seconds), _while_client_waits(receive):
-                    content = await self.predictor.predict(body, record, hold)
+                    content = await self.predictor.predict(payload, record, hold)
             except TimeoutError:
                 raise RequestFailure(
                     504, f"the answer took longer than {self._settings.timeout:g} seconds; send less at once, or later"

@@ -14,6 +14,7 @@ from distilbert_common.errors import DistilBertError
 from distilbert_deploy.server.batcher import Batch
 from distilbert_deploy.server.channel import Channel
 from distilbert_deploy.server.failures import RequestFailure
+from distilbert_deploy.server.formats import Payload
 from distilbert_deploy.server.lifecycle import Lifecycle
 from distilbert_deploy.server.loading import load_model
 from distilbert_deploy.server.local import LocalPredictor
@@ -88,13 +89,13 @@ class _Worker:
         elif number in self._tasks:
             self._tasks[number].cancel()
 
-    async def _answer(self, number: int, body: bytes) -> None:
+    async def _answer(self, number: int, payload: Payload) -> None:
         """Send what answers a request, or why it cannot be answered."""
         record = Record("", "", "")
         try:
             with self._lifecycle.holding() as hold:
-                hold(len(body))
-                outcome: Any = await self._predictor.predict(body, record, hold)
+                hold(len(payload.body))
+                outcome: Any = await self._predictor.predict(payload, record, hold)
         except RequestFailure as failure:
             outcome = failure.status, failure.message, failure.headers
         except Exception:
