@@ -30,7 +30,7 @@ os.environ.update(
     TORCHINDUCTOR_COMPILE_THREADS="1",  # more are processes that each import PyTorch
 )
 
-MAX_GROWTH = 600 * 2**20
+MAX_GROWTH = 400 * 2**20
 """How many bytes a worker may grow by before it drops compiled programs."""
 
 _skipped: list[str] = []

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from distilbert_tasks.training.history import read_history
-from parity_tests.helpers import distil_run, distributed_run
+from parity_tests.helpers import distributed_run
 from parity_tests.helpers.engine_cases import FRAMEWORKS, save_backbone
 from parity_tests.helpers.small_tasks import small_data, small_model
 
@@ -23,14 +23,12 @@ CLOSE = 1e-5
 """Relative, of each loss: two processes sum the gradients of a batch in another order than one."""
 
 
-def run(
-    framework: str, source: Path, out: Path, world: int, *more: str, program: Any = distributed_run
-) -> tuple[list[int], list[str]]:
-    """Run a program in so many processes, and return their exit statuses and what they wrote to stderr."""
+def run(framework: str, folder: Path, world: int, *more: str) -> tuple[list[int], list[str]]:
+    """Train in so many processes, and return their exit statuses and what they wrote to stderr."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, program.__file__, framework, str(source), str(out), *more]
+    command = [sys.executable, distributed_run.__file__, framework, str(folder), *more]
     shared = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path]),
         "WORLD_SIZE": str(world),
@@ -48,40 +46,33 @@ def run(
     return [process.returncode for process in processes], errors
 
 
-def losses_of(framework: str, source: Path, folder: Path, world: int) -> list[dict[str, Any]]:
-    """Train in so many processes, and return what each wrote."""
-    statuses, errors = run(framework, source, folder / f"{world}.json", world)
-    assert statuses == [0] * world, "\n".join(errors)
-    return [json.loads((folder / f"{world}.{rank}").read_text()) for rank in range(world)]
-
-
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_two_processes_train_as_one(framework: str, tmp_path: Path) -> None:
-    source = save_backbone(tmp_path / "backbone")
-    (alone,) = losses_of(framework, source, tmp_path, 1)
-    first, second = losses_of(framework, source, tmp_path, 2)
-    assert (alone["world"], first["world"]) == (1, 2)
-    assert first == second, "all processes have the same loss, and the same weights after it"
-    assert np.allclose(first["losses"], alone["losses"], rtol=CLOSE, atol=0)
-
-
-def test_a_killed_process_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
-    # in PyTorch alone: JAX and TensorFlow say the same, and then wait a minute and more before they give up
-    statuses, errors = run("pt", save_backbone(tmp_path / "backbone"), tmp_path / "out", 2, "3")
-    assert statuses[0] not in (0, -signal.SIGKILL)
-    assert statuses[1] == -signal.SIGKILL
-    assert "process 0 of 2 lost its connection to another one, which has ended" in errors[0]
-
-
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_two_processes_distil_as_one_though_both_find_no_corpus(framework: str, tmp_path: Path) -> None:
+def test_two_processes_train_and_distil_as_one(framework: str, tmp_path: Path) -> None:
+    save_backbone(tmp_path / "backbone")
     small_model(tmp_path / "teacher", "ForMaskedLM", n_layers=3, dropout=0.0, attention_dropout=0.0)
     small_data("fill-mask", tmp_path / "corpus", slice(0, 80))
     for world in (1, 2):
-        statuses, errors = run(framework, tmp_path, tmp_path / f"out-{world}", world, program=distil_run)
+        statuses, errors = run(framework, tmp_path, world)
         assert statuses == [0] * world, "\n".join(errors)
-    alone, together = (read_history(tmp_path / f"out-{world}") for world in (1, 2))
+    alone, first, second = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("1-0", "2-0", "2-1"))
+    assert (alone["world"], first["world"]) == (1, 2)
+    assert first == second, "all processes have the same loss, and the same weights after it"
+    assert np.allclose(first["losses"], alone["losses"], rtol=CLOSE, atol=0)
+    compare_distillations(*(read_history(tmp_path / f"distilled-{world}") for world in (1, 2)))
+
+
+def compare_distillations(alone: list[dict[str, Any]], together: list[dict[str, Any]]) -> None:
+    """Require that two processes, which both found no corpus, learned what one did."""
     assert [(line["kind"], line["step"]) for line in together] == [(line["kind"], line["step"]) for line in alone]
     for one, other in zip(alone, together, strict=True):
         for name in {"loss", "loss_ce", "loss_mlm", "loss_cos", "grad_norm"} & one.keys():
             assert np.isclose(other[name], one[name], rtol=10 * CLOSE, atol=0), (name, one["step"])
+
+
+def test_a_killed_process_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
+    # in PyTorch alone: JAX and TensorFlow say the same, and then wait a minute and more before they give up
+    save_backbone(tmp_path / "backbone")
+    statuses, errors = run("pt", tmp_path, 2, "3")
+    assert statuses[0] not in (0, -signal.SIGKILL)
+    assert statuses[1] == -signal.SIGKILL
+    assert "process 0 of 2 lost its connection to another one, which has ended" in errors[0]

@@ -67,7 +67,8 @@ def _rewrite_graphs(rewrite: bool) -> None:
 
 
 def drop_model_programs() -> None:
-    """Drop what the Flax models compiled."""
-    programs = sys.modules.get("distilbert_flax.fast.programs")
-    if programs is not None:
-        programs.program.cache_clear()
+    """Drop what the Flax models compiled, and the graphs of Keras models."""
+    if "distilbert_flax.fast.programs" in sys.modules:
+        sys.modules["distilbert_flax.fast.programs"].program.cache_clear()
+    if "distilbert_tf.fast.programs" in sys.modules:
+        sys.modules["distilbert_tf.fast.programs"].SHARED.graphs.clear()

@@ -1,8 +1,8 @@
-"""Trains a small model for 20 steps in each of several processes, and writes the losses; run as a program.
+"""Trains a small model for 20 steps and distils one, in each of several processes; run as a program.
 
-Usage: python distributed_run.py FRAMEWORK BACKBONE OUT.json [STEP]   with what `torchrun` sets: RANK, WORLD_SIZE, …
+Usage: python distributed_run.py FRAMEWORK FOLDER [STEP]   with what `torchrun` sets: RANK, WORLD_SIZE, …
 
-With STEP, the last process kills itself before that step.
+FOLDER holds `backbone`, `teacher` and `corpus.txt`. With STEP, the last process kills itself before that step.
 
 The global batch is the same whatever the number of processes: each takes every so many-th row of it.
 """
@@ -13,11 +13,16 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from distilbert_common.training import EngineOptions, MicroBatch
+from distilbert_tasks import distil
+from distilbert_tasks.distillation import default_options
+from distilbert_tasks.training import report
 from parity_tests.helpers.engine_cases import NO_DROPOUT, batch_of, engine_of
 
 HEAD = "ForTokenClassification"
@@ -32,19 +37,35 @@ def part_of(batch: MicroBatch, rank: int, world: int) -> MicroBatch:
 
 
 def main() -> None:
-    framework, source, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    engine = engine_of(framework, HEAD, source, EngineOptions(weight_decay=0.1), **NO_DROPOUT)
+    framework, folder = sys.argv[1], Path(sys.argv[2])
+    name = f"{os.environ['WORLD_SIZE']}-{os.environ['RANK']}"
+    dies_at = int(sys.argv[3]) if sys.argv[3:] else None
+    (folder / f"{name}.json").write_text(json.dumps(train(framework, folder / "backbone", dies_at)))
+    distil_corpus(framework, folder, folder / f"distilled-{os.environ['WORLD_SIZE']}")
+
+
+def train(framework: str, backbone: Path, dies_at: int | None) -> dict[str, Any]:
+    """Train, and return the losses and a figure of the weights; the last process may die before a step."""
+    engine = engine_of(framework, HEAD, backbone, EngineOptions(weight_decay=0.1), **NO_DROPOUT)
     losses = []
     for step in range(STEPS):
-        if sys.argv[4:] == [str(step)] and engine.rank == engine.world - 1:
+        if step == dies_at and engine.rank == engine.world - 1:
             os.kill(os.getpid(), signal.SIGKILL)
         part = part_of(batch_of(HEAD, step), engine.rank, engine.world)
         losses.append(float(engine.train_step([part], step, 2e-3).loss))
     state = engine.state()
     digest = float(sum(np.abs(state[name]).sum(dtype=np.float64) for name in sorted(state)))
-    out.with_suffix(f".{engine.rank}").write_text(
-        json.dumps({"losses": losses, "state": digest, "world": engine.world})
-    )
+    return {"losses": losses, "state": digest, "world": engine.world}
+
+
+def distil_corpus(framework: str, folder: Path, out: Path) -> None:
+    """Distil the teacher; the first process to come makes the corpus."""
+    report.draw_curves = lambda *_: None  # which takes longer than all else
+    options = replace(default_options(), max_steps=6, batch_size=16, accumulation=2, eval_every=3, log_every=1)
+    distil(
+        folder / "teacher", folder / "corpus.txt", out=out, framework=framework, device="cpu", options=options,
+        tensorboard=False,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
