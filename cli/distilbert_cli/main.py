@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from importlib.metadata import PackageNotFoundError, version
 from io import TextIOWrapper
 from typing import Annotated, Any
 
@@ -28,6 +27,7 @@ from distilbert_cli.predict import predict
 from distilbert_cli.serve import serve
 from distilbert_cli.text import printable
 from distilbert_common.errors import DistilBertError
+from distilbert_common.versions import installed_version
 
 __all__ = ["app", "main"]
 
@@ -81,10 +81,7 @@ app.command()(parity)
 
 def _show_version(is_asked: bool) -> None:
     if is_asked:
-        try:
-            typer.echo(f"distilbert {version('distilbert')}")
-        except PackageNotFoundError:
-            typer.echo("distilbert (not installed)")
+        typer.echo(f"distilbert {installed_version('distilbert') or '(not installed)'}")
         raise typer.Exit
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from distilbert_common.errors import TokenizerNotFoundError
 from distilbert_common.files import local_path
 from distilbert_common.tokenization import DistilBertTokenizerFast
+from distilbert_common.versions import installed_version
 from distilbert_conversion import Checkpoint, open_checkpoint
 from distilbert_conversion.output.atomic_directory import atomic_directory, check_target
 from distilbert_conversion.output.sidecar_files import check_sidecar_files, write_sidecar_files
@@ -201,19 +201,12 @@ def _write_sidecar_files(checkpoint: Checkpoint, directory: Path) -> Any | None:
 
 def _metadata(weights: ModelWeights) -> dict[str, str]:
     """Return what is to be known of a model that stands without its folder."""
-    config = weights.config
+    config, packages = weights.config, ("distilbert", "onnx", "onnxruntime")
     return {
         "model_type": config.model_type,
         "architecture": f"DistilBert{weights.head}",
         "max_length": str(config.max_position_embeddings),
         "labels": json.dumps([str(config.id2label[index]) for index in range(config.num_labels)]),
         "problem_type": config.problem_type or "",
-        "versions": json.dumps({name: _version(name) for name in ("distilbert", "onnx", "onnxruntime")}),
+        "versions": json.dumps({name: installed_version(name) or "unknown" for name in packages}),
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"

@@ -17,8 +17,7 @@ from distilbert_tasks.task import Task
 from distilbert_tasks.training.fingerprints import features_fingerprint, weights_fingerprint
 from distilbert_tasks.training.options import TrainingOptions
 from distilbert_tasks.training.progress import Note, OnProgress
-from distilbert_tasks.training.record import RunRecord
-from distilbert_tasks.training.versions import versions_of
+from distilbert_tasks.training.record import RunRecord, versions_of
 
 __all__ = ["SPLITS", "Prepared", "data_options_for", "in_words", "prepare"]
 

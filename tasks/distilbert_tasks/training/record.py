@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,12 +11,21 @@ from typing import Any
 
 from distilbert_common.errors import InputError, UnreadableFileError
 from distilbert_common.files import read_json, write_text
+from distilbert_common.versions import FAMILY_PACKAGES, installed_version
 
-__all__ = ["RECORD_FILENAME", "RunRecord"]
+__all__ = ["RECORD_FILENAME", "RunRecord", "versions_of"]
 
 RECORD_FILENAME = "training.json"
 _MAY_CHANGE = {"save_every", "keep_last", "log_every"}
 """Options that no number of the training depends on."""
+
+
+def versions_of(framework: str) -> dict[str, str]:
+    """Return the versions of Python, of this project, and of what a framework consists of."""
+    packages = ("distilbert", *FAMILY_PACKAGES[framework], "numpy", "datasets")
+    return {"python": platform.python_version()} | {
+        name: installed_version(name) or "not installed" for name in packages
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
