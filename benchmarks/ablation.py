@@ -11,7 +11,6 @@ Usage: python benchmarks/ablation.py TEACHER CORPUS VALIDATION [--seeds 0,1,2] [
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -28,8 +27,8 @@ from ablation_page import VARIANTS, write_page
 from distilbert_common.training import DistillationOptions
 from distilbert_tasks import CorpusOptions, FeatureOptions, TrainingOptions, distil, finetune
 from distilbert_tasks.distillation import default_options
+from machine import processor, read_figures, write_figures
 from tasks_data import write_data
-from tasks_turns import processor
 
 RESULTS = ROOT / "docs" / "ablation.json"
 TASKS = {"banking77": (2000, 10.0), "sst2": (8000, 2.0)}
@@ -45,10 +44,10 @@ Facts = dict[str, Any]
 def main() -> int:
     """Train what is not there yet, and write the page."""
     options = parse()
-    facts: Facts = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    facts = read_figures(RESULTS, {})
     for key, one in [] if options.page_only else runs(options):
         facts[key] = one
-        RESULTS.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        write_figures(RESULTS, facts)
     write_page(facts)
     return 0
 

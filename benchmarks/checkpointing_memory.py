@@ -33,6 +33,7 @@ sys.path[:0] = [str(ROOT / name) for name in ("common", "conversion", "pt", "tf"
 import numpy as np
 
 from distilbert_common import DistilBertConfig
+from machine import forget_peak, kilobytes
 
 BATCH, SEQ = 16, 256
 SIZES = {
@@ -132,17 +133,12 @@ def step_flax(checkpointing: bool) -> tuple[Step, Figures]:
 STEPS = {"PyTorch": step_pt, "Keras": step_tf, "Flax": step_flax}
 
 
-def kilobytes(field: str) -> int:
-    """Return a figure of this process: VmRSS, what it holds now, or VmHWM, the most it ever held."""
-    return int(re.search(rf"{field}:\s+(\d+)", Path("/proc/self/status").read_text())[1])
-
-
 def measure(framework: str, checkpointing: bool, output: Path) -> None:
     """Take one step in this process; write its gradients, and print its figures in MB."""
     step, figures = STEPS[framework](checkpointing)
     step(inputs(*SMALL))
     before = kilobytes("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # lets VmHWM start again from what is held now
+    forget_peak()
     gradients = step(inputs(BATCH, SEQ))
     figures = {"process": (kilobytes("VmHWM") - before) / 1024, **figures}
     np.savez(output, **gradients)

@@ -29,6 +29,7 @@ from conversion_page import write_page, write_picture
 from distilbert_common import DistilBertConfig
 from distilbert_conversion import DIALECTS, FORMATS, convert, diff, expected, save_checkpoint
 from distilbert_conversion.convert import dialect_of
+from machine import write_figures
 
 HERE = Path(__file__).resolve().parent
 HEAD = "ForMaskedLM"
@@ -151,7 +152,7 @@ def main() -> None:
     options = parser.parse_args()
     results = HERE / "conversion.json"
     if not options.page_only:
-        results.write_text(json.dumps(figures(options.repeats, options.python), indent=1) + "\n")
+        write_figures(results, figures(options.repeats, options.python))
     facts = json.loads(results.read_text())
     write_page(facts, HERE.parent / "docs" / "conversion.md")
     write_picture(facts, HERE.parent / "docs" / "conversion.png")

@@ -10,7 +10,6 @@ moves all figures alike. Figures of models that are not named stay as they are.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 import warnings
@@ -30,6 +29,7 @@ from distilbert_deploy import export
 from distilbert_deploy.session import open_session
 from distilbert_deploy.targets import TARGETS, target_module
 from export_page import write_page
+from machine import processor, read_figures, units_of, write_figures
 
 Facts = dict[str, Any]
 Batch = dict[str, np.ndarray]
@@ -150,11 +150,8 @@ def machine() -> Mapping[str, Any]:
     """Return what the figures depend on."""
     import onnxruntime
 
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
-    flags = next((line for line in lines if line.startswith("flags")), "").split()
-    processor = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
-    units = [flag for flag in ("avx2", "avx512_vnni", "amx_int8") if flag in flags]
-    return {"processor": processor, "units": units, "onnxruntime": onnxruntime.__version__}
+    units = units_of(("avx2", "avx512_vnni", "amx_int8"))
+    return {"processor": processor(), "units": units, "onnxruntime": onnxruntime.__version__}
 
 
 def main() -> None:
@@ -164,14 +161,14 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(TARGETS), help="targets, with commas between")
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
-    figures = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {"models": {}}
+    figures = read_figures(FIGURES, {"models": {}})
     for pair in arguments.models:
         name, _, folder = pair.partition("=")
         with TemporaryDirectory() as temporary:
             model = write_base_model(Path(temporary)) if folder == "random" else Path(folder)
             figures["models"][name] = measure_model(model, name, arguments.only.split(","), arguments.rounds)
         figures["machine"] = machine()
-        FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        write_figures(FIGURES, figures)
     write_page(figures, ROOT / "docs")
 
 

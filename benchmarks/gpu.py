@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -39,6 +38,7 @@ import distilbert_tf
 from distilbert_cli.compare import compare
 from distilbert_cli.frameworks import FRAMEWORKS
 from distilbert_common import DistilBertTokenizerFast
+from machine import read_figures, versions_of, write_figures
 from runs import MATRIX, SENTENCES, read_texts
 from speed import write_batches, write_models
 from speed_page import operations
@@ -232,15 +232,15 @@ def main() -> None:
     options = parser.parse_args()
     jax.config.update("jax_default_matmul_precision", "highest")  # of float32: no TensorFloat-32, as in PyTorch
     names = ("torch", "transformers", "jax", "flax", "keras")
-    facts: Facts = json.loads(options.out.read_text()) if options.out.is_file() else {"rows": []}
-    facts["device"], facts["versions"] = torch.cuda.get_device_name(), {n: metadata.version(n) for n in names}
+    facts = read_figures(options.out, {"rows": []})
+    facts["device"], facts["versions"] = torch.cuda.get_device_name(), versions_of(names)
     if options.parity is not None:
         facts["parity"], facts["parity_of"] = parity(options.parity), options.parity.name
 
     def keep(row: Facts) -> None:
         others = [old for old in facts["rows"] if (old["title"], old["dtype"]) != (row["title"], row["dtype"])]
         facts["rows"] = [*others, row]
-        options.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        write_figures(options.out, facts)
         sys.stdout.write(json.dumps(row) + "\n")
         sys.stdout.flush()
 

@@ -22,7 +22,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from serving import ROOT, base_environment, port_of, resident_bytes
+from machine import kilobytes
+from serving import ROOT, base_environment, port_of
 
 Maker = Callable[[random.Random], bytes]
 TYPE = b"content-type: application/json\r\n"
@@ -147,9 +148,9 @@ def main() -> int:
         try:
             port = port_of(log, process)
             asyncio.run(attack_all(port, 2 * len(MAKERS), 0, options.at_once))
-            before, start = resident_bytes(process.pid), time.monotonic()
+            before, start = 1024 * kilobytes("VmRSS", process.pid), time.monotonic()
             outcomes = asyncio.run(attack_all(port, options.requests, options.seed, options.at_once))
-            seconds, after = time.monotonic() - start, resident_bytes(process.pid)
+            seconds, after = time.monotonic() - start, 1024 * kilobytes("VmRSS", process.pid)
             status = asyncio.run(attack(port, "good", random.Random(0)))
         finally:
             process.terminate()

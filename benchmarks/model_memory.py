@@ -13,7 +13,6 @@ import ctypes
 import gc
 import importlib
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ sys.path[:0] = [str(ROOT / name) for name in ("common", "conversion", "pt", "tf"
 import numpy as np
 
 from distilbert_common import DistilBertConfig
+from machine import kilobytes
 
 FRAMEWORKS = {"pt": "memory_pt", "tf": "memory_tf", "flax": "memory_flax"}
 """The module of each framework: its `USES` is a dict of functions of (config, folder, batch), each one turn."""
@@ -51,8 +51,7 @@ def resident() -> float:
     """Return the megabytes that the process holds, after all that can be given back has been."""
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024 / 1e6
+    return kilobytes("VmRSS") * 1024 / 1e6
 
 
 def growth(turn: Callable[[], None], turns: int, warm: int = 3) -> float:

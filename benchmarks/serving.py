@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
-import json
 import os
 import platform
 import re
@@ -30,9 +29,9 @@ from typing import Any
 
 import numpy as np
 
+from machine import kilobytes, processor, write_figures
 from serving_load import load
 from serving_picture import draw
-from tasks_turns import processor
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = [str(ROOT / name) for name in ("common", "conversion", "pt", "tf", "flax", "tasks", "deploy", "cli")]
@@ -60,7 +59,7 @@ def main() -> int:
     facts |= {"model": options.model.name, "seconds": options.seconds, "rounds": options.rounds, "points": points}
     print(table(facts))
     if options.write:
-        (DOCS / "serving.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        write_figures(DOCS / "serving.json", facts)
         draw(facts, NAMES, DOCS / "serving.png")
     return int(any(point["failed"] for point in points))
 
@@ -149,9 +148,9 @@ def measure(options: argparse.Namespace, ports: dict[str, tuple[int, int]], sent
         runs: dict[str, list[Facts]] = {name: [] for name in ports}
         for _ in range(options.rounds):
             for name, (port, pid) in ports.items():
-                before, busy = resident_bytes(pid), processor_seconds(pid)
+                before, busy = 1024 * kilobytes("VmRSS", pid), processor_seconds(pid)
                 run = asyncio.run(load(port, sentences, clients, options.seconds))
-                run |= {"memory_before": before, "memory_after": resident_bytes(pid)}
+                run |= {"memory_before": before, "memory_after": 1024 * kilobytes("VmRSS", pid)}
                 runs[name].append({**run, "processor": processor_seconds(pid) - busy})
         points += [{"server": name, "clients": clients, **joined(some)} for name, some in runs.items()]
     return points
@@ -175,12 +174,6 @@ def joined(runs: Sequence[Facts]) -> Facts:
 def percentile(ordered: Sequence[float], share: float) -> float:
     """Return the value below which such a share of the values lies; 0 where there are none."""
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
-
-
-def resident_bytes(pid: int) -> int:
-    """Return the memory that a process holds."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024  # type: ignore[index]
 
 
 def processor_seconds(pid: int) -> float:

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,6 +28,7 @@ from rich.progress import Progress
 
 from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
 from distilbert_conversion import convert
+from machine import processor, read_figures, units_of, versions_of, write_figures
 from runs import SENTENCES
 from speed_page import write_page
 from speed_pictures import draw_pictures
@@ -265,7 +265,7 @@ def merged(measured: list[Facts]) -> list[Facts]:
     def key(row: Facts) -> tuple[Any, ...]:
         return tuple(row[name] for name in ("workload", "kind", "framework", "baseline"))
 
-    stored = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else []
+    stored = read_figures(RESULTS, {"rows": []})["rows"]
     table = {key(row._asdict()): row for row in EVERY}
     order = list(table)
     now = {key(row): row for row in (*stored, *measured) if key(row) in order or row["kind"] == "start"}
@@ -277,17 +277,15 @@ def merged(measured: list[Facts]) -> list[Facts]:
 
 def machine() -> Facts:
     """Return what the figures were measured on."""
-    info = Path("/proc/cpuinfo").read_text()
-    flags = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {flag}" in info]
-    model = next((line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")), "")
+    flags = units_of(("avx2", "avx512f", "avx512_bf16", "amx_bf16"))
     names = ("torch", "tensorflow", "keras", "jax", "flax", "numpy", "tokenizers")
     baselines = {}
     for name in ("pt", "tf"):
         lines = (ROOT / "benchmarks" / f"requirements-{name}.txt").read_text().split()
         baselines[name] = dict(line.split("==") for line in lines)
     return {
-        "processor": model, "flags": flags, "cores": os.cpu_count(), "python": platform.python_version(),
-        "versions": {name: metadata.version(name) for name in names}, "baselines": baselines,
+        "processor": processor(), "flags": flags, "cores": os.cpu_count(), "python": platform.python_version(),
+        "versions": versions_of(names), "baselines": baselines,
     }  # fmt: skip
 
 
@@ -317,7 +315,7 @@ def main() -> None:
                     continue
                 progress.update(task, advance=1, description=f"start ({framework})")
                 measured.append(measure_start(framework, folder, min(options.rounds, 9)))
-        RESULTS.write_text(json.dumps({"machine": machine(), "rows": merged(measured)}, indent=1) + "\n")
+        write_figures(RESULTS, {"machine": machine(), "rows": merged(measured)})
     results = json.loads(RESULTS.read_text())
     write_page(results)
     draw_pictures(results["rows"])

@@ -15,17 +15,9 @@ import sys
 import time
 from pathlib import Path
 
+from machine import forget_peak, kilobytes
+
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def peak_memory() -> float:
-    """Return the most memory that the process has held since the last `forget_peak`, MB."""
-    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
-
-
-def forget_peak() -> None:
-    """Count the peak from here."""
-    Path("/proc/self/clear_refs").write_text("5")
 
 
 def main() -> None:
@@ -49,7 +41,7 @@ def main() -> None:
         for _ in range(task["repeat"]):
             numbers = runs[key](batches)
         seconds = (time.perf_counter() - start) / task["repeat"]
-        answer = {"seconds": seconds, "memory": peak_memory(), "numbers": numbers.ravel().tolist()}
+        answer = {"seconds": seconds, "memory": kilobytes("VmHWM") / 1024, "numbers": numbers.ravel().tolist()}
         print(json.dumps(answer), file=out, flush=True)
 
 

@@ -23,11 +23,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / name) for name in ("common", "conversion", "pt", "tasks")]
 
+from machine import processor, usable_cores
 from tasks_data import CASES, write_data
 from tasks_page import IMPLEMENTATIONS, read_facts, write_facts
 from tasks_settings import Report, Settings, Training
 from tasks_start import pretrained_body, write_start
-from tasks_turns import Interval, active_seconds, on_cores, processor, run_in_turns, usable_cores
+from tasks_turns import Interval, active_seconds, on_cores, run_in_turns
 
 SHARED = ROOT.parent / "shared" / "data"
 WARM_UP = 5

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / name) for name in ("common", "conversion", "pt", "tf", "flax", "tasks")]
 os.environ |= {"HF_HUB_OFFLINE": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
 
+from distilbert_common.versions import FAMILY_PACKAGES
 from distilbert_tasks.features import FeatureOptions
 from distilbert_tasks.finetuning import finetune
 from distilbert_tasks.training.options import TrainingOptions
 from distilbert_tasks.training.progress import Progress
+from machine import versions_of
 from tasks_settings import Report, Settings
 
-VERSIONS = {"pt": ("torch",), "tf": ("keras", "tensorflow"), "flax": ("flax", "jax")}
 FIGURES = ("epochs", "learning_rate", "batch_size", "weight_decay", "warmup_ratio", "seed")
 """What settings and our options have by the same name."""
 AT_THE_END = 10**9
@@ -53,8 +53,7 @@ def main() -> None:
         tensorboard=False,
         on_progress=on_progress,
     )
-    versions = {name: metadata.version(name) for name in VERSIONS[framework]}
-    report.finish(dict(result.metrics["validation"]), versions)
+    report.finish(dict(result.metrics["validation"]), versions_of(FAMILY_PACKAGES[framework]))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from machine import read_figures, write_figures
 from tasks_data import CASES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,13 +37,13 @@ Facts = dict[str, Any]
 
 def read_facts() -> Facts:
     """Return what is in docs/tasks.json: "rows" of tasks, and "loops"."""
-    facts: Facts = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    facts = read_figures(RESULTS, {})
     return {"rows": facts.get("rows", []), "loops": facts.get("loops", [])}
 
 
 def write_facts(facts: Facts) -> None:
     """Write docs/tasks.json, and its tables into docs/tasks.md."""
-    RESULTS.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    write_figures(RESULTS, facts)
     fill_tables(DOCS / "tasks.md", tasks_tables(facts))
 
 

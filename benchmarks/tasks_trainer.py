@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from importlib import metadata
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from distilbert_tasks.data import load_data
 from distilbert_tasks.features import FeatureOptions, Features, make_features
 from distilbert_tasks.metrics import masked_token_scores, score
 from distilbert_tasks.task import find_task
+from machine import versions_of
 from tasks_settings import Report, Settings
 
 Row = dict[str, Any]
@@ -190,8 +190,7 @@ def main() -> None:
     theirs = transformers.AutoTokenizer.from_pretrained(settings.model)
     train(model, training, theirs, settings, report)
     metrics = score(settings.task, data.validation, validation, outputs(model, validation), config).metrics
-    versions = {name: metadata.version(name) for name in ("transformers", "accelerate", "torch")}
-    report.finish(metrics, versions)
+    report.finish(metrics, versions_of(("transformers", "accelerate", "torch")))
 
 
 if __name__ == "__main__":

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-__all__ = ["Interval", "active_seconds", "on_cores", "processor", "run_in_turns", "usable_cores"]
+__all__ = ["Interval", "active_seconds", "on_cores", "run_in_turns"]
 
 Interval = tuple[float, float]
 """When a process began to run, and when it was stopped: seconds since the epoch."""
@@ -54,18 +52,6 @@ def active_seconds(intervals: Sequence[Interval], start: float, end: float) -> f
     return sum(max(0.0, min(end, stop) - max(start, begin)) for begin, stop in intervals)
 
 
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def on_cores(command: Sequence[str], cores: int | None) -> list[str]:
     """Return a command that may use the first so many cores; all, where that is None."""
     return [*command] if cores is None else ["taskset", "--cpu-list", f"0-{cores - 1}", *command]
-
-
-def processor() -> str:
-    """Return the name of the processor."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
