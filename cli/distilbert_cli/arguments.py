@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -29,11 +29,14 @@ __all__ = [
     "Truncation",
     "WholeWordMask",
     "columns_of",
+    "numbers_of",
     "option",
     "options_of",
     "parts_of",
     "reading_options",
 ]
+
+Number = TypeVar("Number", int, float)
 
 DATA, FEATURES = "Data", "Texts to tokens"
 
@@ -98,6 +101,24 @@ def columns_of(pairs: list[str] | None) -> dict[str, Any] | None:
             raise InputError(f"--column is {pair!r}; expected a role and a column, as text=review")
         columns.setdefault(role.strip(), []).append(name)
     return {role: names[0] if len(names) == 1 else names for role, names in columns.items()} or None
+
+
+def numbers_of(text: str, kind: Callable[[str], Number], option: str, example: str) -> tuple[Number, ...] | None:
+    """Return the numbers in a list with commas; None for no text.
+
+    Args:
+        text: What was typed.
+        kind: `int` or `float`.
+        option: The option that it was typed for.
+        example: What might be typed.
+
+    Raises:
+        InputError: A part is no number.
+    """
+    try:
+        return tuple(map(kind, parts_of(text) or ())) or None
+    except ValueError as error:
+        raise InputError(f"{option} is {text!r}; expected numbers with commas between, as {example}") from error
 
 
 def parts_of(text: str) -> tuple[str, ...] | None:

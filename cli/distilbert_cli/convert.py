@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from distilbert_cli.arguments import numbers_of
 from distilbert_cli.progress import progress_bar
 from distilbert_cli.text import printable
-from distilbert_common.errors import InputError
 
 __all__ = ["convert"]
 
@@ -55,15 +55,7 @@ def convert(
             verify=verify,
             materialize_tied=materialize_tied,
             fold_token_type=fold_token_type,
-            layers=_numbers(layers) if layers else None,
+            layers=numbers_of(layers, int, "--layers", "0,2,4"),
             progress=progress,
         )
     typer.echo(printable(summary.message()))
-
-
-def _numbers(text: str) -> list[int]:
-    """Return the numbers in a list such as "0,2,4"."""
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise InputError(f"the layers are {text!r}; expected numbers with commas between, as 0,2,4") from error

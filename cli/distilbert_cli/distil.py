@@ -9,10 +9,9 @@ import typer
 
 from distilbert_cli import arguments as shared
 from distilbert_cli import training_arguments as training
-from distilbert_cli.arguments import DATA, FEATURES, option, options_of, parts_of
+from distilbert_cli.arguments import DATA, FEATURES, numbers_of, option, options_of
 from distilbert_cli.stderr import capture_stderr
 from distilbert_cli.training_progress import training_progress
-from distilbert_common.errors import InputError
 
 __all__ = ["distil"]
 
@@ -130,7 +129,7 @@ def distil(
             out=out,
             framework=framework,
             device=device,
-            layers=_layers(layers),
+            layers=numbers_of(layers, int, "--layers", "0,2,4,7,9,11"),
             student=student or None,
             random_init=random_init,
             vocab_transform=vocab_transform,
@@ -148,10 +147,3 @@ def distil(
             on_progress=on_progress,
         )
     training.show_result(result, as_json)
-
-
-def _layers(text: str) -> tuple[int, ...] | None:
-    try:
-        return tuple(int(part) for part in parts_of(text) or ()) or None
-    except ValueError as error:
-        raise InputError(f"--layers is {text!r}; expected numbers with commas between, as 0,2,4,7,9,11") from error

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from distilbert_cli.arguments import DATA, option, options_of, parts_of
+from distilbert_cli.arguments import DATA, numbers_of, option, options_of, parts_of
 from distilbert_cli.metrics_table import rounded, show_metrics
-from distilbert_common.errors import InputError
 
 if TYPE_CHECKING:
     from distilbert_tasks.run import RunResult
@@ -67,6 +66,7 @@ __all__ = [
 ]
 
 BALANCED = "balanced"
+WEIGHTS_EXAMPLE = f"1,1,2.5, or {BALANCED}"
 TEACHER, STEPS, OPTIMIZER = "Teacher", "Steps and batches", "Optimizer"
 WATCH, COMPUTE = "Evaluation, checkpoints", "Compute"
 
@@ -131,29 +131,20 @@ def training_options(arguments: Mapping[str, Any], **more: Any) -> TrainingOptio
     """
     from distilbert_tasks.training.options import TrainingOptions
 
+    weights = arguments.get("class_weights", "")
+    is_balanced = weights == BALANCED
     named: dict[str, Any] = {
         **arguments,
         "betas": (arguments["beta1"], arguments["beta2"]),
         "max_grad_norm": arguments["max_grad_norm"] or None,
-        "balance_classes": arguments.get("class_weights") == BALANCED,
-        "class_weights": _numbers(arguments.get("class_weights", "")),
+        "balance_classes": is_balanced,
+        "class_weights": None if is_balanced else numbers_of(weights, float, "--class-weights", WEIGHTS_EXAMPLE),
         "frozen": parts_of(arguments["frozen"]) or (),
         "metric_for_best": arguments["metric_for_best"] or None,
         **more,
     }
     options: TrainingOptions = options_of(TrainingOptions, named)
     return options
-
-
-def _numbers(text: str) -> tuple[float, ...] | None:
-    if text == BALANCED:
-        return None
-    try:
-        return tuple(float(part) for part in parts_of(text) or ()) or None
-    except ValueError as error:
-        raise InputError(
-            f"--class-weights is {text!r}; expected numbers with commas between, as 1,1,2.5, or {BALANCED}"
-        ) from error
 
 
 def one_or_list(sources: list[str] | None) -> Any:
