@@ -18,7 +18,7 @@ LISTS = token_lists(60)
 
 
 def inputs_of(share: float) -> dict[str, np.ndarray]:
-    """Return real sentences of which a share of the tokens is labelled with itself."""
+    """Return real sentences of which a share of the tokens is labeled with itself."""
     inputs, rng = padded(LISTS), np.random.default_rng(0)
     chosen = (rng.random(inputs["input_ids"].shape) < share) & (inputs["attention_mask"] == 1)
     return {**inputs, "labels": np.where(chosen, inputs["input_ids"], -100)}
@@ -38,7 +38,7 @@ def test_loss_and_gradients(framework: str, tied: bool, share: float, tmp_path: 
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_nothing_labelled_gives_zero(framework: str, tmp_path: Path) -> None:
+def test_nothing_labeled_gives_zero(framework: str, tmp_path: Path) -> None:
     model = FRAMEWORKS[framework].load(save_model(tmp_path, "ForMaskedLM"), "ForMaskedLM")
     inputs = inputs_of(0.0)
     assert FRAMEWORKS[framework].run(model, inputs, "cpu", {"loss_only": True})["loss"] == 0

@@ -45,7 +45,7 @@ def test_values_and_zeros_at_padding(framework: str, kind: str, tmp_path: Path) 
         assert (expected[name][~real] != 0).any(), name
 
 
-def labelled(head: str) -> dict[str, np.ndarray]:
+def labeled(head: str) -> dict[str, np.ndarray]:
     inputs, labels = padded(LISTS), labels_of(head, LISTS)
     if head in ("ForMaskedLM", "ForTokenClassification"):
         every = np.full_like(inputs["input_ids"], -100)
@@ -60,7 +60,7 @@ def labelled(head: str) -> dict[str, np.ndarray]:
 )
 def test_loss_and_gradients(framework: str, head: str, fast_and_plain: None, tmp_path: Path) -> None:
     family = FRAMEWORKS[framework]
-    model, inputs = family.load(save_model(tmp_path, head), head), labelled(head)
+    model, inputs = family.load(save_model(tmp_path, head), head), labeled(head)
     eager: dict[str, Any] = {"output_attentions": True}
     assert (
         abs(

@@ -50,9 +50,9 @@ def quantize(weight: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32
     return np.rint(weight / scale[:, None]).astype(np.int8), scale
 
 
-def dequantize(whole: NDArray[np.int8], scale: NDArray[Any]) -> NDArray[np.float32]:
+def dequantize(integers: NDArray[np.int8], scale: NDArray[Any]) -> NDArray[np.float32]:
     """Return the matrix (out, in) that int8 (out, in) and scales (out,) stand for."""
-    return whole.astype(np.float32) * np.asarray(scale, np.float32)[:, None]
+    return integers.astype(np.float32) * np.asarray(scale, np.float32)[:, None]
 
 
 def recipe(skip: Iterable[str] = ()) -> dict[str, Any]:

@@ -46,8 +46,8 @@ def test_rows_are_padded_and_labels_come_along(tokenizer: Any, rows: Any, name: 
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_labels_of_tokens_are_padded_where_the_ids_are(tokenizer: Any, rows: Any, side: str) -> None:
     tokenizer.padding_side = side
-    labelled = [{**row, "labels": np.arange(len(row["input_ids"]))} for row in rows]
-    batch = DataCollatorForTokenClassification(tokenizer)(labelled)
+    labeled = [{**row, "labels": np.arange(len(row["input_ids"]))} for row in rows]
+    batch = DataCollatorForTokenClassification(tokenizer)(labeled)
     tokenizer.padding_side = "right"
     for i, row in enumerate(rows):
         real = batch["attention_mask"][i] == 1

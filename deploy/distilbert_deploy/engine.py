@@ -83,8 +83,8 @@ def load_model(
     """
     if dtype not in (None, "float32"):
         raise InputError(f"dtype is {dtype!r}, and an exported model has its own; export with --dtype {dtype} instead")
-    path, beside = find_onnx(source, file_name, hub)
-    config = config or DistilBertConfig.from_pretrained(beside, **hub)
+    path, location = find_onnx(source, file_name, hub)
+    config = config or DistilBertConfig.from_pretrained(location, **hub)
     session = open_session(path, device, threads)
     held = head_of(session, config)
     if head is not None and head != held:

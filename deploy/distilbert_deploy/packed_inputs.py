@@ -37,16 +37,16 @@ def packed_inputs(inputs: Mapping[str, Any], *, reads_first_token: bool) -> dict
 
 def _segment_starts(segment_ids: NDArray[Any]) -> Ints:
     """(batch, seq) -> (batch, seq): where the run of equal numbers starts that a token is in."""
-    places = np.broadcast_to(np.arange(segment_ids.shape[1]), segment_ids.shape)  # (batch, seq)
+    indices = np.broadcast_to(np.arange(segment_ids.shape[1]), segment_ids.shape)  # (batch, seq)
     is_start = np.ones(segment_ids.shape, bool)
     is_start[:, 1:] = segment_ids[:, 1:] != segment_ids[:, :-1]
-    return np.maximum.accumulate(np.where(is_start, places, 0), axis=1).astype(np.int64)
+    return np.maximum.accumulate(np.where(is_start, indices, 0), axis=1).astype(np.int64)
 
 
 def _first_tokens(segment_ids: NDArray[Any], num_segments: int) -> Ints:
     """(batch, seq) -> (batch, num_segments): where each segment starts; 0 where a row has no such segment."""
     firsts = np.zeros((len(segment_ids), num_segments), np.int64)
-    rows, places = np.nonzero(segment_ids)
+    rows, indices = np.nonzero(segment_ids)
     # the last of repeated indices stays: from the right to the left, the first token
-    firsts[rows[::-1], segment_ids[rows[::-1], places[::-1]] - 1] = places[::-1]
+    firsts[rows[::-1], segment_ids[rows[::-1], indices[::-1]] - 1] = indices[::-1]
     return firsts

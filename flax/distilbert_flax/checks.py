@@ -20,8 +20,8 @@ def check_inputs(
     token_type_ids: Array | None,
 ) -> None:
     """Check length and ids of one call before any compute; see `distilbert_common.checks.check_inputs`."""
-    words = input_ids if inputs_embeds is None else inputs_embeds
-    seq = None if words is None else words.shape[1]  # shapes are known in traced code too
+    inputs = input_ids if inputs_embeds is None else inputs_embeds
+    seq = None if inputs is None else inputs.shape[1]  # shapes are known in traced code too
     checks.check_inputs(config, seq, input_ids, position_ids, token_type_ids, value_range)
 
 

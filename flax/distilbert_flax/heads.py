@@ -143,7 +143,7 @@ class FlaxDistilBertForMaskedLM(FlaxDistilBertPreTrainedModel):
         return self.vocab_layer_norm(self.activation(self.vocab_transform(x)))
 
     def check_labels(self, inputs: Mapping[str, Any]) -> bool:
-        """Refuse labels that are no words; see `FunctionalModule.check_labels`."""
+        """Refuse labels outside the vocabulary; see `FunctionalModule.check_labels`."""
         return check_classes(inputs["labels"], out_features(self.vocab_projector))
 
 

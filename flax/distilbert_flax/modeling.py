@@ -53,10 +53,10 @@ class Embeddings(Module):
         Returns:
             (batch, seq, dim).
         """
-        words = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds  # (batch, seq, dim)
+        embeddings = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds  # (batch, seq, dim)
         if position_ids is None:
-            position_ids = jnp.arange(words.shape[1])[None, :]  # (1, seq)
-        return self.dropout(self.LayerNorm(words + self.position_embeddings(position_ids)))
+            position_ids = jnp.arange(embeddings.shape[1])[None, :]  # (1, seq)
+        return self.dropout(self.LayerNorm(embeddings + self.position_embeddings(position_ids)))
 
 
 class MultiHeadSelfAttention(Module):

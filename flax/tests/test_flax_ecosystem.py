@@ -1,4 +1,4 @@
-"""Our models inside JAX's ecosystem: optimisers, checkpoints, devices, transformations."""
+"""Our models inside JAX's ecosystem: optimizers, checkpoints, devices, transformations."""
 
 from __future__ import annotations
 

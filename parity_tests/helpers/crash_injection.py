@@ -110,8 +110,8 @@ class Folder:
     def state(self) -> str:
         """Return what is at the place: a key of `states`, or "half" if it is none of them."""
         assert content(self.source) == self.source_content, "the source was changed"
-        beside = [path.name for path in self.out.parent.iterdir() if path != self.out]
-        assert all(map(_LEFTOVER.fullmatch, beside)), beside
+        siblings = [path.name for path in self.out.parent.iterdir() if path != self.out]
+        assert all(map(_LEFTOVER.fullmatch, siblings)), siblings
         out_content = content(self.out)
         return next((name for name, files in self.states.items() if files == out_content), "half")
 
@@ -200,8 +200,8 @@ def race(folder: Folder, clock: Clock, number: int, *, old: bool) -> str:
     statuses = [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes]
     for descriptor in (*ready, *go):
         os.close(descriptor)
-    beside = [path.name for path in folder.out.parent.iterdir()]
-    return f"{sorted(statuses)} {folder.state()} {beside}"
+    siblings = [path.name for path in folder.out.parent.iterdir()]
+    return f"{sorted(statuses)} {folder.state()} {siblings}"
 
 
 def main() -> None:

@@ -29,8 +29,8 @@ def check_inputs(
     token_type_ids: Tensor | None,
 ) -> None:
     """Check length and ids of one call before any compute; see `distilbert_common.checks.check_inputs`."""
-    words = input_ids if inputs_embeds is None else inputs_embeds
-    seq = words.size(1) if words is not None and is_concrete(words) else None  # a length that is traced may be any
+    inputs = input_ids if inputs_embeds is None else inputs_embeds
+    seq = inputs.size(1) if inputs is not None and is_concrete(inputs) else None  # a length that is traced may be any
     checks.check_inputs(config, seq, input_ids, position_ids, token_type_ids, value_range)
 
 

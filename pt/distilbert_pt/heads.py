@@ -234,8 +234,8 @@ class DistilBertForMultipleChoice(DistilBertPreTrainedModel):
         """Return logits, and the loss where labels are given; see the class and `DistilBertModel.forward`."""
         check_one_input(input_ids, inputs_embeds)
         check_no_segments(segment_ids)
-        words = next(x for x in (input_ids, inputs_embeds) if x is not None)
-        choices = check_choices(words.shape, 3 if inputs_embeds is None else 4)
+        inputs = next(x for x in (input_ids, inputs_embeds) if x is not None)
+        choices = check_choices(inputs.shape, 3 if inputs_embeds is None else 4)
         input_ids, attention_mask, inputs_embeds, position_ids, token_type_ids = (
             x.flatten(0, 1) if x is not None and x.dim() > 2 else x  # (batch * choices, seq, …)
             for x in (input_ids, attention_mask, inputs_embeds, position_ids, token_type_ids)

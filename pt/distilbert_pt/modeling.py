@@ -55,10 +55,10 @@ class Embeddings(nn.Module):
         Returns:
             (batch, seq, dim).
         """
-        words = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds  # (batch, seq, dim)
+        embeddings = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds  # (batch, seq, dim)
         if position_ids is None:
-            position_ids = torch.arange(words.size(1), device=words.device)[None, :]  # (1, seq)
-        return self.dropout(self.LayerNorm(words + self.position_embeddings(position_ids)))
+            position_ids = torch.arange(embeddings.size(1), device=embeddings.device)[None, :]  # (1, seq)
+        return self.dropout(self.LayerNorm(embeddings + self.position_embeddings(position_ids)))
 
 
 class MultiHeadSelfAttention(nn.Module):

@@ -59,8 +59,8 @@ class QuantizedLinear(nn.Module):
         """(rows, in_features) -> float32 (rows, out_features)."""
         rows = rows.float()
         scale = rows.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny) / LARGEST  # (rows, 1)
-        whole = (rows / scale).round_().to(torch.int8)  # (rows, in_features)
-        y = int8_product(whole, self.weight).mul_(scale).mul_(self.weight_scale.float())  # (rows, out_features)
+        integers = (rows / scale).round_().to(torch.int8)  # (rows, in_features)
+        y = int8_product(integers, self.weight).mul_(scale).mul_(self.weight_scale.float())  # (rows, out_features)
         return y if self.bias is None else y.add_(self.bias)
 
     def extra_repr(self) -> str:

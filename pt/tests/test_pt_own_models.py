@@ -406,7 +406,7 @@ def test_names_that_the_class_leaves_out(tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     assert set(model.state_dict()) - set(load_file(tmp_path / "model.safetensors")) == {"output.bias"}
     assert same(loaded(Quiet, tmp_path), model)
-    Quiet._keys_to_ignore_on_load_unexpected = (r"surplus",)
-    model.surplus = nn.Linear(2, 2)
+    Quiet._keys_to_ignore_on_load_unexpected = (r"unexpected",)
+    model.unexpected = nn.Linear(2, 2)
     model.save_pretrained(tmp_path)
     assert loaded(Quiet, tmp_path).load_report.ok

@@ -33,12 +33,12 @@ def logits(model: torch.nn.Module) -> Tensor:
 def test_what_a_matrix_stands_for_quantized_again_is_the_same() -> None:
     weight = np.random.default_rng(0).normal(size=(64, 48)).astype(np.float32) * np.logspace(-6, 3, 64)[:, None]
     weight[5] = 0
-    whole, scale = quantize(weight)
-    assert np.abs(whole).max(axis=1)[6:].min() == 127
-    assert np.abs(dequantize(whole, scale) - weight).max(axis=1).tolist() <= (scale * 0.5001).tolist()
-    again = quantize(dequantize(whole, scale))
-    assert np.array_equal(again[0], whole)
-    assert np.array_equal(again[1][whole.any(axis=1)], scale[whole.any(axis=1)])
+    integers, scale = quantize(weight)
+    assert np.abs(integers).max(axis=1)[6:].min() == 127
+    assert np.abs(dequantize(integers, scale) - weight).max(axis=1).tolist() <= (scale * 0.5001).tolist()
+    again = quantize(dequantize(integers, scale))
+    assert np.array_equal(again[0], integers)
+    assert np.array_equal(again[1][integers.any(axis=1)], scale[integers.any(axis=1)])
 
 
 def test_the_layers_of_the_blocks_have_8_bits_and_the_answers_stay(plain: DistilBertForSequenceClassification) -> None:

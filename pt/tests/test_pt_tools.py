@@ -40,7 +40,7 @@ def test_every_layer_is_exactly_pytorchs_own() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # PyTorch tells that this will move to another package
-def test_dynamic_quantisation_takes_every_linear_layer() -> None:
+def test_dynamic_quantization_takes_every_linear_layer() -> None:
     plain = model()
     quantized = torch.ao.quantization.quantize_dynamic(copy.deepcopy(plain), {nn.Linear})
     kinds = Counter(type(module) for module in quantized.modules())

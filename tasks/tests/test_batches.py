@@ -142,13 +142,13 @@ def test_few_shapes() -> None:
 @pytest.mark.parametrize(("few_shapes", "batch_size", "least"), [(True, 64, 0.85), (False, 12, 0.92)])
 def test_packed_rows_are_nearly_full(few_shapes: bool, batch_size: int, least: float) -> None:
     features = numbered(np.random.default_rng(1).integers(3, 60, 3000).tolist())
-    used = places = 0
+    used = capacity = 0
     for (batch,) in training_batches(
         features, BatchOptions(batch_size=batch_size, few_shapes=few_shapes), stop_step=40
     ):
         used += int((batch.inputs["segment_ids"] > 0).sum())
-        places += batch.inputs["segment_ids"].size
-    assert used / places > least  # padded to the longest row it would be 0.55
+        capacity += batch.inputs["segment_ids"].size
+    assert used / capacity > least  # padded to the longest row it would be 0.55
 
 
 def test_the_length_of_rows_is_chosen_by_the_rows_that_they_take() -> None:

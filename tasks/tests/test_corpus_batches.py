@@ -106,7 +106,7 @@ def test_an_epoch_has_every_sequence_once_in_rows_of_one_shape_that_are_nearly_f
     steps = steps_per_epoch(corpus.features, options)
     epochs = []
     for epoch in range(2):
-        taken, places, shapes = [], 0, set()
+        taken, capacity, shapes = [], 0, set()
         for _, batches in numbered_batches(corpus.features, options, range(epoch * steps, (epoch + 1) * steps)):
             for batch, _ in batches:
                 masked = batch.labels["labels"] >= 0
@@ -114,12 +114,12 @@ def test_an_epoch_has_every_sequence_once_in_rows_of_one_shape_that_are_nearly_f
                 segments, positions = batch.inputs["segment_ids"], batch.inputs["position_ids"]
                 starts = np.argwhere((positions == 0) & (segments > 0))
                 taken += [ids[r, c:][segments[r, c:] == segments[r, c]].tolist() for r, c in starts]
-                places += ids.size
+                capacity += ids.size
                 shapes.add(ids.shape)
         epochs.append(taken)
         assert sorted(taken) == sorted(corpus[index].tolist() for index in range(len(corpus)))
         assert len(shapes) == 1
-        assert corpus.statistics.tokens / places > 0.96
+        assert corpus.statistics.tokens / capacity > 0.96
     assert epochs[0] != epochs[1]
 
 

@@ -71,7 +71,9 @@ def test_a_full_disk_leaves_the_shards_before(
     shards = (failing - 1) // 2
     assert len(list(folder.glob("shard-*.json"))) == shards
     make_sequences = building.make_sequences
-    monkeypatch.setattr(building, "make_sequences", lambda t, *rest: (tokenized.extend(t), make_sequences(t, *rest))[1])
+    monkeypatch.setattr(
+        building, "make_sequences", lambda t, *others: (tokenized.extend(t), make_sequences(t, *others))[1]
+    )
     assert make(texts, folder).fingerprint == expected.fingerprint
     assert content(folder) == content(tmp_path / "expected")
     done = sum(one.statistics.documents for one in building.read_shards(folder)[:shards])

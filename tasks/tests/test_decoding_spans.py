@@ -16,11 +16,11 @@ CONTEXT = " ".join(f"word{i}" for i in range(40))
 def windows(seed: int, count: int = 7) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
     """Return logits and offsets of windows of the context: [CLS], 3 tokens of a question, [SEP], words, [SEP]."""
     rng = np.random.default_rng(seed)
-    places = np.array([(CONTEXT.index(word), CONTEXT.index(word) + len(word)) for word in CONTEXT.split()])
+    word_spans = np.array([(CONTEXT.index(word), CONTEXT.index(word) + len(word)) for word in CONTEXT.split()])
     offsets = [np.full((n + 6, 2), -1) for n in rng.integers(1, 12, count)]
     for window in offsets:
         first = rng.integers(0, 41 - (len(window) - 6))
-        window[5:-1] = places[first : first + len(window) - 6]
+        window[5:-1] = word_spans[first : first + len(window) - 6]
     starts, ends = ([rng.normal(size=len(window)).astype(np.float32) for window in offsets] for _ in range(2))
     return starts, ends, offsets
 

@@ -101,12 +101,12 @@ CONTEXT = "My card was lost on Monday . " * 8 + "The new one came on Friday ."
 
 
 def question(answer: str | None, words: str = "When did it come ?") -> dict[str, Any]:
-    found = (
+    answers = (
         {"text": [], "answer_start": []}
         if answer is None
         else {"text": [answer], "answer_start": [CONTEXT.index(answer)]}
     )
-    return {"question": [words], "context": [CONTEXT], "answers": [found]}
+    return {"question": [words], "context": [CONTEXT], "answers": [answers]}
 
 
 def answers(made: Features, context: str) -> list[str | None]:

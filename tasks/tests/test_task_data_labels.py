@@ -121,8 +121,8 @@ def test_columns_are_found_by_their_names(task: str, available: str, chosen: dic
 
 
 def test_columns_that_are_named_come_before_those_that_are_known() -> None:
-    given = {"text": "body", "text_pair": "text"}
-    chosen = choose_columns("text-classification", ["text", "body", "label"], given, True, "a.csv")
+    columns = {"text": "body", "text_pair": "text"}
+    chosen = choose_columns("text-classification", ["text", "body", "label"], columns, True, "a.csv")
     assert chosen == {"text": ("body",), "text_pair": ("text",), "label": ("label",)}
 
 

@@ -188,24 +188,24 @@ class Engine:
     def state(self) -> Arrays:
         """Return all that the next step depends on, as copies: parameters, moments, count of updates, loss scale."""
         _, optimizer = self._training()
-        beside = {name: to_array(variable) for name, variable in self._beside().items()}
-        arrays = arrays_to_save(self.model) | beside
+        extra = {name: to_array(variable) for name, variable in self._extra_variables().items()}
+        arrays = arrays_to_save(self.model) | extra
         return {PARAMETERS + name: np.array(array) for name, array in arrays.items()} | optimizer.state()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take back what `state` returned, here or in another framework."""
         _, optimizer = self._training()
-        beside = {name: tuple(variable.shape) for name, variable in self._beside().items()}
-        check_state(state, shapes(self.model) | beside, optimizer.parameters)
+        extra = {name: tuple(variable.shape) for name, variable in self._extra_variables().items()}
+        check_state(state, shapes(self.model) | extra, optimizer.parameters)
         for name, variable in self._state_variables().items():
             variable.assign(np.array(in_layout(name, state[PARAMETERS + name])))
         optimizer.restore(state)
 
     def _state_variables(self) -> dict[str, keras.Variable]:
         """Return what a state holds by name: the model's variables, and what is trained beside it."""
-        return {name: variable for name, _, variable in named_weights(self.model)} | self._beside()
+        return {name: variable for name, _, variable in named_weights(self.model)} | self._extra_variables()
 
-    def _beside(self) -> dict[str, keras.Variable]:
+    def _extra_variables(self) -> dict[str, keras.Variable]:
         """Return what is trained beside the model, by its name in a state."""
         return dict(self._distillation.parameters) if self._distillation else {}
 

@@ -66,12 +66,12 @@ class Embeddings(ConfiguredLayer):
             (batch, seq, dim).
         """
         if inputs_embeds is None:
-            words = look_up(self.word_embeddings, input_ids, self.config.pad_token_id)  # (batch, seq, dim)
+            embeddings = look_up(self.word_embeddings, input_ids, self.config.pad_token_id)  # (batch, seq, dim)
         else:
-            words = ops.cast(inputs_embeds, self.compute_dtype)  # (batch, seq, dim)
+            embeddings = ops.cast(inputs_embeds, self.compute_dtype)  # (batch, seq, dim)
         if position_ids is None:
-            position_ids = ops.expand_dims(ops.arange(ops.shape(words)[1]), 0)  # (1, seq)
-        return self.dropout(normalize(self.LayerNorm, words + look_up(self.position_embeddings, position_ids)))
+            position_ids = ops.expand_dims(ops.arange(ops.shape(embeddings)[1]), 0)  # (1, seq)
+        return self.dropout(normalize(self.LayerNorm, embeddings + look_up(self.position_embeddings, position_ids)))
 
 
 @serializable

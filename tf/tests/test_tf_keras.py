@@ -72,7 +72,7 @@ def test_keras_files_need_no_custom_objects(tmp_path: Path, head: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [Embeddings, TransformerBlock, Projector])
-def test_layers_are_serialised_with_their_config(kind: type[keras.layers.Layer]) -> None:
+def test_layers_are_serialized_with_their_config(kind: type[keras.layers.Layer]) -> None:
     layer = kind(small(sinusoidal_pos_embds=True, pad_token_id=3), dtype="mixed_bfloat16")
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert type(again) is kind

@@ -27,8 +27,8 @@ def dequantized(file_tensors: Mapping[str, LazyTensor]) -> tuple[Mapping[str, La
     return tensors, (f"{len(scales)} weights of 8 bits are read as the float32 numbers that they stand for",)
 
 
-def _product(whole: LazyTensor, scale: LazyTensor) -> LazyTensor:
+def _product(integers: LazyTensor, scale: LazyTensor) -> LazyTensor:
     def load() -> Array:
-        return dequantize(whole.read(), scale.read())
+        return dequantize(integers.read(), scale.read())
 
-    return LazyTensor(whole.shape, np.dtype(np.float32), load, whole.name)
+    return LazyTensor(integers.shape, np.dtype(np.float32), load, integers.name)

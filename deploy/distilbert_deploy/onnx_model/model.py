@@ -102,10 +102,10 @@ def _encoder(layers: Layers, tokens: _Tokens) -> str:
     add = graph.add
     zero, one = graph.integers("integer.0", 0), graph.integers("integer.1", 1)
     seq = add("Squeeze", add("Shape", tokens.ids, start=1), graph.integers("axes.0", [0]))
-    places = add("Range", zero, seq, one, name="places")  # (seq,)
-    positions = add("Sub", places, tokens.starts, name="positions")  # (1 or batch, seq)
-    words = layers.embedding(tokens.ids, "embeddings.word_embeddings")
-    embedded = add("Add", words, layers.embedding(positions, "embeddings.position_embeddings"))
+    indices = add("Range", zero, seq, one, name="indices")  # (seq,)
+    positions = add("Sub", indices, tokens.starts, name="positions")  # (1 or batch, seq)
+    word_embeddings = layers.embedding(tokens.ids, "embeddings.word_embeddings")
+    embedded = add("Add", word_embeddings, layers.embedding(positions, "embeddings.position_embeddings"))
     x = layers.layer_norm(embedded, "embeddings.LayerNorm")  # (batch, seq, dim)
     bias = _scores_bias(layers, tokens, tokens.starts, "tokens")
     *most, last = range(weights.config.n_layers)
@@ -140,10 +140,10 @@ def _gather_tokens(graph: Graph, x: str, tokens: str) -> str:
     batch, seq = (add("Shape", x, start=axis, end=axis + 1) for axis in (0, 1))  # (1,) each
     rows = add("Range", graph.integers("integer.0", 0), add("Squeeze", batch), graph.integers("integer.1", 1))
     offsets = add("Unsqueeze", add("Mul", rows, seq), graph.integers("axes.1", [1]))  # (batch, 1)
-    places = add("Add", offsets, tokens)  # (batch, segments), in the rows laid end to end
+    indices = add("Add", offsets, tokens)  # (batch, segments), in the rows laid end to end
     dim = add("Shape", x, start=2)
     flat = add("Reshape", x, add("Concat", graph.integers("constant.-1", [-1]), dim, axis=0))  # (batch * seq, dim)
-    return add("Gather", flat, places, name="first_tokens/rows")
+    return add("Gather", flat, indices, name="first_tokens/rows")
 
 
 def _head(layers: Layers, x: str) -> dict[str, str]:
