@@ -25,11 +25,11 @@ __all__ = [
     "SECOND_MOMENTS",
     "UPDATES",
     "OptimizerState",
-    "check_device_name",
     "check_float32",
     "check_loss_options",
     "check_options",
     "check_state",
+    "device_name",
     "initial_loss_scale",
     "initial_weights",
     "new_weights",
@@ -156,14 +156,26 @@ def check_state(
         )
 
 
-def check_device_name(device: str) -> None:
-    """Require the name of a kind of device.
+OTHER_NAMES = {"None": "auto", "-1": "cpu", "0": "gpu", "cuda": "gpu", "cuda:0": "gpu", "gpu:0": "gpu"}
+"""What transformers and PyTorch call devices."""
+
+
+def device_name(device: Any) -> str:
+    """Return "auto", "cpu" or "gpu".
+
+    Args:
+        device: One of these; or in transformers' words None, -1 for the CPU, 0 or "cuda" for the GPU, a torch.device.
 
     Raises:
-        DeviceError: It is none.
+        DeviceError: It is another one, or the second GPU, or a later one.
     """
-    if device not in ("auto", "cpu", "gpu"):
+    name = OTHER_NAMES.get(str(device), str(device))
+    kind, _, number = name.rpartition(":")
+    if number.isdecimal() and kind in ("", "cuda", "gpu"):
+        raise DeviceError(f"device is {device!r}; set CUDA_VISIBLE_DEVICES={number} and pass device='gpu'")
+    if name not in ("auto", "cpu", "gpu"):
         raise DeviceError(f"device is {device!r}; expected 'auto', 'cpu' or 'gpu'")
+    return name
 
 
 def check_float32(dtype: str) -> None:

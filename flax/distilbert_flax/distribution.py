@@ -16,7 +16,7 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from distilbert_common.errors import DeviceError, DistilBertError
-from distilbert_common.training_state import check_device_name
+from distilbert_common.training_state import device_name
 
 __all__ = ["Processes", "choose_devices", "join_processes"]
 
@@ -42,9 +42,9 @@ def choose_devices(device: str) -> list[Any]:
     Raises:
         DeviceError: There is no GPU, or no such kind.
     """
-    check_device_name(device)
+    kind = device_name(device)
     try:
-        return jax.local_devices(backend=None if device == "auto" else device)
+        return jax.local_devices(backend=None if kind == "auto" else kind)
     except RuntimeError as error:
         raise DeviceError(
             f"device is {device!r}, and JAX sees none here; use device='cpu', or install JAX for it"

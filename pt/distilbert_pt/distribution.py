@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from distilbert_common.errors import DeviceError, DistilBertError
-from distilbert_common.training_state import check_device_name
+from distilbert_common.training_state import device_name
 
 __all__ = ["Processes", "choose_device"]
 
@@ -30,7 +30,7 @@ def choose_device(device: str) -> torch.device:
     Raises:
         DeviceError: There is no GPU, or no such kind.
     """
-    check_device_name(device)
+    device = device_name(device)
     if device == "gpu" and not torch.cuda.is_available():
         raise DeviceError("device is 'gpu', and PyTorch sees no GPU here; use device='cpu', or install PyTorch for it")
     if device == "cpu" or not torch.cuda.is_available():

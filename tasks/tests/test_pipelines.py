@@ -14,9 +14,10 @@ from datasets import Dataset
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import DeviceError, InputError, TokenizerError
 from distilbert_common.tokenization import DistilBertTokenizer, DistilBertTokenizerFast
+from distilbert_common.training_state import device_name
 from distilbert_pt import DistilBertForMultipleChoice, DistilBertForSequenceClassification, DistilBertModel
 from distilbert_tasks import pipeline
-from distilbert_tasks.pipelines.loading import device_name, dtype_name
+from distilbert_tasks.pipelines.loading import dtype_name
 from distilbert_tasks.pipelines.runner import Runner
 from parity_tests.helpers.pipeline_cases import MIXED, PARAGRAPH, SENTENCE
 from parity_tests.helpers.pipeline_models import VOCAB, write_model
@@ -227,7 +228,7 @@ def test_a_new_head_is_told(models: Path) -> None:
 def test_the_words_of_transformers_for_devices(device: Any, name: str) -> None:
     assert device_name(device) == name
     assert device_name(torch.device("cpu")) == "cpu"
-    with pytest.raises(InputError, match="CUDA_VISIBLE_DEVICES=1"):
+    with pytest.raises(DeviceError, match="CUDA_VISIBLE_DEVICES=1"):
         device_name("cuda:1")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from distilbert_common.errors import DeviceError, DistilBertError, InputError
-from distilbert_common.training_state import check_device_name
+from distilbert_common.training_state import device_name
 from distilbert_tf.arrays import Tensor
 
 __all__ = ["Processes", "choose_device", "join_processes"]
@@ -69,7 +69,7 @@ def choose_device(device: str) -> str:
     Raises:
         DeviceError: There is no GPU, or no such kind.
     """
-    check_device_name(device)
+    device = device_name(device)
     gpus = has_gpu()
     if device == "gpu" and not gpus:
         raise DeviceError(

@@ -9,13 +9,13 @@ from typing import Any
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import InputError
 from distilbert_common.files import HUB_OPTIONS, local_path
+from distilbert_common.training_state import device_name
 from distilbert_common.user_warnings import warn_user
 from distilbert_tasks.engines import ONNX
 from distilbert_tasks.pipelines.base import Pipeline
 from distilbert_tasks.pipelines.feature_extraction import FeatureExtractionPipeline
 from distilbert_tasks.pipelines.fill_mask import FillMaskPipeline
 from distilbert_tasks.pipelines.loading import (
-    device_name,
     dtype_name,
     framework_of,
     installed_framework,

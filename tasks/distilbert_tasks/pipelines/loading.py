@@ -16,7 +16,6 @@ from distilbert_tasks.engines import inference_module
 from distilbert_tasks.task import TASKS
 
 __all__ = [
-    "device_name",
     "dtype_name",
     "framework_of",
     "installed_framework",
@@ -148,27 +147,6 @@ def load_tokenizer(tokenizer: Any, model: Any, positions: int, *, use_fast: bool
         raise TokenizerError(f"{error}; or give tokenizer=…") from error
     loaded.model_max_length = min(loaded.model_max_length, positions)  # transformers saves 1e30 where none is set
     return loaded
-
-
-def device_name(device: Any) -> str:
-    """Return what engines call a device.
-
-    Args:
-        device: "auto", "cpu" or "gpu"; in transformers' words None, -1 for the CPU, 0 or "cuda" for the GPU, a
-            torch.device.
-
-    Raises:
-        InputError: It is the second GPU, or a later one.
-    """
-    name = "auto" if device is None else str(device)
-    if name == "-1":
-        return "cpu"
-    if name in ("0", "cuda", "cuda:0", "gpu:0"):
-        return "gpu"
-    kind, _, number = name.rpartition(":")
-    if number.isdecimal() and kind in ("", "cuda", "gpu"):
-        raise InputError(f"device is {device!r}; set CUDA_VISIBLE_DEVICES={number} and pass device='gpu'")
-    return name
 
 
 def dtype_name(dtype: Any) -> str | None:
