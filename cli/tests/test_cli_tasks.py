@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from distilbert_cli import __main__
 from parity_tests.helpers.command_line import Ended, assert_refused, run
 from parity_tests.helpers.small_tasks import DEMO, small_data, small_model
 
@@ -155,17 +157,18 @@ def test_evaluate_and_predict_refuse_what_they_cannot_use(small: Path) -> None:
         assert "Traceback" not in errors
 
 
+def test_ctrl_c_while_the_command_is_loaded_ends_it_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "distilbert_cli.main", SimpleNamespace(main=interrupted))
+    with pytest.raises(SystemExit, match="130"):
+        __main__.main()
+
+
 def test_ctrl_c_saves_says_so_and_resume_goes_on(small: Path, tmp_path: Path) -> None:
     command = [
-        *(
-            sys.executable,
-            "-m",
-            "distilbert_cli.main",
-            "finetune",
-            str(small / "model"),
-            "--task",
-            "text-classification",
-        ),
+        *(sys.executable, "-m", "distilbert_cli", "finetune", str(small / "model"), "--task", "text-classification"),
         *("--train", str(small / "train.jsonl"), "--out", str(tmp_path / "out"), "--device", "cpu", "--log-every", "1"),
         *("--max-steps", "100000", "--batch-size", "2"),
     ]
