@@ -226,8 +226,8 @@ class FlaxDistilBertModel(FlaxDistilBertPreTrainedModel):
             last_hidden_state (batch, seq, dim), then hidden_states and attentions where asked for.
 
         Raises:
-            InputError: Ids and embeddings both or neither given, too long an input, an id outside its table, both a
-                mask and segments.
+            InputError: Ids and embeddings both or neither given, too long an input, an id outside its table, two of
+                mask, segments and layout.
         """
         check_one_input(input_ids, inputs_embeds)
         check_inputs(self.config, input_ids, inputs_embeds, position_ids, token_type_ids)

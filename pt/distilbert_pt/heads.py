@@ -69,7 +69,7 @@ def encode(
     segment_ids: Tensor | None,
     unpad: Unpad,
     layout: Layout | None,
-    reads: Tensor | None,
+    reads: Tensor | bool | None,
     reads_no_other: bool = False,
 ) -> tuple[BaseModelOutput, Layout]:
     """Call the bare model of a head: arguments as `DistilBertModel.forward`; `reads` as `DistilBertModel.layout_of`.

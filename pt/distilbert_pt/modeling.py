@@ -168,9 +168,9 @@ class Transformer(nn.Module):
         """
         hidden_states: list[Tensor] = [x]
         attentions: list[Tensor | None] = []
-        layouts = block_layouts(layout, len(self.layer))
-        for layer, (block, block_layout, factors) in enumerate(zip(self.layer, layouts, head_mask, strict=True)):
-            arguments = (x, block_layout, factors, output_attentions)
+        blocks = zip(self.layer, block_layouts(layout, len(self.layer)), head_mask, strict=True)
+        for layer, (block, block_layout, block_head_mask) in enumerate(blocks):
+            arguments = (x, block_layout, block_head_mask, output_attentions)
             if self.gradient_checkpointing and self.training and layer % self._checkpoint_every == 0:
                 x, probabilities = self._gradient_checkpointing_func(block, *arguments)
             else:

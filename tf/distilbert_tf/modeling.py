@@ -349,8 +349,8 @@ class TFDistilBertModel(TFDistilBertPreTrainedModel):
             last_hidden_state (batch, seq, dim), then hidden_states and attentions where asked for.
 
         Raises:
-            InputError: Ids and embeddings both or neither given, too long an input, an id outside its table, both a
-                mask and segments.
+            InputError: Ids and embeddings both or neither given, too long an input, an id outside its table, two of
+                mask, segments and layout.
         """
         encoded: BaseModelOutput = self.distilbert(
             input_ids=input_ids, attention_mask=attention_mask, head_mask=head_mask, inputs_embeds=inputs_embeds,
