@@ -42,13 +42,14 @@ BUILD = "Keras makes weights when a layer is built"
 LAYER_CONFIG = "Keras stores a layer as the arguments of its constructor"
 CHECKED_BEFORE = "a compiled call cannot look at its labels: they are checked before it"
 KERAS_LOSSES = "`fit` weighs each example, so that losses come as a sum and a count"
+MEANS = (
+    "binary_cross_entropy", "classification_cross_entropy", "mean_squared_error", "packed_question_answering_loss",
+)  # fmt: skip
 
 ALONE: dict[tuple[str, str], dict[str, str]] = {
     ("pt", "attention"): {
         "check_implementation": "transformers' PyTorch class alone has several implementations",
-        "flash_attention": "the kernels are PyTorch's",
-        "varlen_attention": "the kernels are PyTorch's",
-        "varlen_kernel": "the kernels are PyTorch's",
+        **dict.fromkeys(("flash_attention", "varlen_attention", "varlen_kernel"), "the kernels are PyTorch's"),
         "warn_once": "for implementations that stand in for another",
     },
     ("tf", "attention"): {"is_bool": "Keras' backends name their dtypes differently"},
@@ -62,10 +63,10 @@ ALONE: dict[tuple[str, str], dict[str, str]] = {
         "Distillation.teacher_values": "of that function",
         "projection_of": "a tied projector has no weight of its own",
     },
-    ("pt", "heads"): {
-        "DistilBertForMaskedLM.get_output_embeddings": "Keras and Flax tie inside the projector",
-        "DistilBertForMaskedLM.set_output_embeddings": "Keras and Flax tie inside the projector",
-    },
+    ("pt", "heads"): dict.fromkeys(
+        ("DistilBertForMaskedLM.get_output_embeddings", "DistilBertForMaskedLM.set_output_embeddings"),
+        "Keras and Flax tie inside the projector",
+    ),
     ("tf", "heads"): {
         **dict.fromkeys(
             (
@@ -105,12 +106,7 @@ ALONE: dict[tuple[str, str], dict[str, str]] = {
         "Unpadded.segment_ids": "rows of segments, and not of one row, as shapes must be few",
         "segment_ids_of": CHECKED_BEFORE,
     },
-    ("pt", "losses"): {
-        "binary_cross_entropy": "Keras has it as a sum and a count",
-        "classification_cross_entropy": "Keras has it as a sum and a count",
-        "mean_squared_error": "Keras has it as a sum and a count",
-        "packed_question_answering_loss": "Keras has it as a sum and a count",
-    },
+    ("pt", "losses"): dict.fromkeys(MEANS, "Keras has it as a sum and a count"),
     ("tf", "losses"): {
         **dict.fromkeys(
             (
@@ -131,11 +127,8 @@ ALONE: dict[tuple[str, str], dict[str, str]] = {
         ),
     },
     ("flax", "losses"): {
-        "binary_cross_entropy": "Keras has it as a sum and a count",
-        "classification_cross_entropy": "Keras has it as a sum and a count",
-        "mean_squared_error": "Keras has it as a sum and a count",
+        **dict.fromkeys(MEANS, "Keras has it as a sum and a count"),
         "mean_where": "one program serves batches with and without labels that count",
-        "packed_question_answering_loss": "Keras has it as a sum and a count",
     },
     ("pt", "modeling"): {"DistilBertModel.layout_of": "padding is left out inside a call, and not before it"},
     ("tf", "modeling"): {
@@ -160,8 +153,7 @@ ALONE: dict[tuple[str, str], dict[str, str]] = {
     ("tf", "teachers"): {
         "detached": "gradients are stopped at tensors",
         "encode": "`training` is an argument of each call",
-        "logits_of": "a tied projector has no matrix of its own",
-        "projection_of": "a tied projector has no matrix of its own",
+        **dict.fromkeys(("logits_of", "projection_of"), "a tied projector has no matrix of its own"),
     },
     ("flax", "teachers"): {"place_teacher": "arrays are put on each of the devices"},
     ("flax", "resizing"): {"change_config": "a config is part of what a compiled call is found by"},

@@ -46,6 +46,11 @@ class ProjectedTargets(NamedTuple):
     weight: Any
     bias: Any
 
+    @property
+    def per_token(self) -> tuple[Any, ...]:
+        """What there is for each token: arrays (tokens, …)."""
+        return (self.x,)
+
 
 class TopTargets(NamedTuple):
     """A teacher's predictions, by the logits of its most likely tokens, among which its probability is divided.
@@ -57,6 +62,11 @@ class TopTargets(NamedTuple):
 
     indices: Any
     logits: Any
+
+    @property
+    def per_token(self) -> tuple[Any, ...]:
+        """What there is for each token: arrays (tokens, …)."""
+        return self.indices, self.logits
 
 
 class BaseDistillation(ABC):

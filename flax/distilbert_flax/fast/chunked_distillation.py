@@ -26,11 +26,6 @@ Sums = tuple[Array, Array]
 class ProjectedTargets(base_distillation.ProjectedTargets):
     """A teacher's predictions, by what it projects to the vocabulary."""
 
-    @property
-    def per_token(self) -> tuple[Array, ...]:
-        """What there is for each token: arrays (tokens, …)."""
-        return (self.x,)
-
     def compare(self, log_q: Array, temperature: float, x: Array) -> tuple[Array, Array]:
         """Compare a student's log probabilities with the teacher's.
 
@@ -49,11 +44,6 @@ class ProjectedTargets(base_distillation.ProjectedTargets):
 
 class TopTargets(base_distillation.TopTargets):
     """A teacher's predictions, by the logits of its most likely tokens."""
-
-    @property
-    def per_token(self) -> tuple[Array, ...]:
-        """What there is for each token: arrays (tokens, …)."""
-        return self.indices, self.logits
 
     def compare(self, log_q: Array, temperature: float, indices: Array, logits: Array) -> tuple[Array, Array]:
         """See `ProjectedTargets.compare`."""

@@ -22,11 +22,6 @@ __all__ = ["ProjectedTargets", "Targets", "TopTargets", "chunked_distillation"]
 class ProjectedTargets(base_distillation.ProjectedTargets):
     """A teacher's predictions, by what it projects to the vocabulary."""
 
-    @property
-    def per_token(self) -> tuple[Tensor, ...]:
-        """What there is for each token: tensors (tokens, …)."""
-        return (self.x,)
-
     def compare(self, log_q: Tensor, temperature: float, x: Tensor) -> tuple[Tensor, Tensor]:
         """Compare a student's log probabilities with the teacher's.
 
@@ -46,11 +41,6 @@ class ProjectedTargets(base_distillation.ProjectedTargets):
 
 class TopTargets(base_distillation.TopTargets):
     """A teacher's predictions, by the logits of its most likely tokens."""
-
-    @property
-    def per_token(self) -> tuple[Tensor, ...]:
-        """What there is for each token: tensors (tokens, …)."""
-        return self.indices, self.logits
 
     def compare(self, log_q: Tensor, temperature: float, indices: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
         """See `ProjectedTargets.compare`."""
