@@ -140,23 +140,34 @@ def environment_of(implementation: str) -> dict[str, str]:
 
 
 class Worker:
-    """A process that runs one implementation."""
+    """A process that runs one implementation.
 
-    def __init__(self, implementation: str, folder: Path) -> None:
+    Args:
+        implementation: Its name, as "ours-pt".
+        folder: What `write_models` and `write_batches` wrote to.
+        root: Where this project, or another revision of it, lies.
+    """
+
+    def __init__(self, implementation: str, folder: Path, root: Path = ROOT) -> None:
         self.process = subprocess.Popen(
-            [python_of(implementation), ROOT / "benchmarks" / "speed_worker.py", implementation, folder],
+            [python_of(implementation), root / "benchmarks" / "speed_worker.py", implementation, folder],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             env=environment_of(implementation),
         )  # fmt: skip
 
     def run(self, row: Row, repeat: int) -> tuple[float, float, np.ndarray]:
         """Run one round; return its seconds, its peak memory in MB, and the numbers that came out."""
+        answer = self.answer(row, repeat)
+        return answer["seconds"], answer["memory"], np.array(answer["numbers"])
+
+    def answer(self, row: Row, repeat: int) -> Facts:
+        """Run one round, and return all that the process says of it."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps({"kind": row.kind, "workload": row.workload, "repeat": repeat}) + "\n")
         self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
-        return answer["seconds"], answer["memory"], np.array(answer["numbers"])
+        answer: Facts = json.loads(self.process.stdout.readline())
+        return answer
 
     def close(self) -> None:
         """End the process."""
