@@ -27,7 +27,9 @@ def export(
     data: Annotated[
         Path | None, typer.Option(help="File with labels, on which the export and its source are scored.")
     ] = None,
-    dtype: Annotated[str, typer.Option(help="float16; float32 if not given.")] = "",
+    dtype: Annotated[
+        str, typer.Option(help="float16 (onnx) or bfloat16 (torch-export, stablehlo); float32 if not given.")
+    ] = "",
     opset: Annotated[int, typer.Option(help="Version of ONNX's operators, 17 to 23.")] = 20,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace DST if it is a saved model.")] = False,
     as_json: Json = False,

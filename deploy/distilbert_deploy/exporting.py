@@ -53,7 +53,7 @@ def export(
         destination: The directory to write.
         target: A key of `distilbert_deploy.targets.TARGETS`.
         quantize: "int8" for matrices of eight bits; None for none.
-        dtype: "float16" to store weights and compute in; None for float32.
+        dtype: "float16" or "bfloat16" to store weights and compute in, as the target can; None for float32.
         calibration: A file with some hundred texts like those of use, from which int8 takes fixed scales; None for
             scales that are computed with each call.
         labeled: Labeled data, as `distilbert_tasks.evaluate` takes it, on which the export and its source are scored.

@@ -31,7 +31,7 @@ class ExportReport:
 
     Attributes:
         target: The format.
-        precision: "float32", "float16" or "int8".
+        precision: "float32", "float16", "bfloat16" or "int8".
         head: Which of the six models.
         files: The files of the model; config and tokenizer lie beside them.
         nbytes: Their size.

@@ -39,6 +39,7 @@ class Limit:
 LIMITS = {
     "float32": Limit("largest", 1e-4, "the same sums in another order: about 1e-6 in six layers"),
     "float16": Limit("largest", 2e-2, "eleven bits of every weight and every sum, through six layers"),
+    "bfloat16": Limit("rms", 1e-1, "eight bits of every weight and every sum, through six layers"),
     "int8": Limit("rms", 2e-1, "eight bits of weights and activations; 0.03 to 0.1 is usual"),
 }
 """What is asked of an export by what it computes in."""

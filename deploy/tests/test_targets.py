@@ -33,6 +33,13 @@ def test_each_target_gives_the_models_numbers(target: str, tmp_path: Path) -> No
     assert report.nbytes > 10_000
 
 
+@pytest.mark.parametrize("target", ["torch-export", "stablehlo"])
+def test_bfloat16_rounds_what_is_computed(target: str, tmp_path: Path) -> None:
+    report = export(SOURCE, tmp_path / "out", target=target, dtype="bfloat16")
+    assert report.precision == "bfloat16"
+    assert 1e-4 < report.difference.rms < 1e-1
+
+
 def test_targets_say_what_they_cannot_do(tmp_path: Path) -> None:
     assert FILES.keys() | {"onnx"} == TARGETS.keys()
     with pytest.raises(ExportError, match="litert cannot be exported in int8; expected float32"):

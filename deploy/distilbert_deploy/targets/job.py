@@ -17,7 +17,7 @@ class Job:
 
     Attributes:
         weights: The model.
-        precision: "float32", "float16" or "int8".
+        precision: "float32", "float16", "bfloat16" or "int8".
         opset: The version of ONNX's operators.
         metadata: What is written into the file beside the model, by name.
         calibration: Texts that int8 is calibrated with; empty for scales that are computed with each call.

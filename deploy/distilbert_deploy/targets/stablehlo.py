@@ -15,13 +15,13 @@ from distilbert_deploy.verification import Run
 
 __all__ = ["PRECISIONS", "open_run", "write"]
 
-PRECISIONS = ("float32",)
+PRECISIONS = ("float32", "bfloat16")
 _PLATFORMS = ("cpu", "cuda", "tpu")
 
 
 def write(job: Job, directory: Path) -> list[Path]:
     """Write `model.stablehlo`, which `jax.export.deserialize` opens; it takes int32 ids of any batch and length."""
-    model, is_multiple_choice = load_in("flax", job.weights), job.weights.is_multiple_choice
+    model, is_multiple_choice = load_in("flax", job.weights, job.precision), job.weights.is_multiple_choice
     import jax
 
     def call(input_ids: Any, attention_mask: Any) -> dict[str, Any]:
@@ -29,7 +29,8 @@ def write(job: Job, directory: Path) -> list[Path]:
         if is_multiple_choice:  # whose Python code counts the choices
             input_ids, attention_mask = (x.reshape(-1, 1, shape[2]) for x in (input_ids, attention_mask))
         outputs = model.forward(input_ids=input_ids, attention_mask=attention_mask, return_dict=True)
-        return {"logits": outputs.logits.reshape(shape[:2])} if is_multiple_choice else dict(outputs)
+        named = {"logits": outputs.logits.reshape(shape[:2])} if is_multiple_choice else dict(outputs)
+        return {name: x.astype(np.float32) for name, x in named.items()}
 
     axes = "batch, choices, seq" if is_multiple_choice else "batch, seq"
     limit = f"seq <= {job.weights.config.max_position_embeddings}"

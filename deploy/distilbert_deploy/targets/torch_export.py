@@ -13,17 +13,17 @@ from distilbert_deploy.verification import Run
 
 __all__ = ["PRECISIONS", "open_run", "write"]
 
-PRECISIONS = ("float32",)
+PRECISIONS = ("float32", "bfloat16")
 _MAX_BATCH = 1 << 16
 
 
 def write(job: Job, directory: Path) -> list[Path]:
     """Write `model.pt2`, which takes int64 ids of any batch, and of at least two tokens."""
-    model, is_multiple_choice = load_in("pt", job.weights).eval(), job.weights.is_multiple_choice
+    model, is_multiple_choice = load_in("pt", job.weights, job.precision).eval(), job.weights.is_multiple_choice
     import torch
 
     class Outputs(torch.nn.Module):  # type: ignore[misc]
-        """The model with a plain dict of tensors as its output."""
+        """The model with a plain dict of float32 tensors as its output."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -34,7 +34,8 @@ def write(job: Job, directory: Path) -> list[Path]:
             if is_multiple_choice:  # the model's Python code would fix how many choices there are
                 input_ids, attention_mask = (x.flatten(0, 1)[:, None] for x in (input_ids, attention_mask))
             outputs = self.model(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, unpad=False)
-            return {"logits": outputs.logits.reshape(shape[:2])} if is_multiple_choice else dict(outputs)
+            named = {"logits": outputs.logits.reshape(shape[:2])} if is_multiple_choice else dict(outputs)
+            return {name: x.float() for name, x in named.items()}
 
     shape = (2, 3, 4) if is_multiple_choice else (2, 4)
     inputs = {name: torch.ones(shape, dtype=torch.int64) for name in ("input_ids", "attention_mask")}
