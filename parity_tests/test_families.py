@@ -22,15 +22,17 @@ BOOK = (
 
 Definitions = dict[str, list[str]]
 
+NO_INT8 = "Flax has no layers of 8 bits"
 FILES_ALONE = {
     "pt": {
         "loading": "files are mapped into memory, and read when a weight is first used",
-        "quantization": "Keras quantizes its layers by itself, and Flax has no layers of 8 bits",
+        "quantization": NO_INT8,
         "saving": "a state_dict of any kind may be given to be saved",
     },
     "tf": {
         "layers": "Keras' layers take their names, dtypes and configs from the layer around them",
         "loading": "each tensor is copied as its variable is made",
+        "quantization": NO_INT8,
     },
     "flax": {
         "layers": "NNX's layers are made with random streams and dtypes, which one factory knows",

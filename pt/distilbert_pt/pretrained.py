@@ -182,7 +182,7 @@ class DistilBertPreTrainedModel(InitializedModel):
         model.config.dtype = str(target).removeprefix("torch.")
         model.tie_weights()
         if skip is not None:
-            quantize_model(model, "int8", skip)
+            quantize_model(model, "int8", skip, is_saved=True)
         cast_others(model, target)
         model.to(device=target_device)
         if device_map is not None:

@@ -68,15 +68,25 @@ class QuantizedLinear(nn.Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}, int8"
 
 
-def quantize_model(model: nn.Module, mode: str, skip: Iterable[str]) -> None:
-    """Replace the linear layers of the blocks; see `DistilBertPreTrainedModel.quantize`."""
+def quantize_model(model: nn.Module, mode: str, skip: Iterable[str], *, is_saved: bool = False) -> None:
+    """Replace the linear layers of the blocks; see `DistilBertPreTrainedModel.quantize`.
+
+    Args:
+        model: The model.
+        mode: "int8".
+        skip: Ends of the names of layers that stay as they are.
+        is_saved: Whether a config says it, which may name layers elsewhere too.
+
+    Raises:
+        InputError: There is no such mode, or no such layer.
+    """
     check_mode(mode)
     ends = (skip,) if isinstance(skip, str) else tuple(skip)
     layers = {
         name: module for name, module in model.named_modules() if ".layer." in f".{name}" and is_plain_linear(module)
     }
     unknown = [end for end in ends if not any(name.endswith(end) for name in layers)]
-    if unknown:
+    if unknown and not is_saved:
         raise InputError(
             f"skip names {unknown[0]!r}, with which no linear layer's name ends; the names are those of "
             "named_modules(), as 'lin2' or '0.attention.q_lin'"

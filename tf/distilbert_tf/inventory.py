@@ -12,12 +12,15 @@ import keras
 import numpy as np
 
 from distilbert_common.errors import InputError
+from distilbert_common.quantization import SCALE_SUFFIX
 from distilbert_tf.arrays import to_array
 from distilbert_tf.framework.structure import named_variables, walk
 
 LEAVES = {"kernel": "weight", "embeddings": "weight", "gamma": "weight", "bias": "bias", "beta": "bias"}
 """What PyTorch calls the variables of Keras' layers."""
 
+SCALED, SCALES = ("kernel", "embeddings"), ("kernel_scale", "embeddings_scale")
+"""What a layer of 8 bits has instead of a matrix: whole numbers, and what they are divided by."""
 NOT_STORED = ("seed_generator_state", "lora_kernel_a", "lora_kernel_b", "lora_embeddings_a", "lora_embeddings_b")
 """Variables that are no weights of their own: states of dropouts, and what is stored merged into a kernel."""
 
@@ -63,15 +66,20 @@ def arrays_to_save(model: keras.Model) -> dict[str, np.ndarray]:
     """Return the values of each weight by its name, of known ones as in PyTorch; LoRA's are merged in.
 
     Raises:
-        InputError: A layer is quantized.
+        InputError: A layer is quantized otherwise than by the model's `quantize("int8")`.
     """
+    from distilbert_tf.quantization import quantized_arrays
+
     arrays = {}
     for name, layer, variable in named_weights(model):
-        if layer.dtype_policy.quantization_mode is not None:
-            raise InputError(
-                f"{layer.path} is quantized, which no format of save_pretrained can hold; "
-                "use model.save('model.keras'), or save_pretrained before quantize"
-            )
+        if layer.dtype_policy.quantization_mode is not None and variable.name in SCALES:
+            continue  # with its matrix
+        if layer.dtype_policy.quantization_mode is not None and variable.name in SCALED:
+            integers, scale = quantized_arrays(layer)
+            path = next(path for path, part in walk(model) if part is layer)
+            arrays[name] = integers.T if is_transposed(name) else integers
+            arrays[f"{path}.weight{SCALE_SUFFIX}"] = scale
+            continue
         merged = getattr(layer, "lora_enabled", False) and variable.name in ("kernel", "embeddings")
         array = keras.ops.convert_to_numpy(getattr(layer, variable.name)) if merged else to_array(variable)
         arrays[name] = array.T if is_transposed(name) else array

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -17,6 +17,7 @@ from distilbert_common.hub import check_push_options
 from distilbert_common.load_report import LoadReport
 from distilbert_common.loading_options import split_options
 from distilbert_common.pretrained import push_saved
+from distilbert_common.quantization import is_everywhere, recipe, skipped_modules
 from distilbert_tf.arrays import as_policy, to_array
 from distilbert_tf.framework.configured import Configured, ConfiguredLayer
 from distilbert_tf.framework.export import ids_and_mask
@@ -27,6 +28,7 @@ from distilbert_tf.framework.structure import walk
 from distilbert_tf.framework.training import TaskTraining
 from distilbert_tf.inventory import arrays_to_save, named_weights
 from distilbert_tf.loading import constructor_arguments, fill, read_config
+from distilbert_tf.quantization import AXES, MatrixQuantizer, check_skip, is_default, layers_to_quantize
 from distilbert_tf.resizing import prune, resize_positions, resize_tokens
 
 __all__ = ["TFDistilBertPreTrainedModel"]
@@ -122,6 +124,47 @@ class TFDistilBertPreTrainedModel(KerasModel, Configured, ModelCalls, ModelUtils
     def tie_weights(self) -> None:
         """Do nothing: a tied projector has no kernel of its own, it reads the word embeddings at each call."""
 
+    def quantize(
+        self,
+        mode: str | None = None,
+        config: Any = None,
+        filters: Any = None,
+        *,
+        skip: Iterable[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        """Keep dense layers and tables as whole numbers of 8 bits, for inference, as Keras does it.
+
+        Each output of a layer and each row of a table has a scale, and each token one that is taken when it comes.
+        `save_pretrained` writes the 8 bits, and `from_pretrained` loads them; PyTorch takes them in its blocks, and the
+        converter reads them as the float32 numbers that they stand for.
+
+        Args:
+            mode: "int8", or another of Keras' modes, which `save` keeps and `save_pretrained` does not.
+            config: Keras' own config of a mode, instead; `save` keeps it.
+            filters: Which layers, as Keras takes it; `save` keeps it.
+            skip: Ends of the names of layers that stay as they are, as "lin2" or "0.attention.q_lin".
+            **kwargs: Further options of `keras.Model.quantize`.
+
+        Raises:
+            InputError: There are no such layers, or `skip` is given with another mode.
+        """
+        check_skip(self, skip := (skip,) if isinstance(skip, str) else tuple(skip))
+        if is_default(config) and filters is None:
+            self._quantize(skip, everywhere=True)
+        elif skip:
+            raise InputError("skip is for mode 'int8' alone; name the layers of other modes by filters")
+        else:
+            super().quantize(mode, config=config, filters=filters, **kwargs)
+
+    def _quantize(self, skip: tuple[str, ...], *, everywhere: bool) -> None:
+        for kind in AXES:
+            layers = {id(layer) for layer in layers_to_quantize(self, kind, skip, everywhere)}
+            super().quantize(
+                config=MatrixQuantizer.config(kind), filters=lambda layer, layers=layers: id(layer) in layers
+            )
+        self.config.quantization_config = recipe(skip, everywhere)
+
     # Loading and saving.
 
     @classmethod
@@ -167,11 +210,19 @@ class TFDistilBertPreTrainedModel(KerasModel, Configured, ModelCalls, ModelUtils
         with open_checkpoint(pretrained_model_name_or_path, **hub, **handled) as checkpoint:
             config = read_config(cls.config_class, config, checkpoint, hub).updated(**fields)
             config.name_or_path = str(pretrained_model_name_or_path)
-            policy = as_policy(dtype or torch_dtype, checkpoint.dtype)
+            skip = skipped_modules(config)
+            policy = as_policy(dtype or torch_dtype, checkpoint.dtype if skip is None else "float32")
+            if skip is not None and policy.variable_dtype != "float32":
+                raise InputError(
+                    f"the weights are quantized, which needs variables of float32; the dtype is {policy.name}: leave "
+                    "it out, or take a policy such as 'mixed_bfloat16'"
+                )
             model, report = fill(
                 cls, checkpoint, config, model_args, arguments, policy, ignore_mismatched_sizes=ignore_mismatched_sizes
             )
         model.load_report = report
+        if skip is not None:
+            model._quantize(skip, everywhere=is_everywhere(config))
         if report.message():
             warnings.warn(report.message(), stacklevel=2)
         return (model, report) if output_loading_info else model
@@ -208,7 +259,8 @@ class TFDistilBertPreTrainedModel(KerasModel, Configured, ModelCalls, ModelUtils
             create_pr: Not taken: the directory is uploaded to the main branch.
             safe_serialization: Whether to write safetensors, or else `tf_model.h5`.
             token: Access token for the hub.
-            format: "h5", "safetensors", or "keras" for the `model.weights.h5` of Keras' own `load_weights`.
+            format: "h5", "safetensors", or "keras" for the `model.weights.h5` of Keras' own `load_weights`; of a
+                quantized model "safetensors" alone.
             is_main_process: Whether anything is written: of several processes that hold the model, one writes.
             state_dict: Of no effect, with a warning: the model's own weights are written.
             save_function: Of no effect, with a warning: it writes PyTorch's files.
@@ -223,7 +275,10 @@ class TFDistilBertPreTrainedModel(KerasModel, Configured, ModelCalls, ModelUtils
         from distilbert_conversion.save import save_model
 
         check_push_options(hub)
-        format = format or ("safetensors" if safe_serialization else "h5")
+        is_quantized = skipped_modules(self.config) is not None
+        if is_quantized and format not in (None, "safetensors"):
+            raise InputError(f"format is {format!r}; a quantized model is written as safetensors alone")
+        format = format or ("safetensors" if safe_serialization or is_quantized else "h5")
         if format not in DIALECTS:
             raise InputError(f"format is {format!r}; expected one of {', '.join(DIALECTS)}")
         if signatures is not None or create_pr:
@@ -238,7 +293,8 @@ class TFDistilBertPreTrainedModel(KerasModel, Configured, ModelCalls, ModelUtils
         arrays = arrays_to_save(self)
         architecture = type(self).__name__.removeprefix("TF")
         config = self.config.updated(architectures=[architecture], dtype=self.variable_dtype)
-        files = save_model(save_directory, arrays, config, self.head, DIALECTS[format], max_shard_size, variant)
+        dialect = "pt-safetensors" if is_quantized else DIALECTS[format]  # which says what 8 bits stand for
+        files = save_model(save_directory, arrays, config, self.head, dialect, max_shard_size, variant)
         if saved_model:
             self.export(Path(save_directory) / "saved_model" / str(version), verbose=False)
         if push_to_hub:

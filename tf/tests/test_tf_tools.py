@@ -7,9 +7,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import torch
 from tf_models import array, difference, load
 
 from distilbert_common.errors import InputError
+from distilbert_pt import DistilBertForSequenceClassification
 from parity_tests.helpers import golden
 
 IDS = np.arange(1, 8)[None]
@@ -40,9 +42,43 @@ def test_quantize(head: str, mode: str, tolerance: float, tmp_path: Path) -> Non
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     assert difference(again(IDS).logits, logits) == 0
-    with pytest.raises(InputError, match=r"is quantized.*use model.save"):
-        model.save_pretrained(tmp_path / "refused")
-    assert not (tmp_path / "refused").exists()
+    if mode == "int4":
+        with pytest.raises(InputError, match=r"is quantized in a way.*model.save"):
+            model.save_pretrained(tmp_path / "refused")
+        assert not (tmp_path / "refused").exists()
+        return
+    model.save_pretrained(tmp_path / "saved")
+    loaded, report = type(model).from_pretrained(tmp_path / "saved", output_loading_info=True)
+    assert report.message() == ""
+    assert difference(loaded(IDS).logits, logits) == 0
+    for one, other in zip(model.weights, loaded.weights, strict=True):
+        assert one.dtype == other.dtype
+        assert np.array_equal(array(one), array(other)), one.path
+
+
+def test_8_bits_go_between_keras_and_pytorch(tmp_path: Path) -> None:
+    model, _ = load("ForSequenceClassification")
+    plain = array(model(IDS).logits)
+    model.quantize("int8", skip=["classifier", "lin2"])
+    model.save_pretrained(tmp_path / "keras")
+    with pytest.raises(InputError, match="safetensors alone"):
+        model.save_pretrained(tmp_path / "h5", format="h5")
+    other = DistilBertForSequenceClassification.from_pretrained(tmp_path / "keras")
+    assert other.config.quantization_config["skip"] == ["classifier", "lin2"]
+    with torch.no_grad():
+        logits = other(torch.tensor(IDS)).logits.numpy()
+    assert 0 < np.abs(logits - array(model(IDS).logits)).max() < 0.02 * np.abs(plain).max()
+    other.save_pretrained(tmp_path / "pytorch")
+    back = type(model).from_pretrained(tmp_path / "pytorch")
+    integers = array(model.distilbert.transformer.layer[0].attention.q_lin._kernel)
+    assert np.array_equal(array(back.distilbert.transformer.layer[0].attention.q_lin._kernel), integers)
+    assert back.distilbert.embeddings.word_embeddings.dtype_policy.quantization_mode is None
+    with pytest.raises(InputError, match="needs variables of float32"):
+        type(model).from_pretrained(tmp_path / "keras", dtype="bfloat16")
+    with pytest.raises(InputError, match="no dense layer's or table's name ends"):
+        back.quantize("int8", skip=["lin3"])
+    with pytest.raises(InputError, match="by filters"):
+        back.quantize("int4", skip=["lin2"])
 
 
 def test_lora_trains_its_own_weights_and_is_merged_on_saving(tmp_path: Path) -> None:
