@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / name) for name in ("common", "conversion", "pt", "tf", "flax", "tasks")]
 os.environ |= {"HF_HUB_OFFLINE": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
 
-from distilbert_common.versions import FAMILY_PACKAGES
+from distilbert_common.frameworks import PACKAGES
 from distilbert_tasks.features import FeatureOptions
 from distilbert_tasks.finetuning import finetune
 from distilbert_tasks.training.options import TrainingOptions
@@ -53,7 +53,7 @@ def main() -> None:
         tensorboard=False,
         on_progress=on_progress,
     )
-    report.finish(dict(result.metrics["validation"]), versions_of(FAMILY_PACKAGES[framework]))
+    report.finish(dict(result.metrics["validation"]), versions_of(PACKAGES[framework]))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from distilbert_cli.predict import predict
 from distilbert_cli.serve import serve
 from distilbert_cli.text import printable
 from distilbert_common.errors import DistilBertError
-from distilbert_common.versions import installed_version
+from distilbert_common.frameworks import installed_version
 
 __all__ = ["app", "main"]
 

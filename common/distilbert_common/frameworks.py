@@ -1,4 +1,4 @@
-"""Which frameworks the three families need, and what is said when one is not installed."""
+"""Which frameworks the three families need, in which versions they are here, and what is said of one that is not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 
 from distilbert_common.errors import MissingFrameworkError
 
-__all__ = ["MODULES", "is_installed", "modules", "require"]
+__all__ = ["MODULES", "PACKAGES", "installed_version", "is_installed", "modules", "require"]
 
 MODULES: dict[str, tuple[str, ...]] = {
     "pt": ("torch",),
@@ -16,6 +16,11 @@ MODULES: dict[str, tuple[str, ...]] = {
     "flax": ("jax", "flax.nnx"),
 }
 """The modules of each family, which is also the name of the extra; `flax.nnx`, as a bare folder imports as `flax`."""
+
+PACKAGES: dict[str, tuple[str, ...]] = {
+    family: tuple(module.partition(".")[0] for module in modules) for family, modules in MODULES.items()
+}
+"""The packages of each family, by whose versions its numbers may differ in the last digit."""
 
 
 def modules(family: str) -> tuple[str, ...]:
@@ -54,3 +59,13 @@ def require(family: str) -> None:
             if missing not in needed:
                 raise  # it is installed, and broken: its own message says more
             raise MissingFrameworkError(f"distilbert_{family}", missing, family) from error
+
+
+def installed_version(package: str) -> str | None:
+    """Return the version of a package; None where it is not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

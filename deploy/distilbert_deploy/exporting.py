@@ -11,8 +11,8 @@ from typing import Any
 
 from distilbert_common.errors import TokenizerNotFoundError
 from distilbert_common.files import local_path
+from distilbert_common.frameworks import installed_version
 from distilbert_common.tokenization import DistilBertTokenizerFast
-from distilbert_common.versions import installed_version
 from distilbert_conversion import Checkpoint, open_checkpoint
 from distilbert_conversion.output.atomic_directory import atomic_directory, check_target
 from distilbert_conversion.output.sidecar_files import check_sidecar_files, write_sidecar_files

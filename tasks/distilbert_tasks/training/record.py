@@ -11,7 +11,7 @@ from typing import Any
 
 from distilbert_common.errors import InputError, UnreadableFileError
 from distilbert_common.files import read_json, write_text
-from distilbert_common.versions import FAMILY_PACKAGES, installed_version
+from distilbert_common.frameworks import PACKAGES, installed_version
 
 __all__ = ["RECORD_FILENAME", "RunRecord", "versions_of"]
 
@@ -22,7 +22,7 @@ _MAY_CHANGE = {"save_every", "keep_last", "log_every"}
 
 def versions_of(framework: str) -> dict[str, str]:
     """Return the versions of Python, of this project, and of what a framework consists of."""
-    packages = ("distilbert", *FAMILY_PACKAGES[framework], "numpy", "datasets")
+    packages = ("distilbert", *PACKAGES[framework], "numpy", "datasets")
     return {"python": platform.python_version()} | {
         name: installed_version(name) or "not installed" for name in packages
     }
