@@ -20,7 +20,7 @@ import pytest
 
 from distilbert_conversion import open_checkpoint
 from parity_tests.helpers.checkpoints import MICRO, MLM, safetensors_bytes
-from parity_tests.helpers.command_line import Ended, run
+from parity_tests.helpers.command_line import COMMAND, Ended, run
 
 EVIL = "evil\x1b[31m\x1b]0;title\x07\x9b2J\x7f\r\n\t\u2028[bold red]:boom:[/bold red]\u202e\u200b\ufeff"
 SHOWN = r"evil\x1b[31m\x1b]0;title\x07\x9b2J\x7f\r\n\t\u2028[bold red]:boom:[/bold red]\u202e\u200b\ufeff"
@@ -194,7 +194,7 @@ def test_evil_paths(name: str, tmp_path: Path) -> None:
 def test_terminals_that_do_not_know_a_character(encoding: str, options: list[str], source: Path) -> None:
     name = "é\u4e2d\U0001f600\u0627"
     (source / "model.safetensors").write_bytes(safetensors_bytes({**weights(), name: np.zeros(1, np.float32)}))
-    command = [sys.executable, "-c", "from distilbert_cli.main import main; main()", "inspect", str(source), *options]
+    command = [*COMMAND, "inspect", str(source), *options]
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, capture_output=True, check=False, env=environment)
     assert (done.returncode, done.stderr) == (0, b"")
