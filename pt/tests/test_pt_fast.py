@@ -65,6 +65,18 @@ def test_bfloat16(lin: nn.Linear, trained: bool) -> None:
     assert close(y.float(), lin(x), BETWEEN_FRAMEWORKS["bfloat16"].value)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "apart"), [(torch.float32, 1e-6), (torch.bfloat16, 2**-8), (torch.float16, 1e-6)], ids=str
+)
+def test_products_are_added_to_a_float32_total(dtype: torch.dtype, apart: float) -> None:
+    d = (torch.randn(64, 48) * 1e-7).to(dtype)  # as gradients are: float16 has next to nothing below it
+    x, total = torch.randn(64, 32).to(dtype), torch.full((48, 32), 1e-6)
+    expected = total.double() + d.double().t() @ x.double()
+    onednn.add_product(total, d.t(), x)
+    assert total.dtype == torch.float32
+    assert (total - expected).abs().max() <= apart * expected.abs().max()
+
+
 def test_rows_that_do_not_lie_together(lin: nn.Linear) -> None:
     x = torch.randn(4, 3, 48)[:, 0]
     assert close(linear(lin, x), lin(x))

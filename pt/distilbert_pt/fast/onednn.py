@@ -112,10 +112,17 @@ def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
-    """Add `a @ b` to a float32 total in place, without recording gradients: (rows, inner), (inner, columns)."""
-    a, b = a.float(), b.float()
-    if EVERYWHERE and is_enabled() and can_use_onednn(a, b):
+    """Add `a @ b` to a float32 total in place, without recording gradients: (rows, inner), (inner, columns).
+
+    In bfloat16 each product is rounded before it is added, as autocast rounds the product of all; float16, in which
+    small gradients are lost, is multiplied in float32.
+    """
+    if a.dtype == torch.float16:
+        a, b = a.float(), b.float()
+    if (EVERYWHERE or a.dtype == torch.bfloat16) and is_enabled() and can_use_onednn(a, b):
         total += product(a, b.t(), None)
+    elif a.dtype == torch.bfloat16:
+        total += a @ b
     else:
         total.addmm_(a, b)
 
