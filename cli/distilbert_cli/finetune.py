@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from distilbert_cli import arguments as shared
+from distilbert_cli import cluster_arguments as on_ray
 from distilbert_cli import training_arguments as training
 from distilbert_cli.arguments import FEATURES, option, reading_options
 from distilbert_cli.stderr import capture_stderr
 from distilbert_cli.training_progress import training_progress
+
+if TYPE_CHECKING:
+    from distilbert_deploy.scale import Cluster
 
 __all__ = ["finetune"]
 
@@ -89,6 +94,11 @@ def finetune(
     precision: training.PrecisionName = "float32",
     gradient_checkpointing: training.GradientCheckpointing = False,
     compile: training.Compile = None,
+    ray: on_ray.OnRay = False,
+    ray_address: on_ray.RayAddress = "",
+    ray_workers: on_ray.RayWorkers = None,
+    ray_cpus: on_ray.RayCpus = 1,
+    ray_gpus: on_ray.RayGpus = 0,
 ) -> None:
     """Fine-tune a model: one command, the same numbers in PyTorch, Keras and Flax.
 
@@ -96,7 +106,6 @@ def finetune(
     metrics, curves and a model card. Ctrl-C stops after the step and saves; --resume goes on from there.
     """
     arguments = dict(locals())
-    from distilbert_tasks import finetune as run
     from distilbert_tasks.distillation.options import task_distillation
     from distilbert_tasks.engines import engine_module
 
@@ -114,8 +123,11 @@ def finetune(
         if any(value is not None for value in distillation_options.values())
         else None
     )
-    with capture_stderr():
-        engine_module(framework)
+    if not ray:
+        on_ray.refuse_ray_options(arguments)
+        with capture_stderr():
+            engine_module(framework)
+    run = _run_on(on_ray.cluster_of(arguments) if ray else None)
     with training_progress() as on_progress:
         result = run(
             task,
@@ -136,3 +148,14 @@ def finetune(
             on_progress=on_progress,
         )
     training.show_result(result, as_json)
+
+
+def _run_on(cluster: Cluster | None) -> Any:
+    """Return the function that fine-tunes in this process, or in those of a cluster."""
+    if cluster is None:
+        from distilbert_tasks import finetune as run
+
+        return run
+    from distilbert_deploy.scale import finetune as run_on_ray
+
+    return partial(run_on_ray, cluster=cluster)

@@ -26,6 +26,7 @@ from distilbert_cli.parity import parity
 from distilbert_cli.predict import predict
 from distilbert_cli.serve import serve
 from distilbert_cli.text import printable
+from distilbert_cli.tune import tune
 from distilbert_common.errors import DistilBertError
 from distilbert_common.frameworks import installed_version
 
@@ -61,13 +62,14 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 app = typer.Typer(
     cls=_Commands,
-    help="DistilBERT in PyTorch, Keras and Flax: finetune, distil, evaluate, predict, serve, compare, convert, export.",
+    help="DistilBERT in PyTorch, Keras and Flax: finetune, distil, tune, evaluate, predict, serve, convert, export, …",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(finetune)
 app.command()(distil)
+app.command()(tune)
 app.command()(evaluate)
 app.command()(predict)
 app.command()(serve)

@@ -10,10 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from distilbert_cli.arguments import Columns, Device, Json, Model, columns_of, parts_of
+from distilbert_cli import cluster_arguments as on_ray
+from distilbert_cli.arguments import Columns, Device, Json, Model, columns_of, option, parts_of
 from distilbert_cli.metrics_table import DIGITS
 from distilbert_cli.stderr import capture_stderr
 from distilbert_cli.text import printable
+from distilbert_cli.training_progress import training_progress
 
 __all__ = ["predict"]
 
@@ -47,8 +49,16 @@ def predict(
         str, typer.Option(help="How pieces become entities: none, simple, first, average or max.")
     ] = "",
     batch_size: Annotated[int | None, typer.Option(help="Examples to read ahead of the first answer.")] = None,
+    ray: on_ray.OnRay = False,
+    ray_address: on_ray.RayAddress = "",
+    ray_workers: on_ray.RayWorkers = None,
+    ray_cpus: on_ray.RayCpus = 1,
+    ray_gpus: on_ray.RayGpus = 0,
+    resume: Annotated[bool, option(on_ray.RAY, "Go on with the run to --output, if there is one.", "--resume")] = False,
+    overwrite: Annotated[bool, option(on_ray.RAY, "Replace --output, and a run to it.", "--overwrite")] = False,
 ) -> None:
     """Predict: texts as arguments, a file, or standard input, one text a line; a row with the answer for each."""
+    given = dict(locals())
     from distilbert_common.errors import InputError
     from distilbert_tasks import predict as run
     from distilbert_tasks.prediction import write_rows
@@ -61,23 +71,43 @@ def predict(
         "candidate_labels": parts_of(candidate_labels),
         "aggregation_strategy": aggregation_strategy or None,
     }
+    arguments: dict[str, Any] = {
+        "file_format": file_format or None,
+        "task": task or None,
+        "framework": framework or None,
+        "device": device,
+        "columns": columns_of(column),
+        **{name: value for name, value in options.items() if value is not None},
+    }
+    if ray:
+        if texts or context or file is None or output is None:
+            raise InputError("--ray reads a file and writes one; give --file and --output, and no texts or --context")
+        arguments |= {"batch_size": batch_size, "resume": resume, "overwrite": overwrite}
+        cluster = on_ray.cluster_of(given)
+        _predict_on_ray(model, file=file, output=output, cluster=cluster, **arguments)
+        return
+    on_ray.refuse_ray_options(given, "resume", "overwrite")
     with capture_stderr():
         rows = run(
             model,
             file=file if texts or not context else None,
             rows=None if file is not None and not texts and not context else _rows(texts, file, file_format, context),
-            file_format=file_format or None,
-            task=task or None,
-            framework=framework or None,
-            device=device,
-            columns=columns_of(column),
             batch_size=1 if batch_size is None and _is_typed(texts, file) else batch_size,
-            **{name: value for name, value in options.items() if value is not None},
+            **arguments,
         )
     if output is not None:
         typer.echo(f"{write_rows(rows, output)} rows are in {output}.", err=True)
     else:
         _print(rows, as_json)
+
+
+def _predict_on_ray(model: str, **arguments: Any) -> None:
+    """Predict a file in several processes."""
+    from distilbert_deploy.scale import predict as run
+
+    with training_progress() as on_progress:
+        result = run(model, on_progress=on_progress, **arguments)
+    typer.echo(f"{result.rows} rows are in {result.path}.", err=True)
 
 
 def _rows(texts: list[str] | None, file: Path | None, file_format: str, context: str) -> Iterator[dict[str, Any]]:

@@ -22,14 +22,14 @@ def training_progress() -> Iterator[OnProgress]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from distilbert_tasks.run import is_first_process
-    from distilbert_tasks.training.progress import Asking, Evaluation, Note, Tokenization
+    from distilbert_tasks.training.progress import Answering, Asking, Evaluation, Note, Tokenization
     from distilbert_tasks.training.progress import Progress as Step
 
     console = Console(stderr=True, highlight=False, quiet=not is_first_process())
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         tasks: dict[type, Any] = {}
-        facts_of = {Step: _training, Tokenization: _tokenization, Asking: _asking}
+        facts_of = {Step: _training, Tokenization: _tokenization, Asking: _asking, Answering: _answering}
 
         def show(event: Any) -> None:
             if isinstance(event, Note):
@@ -65,6 +65,11 @@ def _tokenization(event: Any) -> dict[str, Any]:
 def _asking(event: Any) -> dict[str, Any]:
     words = f"steps of the teacher, {event.tokens_per_second:,.0f} tokens/s"
     return {"total": event.steps, "completed": event.step, "description": words}
+
+
+def _answering(event: Any) -> dict[str, Any]:
+    words = f"rows, {event.rows_per_second:,.0f} rows/s"
+    return {"total": event.total, "completed": event.rows, "description": words}
 
 
 def _description(step: Any) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distilbert_common.errors import InputError
+from distilbert_common.errors import DistilBertError, InputError
 from distilbert_tasks.engines import engine_module
 from distilbert_tasks.model_files import ModelFiles
 from distilbert_tasks.preparation import Prepared
@@ -110,6 +110,7 @@ class Run:
 
         Raises:
             InputError: The run that goes on was begun otherwise.
+            DistilBertError: The processes of the run did not find each other.
         """
         before = self._before(record)
         if before is not None and before.metrics is not None:
@@ -119,6 +120,7 @@ class Run:
         loaded = engines.load_model(head, model, config=prepared.config, dtype="float32", seed=options.seed)
         taught = {} if teacher is None else {"teacher": engines.load_model(head, teacher.path, dtype="float32")}
         engine = engines.Engine(loaded, options.engine, self.device, **taught)
+        _check_world(engine.world)
         return Session(engines, engine, prepared, options, self.folder, record, self.device, self.on_progress)
 
     def _before(self, record: RunRecord) -> RunRecord | None:
@@ -144,6 +146,20 @@ class Run:
 
     def _result(self, record: RunRecord) -> RunResult:
         return RunResult(self.folder, record.metrics or {}, record.best_step or 0, read_history(self.folder))
+
+
+def _check_world(world: int) -> None:
+    """Require as many processes as were started, so that none trains by itself and nobody notices.
+
+    Raises:
+        DistilBertError: There are others.
+    """
+    started = int(os.environ.get("WORLD_SIZE", world))
+    if started != world:
+        raise DistilBertError(
+            f"{started} processes were started (WORLD_SIZE), and the framework trains in {world}; see to it that they "
+            "reach each other at MASTER_ADDR and MASTER_PORT"
+        )
 
 
 def _flat(sources: Iterable[Any]) -> Iterator[Any]:

@@ -56,7 +56,7 @@ class Session:
     cached_teacher: CachedTeacher | None = None
 
     def run(self, *, tensorboard: bool, command: str | None) -> RunRecord:
-        """Train, write the model, and return the record with what it scores.
+        """Train, write the model, and return the record with what it scores, which the first process alone measures.
 
         Args:
             tensorboard: Whether to write for TensorBoard too.
@@ -78,7 +78,7 @@ class Session:
         save = self._final_weights(state)
         if self._is_first:
             publish(save, self.folder)
-        scores = self._final_scores(state)
+        scores = self._final_scores(state) if self._is_first else {}  # whose model the others may not see yet
         metrics = {name: one.metrics for name, one in scores.items()}
         record = self.record.finished(metrics, state.best_step or state.step, state.seconds)
         if self._is_first:

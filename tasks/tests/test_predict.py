@@ -15,9 +15,10 @@ import pytest
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import InputError
 from distilbert_tasks import predict
+from distilbert_tasks.prediction.predictor import Predictor
 from parity_tests.helpers.small_tasks import DEMO, small_data
 
-MODULE: ModuleType = sys.modules[predict.__module__]
+MODULE: ModuleType = sys.modules[Predictor.__module__]
 
 
 class EchoPipeline:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Asking", "Evaluation", "Event", "Note", "OnProgress", "Progress", "Tokenization", "ignore"]
+__all__ = ["Answering", "Asking", "Evaluation", "Event", "Note", "OnProgress", "Progress", "Tokenization", "ignore"]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,22 @@ class Asking:
     tokens_per_second: float
 
 
-Event = Progress | Evaluation | Note | Tokenization | Asking
+@dataclass(frozen=True)
+class Answering:
+    """How far a file is predicted, after each part of it.
+
+    Attributes:
+        rows: Rows that are answered.
+        total: Rows in all.
+        rows_per_second: Since this process began to answer.
+    """
+
+    rows: int
+    total: int
+    rows_per_second: float
+
+
+Event = Progress | Evaluation | Note | Tokenization | Asking | Answering
 OnProgress = Callable[[Event], None]
 
 

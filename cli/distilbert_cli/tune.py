@@ -1,0 +1,113 @@
+"""`distilbert tune`: a search space in, the best of many runs of fine-tuning out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from distilbert_cli import arguments as shared
+from distilbert_cli import cluster_arguments as on_ray
+from distilbert_cli.arguments import reading_options
+from distilbert_cli.metrics_table import DIGITS
+from distilbert_cli.training_arguments import Out, ValidationShare, one_or_list
+from distilbert_cli.training_progress import training_progress
+
+if TYPE_CHECKING:
+    from distilbert_deploy.scale import TuneResult
+
+__all__ = ["tune"]
+
+
+def tune(
+    model: shared.Model,
+    space: Annotated[
+        Path, typer.Argument(metavar="SPACE", help="File in YAML or JSON: what is tried; docs/scale.md has its form.")
+    ],
+    task: Annotated[
+        str,
+        typer.Option(help="text-classification, token-classification, question-answering, multiple-choice, fill-mask."),
+    ],
+    train: Annotated[list[str], typer.Option(help="File, pattern or data set; repeat it for several.")],
+    out: Out,
+    validation: Annotated[
+        list[str] | None, typer.Option(help="As --train; a part of the training data if not given.")
+    ] = None,
+    test: Annotated[list[str] | None, typer.Option(help="As --train; measured once, at the end of a trial.")] = None,
+    framework: shared.FrameworkName = "pt",
+    device: shared.Device = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the search in --out, if there is one.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the search in --out.")] = False,
+    as_json: shared.Json = False,
+    column: shared.Columns = None,
+    file_format: shared.FileFormat = "",
+    labels: shared.Labels = "",
+    problem_type: shared.ProblemType = "",
+    validation_share: ValidationShare = 0.1,
+    max_rows: shared.MaxRows = None,
+    max_length: shared.MaxLength = None,
+    doc_stride: shared.Stride = None,
+    truncation: shared.Truncation = "longest_first",
+    label_all_pieces: shared.LabelAllPieces = False,
+    line_by_line: shared.LineByLine = False,
+    mlm_probability: shared.MlmProbability = 0.15,
+    whole_word_mask: shared.WholeWordMask = False,
+    seed: Annotated[int, typer.Option(help="What the choice of validation rows depends on.")] = 0,
+    ray_address: on_ray.RayAddress = "",
+    ray_workers: on_ray.RayWorkers = None,
+    ray_cpus: on_ray.RayCpus = 1,
+    ray_gpus: on_ray.RayGpus = 0,
+) -> None:
+    """Tune: fine-tune with many options of training, on Ray, and stop those that do badly.
+
+    The folder that is written holds each trial as `finetune` writes it, tune.json and tune.png. --resume goes on.
+    """
+    arguments = dict(locals())
+    from distilbert_deploy.scale import tune as run
+
+    reading = reading_options(arguments)
+    with training_progress() as on_progress:
+        result = run(
+            task,
+            model,
+            space,
+            train=one_or_list(train),
+            validation=one_or_list(validation),
+            test=one_or_list(test),
+            out=out,
+            framework=framework,
+            device=device,
+            cluster=on_ray.cluster_of(arguments),
+            resume=resume,
+            overwrite=overwrite,
+            **reading,
+            on_progress=on_progress,
+        )
+    if as_json:
+        facts = {"path": str(result.path), "best": None if result.best is None else str(result.best)}
+        typer.echo(json.dumps(facts | {"metric": result.metric, "trials": result.facts()}, indent=2))
+    else:
+        _show(result)
+
+
+def _show(result: TuneResult) -> None:
+    """Print a row for each trial, the best first, with the options in which they differ."""
+    from rich.console import Console
+    from rich.table import Table
+
+    names = result.searched
+    table = Table("trial", result.metric, "evaluations", "status", *names)
+    for one in result.outcomes:
+        value = one.best(result.metric)
+        shown = "" if value is None else f"{value:.{DIGITS}f}"
+        options = [_figure(one.options[name]) for name in names]
+        table.add_row(str(one.number), shown, str(len(one.points)), one.status, *options)
+    Console(highlight=False).print(table)
+    where = "no trial came to its end" if result.best is None else f"the best model is in {result.best}"
+    typer.echo(f"{result.path} holds tune.json and tune.png; {where}.")
+
+
+def _figure(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
