@@ -78,7 +78,7 @@ class Engine:
             InputError: Options do not fit the model, or its parameters are not float32, or the teacher does not fit.
         """
         self.device = choose_device(device)
-        self.model, self.options = model.to(self.device), options
+        self.model, self.options = model.to(self.device).eval(), options
         self._processes = Processes(self.device)
         self.rank, self.world = self._processes.rank, self._processes.world
         self._distillation: Distillation | None = None
@@ -150,7 +150,8 @@ class Engine:
 
     def eval_step(self, inputs: Mapping[str, Any]) -> Arrays:
         """Return the outputs by name, as float32 arrays, without dropout."""
-        self.model.eval()
+        if self.model.training:  # as after a step
+            self.model.eval()
         with torch.inference_mode(), self._autocast():
             outputs = self._call(**self._tensors(inputs), return_dict=True)
         return {name: to_array(value.float()) for name, value in outputs.items() if isinstance(value, Tensor)}

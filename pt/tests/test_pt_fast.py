@@ -224,23 +224,26 @@ class TestPrepacked:
     def packed_however_small(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(prepacked, "LEAST_WEIGHTS", 0)
 
-    def test_onednn_meets_few_numbers_of_rows(self, lin: nn.Linear, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("everywhere", [False, True])
+    def test_onednn_meets_few_numbers_of_rows(
+        self, lin: nn.Linear, everywhere: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Each is code that it keeps: a server with a batch of another size each time took hundreds of megabytes."""
-        met: set[tuple[int, bool]] = set()
+        met: set[int] = set()
 
-        def product(a: torch.Tensor, b: torch.Tensor, *more: Any) -> torch.Tensor:
-            met.add((len(a), b.is_mkldnn))
-            return onednn.product(a, b, *more)
+        def product(a: torch.Tensor, *more: Any) -> torch.Tensor:
+            met.add(len(a))
+            return onednn.product(a, *more)
 
         monkeypatch.setattr(prepacked, "product", product)
-        monkeypatch.setattr(prepacked, "EVERYWHERE", False)
+        monkeypatch.setattr(prepacked, "EVERYWHERE", everywhere)
         pack_weights(lin, True)
-        x = torch.randn(300, 48)
+        x = torch.randn(513, 48)
         with torch.no_grad():
-            for rows in range(1, 301):
+            for rows in [*range(1, 301), 511, 512, 513]:
                 assert close(linear(lin, x[:rows]), lin(x[:rows]))
-        packed = {rows for rows, is_packed in met if is_packed}
-        assert packed == (set(range(8, 257, 8)) if onednn.ONEDNN else set())
+        expected = {*range(8, 257, 8), *([512] if everywhere else [])}
+        assert met == (expected if onednn.ONEDNN else set())
 
     def test_values(self, lin: nn.Linear, lin2: nn.Linear) -> None:
         x = torch.randn(7, 48)

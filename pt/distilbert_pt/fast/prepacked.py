@@ -54,31 +54,27 @@ def pack_weights(module: nn.Module, enabled: bool) -> None:
             del layer.prepacked_weight
 
 
-def packed_weight(layer: nn.Linear, rows: int) -> Tensor | None:
-    """Return the layer's weight packed, where it holds it so and a product with so many rows is faster by it."""
-    prepacked = vars(layer).get("prepacked_weight")
-    if prepacked is None or not is_worthwhile(layer, rows):
-        return None
-    packed: Tensor = prepacked.of(layer.weight)
-    return packed
-
-
-def is_worthwhile(layer: nn.Linear, rows: int) -> bool:
-    """Whether oneDNN is faster for so many rows, and they are not one of too many sizes."""
-    fits = rows <= MOST_ROWS or (EVERYWHERE and rows % MOST_ROWS == 0)
-    return fits and layer.weight.numel() >= LEAST_WEIGHTS
-
-
 def fastest_product(layer: nn.Linear, rows: Tensor, activation: str = "none") -> Tensor:
     """Return `activation(layer(rows))` without gradients: (rows, in_features) -> (rows, out_features)."""
-    weight = packed_weight(layer, len(rows))
-    if weight is None and EVERYWHERE and is_worthwhile(layer, len(rows)):
-        weight = layer.weight
+    weight = onednn_weight(layer, len(rows))
     if weight is None:
         return plain_product(layer, rows, activation)
     missing = -len(rows) % ROWS_STEP
     padded = F.pad(rows, (0, 0, 0, missing)) if missing else rows  # (rows up to a multiple, in_features)
     return product(padded, weight, layer.bias, activation)[: len(rows)]
+
+
+def onednn_weight(layer: nn.Linear, rows: int) -> Tensor | None:
+    """Return the weight that oneDNN multiplies with, packed where it is held so; None where PyTorch is as fast."""
+    fits = rows <= MOST_ROWS or (EVERYWHERE and rows % MOST_ROWS == 0)
+    weight = layer.weight
+    if not fits or weight.numel() < LEAST_WEIGHTS:
+        return None
+    prepacked = vars(layer).get("prepacked_weight")
+    if prepacked is None:
+        return weight if EVERYWHERE else None
+    packed: Tensor = prepacked.of(weight)
+    return packed
 
 
 def plain_product(layer: nn.Linear, rows: Tensor, activation: str) -> Tensor:

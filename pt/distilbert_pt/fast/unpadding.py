@@ -60,6 +60,10 @@ def unpadded_layout(ids: Tensor, segment_ids: Tensor | None = None) -> Unpadded 
     """
     batch, seq = ids.shape
     ids = ids.long()
+    if batch == 1:
+        indices = ids[0].nonzero()[:, 0]  # (tokens,)
+        if len(indices) and bool((ids[0, indices] == ids[0, indices[0]]).all()):  # one sequence, as of a single text
+            return Unpadded(indices, batch, seq, ((1, len(indices)),), segment_ids)
     rows, columns = ids.nonzero(as_tuple=True)  # (tokens,) each
     if not len(rows):
         return None

@@ -12,18 +12,24 @@ FORWARD = nn.Linear.forward
 
 def has_hooks(module: nn.Module) -> bool:
     """Whether a call of the module runs hooks, its own or those for all modules."""
+    return has_own_hooks(module) or _has_any_global_hook()
+
+
+def has_own_hooks(module: nn.Module) -> bool:
+    """Whether a call of the module runs hooks of its own."""
     return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-        or _has_any_global_hook()
+        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
     )
 
 
 def is_watched(model: nn.Module) -> bool:
-    """Whether hooks see what a module inside takes and gives."""
-    return any(has_hooks(module) for part in model.children() for module in part.modules())
+    """Whether hooks see what a module inside takes and gives; asked at each call, so without PyTorch's slow walk."""
+    if _has_any_global_hook():
+        return True
+    modules = [model]
+    for module in modules:  # which grows meanwhile
+        modules += [part for part in module._modules.values() if part is not None]
+    return any(map(has_own_hooks, modules[1:]))
 
 
 def is_plain_linear(module: nn.Module) -> bool:

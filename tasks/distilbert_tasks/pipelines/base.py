@@ -84,7 +84,7 @@ class Pipeline:
             is_per_token=self.is_per_token,
             few_shapes=compiles_each_shape(framework),
         )
-        self._defaults = options
+        self._defaults, self._known = options, known_options(self._parse)
         self.parse_options({})  # bad ones are refused here, and not by the first call
 
     def __call__(self, inputs: Any, **options: Any) -> Any:
@@ -125,7 +125,7 @@ class Pipeline:
             InputError: An option cannot be used.
             TypeError: There is no such option.
         """
-        check_options(self._parse, options)
+        check_options(self._known, options)
         return self._parse(**{**self._defaults, **options})
 
     def encode(self, examples: Sequence[Any], options: Any) -> list[Encoded]:
@@ -217,16 +217,22 @@ class Pipeline:
             raise InputError("an input has no tokens; leave out empty texts, or let special tokens be added")
 
 
-def check_options(parse: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    """Require options that a task has, as its parameters by name; a task may pass others on.
+def known_options(parse: Callable[..., Any]) -> list[str] | None:
+    """Return which options a task has: its parameters by name; None where it passes others on."""
+    parameters = signature(parse).parameters.values()
+    if any(one.kind is Parameter.VAR_KEYWORD for one in parameters):
+        return None
+    return [one.name for one in parameters if one.kind is Parameter.KEYWORD_ONLY]
+
+
+def check_options(known: Sequence[str] | None, options: Mapping[str, Any]) -> None:
+    """Require options that a task has; None for any.
 
     Raises:
         TypeError: There is no such option; the message names those that there are.
     """
-    parameters = signature(parse).parameters.values()
-    known = [one.name for one in parameters if one.kind is Parameter.KEYWORD_ONLY]
-    unknown = [name for name in options if name not in known]
-    if unknown and not any(one.kind is Parameter.VAR_KEYWORD for one in parameters):
+    unknown = [] if known is None else [name for name in options if name not in known]
+    if known is not None and unknown:
         raise TypeError(f"a call has no option {', '.join(unknown)}; it has {', '.join(known)}, batch_size")
 
 
