@@ -14,13 +14,14 @@ import pytest
 from typer.testing import CliRunner
 
 from distilbert_cli.main import app
-from distilbert_common.errors import InputError, OutputExistsError
+from distilbert_common.errors import DistilBertError, InputError, OutputExistsError
 from distilbert_deploy import export
 from distilbert_deploy.scale import Cluster, SearchSpace, finetune, predict, tune
 from distilbert_deploy.scale.cluster import connected
 from distilbert_tasks import TrainingOptions
 from distilbert_tasks import finetune as finetune_here
 from distilbert_tasks.prediction import read_rows
+from distilbert_tasks.run import check_world
 from distilbert_tasks.training.history import read_history
 from distilbert_tasks.training.progress import Answering, Evaluation, Note
 from parity_tests.helpers.small_tasks import DEMO, small_data, small_model
@@ -35,6 +36,7 @@ def cluster() -> Iterator[None]:
     mine = psutil.Process()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("RAY_worker_niceness", "0")  # as the tests themselves
         with connected(TWO, "the tests"):
             yield
     psutil.wait_procs(mine.children(recursive=True), timeout=20)
@@ -66,6 +68,13 @@ def test_an_address_where_nobody_listens_is_said_at_once(monkeypatch: pytest.Mon
         pass
     with pytest.raises(InputError, match="workers is 0"):
         Cluster(workers=0)
+
+
+def test_processes_that_train_apart_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    check_world(2)
+    with pytest.raises(DistilBertError, match="2 processes were started"):
+        check_world(1)
 
 
 def workers() -> list[int]:

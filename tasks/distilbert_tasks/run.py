@@ -20,7 +20,7 @@ from distilbert_tasks.training.output import CHECKPOINTS, clear_folder, open_fol
 from distilbert_tasks.training.progress import Note, OnProgress, ignore
 from distilbert_tasks.training.record import RunRecord
 
-__all__ = ["Run", "RunResult", "is_first_process"]
+__all__ = ["Run", "RunResult", "check_world", "is_first_process"]
 
 
 def is_first_process() -> bool:
@@ -120,7 +120,7 @@ class Run:
         loaded = engines.load_model(head, model, config=prepared.config, dtype="float32", seed=options.seed)
         taught = {} if teacher is None else {"teacher": engines.load_model(head, teacher.path, dtype="float32")}
         engine = engines.Engine(loaded, options.engine, self.device, **taught)
-        _check_world(engine.world)
+        check_world(engine.world)
         return Session(engines, engine, prepared, options, self.folder, record, self.device, self.on_progress)
 
     def _before(self, record: RunRecord) -> RunRecord | None:
@@ -148,7 +148,7 @@ class Run:
         return RunResult(self.folder, record.metrics or {}, record.best_step or 0, read_history(self.folder))
 
 
-def _check_world(world: int) -> None:
+def check_world(world: int) -> None:
     """Require as many processes as were started, so that none trains by itself and nobody notices.
 
     Raises:

@@ -22,6 +22,7 @@ QUIET = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # on standard error; Ray's files have the rest
     "RAY_AIR_NEW_OUTPUT": "0",  # we say what trials do
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths stay what they are
+    "RAY_raylet_start_wait_time_s": "120",  # 30 are few on a machine that is busy
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # runs write metrics themselves
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a trial may end before it measures
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours
@@ -110,8 +111,10 @@ def connected(cluster: Cluster, asked_for: str) -> Iterator[None]:
         _check_reachable(address)
         with _no_stderr():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # Ray raises plain ones too
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if address == LOCAL:
+            raise InputError(f"Ray cannot be started here: {reason}; its files in /tmp/ray say more") from error
         raise InputError(
             f"no Ray cluster answers at {address!r} (--ray-address, RAY_ADDRESS): {reason}; start one with ray start "
             "--head, or leave the address out for a cluster of this machine alone"
