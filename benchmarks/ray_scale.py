@@ -179,7 +179,7 @@ def tables(facts: Facts) -> dict[str, str]:
         "turns",
         "of one worker",
         "processor time a row, ms",
-        "rows/s with a core each",
+        "rows/s with a core each, computed",
     )
     header = ("rows", "answered once", "lost", "doubled", "in their order", "s, with the start of the workers")
     medians = {workers: statistics.median(rate for rate, _ in turns) for workers, turns in rates.items()}
