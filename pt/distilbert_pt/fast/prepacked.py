@@ -14,13 +14,13 @@ from distilbert_pt.fast.onednn import EVERYWHERE, product
 __all__ = ["PrepackedWeight", "fastest_product", "pack_weights"]
 
 MOST_ROWS = 256
-"""With more rows MKL is as fast with plain weights on processors by Intel, and 8 % slower on one by AMD."""
+"""With more rows MKL is as fast with plain weights on processors by Intel."""
 LEAST_WEIGHTS = 2**18
 """With smaller matrices it is faster: with 128 x 128 and few rows, in a third of the time."""
 ROWS_STEP = 8
 """oneDNN prepares code for each number of rows that it meets, and keeps it: half a megabyte and more for each shape of
-a matrix. So it meets few: up to 256 in steps of 8, the last rows zeros, and above multiples of 256 or none. Else a
-server, whose every batch has another number of tokens, takes 600 MB more within 25,000 requests."""
+a matrix. So it meets few: multiples of 256 rows, and what is left in steps of 8, the last rows zeros. Else a server,
+whose every batch has another number of tokens, takes 600 MB more within 25,000 requests."""
 
 
 class PrepackedWeight:
@@ -59,14 +59,18 @@ def fastest_product(layer: nn.Linear, rows: Tensor, activation: str = "none") ->
     weight = onednn_weight(layer, len(rows))
     if weight is None:
         return plain_product(layer, rows, activation)
-    missing = -len(rows) % ROWS_STEP
-    padded = F.pad(rows, (0, 0, 0, missing)) if missing else rows  # (rows up to a multiple, in_features)
-    return product(padded, weight, layer.bias, activation)[: len(rows)]
+    many = len(rows) // MOST_ROWS * MOST_ROWS
+    parts = [rows[:many]] if many else []
+    if few := len(rows) - many:
+        missing = -few % ROWS_STEP
+        parts.append(F.pad(rows[many:], (0, 0, 0, missing)) if missing else rows[many:])
+    products = [product(part, weight, layer.bias, activation) for part in parts]
+    return products[0][: len(rows)] if len(parts) == 1 else torch.cat([products[0], products[1][:few]])
 
 
 def onednn_weight(layer: nn.Linear, rows: int) -> Tensor | None:
     """Return the weight that oneDNN multiplies with, packed where it is held so; None where PyTorch is as fast."""
-    fits = rows <= MOST_ROWS or (EVERYWHERE and rows % MOST_ROWS == 0)
+    fits = EVERYWHERE or rows <= MOST_ROWS
     weight = layer.weight
     if not fits or weight.numel() < LEAST_WEIGHTS:
         return None
