@@ -15,6 +15,7 @@ __all__ = [
     "Device",
     "FileFormat",
     "FrameworkName",
+    "InferenceFramework",
     "Json",
     "LabelAllPieces",
     "Labels",
@@ -48,6 +49,10 @@ def option(panel: str, help: str, *names: str, **settings: Any) -> Any:
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Directory, weights file or hub id, in any dialect.")]
 FrameworkName = Annotated[str, typer.Option("--framework", help="pt, tf or flax.")]
+InferenceFramework = Annotated[
+    str,
+    typer.Option("--framework", help="pt, tf, flax, or onnx for an export; if not given, what opens the model."),
+]
 Device = Annotated[str, typer.Option(help="cpu, gpu, or auto for the GPU if there is one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 LayoutName = Annotated[str, typer.Option("--layout", help="packed: several texts in a row; padded: one in each.")]

@@ -22,7 +22,7 @@ def evaluate(
     model: shared.Model,
     data: Annotated[list[str], typer.Argument(metavar="DATA...", help="Files, patterns or data sets with labels.")],
     task: Annotated[str, typer.Option(help="The task; the one that the model was trained for if not given.")] = "",
-    framework: Annotated[str, typer.Option(help="pt, tf, flax, or onnx for an export.")] = "pt",
+    framework: shared.InferenceFramework = "",
     device: shared.Device = "auto",
     report: Annotated[
         Path | None, typer.Option(help="Folder to write metrics.json, classes.md and confusion_matrix.png to.")
@@ -47,17 +47,18 @@ def evaluate(
     arguments = dict(locals())
     from distilbert_tasks import evaluate as run
     from distilbert_tasks.engines import inference_module
+    from distilbert_tasks.pipelines.loading import framework_for
 
     reading = reading_options(arguments)
     with capture_stderr():
-        inference_module(framework)
+        inference_module(framework or framework_for(model))
     with training_progress() as on_progress:
         metrics = run(
             model,
             data=one_or_list(data),
             report=report,
             task=task or None,
-            framework=framework,
+            framework=framework or None,
             device=device,
             **reading,
             layout=layout,

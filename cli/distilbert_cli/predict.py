@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from distilbert_cli import cluster_arguments as on_ray
-from distilbert_cli.arguments import Columns, Device, Json, Model, columns_of, option, parts_of
+from distilbert_cli.arguments import Columns, Device, InferenceFramework, Json, Model, columns_of, option, parts_of
 from distilbert_cli.metrics_table import DIGITS
 from distilbert_cli.stderr import capture_stderr
 from distilbert_cli.text import printable
@@ -33,9 +33,7 @@ def predict(
         Path | None, typer.Option(help="File to write: jsonl, csv, tsv or parquet. Standard output if not given.")
     ] = None,
     task: Annotated[str, typer.Option(help="The task; the one that the model was trained for if not given.")] = "",
-    framework: Annotated[
-        str, typer.Option(help="pt, tf, flax or onnx; the first that is installed if not given.")
-    ] = "",
+    framework: InferenceFramework = "",
     device: Device = "auto",
     as_json: Json = False,
     column: Columns = None,

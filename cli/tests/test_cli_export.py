@@ -26,6 +26,7 @@ def test_what_cannot_be_exported_is_one_sentence(tmp_path: Path) -> None:
         (("--to", "caffe"), "the target is 'caffe'; expected one of onnx, openvino, saved-model"),
         (("--quantize", "int8", "--to", "litert"), "litert cannot be exported in int8"),
         (("--opset", 9), "opset is 9; expected 17 to 23"),
+        (("--data", tmp_path), "no tokenizer for the texts"),
     ):
         assert_refused(run("export", MLM, tmp_path / "out", *options), message)
         assert not (tmp_path / "out").exists()

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from distilbert_common.errors import OutputExistsError
+from distilbert_common.errors import CheckpointNotFoundError, OutputExistsError
 from distilbert_conversion import FORMATS, convert
-from distilbert_conversion.output.atomic_directory import check_target
+from distilbert_conversion.output.atomic_directory import atomic_directory, check_target
 from parity_tests.helpers.checkpoints import MICRO, MLM, assert_same, read_all
 
 
@@ -191,6 +191,14 @@ def test_a_rename_that_fails_brings_the_old_folder_back(tmp_path: Path, monkeypa
         convert(MLM, tmp_path / "out", to="tf", overwrite=True)
     assert_same(read_all(tmp_path / "out"), read_all(MICRO / "Model" / "pt"))
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_error_of_our_own_keeps_its_sentence(tmp_path: Path) -> None:
+    with (
+        pytest.raises(CheckpointNotFoundError, match=r"^there is none$"),
+        atomic_directory(tmp_path / "out", (), overwrite=False),
+    ):
+        raise CheckpointNotFoundError("there is none")  # an OSError too, whose file name would be said in its place
 
 
 def test_a_target_that_another_process_moves_away_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

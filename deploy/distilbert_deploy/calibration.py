@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -37,20 +37,27 @@ def calibration_batches(file: Path, tokenizer: Any, weights: ModelWeights) -> li
     Raises:
         InputError: There is no text.
     """
-    rows = list(islice(read_rows(file, None), _MAX_TEXTS))
-    if not rows:
+    texts = list(islice(_texts(file), _MAX_TEXTS))
+    if not texts:
         raise InputError(f"{file} holds no texts to calibrate with; give a file with some hundred of them")
-    if {"question", "context"} <= rows[0].keys():
-        names: Sequence[str] = ("question", "context")
-    else:
-        names = choose_columns("fill-mask", list(rows[0]), None, False, str(file))["text"]
-    texts = [tuple(str(row[name]) for name in names) for row in rows]
     examples = [one[0] if len(one) == 1 else list(one[:2]) for one in texts]
     lists = sorted(tokenizer(examples, truncation=True)["input_ids"], key=len)
     batches = (padded_batch(lists[start : start + _BATCH]) for start in range(0, len(lists), _BATCH))
     if weights.is_multiple_choice:
         return [{name: values[:, None] for name, values in batch.items()} for batch in batches]  # (batch, 1, seq)
     return list(batches)
+
+
+def _texts(file: Path) -> Iterator[tuple[str, ...]]:
+    """Yield the texts of a file, and pairs of them, but for empty ones, which say nothing of how large inputs are."""
+    names: Sequence[str] = ()
+    for row in read_rows(file, None):
+        if not names and {"question", "context"} <= row.keys():
+            names = ("question", "context")
+        names = names or choose_columns("fill-mask", list(row), None, False, str(file))["text"]
+        texts = tuple(str(row.get(name, "")) for name in names)
+        if "".join(texts).strip():
+            yield texts
 
 
 def activation_ranges(weights: ModelWeights, batches: Iterable[Batch], opset: int) -> dict[str, Range]:

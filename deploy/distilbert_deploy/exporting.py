@@ -17,7 +17,7 @@ from distilbert_conversion import Checkpoint, open_checkpoint
 from distilbert_conversion.output.atomic_directory import atomic_directory, check_target
 from distilbert_conversion.output.sidecar_files import check_sidecar_files, write_sidecar_files
 from distilbert_deploy.errors import ExportError
-from distilbert_deploy.onnx_files import DEFAULT_OPSET
+from distilbert_deploy.onnx_files import DEFAULT_OPSET, check_opset
 from distilbert_deploy.report import ExportReport, Scores
 from distilbert_deploy.samples import Batch, sample_batches
 from distilbert_deploy.targets import target_module
@@ -73,6 +73,8 @@ def export(
     """
     started, tell = perf_counter(), on_progress or ignore
     precision = _precision(target_module(target).PRECISIONS, target, quantize, dtype)
+    check_opset(opset)
+    _check_texts(target, precision, calibration, labeled)
     place = local_path(destination)
     with open_checkpoint(source, fold_token_type=True, **hub) as checkpoint:
         inputs = [checkpoint.path, *checkpoint.files]
@@ -82,10 +84,14 @@ def export(
         weights = read_weights(checkpoint)
         with atomic_directory(place, inputs, overwrite=overwrite, folders=EXPORT_FOLDERS) as temporary:
             tokenizer = _write_sidecar_files(checkpoint, temporary)
-            batches = _calibration(calibration, precision, tokenizer, weights)
+            if tokenizer is None and not (calibration is None and labeled is None):
+                raise ExportError(
+                    "the source has no tokenizer for the texts that were given; put its files beside it, or give none"
+                )
+            batches = () if calibration is None else _calibration(calibration, tokenizer, weights)
             job = Job(weights, precision, opset, _metadata(weights), batches)
             files, difference = _write_verified(target, job, temporary, tokenizer, tell)
-            scores = Scores() if labeled is None else _scores(weights, files, temporary, labeled, target, tell)
+            scores = Scores() if labeled is None else _scores(weights, files[0], temporary, labeled, tell)
             _sync(temporary)
             nbytes = sum(path.stat().st_size for file in files for path in _files_of(file))
             names = [path.relative_to(temporary) for path in files]
@@ -152,33 +158,30 @@ def _precision(supported: tuple[str, ...], target: str, quantize: str | None, dt
     return precision
 
 
-def _calibration(
-    file: str | Path | None, precision: str, tokenizer: Any | None, weights: ModelWeights
-) -> Sequence[Batch]:
-    """Return texts to calibrate with; none where they are not asked for.
+def _check_texts(target: str, precision: str, calibration: Any, labeled: Any) -> None:
+    """Require that texts are given only where there is a use for them.
 
     Raises:
-        ExportError: Nothing is to be calibrated, or there is no tokenizer.
+        ExportError: They are of no use.
     """
-    if file is None:
-        return ()
-    if precision != "int8":
-        raise ExportError(f"a calibration file was given, and {precision} needs none; pass quantize='int8', or no file")
-    if tokenizer is None:
-        raise ExportError("the source has no tokenizer to calibrate with; put its files beside it, or give no file")
+    if calibration is not None and precision != "int8":
+        raise ExportError(
+            f"a calibration file was given, and {precision} needs none; ask for int8 (--quantize int8), or give no file"
+        )
+    if labeled is not None and target != "onnx":
+        raise ExportError(f"labeled data was given, and only exports to onnx are scored; export to {target} without it")
+
+
+def _calibration(file: str | Path, tokenizer: Any, weights: ModelWeights) -> Sequence[Batch]:
     from distilbert_deploy.calibration import calibration_batches
 
     return calibration_batches(local_path(file), tokenizer, weights)
 
 
-def _scores(
-    weights: ModelWeights, files: list[Path], directory: Path, labeled: Any, target: str, tell: OnProgress
-) -> Scores:
-    if target != "onnx":
-        raise ExportError(f"labeled data was given, and only exports to onnx are scored; export to {target} without it")
+def _scores(weights: ModelWeights, file: Path, directory: Path, labeled: Any, tell: OnProgress) -> Scores:
     from distilbert_deploy.scoring import score_beside_source
 
-    return score_beside_source(weights, files[0], directory, labeled, tell)
+    return score_beside_source(weights, file, directory, labeled, tell)
 
 
 def _write_sidecar_files(checkpoint: Checkpoint, directory: Path) -> Any | None:

@@ -10,11 +10,15 @@ from typing import Any
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import CheckpointNotFoundError
 from distilbert_common.files import local_path, replacing, resolve
+from distilbert_deploy.errors import ExportError
+from distilbert_tasks.model_config import folder_of
 
-__all__ = ["DEFAULT_OPSET", "FOLDER", "NAMES", "copy_files", "find_onnx"]
+__all__ = ["DEFAULT_OPSET", "FOLDER", "NAMES", "OPSETS", "check_opset", "copy_files", "find_onnx"]
 
 DEFAULT_OPSET = 20
 """The first version of ONNX's operators with GELU as one operator."""
+OPSETS = range(17, 24)
+"""The versions of ONNX's operators that models can be written in: 17 brought LayerNormalization."""
 FOLDER = "onnx"
 NAMES = {
     "float32": "model.onnx",
@@ -22,6 +26,16 @@ NAMES = {
     "int8": "model_quantized.onnx",
 }
 """The file of each precision, as transformers.js names them."""
+
+
+def check_opset(opset: int) -> None:
+    """Require a version of ONNX's operators that models can be written in.
+
+    Raises:
+        ExportError: It is another one.
+    """
+    if opset not in OPSETS:
+        raise ExportError(f"opset is {opset!r}; expected {OPSETS[0]} to {OPSETS[-1]}")
 
 
 def find_onnx(source: str | Path, file_name: str | None, hub: Mapping[str, Any]) -> tuple[Path, str | Path]:
@@ -40,7 +54,7 @@ def find_onnx(source: str | Path, file_name: str | None, hub: Mapping[str, Any])
     """
     local = local_path(source)
     if local.is_file():
-        return local, local.parent.parent if local.parent.name == FOLDER else local.parent
+        return local, folder_of(local)
     names = [f"{folder}{name}" for name in NAMES.values() for folder in (f"{FOLDER}/", "")]
     for name in [file_name] if file_name else names:
         path = resolve(source, name, required=False, **hub)

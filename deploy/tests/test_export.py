@@ -47,6 +47,8 @@ def test_a_model_without_a_tokenizer_is_compared_on_drawn_ids(tmp_path: Path) ->
     ids = np.ones((2, 3, 4), np.int64)
     session = load_model(None, tmp_path / "out").session
     assert session.run(None, {"input_ids": ids, "attention_mask": ids})[0].shape == (2, 3)
+    with pytest.raises(ExportError, match="no tokenizer for the texts"):
+        export(MULTIPLE_CHOICE, tmp_path / "scored", labeled="x.csv")
 
 
 @pytest.mark.parametrize("damage", ["numbers", "names", "infinite"])
@@ -82,6 +84,9 @@ BAD = {
     "bits": ({"quantize": "int4"}, "quantize is 'int4'"),
     "both": ({"quantize": "int8", "dtype": "float16"}, "give one of them"),
     "dtype": ({"dtype": "float8"}, "onnx cannot be exported in float8"),
+    "opset": ({"opset": 24}, "opset is 24; expected 17 to 23"),
+    "texts": ({"calibration": "x.txt"}, "float32 needs none"),
+    "labels": ({"target": "openvino", "labeled": "x.csv"}, "only exports to onnx are scored"),
 }
 
 

@@ -57,10 +57,10 @@ def test_predict_and_evaluate_take_an_export(exported: Any, tmp_path: Path) -> N
     data.write_text("\n".join(map(json.dumps, rows)))
     assert [row["label"] for row in predict(target, TEXTS)] == [row["label"] for row in predict(source, TEXTS)]
     expected = evaluate(source, data=data)
-    for layout in ("packed", "padded"):
-        assert evaluate(target, data=data, framework="onnx", layout=layout) == pytest.approx(
-            expected, abs=1e-5
-        )  # rounding
+    file = target / "onnx" / "model.onnx"
+    assert next(iter(predict(file, TEXTS)))["label"] == next(iter(predict(source, TEXTS)))["label"]
+    for model, layout in ((target, "packed"), (file, "padded")):
+        assert evaluate(model, data=data, layout=layout) == pytest.approx(expected, abs=1e-5)  # rounding
 
 
 BAD = {

@@ -20,6 +20,7 @@ from distilbert_tasks.features import FeatureOptions
 from distilbert_tasks.measure import measure
 from distilbert_tasks.metrics import Scores, class_table
 from distilbert_tasks.model_config import folder_of, learned_task, task_of
+from distilbert_tasks.pipelines.loading import framework_for
 from distilbert_tasks.preparation import data_options_for, prepare
 from distilbert_tasks.task import Task, find_task
 from distilbert_tasks.training.progress import OnProgress, ignore
@@ -54,7 +55,7 @@ def evaluate_scores(
     *,
     data: Any,
     task: str | None = None,
-    framework: str = "pt",
+    framework: str | None = None,
     device: str = "auto",
     columns: Mapping[str, str | Sequence[str]] | None = None,
     data_options: DataOptions | None = None,
@@ -71,7 +72,8 @@ def evaluate_scores(
         model: A directory, a weights file or a hub id, in any dialect.
         data: As `evaluate` takes it.
         task: The task, by any of its names; None for the one that the model's config names.
-        framework: "pt", "tf", "flax", or "onnx" for the folder of an export.
+        framework: "pt", "tf", "flax", or "onnx" for the folder of an export; None for "onnx" where there is an export
+            and no other model, else for the first one installed.
         device: "cpu", "gpu", or "auto" for the GPU if there is one.
         columns: The columns to take, by the task's names for them.
         data_options: How data is read; labels are the model's own, if nothing is said.
@@ -84,6 +86,7 @@ def evaluate_scores(
     """
     require_train_extra("evaluation")
     BatchOptions(layout=layout, tokens_per_batch=tokens_per_batch)  # which refuses what these cannot be
+    framework = framework or framework_for(model)
     engines = inference_module(framework)
     config = DistilBertConfig.from_pretrained(folder_of(model))
     chosen_task = task_of(config) if task is None else find_task(task)

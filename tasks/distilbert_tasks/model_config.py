@@ -15,9 +15,11 @@ __all__ = ["config_for", "folder_of", "learned_task", "own_labels", "task_of"]
 
 
 def folder_of(model: str | Path) -> str | Path:
-    """Return where config and tokenizer of a checkpoint are: beside it, where it is named by its weights file."""
+    """Return where config and tokenizer of a model are: beside it, or above `onnx/`, where it is named by its file."""
     path = local_path(model)
-    return path.parent if path.is_file() else model
+    if not path.is_file():
+        return model
+    return path.parent.parent if path.suffix == ".onnx" and path.parent.name == "onnx" else path.parent
 
 
 def task_of(config: DistilBertConfig) -> Task:

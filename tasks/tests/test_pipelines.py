@@ -202,7 +202,7 @@ def test_what_cannot_be_made_is_said(models: Path, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'stride'"):
         pipeline("fill-mask", write_model("mlm", models), stride=3)
     (source / "vocab.txt").rename(tmp_path / "vocab.txt")
-    with pytest.raises(TokenizerError, match="or give tokenizer="):
+    with pytest.raises(TokenizerError, match="or in Python tokenizer="):
         pipeline(model=source)
     assert pipeline(model=source, tokenizer=tmp_path)(SENTENCE)
     (tmp_path / "vocab.txt").rename(source / "vocab.txt")

@@ -94,6 +94,12 @@ def test_what_cannot_be_read_is_named_with_its_place(tmp_path: Path, name: str) 
     assert message in str(caught.value)
 
 
+def test_what_is_no_file_is_said(tmp_path: Path) -> None:
+    for place, file_format, message in (("x.csv", None, "is not there"), (".", None, "folder"), (".", "csv", "folder")):
+        with pytest.raises(InputError, match=message):
+            list(read_rows(tmp_path / place, file_format))
+
+
 def test_rows_of_other_columns_need_another_format(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [{"a": 1}, {"a": 1, "b": 2}]
     for name in ("x.csv", "x.parquet"):

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
-from distilbert_common.errors import OutputExistsError
+from distilbert_common.errors import DistilBertError, OutputExistsError
 from distilbert_conversion.source import WEIGHTS_FILENAMES
 
 if sys.platform != "win32":
@@ -89,7 +89,7 @@ def atomic_directory(
             _publish(temporary, final, locks, overwrite=overwrite)
         except OSError as error:
             hidden = error.filename is None or str(error.filename).startswith(str(temporary))
-            if hidden and not isinstance(error, OutputExistsError):
+            if hidden and not isinstance(error, DistilBertError):  # some of which are an OSError too
                 error.filename = str(target)  # a name that the user knows
             raise
         finally:

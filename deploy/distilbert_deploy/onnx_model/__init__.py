@@ -1,5 +1,6 @@
 """ONNX models built from the weight table, without any framework."""
 
-from distilbert_deploy.onnx_model.model import OPSETS, build_model
+from distilbert_deploy.onnx_files import OPSETS
+from distilbert_deploy.onnx_model.model import build_model
 
 __all__ = ["OPSETS", "build_model"]

@@ -16,17 +16,13 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from distilbert_common.outputs import per_token_outputs
-from distilbert_deploy.errors import ExportError
-from distilbert_deploy.onnx_files import DEFAULT_OPSET
+from distilbert_deploy.onnx_files import DEFAULT_OPSET, check_opset
 from distilbert_deploy.onnx_model.activations import activate
 from distilbert_deploy.onnx_model.graph import Graph
 from distilbert_deploy.onnx_model.layers import Layers
 from distilbert_deploy.weights import ModelWeights
 
-__all__ = ["OPSETS", "build_model"]
-
-OPSETS = range(17, 24)
-"""The versions of ONNX's operators that models can be written in: 17 brought LayerNormalization."""
+__all__ = ["build_model"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ def build_model(
 
     Args:
         weights: The model.
-        opset: The version of ONNX's operators, one of `OPSETS`.
+        opset: The version of ONNX's operators, one of `distilbert_deploy.onnx_files.OPSETS`.
         metadata: What is written beside the graph, by name.
         float_dtype: What is stored and computed in, float32 or float16; outputs are float32.
         make_layers: What writes layers, such as `QuantizedLayers`.
@@ -67,8 +63,7 @@ def build_model(
     Raises:
         ExportError: There is no such version.
     """
-    if opset not in OPSETS:
-        raise ExportError(f"opset is {opset!r}; expected {OPSETS[0]} to {OPSETS[-1]}")
+    check_opset(opset)
     graph = Graph(opset, float_dtype)
     layers = make_layers(graph, weights)
     tokens = _inputs(graph, weights)

@@ -13,8 +13,7 @@ from distilbert_deploy.scale.cluster import Cluster, require_ray
 from distilbert_deploy.scale.job import ASKED_FOR, Job
 from distilbert_deploy.scale.parts import Parts
 from distilbert_deploy.scale.paths import everywhere, fingerprint
-from distilbert_tasks.engines import ONNX
-from distilbert_tasks.pipelines.loading import installed_framework, is_export
+from distilbert_tasks.pipelines.loading import framework_for
 from distilbert_tasks.prediction import OUTPUT_FORMATS, read_rows, write_rows
 from distilbert_tasks.training.progress import OnProgress, ignore
 
@@ -88,7 +87,7 @@ def predict(
     _check(source, target, rows_per_part)
     arguments = {
         "task": task,
-        "framework": framework or (ONNX if is_export(place) else installed_framework()),
+        "framework": framework or framework_for(place),
         "device": device,
         "columns": columns,
         "batch_size": batch_size,

@@ -8,18 +8,17 @@ from typing import Any
 
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import InputError
-from distilbert_common.files import HUB_OPTIONS, local_path
+from distilbert_common.files import HUB_OPTIONS
 from distilbert_common.training_state import device_name
 from distilbert_common.user_warnings import warn_user
-from distilbert_tasks.engines import ONNX
+from distilbert_tasks.model_config import folder_of
 from distilbert_tasks.pipelines.base import Pipeline
 from distilbert_tasks.pipelines.feature_extraction import FeatureExtractionPipeline
 from distilbert_tasks.pipelines.fill_mask import FillMaskPipeline
 from distilbert_tasks.pipelines.loading import (
     dtype_name,
+    framework_for,
     framework_of,
-    installed_framework,
-    is_export,
     load_engine,
     load_tokenizer,
     task_of_config,
@@ -168,7 +167,7 @@ def _framework(asked: str | None, model: Any) -> str:
         InputError: Another one was asked for than the model's.
     """
     if isinstance(model, (str, Path)):
-        return asked or (ONNX if is_export(model) else installed_framework())
+        return asked or framework_for(model)
     loaded = framework_of(model)
     if asked not in (None, loaded):
         raise InputError(
@@ -182,5 +181,4 @@ def _task_of(model: Any, config: DistilBertConfig | None, where: Mapping[str, An
     """Return the task of a model: by the class of a loaded one, else by the config."""
     if not isinstance(model, (str, Path)):
         return task_of_config(DistilBertConfig(architectures=[cls.__name__ for cls in type(model).__mro__]))
-    source = local_path(model).parent if local_path(model).is_file() else model
-    return task_of_config(config or DistilBertConfig.from_pretrained(source, **where))
+    return task_of_config(config or DistilBertConfig.from_pretrained(folder_of(model), **where))

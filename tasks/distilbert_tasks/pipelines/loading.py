@@ -12,11 +12,13 @@ from distilbert_common.errors import InputError, MissingFrameworkError, Tokenize
 from distilbert_common.files import local_path
 from distilbert_common.user_warnings import warn_user
 from distilbert_conversion.source import WEIGHTS_FILENAMES
-from distilbert_tasks.engines import inference_module
+from distilbert_tasks.engines import ONNX, inference_module
+from distilbert_tasks.model_config import folder_of
 from distilbert_tasks.task import TASKS
 
 __all__ = [
     "dtype_name",
+    "framework_for",
     "framework_of",
     "installed_framework",
     "is_export",
@@ -80,6 +82,15 @@ def is_export(model: str | Path) -> bool:
     return not has_weights and any(any(folder.glob("*.onnx")) for folder in (path, path / "onnx"))
 
 
+def framework_for(model: str | Path) -> str:
+    """Return the framework that opens a model where none is asked for: ONNX for an export, else the first installed.
+
+    Raises:
+        MissingFrameworkError: None is installed.
+    """
+    return ONNX if is_export(model) else installed_framework()
+
+
 def load_engine(
     framework: str,
     head: str,
@@ -137,14 +148,14 @@ def load_tokenizer(tokenizer: Any, model: Any, positions: int, *, use_fast: bool
     source = tokenizer or (model if isinstance(model, (str, Path)) else model.config.name_or_path)
     if not source:
         raise InputError("the model was not loaded from a place that has its tokenizer; give tokenizer=…")
-    if tokenizer is None and local_path(source).is_file():
-        source = local_path(source).parent
+    if tokenizer is None:
+        source = folder_of(source)
     from distilbert_common.tokenization import DistilBertTokenizer, DistilBertTokenizerFast
 
     try:
         loaded = (DistilBertTokenizerFast if use_fast else DistilBertTokenizer).from_pretrained(source, **hub)
     except TokenizerError as error:
-        raise TokenizerError(f"{error}; or give tokenizer=…") from error
+        raise TokenizerError(f"{error}, or in Python tokenizer=…") from error
     loaded.model_max_length = min(loaded.model_max_length, positions)  # transformers saves 1e30 where none is set
     return loaded
 

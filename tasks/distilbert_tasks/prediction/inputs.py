@@ -71,6 +71,8 @@ def read_rows(path: Path, file_format: str | None = None) -> Iterator[Row]:
     """
     suffix = Path(plain_name(path)).suffix.lower()
     kind = file_format or _SUFFIXES.get(suffix)
+    if kind is None and path.is_dir():
+        raise InputError(f"{path} is a folder; give a file")
     if kind is None:
         raise InputError(f"{path} ends in {suffix or 'nothing'}; name its format, one of {', '.join(INPUT_FORMATS)}")
     if kind == "parquet":
