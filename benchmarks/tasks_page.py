@@ -19,7 +19,13 @@ from page_tables import fill_tables, markdown_table
 
 __all__ = ["IMPLEMENTATIONS", "LOOPS", "read_facts", "tasks_tables", "write_facts"]
 
-IMPLEMENTATIONS = {"transformers": "transformers' Trainer", "pt": "PyTorch", "tf": "Keras", "flax": "Flax"}
+IMPLEMENTATIONS = {
+    "transformers": "transformers' Trainer",
+    "own-tokens": "the Trainer, its loss without padding",
+    "pt": "PyTorch",
+    "tf": "Keras",
+    "flax": "Flax",
+}
 LOOPS = {"pt": "PyTorch, `Trainer`", "tf": "Keras 2, `fit`", "flax": "Flax, a jitted step"}
 LOOPS_HEADER = (
     "beside",

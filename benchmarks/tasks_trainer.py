@@ -2,7 +2,7 @@
 
 It pads each batch to its longest row, as its own collators do. The metric is computed as ours is.
 
-Usage: python benchmarks/tasks_trainer.py SETTINGS, as `tasks.py` starts it
+Usage: python benchmarks/tasks_trainer.py SETTINGS transformers|own-tokens, as `tasks.py` starts it
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "USE_TF": "0", "USE_JAX": "0"}
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 import transformers
 
 from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
@@ -80,6 +81,18 @@ class OrderedTrainer(transformers.Trainer):
         return InOrder(len(self.train_dataset), self.args.seed)
 
 
+class OwnTokensTrainer(OrderedTrainer):
+    """The same in question answering, but that an answer can only be expected among a text's own tokens."""
+
+    def compute_loss(self, model: Any, inputs: Row, *_: Any, **__: Any) -> torch.Tensor:
+        """Return the mean of both cross-entropies, without the logits at padding."""
+        positions = [inputs.pop(f"{side}_positions") for side in ("start", "end")]
+        outputs, padding = model(**inputs), inputs["attention_mask"] == 0
+        logits = [x.masked_fill(padding, float("-inf")) for x in (outputs.start_logits, outputs.end_logits)]
+        losses = [F.cross_entropy(x, position) for x, position in zip(logits, positions, strict=True)]
+        return sum(losses) / 2
+
+
 class MaskRows:
     """A collator that masks the rows of each step as ours does, and pads them."""
 
@@ -121,7 +134,9 @@ def collator(features: Features, tokenizer: Any, seed: int) -> Any:
     return getattr(transformers, names.get(features.task, "DataCollatorWithPadding"))(tokenizer)
 
 
-def train(model: Any, features: Features, tokenizer: Any, settings: Settings, report: Report) -> None:
+def train(
+    trainer: type[OrderedTrainer], model: Any, features: Features, tokenizer: Any, settings: Settings, report: Report
+) -> None:
     """Train as ours does: AdamW, linear decay after a warm-up, clipping at 1."""
     steps = ceil(len(features) / settings.training.batch_size)
     total = max(1, round(settings.training.epochs * steps))
@@ -140,7 +155,7 @@ def train(model: Any, features: Features, tokenizer: Any, settings: Settings, re
         remove_unused_columns=False,
         use_cpu=True,
     )
-    OrderedTrainer(
+    trainer(
         model,
         arguments,
         data_collator=collator(features, tokenizer, settings.training.seed),
@@ -188,7 +203,8 @@ def main() -> None:
     head = f"DistilBert{find_task(settings.task).head}"
     model = getattr(transformers, head).from_pretrained(settings.model, dtype="float32")
     theirs = transformers.AutoTokenizer.from_pretrained(settings.model)
-    train(model, training, theirs, settings, report)
+    trainer = OwnTokensTrainer if sys.argv[2] == "own-tokens" else OrderedTrainer
+    train(trainer, model, training, theirs, settings, report)
     metrics = score(settings.task, data.validation, validation, outputs(model, validation), config).metrics
     report.finish(metrics, versions_of(("transformers", "accelerate", "torch")))
 
