@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from distilbert_cli.main import app
+from distilbert_cli.training_progress import training_progress
 from distilbert_common.errors import DistilBertError, InputError, OutputExistsError
 from distilbert_deploy import export
 from distilbert_deploy.scale import Cluster, SearchSpace, finetune, predict, tune
@@ -199,7 +200,8 @@ def test_bad_trials_stop_early_and_a_search_goes_on(tmp_path: Path) -> None:
     before = read_history(tmp_path / "out" / "trials" / "000")
     with pytest.raises(OutputExistsError, match="holds a search"):
         tune("text-classification", tmp_path / "model", space, **run)
-    result = tune("text-classification", tmp_path / "model", space, **run, resume=True)
+    with training_progress() as tell:  # as the command does, which holds a lock
+        result = tune("text-classification", tmp_path / "model", space, **run, resume=True, on_progress=tell)
     statuses = {one.number: one.status for one in result.outcomes}
     assert statuses == {0: "finished", 1: "stopped early"}
     assert result.best == tmp_path / "out" / "trials" / "000"

@@ -16,6 +16,7 @@ from distilbert_deploy.scale.trials import Outcome, Trial, better
 __all__ = ["RECORD", "Search"]
 
 RECORD = "tune.json"
+_TRIALS = "trials"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Search:
 
     def trial(self, number: int) -> Trial:
         """Return a trial."""
-        return Trial(number, self.folder / "trials" / f"{number:03}", self.drawn[number])
+        return Trial(number, self.folder / _TRIALS / f"{number:03}", self.drawn[number])
 
     def unfinished(self) -> list[int]:
         """Return the numbers of the trials that have something to do; failed ones are tried again."""
@@ -102,6 +103,11 @@ class Search:
                 f"the search in {self.folder} was begun otherwise: {differing[0]} was {then.get(differing[0])!r} and "
                 f"is {now.get(differing[0])!r}; give what it was begun with to go on, or overwrite (--overwrite)"
             )
+
+    def remove_if_empty(self) -> None:
+        """Remove a search of which no trial has begun, so that the same command, put right, finds nothing in its way."""
+        if not (self.folder / _TRIALS).exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def clean(self) -> None:
         """Remove what only a search that goes on needs."""

@@ -120,8 +120,11 @@ def tune(
         features = replace(features, cache_dir=search.folder / "features")  # made once, for all trials
     given |= {"data_options": data_options, "feature_options": features}
     if len(search.unfinished()):
-        with connected(cluster or Cluster(), _ASKED_FOR):
-            _fit(search, plan, given, cluster or Cluster(), max_failures, tell)
+        try:
+            with connected(cluster or Cluster(), _ASKED_FOR):
+                _fit(search, plan, given, cluster or Cluster(), max_failures, tell)
+        finally:
+            search.remove_if_empty()
     else:
         tell(Note(f"The search in {search.folder} is finished already."))
     search.clean()
@@ -157,7 +160,7 @@ def _fit(
     """
     from ray import tune as ray_tune
 
-    from distilbert_deploy.scale.watching import Watcher
+    from distilbert_deploy.scale.watching import Silence, Watcher
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     chooses = plan.metric  # what the task chooses by is not checked again in each trial
@@ -172,7 +175,7 @@ def _fit(
             name="search",
             storage_path=str(search.ray_folder),
             failure_config=ray_tune.FailureConfig(max_failures=max_failures),
-            callbacks=[Watcher(search, tell)],
+            callbacks=[Watcher(search, tell), Silence()],
             verbose=0,
         ),
     )
