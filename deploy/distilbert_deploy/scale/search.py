@@ -105,7 +105,7 @@ class Search:
             )
 
     def remove_if_empty(self) -> None:
-        """Remove a search of which no trial has begun, so that the same command, put right, finds nothing in its way."""
+        """Remove a search of which no trial has begun, so that the same command, put right, finds nothing there."""
         if not (self.folder / _TRIALS).exists():
             shutil.rmtree(self.folder, ignore_errors=True)
 
