@@ -14,7 +14,7 @@ os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "JAX_
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from distilbert_cli.compare import measure, run
 from distilbert_cli.compare_models import comparison_table
@@ -62,7 +62,7 @@ def show_layers(outputs: dict[str, Arrays], console: Console) -> bool:
 def show_predictions(outputs: dict[str, Arrays], config: DistilBertConfig, console: Console) -> None:
     """Print what each framework takes each sentence to mean, and how sure it is."""
     console.rule("the same answers")
-    table = Table("sentence", *(FRAMEWORKS[name].title for name in outputs))
+    table = Table("sentence", *(Column(FRAMEWORKS[name].title, overflow="fold") for name in outputs))
     for i, sentence in enumerate(SENTENCES):
         cells = []
         for arrays in outputs.values():

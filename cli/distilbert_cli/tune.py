@@ -97,13 +97,12 @@ def _show(result: TuneResult) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    names = result.searched
-    table = Table("trial", result.metric, "evaluations", "status", *names)
+    table = Table("trial", result.metric, "evaluations", "status", "options")  # which wrap, where columns would be cut
     for one in result.outcomes:
         value = one.best(result.metric)
         shown = "" if value is None else f"{value:.{DIGITS}f}"
-        options = [_figure(one.options[name]) for name in names]
-        table.add_row(str(one.number), shown, str(len(one.points)), one.status, *options)
+        options = ", ".join(f"{name} {_figure(one.options[name])}" for name in result.searched)
+        table.add_row(str(one.number), shown, str(len(one.points)), one.status, options)
     Console(highlight=False).print(table)
     where = "no trial came to its end" if result.best is None else f"the best model is in {result.best}"
     typer.echo(f"{result.path} holds tune.json and tune.png; {where}.")
