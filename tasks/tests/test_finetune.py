@@ -20,7 +20,7 @@ from distilbert_tasks import FinetuneResult, TrainingOptions, evaluate, finetune
 from distilbert_tasks import extras as extras_module
 from distilbert_tasks.features import FeatureOptions
 from distilbert_tasks.training import report as report_module
-from distilbert_tasks.training.output import remove_leftovers
+from distilbert_tasks.training.output import open_folder, remove_leftovers
 from distilbert_tasks.training.progress import Evaluation, Event, Note, Progress
 from parity_tests.helpers.small_tasks import TASKS, small_data, small_model
 
@@ -116,6 +116,15 @@ def test_what_a_killed_run_left_half_written_is_removed(tmp_path: Path) -> None:
         (tmp_path / name).write_text("…")
     remove_leftovers(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".gitattributes", ".notes.txt.ab12cd34"]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_with_a_record_that_was_half_written_holds_no_run(resume: bool, tmp_path: Path) -> None:
+    (tmp_path / ".training.json.ab12cd34").write_text('{"task": ')
+    open_folder(tmp_path, resume=resume, overwrite=False)
+    (tmp_path / "notes.txt").write_text("…")
+    with pytest.raises(OutputExistsError, match="holds no run"):
+        open_folder(tmp_path, resume=resume, overwrite=False)
 
 
 @pytest.mark.parametrize("stop_at", [1, 5])

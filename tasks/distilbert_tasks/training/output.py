@@ -51,7 +51,8 @@ def open_folder(folder: Path, *, resume: bool, overwrite: bool, sources: Iterabl
     """
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"{folder} is a file; give a folder to write to")
-    names = {path.name for path in folder.iterdir()} - {CORPUS} if folder.exists() else set()
+    paths = {*folder.iterdir()} - {*_half_written(folder)} if folder.exists() else set()
+    names = {path.name for path in paths} - {CORPUS}
     if names and not names & _OF_A_RUN:
         raise OutputExistsError(f"{folder} is not empty, and holds no run of training; give another folder")
     if names and not resume and not overwrite:
@@ -132,6 +133,13 @@ def publish(save: Callable[[Path], None], folder: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove what a run that was killed left half written: the model on its way, and files beside their places."""
     shutil.rmtree(folder / _TEMPORARY, ignore_errors=True)
-    for path in folder.glob(".*.????????"):  # as `replacing` names them
-        if path.is_file() and any(path.name.startswith(f".{name}.") for name in _WRITTEN):
-            path.unlink()
+    for path in _half_written(folder):
+        path.unlink()
+
+
+def _half_written(folder: Path) -> list[Path]:
+    """Return the files of a run that a kill left beside their places."""
+    candidates = folder.glob(".*.????????")  # as `replacing` names them
+    return [
+        path for path in candidates if path.is_file() and any(path.name.startswith(f".{name}.") for name in _WRITTEN)
+    ]
