@@ -9,6 +9,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = [
     "check_fetched",
     "dangling_link",
     "failed_download",
+    "is_half_written",
     "local_path",
     "read_json",
     "replacing",
@@ -242,6 +244,11 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_half_written(path: Path, *names: str) -> bool:
+    """Whether a path is what a kill left of one of these files, which `replacing` was about to replace."""
+    return path.is_file() and any(fnmatchcase(path.name, f".{name}.????????") for name in names)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distilbert_common.errors import InputError, OutputExistsError
-from distilbert_common.files import read_json, write_text
+from distilbert_common.files import is_half_written, read_json, write_text
 from distilbert_deploy.scale.trials import Outcome, Trial, better
 
 __all__ = ["RECORD", "Search"]
@@ -74,7 +74,8 @@ class Search:
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputExistsError(f"{self.folder} is a file; give a folder to write to")
         record = self.folder / RECORD
-        if not record.exists() and self.folder.exists() and any(self.folder.iterdir()):
+        others = self.folder.iterdir() if self.folder.exists() else ()
+        if not record.exists() and not all(is_half_written(path, RECORD) for path in others):
             raise OutputExistsError(f"{self.folder} is not empty, and holds no search; give another folder")
         if record.exists() and not resume and not overwrite:
             raise OutputExistsError(

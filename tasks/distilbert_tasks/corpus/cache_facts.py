@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distilbert_common.errors import InputError, OutputExistsError
-from distilbert_common.files import read_json, write_text
+from distilbert_common.files import is_half_written, read_json, write_text
 from distilbert_tasks.batches import BatchOptions
 
 __all__ = ["batch_facts", "begin"]
@@ -38,7 +38,7 @@ def begin(folder: Path, now: Mapping[str, Any], overwrite: bool) -> None:
     path = folder / _FILENAME
     others = [one for one in folder.iterdir() if one != path]
     is_new = not path.exists()
-    if is_new and not all(one.name.startswith(f".{_FILENAME}.") for one in others):
+    if is_new and not all(is_half_written(one, _FILENAME) for one in others):
         raise OutputExistsError(f"{folder} is not empty, and holds no answers of a teacher; give another folder")
     before = {} if is_new else read_json(path)
     changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distilbert_common.errors import OutputExistsError
-from distilbert_common.files import local_path, replacing
+from distilbert_common.files import is_half_written, local_path, replacing
 from distilbert_conversion import convert
 from distilbert_tasks.training.history import METRICS_FILENAME, TENSORBOARD
 from distilbert_tasks.training.record import RECORD_FILENAME
@@ -139,7 +139,4 @@ def remove_leftovers(folder: Path) -> None:
 
 def _half_written(folder: Path) -> list[Path]:
     """Return the files of a run that a kill left beside their places."""
-    candidates = folder.glob(".*.????????")  # as `replacing` names them
-    return [
-        path for path in candidates if path.is_file() and any(path.name.startswith(f".{name}.") for name in _WRITTEN)
-    ]
+    return [path for path in folder.iterdir() if is_half_written(path, *_WRITTEN)]
