@@ -49,12 +49,9 @@ def compare(
     """Compare a teacher and its student: size, speed, scores, and how often they say the same."""
     arguments = dict(locals())
     from distilbert_tasks.comparison import compare as run
-    from distilbert_tasks.engines import engine_module
 
     reading = reading_options(arguments)
-    with capture_stderr():
-        engine_module(framework)
-    with training_progress() as on_progress:
+    with capture_stderr(), training_progress() as on_progress:
         result = run(
             teacher,
             student,

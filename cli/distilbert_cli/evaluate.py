@@ -46,13 +46,9 @@ def evaluate(
     """Measure a model on labeled data; every framework prints the same digits."""
     arguments = dict(locals())
     from distilbert_tasks import evaluate as run
-    from distilbert_tasks.engines import inference_module
-    from distilbert_tasks.pipelines.loading import framework_for
 
     reading = reading_options(arguments)
-    with capture_stderr():
-        inference_module(framework or framework_for(model))
-    with training_progress() as on_progress:
+    with capture_stderr(), training_progress() as on_progress:
         metrics = run(
             model,
             data=one_or_list(data),

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from distilbert_cli.arguments import Json
+from distilbert_cli.stderr import capture_stderr
 from distilbert_cli.text import printable
 from distilbert_cli.training_progress import training_progress
 
@@ -37,7 +38,7 @@ def export(
     """Export a model with config and tokenizer; it appears at DST once it gives the model's numbers in its runtime."""
     from distilbert_deploy import export as run
 
-    with training_progress() as on_progress:
+    with capture_stderr(), training_progress() as on_progress:
         report = run(
             source, target, target=to, quantize=quantize or None, dtype=dtype or None, calibration=calibrate,
             labeled=None if data is None else str(data), opset=opset, overwrite=overwrite, on_progress=on_progress,

@@ -18,6 +18,8 @@ import msgpack
 import numpy as np
 import pytest
 
+from distilbert_cli.stderr import capture_stderr
+from distilbert_common.errors import InputError
 from distilbert_conversion import open_checkpoint
 from parity_tests.helpers.checkpoints import MICRO, MLM, safetensors_bytes
 from parity_tests.helpers.command_line import COMMAND, Ended, run
@@ -201,3 +203,20 @@ def test_terminals_that_do_not_know_a_character(encoding: str, options: list[str
     text, shown = done.stdout.decode(encoding), name.encode(encoding, "backslashreplace").decode(encoding)
     assert "embeddings.LayerNorm.bias" in text
     assert (json.loads(text)["extras"] == [name]) if options else (shown in text)
+
+
+def test_warnings_are_shown_while_native_code_is_silent(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_into(error: Exception | None) -> None:
+        os.write(2, b"a GPU is missing")
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(sys, "__stderr__", sys.stderr)  # nobody has put something in its place
+    with capture_stderr():
+        run_into(None)
+        sys.stderr.write("the head is new\n")
+    with pytest.raises(InputError), capture_stderr():
+        run_into(InputError("a sentence"))
+    assert capfd.readouterr().err == "the head is new\n"

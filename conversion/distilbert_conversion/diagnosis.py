@@ -7,19 +7,23 @@ from pathlib import Path
 
 __all__ = ["advice_on_folder"]
 
+_EXPORT = "it is {} export, for its own runtime: use the checkpoint that it was exported from, or export that to ONNX"
 FILES: tuple[tuple[str, str], ...] = (
     # beside no weights           advice
     ("*-00001-of-*", "its index of shards is missing: fetch that too, or save the model again"),
     ("adapter_model.*", "it is a PEFT adapter: load its base model, merge_and_unload() it and save the result"),
     ("adapter_config.json", "it is a PEFT adapter: load its base model, merge_and_unload() it and save the result"),
     (
-        "saved_model.pb",
+        "**/saved_model.pb",
         "it is a SavedModel, which has no names of weights: use the checkpoint that it was exported from",
     ),
     ("**/*.onnx", "it is an ONNX export: name onnx as the framework, or use the checkpoint that it was exported from"),
+    ("openvino_model.xml", _EXPORT.format("an OpenVINO")),
+    ("*.stablehlo", _EXPORT.format("a StableHLO")),
+    ("*.pt2", _EXPORT.format("a torch.export")),
     ("*.gguf", "it is a GGUF file: use the checkpoint that it was made from"),
     ("*.ot", "it is made for rust-bert: use the checkpoint that it was made from"),
-    ("*.tflite", "it is a LiteRT export: use the checkpoint that it was exported from"),
+    ("*.tflite", _EXPORT.format("a LiteRT")),
     ("*.keras", "it is a whole Keras model: open it with keras.saving.load_model and call its save_pretrained"),
 )
 """What lies in folders without weights that people take for checkpoints, by file name."""

@@ -74,6 +74,7 @@ def test_weights_under_another_name(tmp_path: Path) -> None:
     [
         ("adapter_model.safetensors", "merge_and_unload"),
         ("saved_model.pb", "use the checkpoint that it was exported from"),
+        ("openvino_model.xml", "export that to ONNX"),
         ("model.onnx", "use the checkpoint that it was exported from"),
         ("classifier.keras", "keras.saving.load_model and call its save_pretrained"),
         ("rust_model.ot", "use the checkpoint that it was made from"),
