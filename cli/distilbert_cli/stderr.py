@@ -40,8 +40,8 @@ def capture_stderr() -> Iterator[None]:
 @contextmanager
 def _python_to(descriptor: int) -> Iterator[None]:
     """Let Python's standard error be a copy of itself, unless somebody has put something in its place."""
-    own = sys.stderr
-    if own is not sys.__stderr__:
+    own = sys.__stderr__
+    if own is None or own is not sys.stderr:
         yield
         return
     with (

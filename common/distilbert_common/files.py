@@ -232,8 +232,15 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; on success it is synced and takes the place of `path`.
 
     After an error, or a kill at any moment, `path` is as it was before.
+
+    Raises:
+        OSError: The disk is full, or the place is not to be written; names `path`.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        error.filename = str(path)  # a name that the user knows
+        raise
     os.close(handle)
     temporary = Path(name)
     try:

@@ -104,3 +104,9 @@ def test_writing_is_all_or_nothing(tmp_path: Path) -> None:
     write_text(path, "new")
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_that_is_not_there_is_named_as_it_was_given(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        write_text(tmp_path / "no" / "file.json", "")
+    assert caught.value.filename == str(tmp_path / "no" / "file.json")

@@ -34,5 +34,6 @@ def new_figure(what: str, width: float, height: float) -> Any:
 
 def save_figure(figure: Any, path: Path) -> None:
     """Write a figure as PNG, whole or not at all; the same figure gives the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png", metadata={"Software": None})
