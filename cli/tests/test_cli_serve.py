@@ -82,6 +82,7 @@ def test_the_directory_that_sagemaker_fills(tmp_path: Path) -> None:
         (["--token", "two words"], "the token has spaces"),
         (["--token", "a", "--token-file", "b"], "give one of them"),
         (["--token-file", "/no/such/file"], "cannot be read"),
+        (["--max-length", "1"], "expected at least 3"),
         (["--task", "translation", "--port", 0], "translation"),
         (["--host", "no.such.host.invalid", "--port", 0], "cannot be used"),
     ],

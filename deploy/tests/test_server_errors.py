@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -230,12 +231,14 @@ def test_without_the_token_nothing_but_health_answers() -> None:
 
 
 def test_logs_have_a_line_for_each_request_and_no_text_of_it(
-    client: TestClient, capsys: pytest.CaptureFixture[str]
+    client: TestClient, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
     try:
         configure_logging("json")
+        warnings.showwarning(UserWarning("a sentence"), UserWarning, "file.py", 1)
         client.post("/predict", json={"inputs": "my secret number is 4711"}, headers={"x-request-id": "r1"})
         client.post("/predict", json={"inputs": ["my secret number is 4711", 5]})
         client.post("/predict", json={"inputs": "my secret", "parameters": {"top_k": "4711"}})
@@ -245,6 +248,7 @@ def test_logs_have_a_line_for_each_request_and_no_text_of_it(
         root.handlers[:], root.level = before, level
         logging.captureWarnings(False)
         ACCESS.parent.setLevel(logging.NOTSET) if ACCESS.parent is not None else None
+    assert lines.pop(0)["message"] == "a sentence"
     assert [(line["route"], line["status"]) for line in lines] == [
         ("/predict", 200),
         ("/predict", 422),

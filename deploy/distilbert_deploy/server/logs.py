@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -38,6 +39,12 @@ def configure_logging(log_format: str, level: int = logging.INFO) -> None:
     for name in ("distilbert_deploy", "distilbert_tasks"):
         logging.getLogger(name).setLevel(level)
     logging.captureWarnings(True)
+    warnings.formatwarning = _sentence
+
+
+def _sentence(message: Warning | str, *_: Any, **__: Any) -> str:
+    """Return a warning without the line of code that led to it."""
+    return str(message)
 
 
 class _Json(logging.Formatter):

@@ -14,7 +14,9 @@ LOG_FORMATS = ("json", "text")
 BODIES_AT_ONCE = 64
 """Requests hold as much as so many bodies of full size."""
 
-_AT_LEAST_ONE = ("workers", "tokens_per_batch", "max_queue", "max_body", "max_items", "max_tokens", "max_length")
+_AT_LEAST_ONE = ("workers", "tokens_per_batch", "max_queue", "max_body", "max_items", "max_tokens")
+SHORTEST = 3
+"""The fewest tokens of an example of which one is its own."""
 _ABOVE_ZERO = ("timeout", "body_timeout")
 
 
@@ -77,8 +79,12 @@ class Settings:
     def __post_init__(self) -> None:
         for name in _AT_LEAST_ONE:
             number = getattr(self, name)
-            if number is not None and number < 1:
+            if number < 1:
                 raise InputError(f"{_option(name)} is {number}; expected at least 1")
+        if self.max_length is not None and self.max_length < SHORTEST:
+            raise InputError(
+                f"--max-length is {self.max_length}; expected at least {SHORTEST}, of which two are special"
+            )
         for name in _ABOVE_ZERO:
             if not getattr(self, name) > 0:
                 raise InputError(f"{_option(name)} is {getattr(self, name)}; expected a number of seconds above 0")

@@ -46,7 +46,7 @@ def ask_teacher(
         cache.write(step, batches, [teacher(batch.inputs) for batch, _ in batches])
         tokens += sum(int((numbers >= 0).sum()) for _, numbers in batches if numbers is not None)
         if number == 0 and rank == 0:
-            on_progress(Note(f"What the teacher gives takes about {cache.expected_bytes(step) / 1e9:.1f} GB."))
+            on_progress(Note(f"What the teacher gives takes about {cache.expected_bytes(step) / 1e6:,.1f} MB."))
         done = steps - len(missing) + number + 1
         on_progress(Asking(done, steps, tokens / (perf_counter() - started)))
     while not cache.is_complete:
