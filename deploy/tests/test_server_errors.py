@@ -110,7 +110,7 @@ def npy(descr: bytes, count: int, content: bytes) -> bytes:
         ("text/csv", b"inputs\n\xff", 400),
         ("text/csv", b'inputs\n"a', 400),
         ("text/csv", b'inputs\n"a"b', 400),
-        ("text/csv", b"inputs\n" + b"a" * 150_000, 400),
+        ("text/csv", b"inputs\n" + b"a" * 150_000, 413),
         ("text/csv", b"inputs", 422),
         ("text/csv", b"I lost my card", 422),
         ("text/csv", b"text,text\na,b", 422),

@@ -15,7 +15,7 @@ from distilbert_tasks.data.readers.csv import checked_header, delimiter_of, has_
 from distilbert_tasks.data.readers.json import parse_object, rows_of_json
 from distilbert_tasks.data.readers.opening import open_binary, plain_name
 
-__all__ = ["INPUT_FORMATS", "Row", "read_rows", "rows_of_stream", "rows_of_table", "rows_of_texts"]
+__all__ = ["INPUT_FORMATS", "LONGEST_VALUE", "Row", "read_rows", "rows_of_stream", "rows_of_table", "rows_of_texts"]
 
 Row = dict[str, Any]
 _SUFFIXES = {".txt": "text", ".jsonl": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
