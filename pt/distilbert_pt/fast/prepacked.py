@@ -17,11 +17,11 @@ MOST_ROWS = 256
 """With more rows MKL is as fast with plain weights on processors by Intel."""
 LEAST_WEIGHTS = 2**18
 """With smaller matrices it is faster: with 128 x 128 and few rows, in a third of the time."""
-EXACT_ROWS = 32
+EXACT_ROWS, ROWS_STEP = 32, 8
 """oneDNN prepares code for each number of rows that it meets, and keeps it: half a megabyte and more for each shape of
-a matrix. So it meets few: multiples of 256 rows, and what is left in steps that grow with it, the last rows zeros: of 1
-up to 32 rows, then 2, 4 and 8. Else a server, whose every batch has another number of tokens, takes 600 MB more within
-25,000 requests."""
+a matrix. So it meets few: multiples of 256 rows, and what is left in steps of 8, the last rows zeros, or as it is up to
+32 rows, as one short text has them. Else a server, whose every batch has another number of tokens, takes 600 MB more
+within 25,000 requests."""
 
 
 class PrepackedWeight:
@@ -63,15 +63,10 @@ def fastest_product(layer: nn.Linear, rows: Tensor, activation: str = "none") ->
     many = len(rows) // MOST_ROWS * MOST_ROWS
     parts = [rows[:many]] if many else []
     if few := len(rows) - many:
-        missing = -few % step_of(few)
+        missing = -few % ROWS_STEP if few > EXACT_ROWS else 0
         parts.append(F.pad(rows[many:], (0, 0, 0, missing)) if missing else rows[many:])
     products = [product(part, weight, layer.bias, activation) for part in parts]
     return products[0][: len(rows)] if len(parts) == 1 else torch.cat([products[0], products[1][:few]])
-
-
-def step_of(rows: int) -> int:
-    """Return what so many rows, up to 256, are a multiple of when oneDNN meets them: at most a sixteenth is wasted."""
-    return 1 << max(0, (rows - 1).bit_length() - EXACT_ROWS.bit_length() + 1)
 
 
 def onednn_weight(layer: nn.Linear, rows: int) -> Tensor | None:
