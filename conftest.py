@@ -64,7 +64,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take over what a worker left out."""
-    _deselected.update(node.workeroutput.get("deselected", {}))
+    _deselected.update(getattr(node, "workeroutput", {}).get("deselected", {}))  # a worker that crashed has none
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

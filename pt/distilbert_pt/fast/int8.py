@@ -10,7 +10,14 @@ from distilbert_common.constants import is_fast
 
 __all__ = ["INT8", "int8_product"]
 
-INT8 = torch.backends.mkldnn.is_available() and torch.cpu._is_vnni_supported()
+
+def _is_exact() -> bool:
+    """Whether products do not saturate, as they do where oneDNN is held to older instructions than there are."""
+    most = torch.full((32, 32), 127, dtype=torch.int8)
+    return bool((torch._int_mm(most, most) == 32 * 127**2).all())
+
+
+INT8 = torch.backends.mkldnn.is_available() and torch.cpu._is_vnni_supported() and _is_exact()
 """Whether this processor multiplies int8; others take many times as long for it as for float32."""
 
 
