@@ -30,7 +30,7 @@ def compare(
         list[str] | None, typer.Option(help="File, pattern or data set with labels; repeat it for several.")
     ] = None,
     framework: shared.FrameworkName = "pt",
-    device: Annotated[str, typer.Option(help="cpu, gpu, or auto for the GPU if there is one.")] = "cpu",
+    device: shared.Device = "cpu",
     as_json: shared.Json = False,
     plot: Annotated[Path | None, typer.Option(help="PNG file to draw to.")] = None,
     column: shared.Columns = None,

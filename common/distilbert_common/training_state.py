@@ -156,7 +156,7 @@ def check_state(
         )
 
 
-OTHER_NAMES = {"None": "auto", "-1": "cpu", "0": "gpu", "cuda": "gpu", "cuda:0": "gpu", "gpu:0": "gpu"}
+_OTHER_NAMES = {"None": "auto", "-1": "cpu", "0": "gpu", "cuda": "gpu", "cuda:0": "gpu", "gpu:0": "gpu"}
 """What transformers and PyTorch call devices."""
 
 
@@ -169,7 +169,7 @@ def device_name(device: Any) -> str:
     Raises:
         DeviceError: It is another one, or the second GPU, or a later one.
     """
-    name = OTHER_NAMES.get(str(device), str(device))
+    name = _OTHER_NAMES.get(str(device), str(device))
     kind, _, number = name.rpartition(":")
     if number.isdecimal() and kind in ("", "cuda", "gpu"):
         raise DeviceError(f"device is {device!r}; set CUDA_VISIBLE_DEVICES={number} and pass device='gpu'")
