@@ -21,6 +21,7 @@ from distilbert_common.quantization import is_everywhere, recipe, skipped_module
 from distilbert_tf.arrays import as_policy, to_array
 from distilbert_tf.framework.configured import Configured, ConfiguredLayer
 from distilbert_tf.framework.export import ids_and_mask
+from distilbert_tf.framework.garbage import count_weights, free_models
 from distilbert_tf.framework.keras_model import KerasModel
 from distilbert_tf.framework.model_calls import ModelCalls
 from distilbert_tf.framework.model_utils import ModelUtils
@@ -57,6 +58,7 @@ class TFDistilBertPreTrainedModel(KerasModel, Configured, ModelCalls, ModelUtils
     _prune = prune
 
     def __init__(self, config: DistilBertConfig, *inputs: Any, **kwargs: Any) -> None:
+        free_models()
         super().__init__(autocast=False, **kwargs)
         check_config(config, ATTENTION_IMPLEMENTATIONS)
         self.config = config.updated(attn_implementation=config.attn_implementation or "sdpa")
@@ -88,6 +90,7 @@ class TFDistilBertPreTrainedModel(KerasModel, Configured, ModelCalls, ModelUtils
             if not part.built:
                 part.build((None, None, self.config.dim))
         self.built = True
+        count_weights(self.count_params())
 
     def build(self, input_shape: Any = None) -> None:
         """Create the weights of the DistilBERT inside; layers of a subclass make theirs when they are first called."""
