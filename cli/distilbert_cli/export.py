@@ -19,7 +19,9 @@ __all__ = ["export"]
 def export(
     source: Annotated[str, typer.Argument(metavar="SRC", help="Directory, weights file or hub id, in any dialect.")],
     target: Annotated[Path, typer.Argument(metavar="DST", help="Directory to write.")],
-    to: Annotated[str, typer.Option(help="onnx, openvino, saved-model, litert, stablehlo or torch-export.")] = "onnx",
+    to: Annotated[
+        str, typer.Option(help="onnx, openvino, saved-model, litert, stablehlo, torch-export or executorch.")
+    ] = "onnx",
     quantize: Annotated[str, typer.Option(help="int8; matrices stay float32 if not given.")] = "",
     calibrate: Annotated[
         Path | None,

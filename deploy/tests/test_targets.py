@@ -18,6 +18,7 @@ FILES = {
     "litert": ["model.tflite"],
     "stablehlo": ["model.stablehlo"],
     "torch-export": ["model.pt2"],
+    "executorch": ["model.pte"],
 }
 SOURCE = GOLDEN / "micro" / "ForMultipleChoice" / "pt"
 """The model with most axes: whatever it needs to be of any size, the others need too."""

@@ -16,6 +16,7 @@ TARGETS = {
     "litert": "litert",
     "stablehlo": "stablehlo",
     "torch-export": "torch_export",
+    "executorch": "executorch",
 }
 """The module of each target: its `write` writes a model into a folder, its `open_run` opens what lies there."""
 

@@ -1,4 +1,4 @@
-"""PyTorch's exported programs: for AOTInductor and ExecuTorch, and for `torch.export.load` without this package."""
+"""PyTorch's exported programs: for AOTInductor, and for `torch.export.load` without this package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from distilbert_deploy.targets.families import load_in
 from distilbert_deploy.targets.job import Job
 from distilbert_deploy.verification import Run
 
-__all__ = ["PRECISIONS", "open_run", "write"]
+__all__ = ["PRECISIONS", "exported_program", "open_run", "write"]
 
 PRECISIONS = ("float32", "bfloat16")
 _MAX_BATCH = 1 << 16
@@ -19,6 +19,16 @@ _MAX_BATCH = 1 << 16
 
 def write(job: Job, directory: Path) -> list[Path]:
     """Write `model.pt2`, which takes int64 ids of any batch, and of at least two tokens."""
+    program = exported_program(job, max_batch=_MAX_BATCH, max_choices=_MAX_BATCH)
+    import torch
+
+    path = directory / "model.pt2"
+    torch.export.save(program, path)
+    return [path]
+
+
+def exported_program(job: Job, max_batch: int, max_choices: int) -> Any:
+    """Return the model as PyTorch exports it, for up to so many rows, each of up to so many choices."""
     model, is_multiple_choice = load_in("pt", job.weights, job.precision).eval(), job.weights.is_multiple_choice
     import torch
 
@@ -37,22 +47,14 @@ def write(job: Job, directory: Path) -> list[Path]:
             named = {"logits": outputs.logits.reshape(shape[:2])} if is_multiple_choice else dict(outputs)
             return {name: x.float() for name, x in named.items()}
 
-    shape = (2, 3, 4) if is_multiple_choice else (2, 4)
-    inputs = {name: torch.ones(shape, dtype=torch.int64) for name in ("input_ids", "attention_mask")}
-    sizes = dict(enumerate(_sizes(torch, job)))
-    with torch.no_grad():
-        exported = torch.export.export(Outputs().eval(), (), inputs, dynamic_shapes=dict.fromkeys(inputs, sizes))
-    path = directory / "model.pt2"
-    torch.export.save(exported, path)
-    return [path]
-
-
-def _sizes(torch: Any, job: Job) -> list[Any]:
-    """Return how large each axis may be."""
-    batch = torch.export.Dim("batch", min=1, max=_MAX_BATCH)
+    batch = torch.export.Dim("batch", min=1, max=max_batch)
+    choices = torch.export.Dim("choices", min=1, max=max_choices)
     seq = torch.export.Dim("seq", min=2, max=job.weights.config.max_position_embeddings)
-    choices = torch.export.Dim("choices", min=1, max=_MAX_BATCH)
-    return [batch, choices, seq] if job.weights.is_multiple_choice else [batch, seq]
+    axes, shape = ([batch, choices, seq], (2, 3, 4)) if is_multiple_choice else ([batch, seq], (2, 4))
+    inputs = {name: torch.ones(shape, dtype=torch.int64) for name in ("input_ids", "attention_mask")}
+    sizes = {name: dict(enumerate(axes)) for name in inputs}
+    with torch.no_grad():
+        return torch.export.export(Outputs().eval(), (), inputs, dynamic_shapes=sizes)
 
 
 def open_run(files: list[Path]) -> Run:
