@@ -31,11 +31,11 @@ from machine import processor, read_figures, write_figures
 from tasks_data import write_data
 
 RESULTS = ROOT / "docs" / "ablation.json"
-TASKS = {"banking77": (2000, 10.0), "sst2": (8000, 2.0)}
+TASKS = {"banking77": (1000, 8.0), "sst2": (2000, 2.0)}
 """The tasks that students are fine-tuned on: rows, and how often each is seen."""
 MAX_LENGTH = 64
 """The most tokens in a row."""
-LINES = FeatureOptions(max_length=MAX_LENGTH, line_by_line=True)
+BLOCKS = FeatureOptions(max_length=MAX_LENGTH)
 AT_THE_END = 10**9
 """More steps than there are: evaluation comes after the last one."""
 Facts = dict[str, Any]
@@ -55,11 +55,12 @@ def main() -> int:
 def parse() -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("teacher", nargs="?", type=Path, help="a masked LM, such as demo/stages/teacher_lm")
+    parser.add_argument("teacher", nargs="?", type=Path, help="a masked LM")
     parser.add_argument("corpus", nargs="?", type=Path, help="texts to learn from")
     parser.add_argument("validation", nargs="?", type=Path, help="texts that the masked-LM loss is measured on")
     parser.add_argument("--seeds", default="0,1,2", type=lambda text: [int(part) for part in text.split(",")])
-    parser.add_argument("--epochs", type=float, default=2.0, help="how often a student sees the corpus")
+    parser.add_argument("--epochs", type=float, default=1.0, help="how often a student sees the corpus")
+    parser.add_argument("--precision", default="float32", help="what is computed in: float32 or bfloat16")
     parser.add_argument("--page-only", action="store_true", help="write the page from the figures that are there")
     parser.add_argument(
         "--data", type=Path, default=ROOT.parent / "shared" / "data", help="the folder of the data sets"
@@ -81,13 +82,13 @@ def runs(options: argparse.Namespace) -> Iterator[tuple[str, Facts]]:
         write_data(task, options.data, options.work / task, rows)
     config = DistilBertConfig.from_pretrained(options.teacher)
     about = {"layers": config.n_layers, "dim": config.dim, "epochs": options.epochs, "tasks": TASKS}
-    yield "about", about | {"corpus": options.corpus.name, "processor": processor()}
+    yield "about", about | {"corpus": options.corpus.name, "precision": options.precision, "processor": processor()}
     teacher = options.work / "teacher"
     shutil.copytree(options.teacher, teacher, dirs_exist_ok=True)
     for name, seed in [("teacher", 0), *((name, seed) for seed in options.seeds for name in VARIANTS)]:
         begin = time.process_time()
         model = teacher if name == "teacher" else make_student(name, seed, teacher, options)
-        loss = evaluate(model, data=options.validation, feature_options=LINES)["loss"]
+        loss = evaluate(model, data=options.validation, feature_options=BLOCKS)["loss"]
         facts = {"variant": name, "seed": seed, "mlm_loss": loss, **accuracies(model, options, seed)}
         print(facts, flush=True)
         yield f"{name}-{seed}", facts | {"processor_seconds": time.process_time() - begin}
@@ -100,10 +101,10 @@ def make_student(name: str, seed: int, teacher: Path, options: argparse.Namespac
     result = distil(
         teacher, options.corpus, out=options.work / f"{name}-{seed}", random_init=random_init,
         options=replace(
-            default_options(), epochs=options.epochs, batch_size=64, accumulation=1, learning_rate=1e-3,
-            warmup_ratio=0.1, seed=seed,
+            default_options(), epochs=options.epochs, batch_size=32, accumulation=1, learning_rate=5e-4,
+            warmup_ratio=0.1, seed=seed, precision=options.precision,
         ),
-        distillation=DistillationOptions(**settings), validation_share=0,
+        distillation=DistillationOptions(**settings, teacher_precision=options.precision), validation_share=0,
         corpus_options=CorpusOptions(max_length=MAX_LENGTH, min_length=0), corpus_dir=options.work / "tokens",
         resume=True, device="cpu", tensorboard=False,
     )  # fmt: skip
@@ -118,7 +119,8 @@ def accuracies(model: Path, options: argparse.Namespace, seed: int) -> Facts:
         result = finetune(
             "text-classification", model, train=train, validation=validation, out=Path(f"{model}-{task}"),
             options=TrainingOptions(
-                epochs=epochs, learning_rate=5e-4, warmup_ratio=0.1, seed=seed, eval_every=AT_THE_END
+                epochs=epochs, learning_rate=2e-4, warmup_ratio=0.1, seed=seed, eval_every=AT_THE_END,
+                precision=options.precision,
             ),
             feature_options=FeatureOptions(max_length=MAX_LENGTH), resume=True, device="cpu", tensorboard=False,
         )  # fmt: skip

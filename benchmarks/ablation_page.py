@@ -77,6 +77,7 @@ def about(settings: Facts, facts: Facts) -> str:
     lines = [
         ("teacher and students", f"{layers} and {layers // 2} layers, {settings['dim']} wide"),
         ("distilled on", f"`{settings['corpus']}`, {settings['epochs']:g} epochs"),
+        ("computed in", settings["precision"]),
         ("fine-tuned on", tasks),
         ("processor", settings["processor"]),
         ("processor time", f"{minutes:.0f} minutes"),

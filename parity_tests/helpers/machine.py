@@ -8,12 +8,15 @@ import os
 import sys
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 from parity_tests.helpers.compilation import drop_model_programs
 
 CAPABILITIES: dict[str, tuple[Callable[[], bool], str]] = {
     "procfs": (Path("/proc/self/status").exists, "memory is read from Linux' /proc"),
+    "spark": (lambda: bool(find_spec("pyspark") and which("java")), "Spark is no part of the extras for tests"),
 }
 """By the name that a test gives to `@pytest.mark.requires`: whether it is there, and what its absence means."""
 
