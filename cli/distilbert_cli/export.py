@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from distilbert_cli.arguments import Json
+from distilbert_cli.arguments import Columns, Json, columns_of
 from distilbert_cli.stderr import capture_stderr
 from distilbert_cli.text import printable
 from distilbert_cli.training_progress import training_progress
@@ -30,6 +30,7 @@ def export(
     data: Annotated[
         Path | None, typer.Option(help="File with labels, on which the export and its source are scored.")
     ] = None,
+    column: Columns = None,
     dtype: Annotated[
         str, typer.Option(help="float16 (onnx) or bfloat16 (torch-export, stablehlo); float32 if not given.")
     ] = "",
@@ -43,6 +44,7 @@ def export(
     with capture_stderr(), training_progress() as on_progress:
         report = run(
             source, target, target=to, quantize=quantize or None, dtype=dtype or None, calibration=calibrate,
-            labeled=None if data is None else str(data), opset=opset, overwrite=overwrite, on_progress=on_progress,
+            labeled=None if data is None else str(data), columns=columns_of(column), opset=opset, overwrite=overwrite,
+            on_progress=on_progress,
         )  # fmt: skip
     typer.echo(json.dumps(report.to_dict(), indent=2) if as_json else printable(report.message()))

@@ -18,7 +18,7 @@ from distilbert_deploy.onnx_model.quantized import Range
 from distilbert_deploy.samples import Batch, padded_batch
 from distilbert_deploy.session import open_session
 from distilbert_deploy.weights import ModelWeights
-from distilbert_tasks.data.columns import choose_columns
+from distilbert_tasks.data.columns import Requested, choose_columns
 from distilbert_tasks.prediction import read_rows
 
 __all__ = ["activation_ranges", "calibration_batches"]
@@ -26,18 +26,19 @@ __all__ = ["activation_ranges", "calibration_batches"]
 _MAX_TEXTS, _BATCH = 512, 8
 
 
-def calibration_batches(file: Path, tokenizer: Any, weights: ModelWeights) -> list[Batch]:
+def calibration_batches(file: Path, tokenizer: Any, weights: ModelWeights, columns: Requested = None) -> list[Batch]:
     """Read texts to calibrate with: the first 512 of a file, one to a row.
 
     Args:
         file: txt with a text on each line, or csv, tsv, json, jsonl or parquet with columns as `predict` takes them.
         tokenizer: The model's.
         weights: The model.
+        columns: The columns to take, of which only `text` counts; None to look for well-known ones.
 
     Raises:
         InputError: There is no text.
     """
-    texts = list(islice(_texts(file), _MAX_TEXTS))
+    texts = list(islice(_texts(file, columns), _MAX_TEXTS))
     if not texts:
         raise InputError(f"{file} holds no texts to calibrate with; give a file with some hundred of them")
     examples = [one[0] if len(one) == 1 else list(one[:2]) for one in texts]
@@ -48,13 +49,14 @@ def calibration_batches(file: Path, tokenizer: Any, weights: ModelWeights) -> li
     return list(batches)
 
 
-def _texts(file: Path) -> Iterator[tuple[str, ...]]:
+def _texts(file: Path, columns: Requested) -> Iterator[tuple[str, ...]]:
     """Yield the texts of a file, and pairs of them, but for empty ones, which say nothing of how large inputs are."""
     names: Sequence[str] = ()
+    requested = {role: chosen for role, chosen in (columns or {}).items() if role == "text"}
     for row in read_rows(file, None):
-        if not names and {"question", "context"} <= row.keys():
+        if not names and not requested and {"question", "context"} <= row.keys():
             names = ("question", "context")
-        names = names or choose_columns("fill-mask", list(row), None, False, str(file))["text"]
+        names = names or choose_columns("fill-mask", list(row), requested, False, str(file))["text"]
         texts = tuple(str(row.get(name, "")) for name in names)
         if "".join(texts).strip():
             yield texts

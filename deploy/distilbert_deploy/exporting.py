@@ -24,6 +24,7 @@ from distilbert_deploy.targets import target_module
 from distilbert_deploy.targets.job import Job
 from distilbert_deploy.verification import Difference, compare_with_source, require_agreement
 from distilbert_deploy.weights import ModelWeights, read_weights
+from distilbert_tasks.data.columns import Requested
 from distilbert_tasks.training.progress import Note, OnProgress, ignore
 
 __all__ = ["export"]
@@ -38,6 +39,7 @@ def export(
     dtype: str | None = None,
     calibration: str | Path | None = None,
     labeled: Any = None,
+    columns: Requested = None,
     opset: int = DEFAULT_OPSET,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
@@ -57,6 +59,7 @@ def export(
         calibration: A file with some hundred texts like those of use, from which int8 takes fixed scales; None for
             scales that are computed with each call.
         labeled: Labeled data, as `distilbert_tasks.evaluate` takes it, on which the export and its source are scored.
+        columns: The columns of these two to take, by the task's names for them; None to look for well-known ones.
         opset: The version of ONNX's operators, for onnx and openvino.
         overwrite: Replace the destination if it holds a saved or exported model.
         on_progress: Who is told what is being done.
@@ -88,10 +91,10 @@ def export(
                 raise ExportError(
                     "the source has no tokenizer for the texts that were given; put its files beside it, or give none"
                 )
-            batches = () if calibration is None else _calibration(calibration, tokenizer, weights)
+            batches = () if calibration is None else _calibration(calibration, tokenizer, weights, columns)
             job = Job(weights, precision, opset, _metadata(weights), batches)
             files, difference = _write_verified(target, job, temporary, tokenizer, tell)
-            scores = Scores() if labeled is None else _scores(weights, files[0], temporary, labeled, tell)
+            scores = Scores() if labeled is None else _scores(weights, files[0], temporary, labeled, columns, tell)
             _sync(temporary)
             nbytes = sum(path.stat().st_size for file in files for path in _files_of(file))
             names = [path.relative_to(temporary) for path in files]
@@ -172,16 +175,18 @@ def _check_texts(target: str, precision: str, calibration: Any, labeled: Any) ->
         raise ExportError(f"labeled data was given, and only exports to onnx are scored; export to {target} without it")
 
 
-def _calibration(file: str | Path, tokenizer: Any, weights: ModelWeights) -> Sequence[Batch]:
+def _calibration(file: str | Path, tokenizer: Any, weights: ModelWeights, columns: Requested) -> Sequence[Batch]:
     from distilbert_deploy.calibration import calibration_batches
 
-    return calibration_batches(local_path(file), tokenizer, weights)
+    return calibration_batches(local_path(file), tokenizer, weights, columns)
 
 
-def _scores(weights: ModelWeights, file: Path, directory: Path, labeled: Any, tell: OnProgress) -> Scores:
+def _scores(
+    weights: ModelWeights, file: Path, directory: Path, labeled: Any, columns: Requested, tell: OnProgress
+) -> Scores:
     from distilbert_deploy.scoring import score_beside_source
 
-    return score_beside_source(weights, file, directory, labeled, tell)
+    return score_beside_source(weights, file, directory, labeled, columns, tell)
 
 
 def _write_sidecar_files(checkpoint: Checkpoint, directory: Path) -> Any | None:

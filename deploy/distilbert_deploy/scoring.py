@@ -12,6 +12,7 @@ from distilbert_deploy.session import open_session
 from distilbert_deploy.weights import ModelWeights
 from distilbert_tasks.comparison.agreement import agreement
 from distilbert_tasks.data import DataOptions
+from distilbert_tasks.data.columns import Requested
 from distilbert_tasks.extras import require_train_extra
 from distilbert_tasks.features import FeatureOptions
 from distilbert_tasks.measure import split_outputs
@@ -23,7 +24,9 @@ from distilbert_tasks.training.progress import OnProgress
 __all__ = ["score_beside_source"]
 
 
-def score_beside_source(weights: ModelWeights, file: Path, directory: Path, labeled: Any, tell: OnProgress) -> Scores:
+def score_beside_source(
+    weights: ModelWeights, file: Path, directory: Path, labeled: Any, columns: Requested, tell: OnProgress
+) -> Scores:
     """Score an ONNX file and its source, both in ONNX Runtime, the source in float32.
 
     Args:
@@ -31,6 +34,7 @@ def score_beside_source(weights: ModelWeights, file: Path, directory: Path, labe
         file: The export.
         directory: Where config and tokenizer are.
         labeled: A file, several, a pattern, or a data set.
+        columns: The columns to take, by the task's names for them; None to look for well-known ones.
         tell: Who is told what was chosen.
 
     Raises:
@@ -38,7 +42,7 @@ def score_beside_source(weights: ModelWeights, file: Path, directory: Path, labe
     """
     require_train_extra("scoring an export")
     task = task_of(weights.config)
-    options = data_options_for(weights.config, task, DataOptions())
+    options = data_options_for(weights.config, task, DataOptions(columns=columns))
     prepared = prepare(task, directory, {"validation": labeled}, options, FeatureOptions(), tell)
     dataset, features, config = prepared.data["validation"], prepared.features["validation"], prepared.config
     content = {"source": build_model(weights).SerializeToString(), "export": file}

@@ -81,8 +81,11 @@ def test_half_precision_takes_and_gives_what_float32_does(models: Path, tmp_path
 def test_labeled_data_scores_the_export_beside_its_source(models: Path, tmp_path: Path) -> None:
     data = tmp_path / "data.csv"
     rows = zip(TEXTS, ("negative", "neutral", "positive", "neutral"), strict=True)
-    data.write_text("text,label\n" + "".join(f'"{text}",{label}\n' for text, label in rows))
-    report = export(write_model("three", models), tmp_path / "out", quantize="int8", labeled=str(data))
+    data.write_text("remark,other,verdict\n" + "".join(f'"{text}",no text,{label}\n' for text, label in rows))
+    columns, model = {"text": "remark", "label": "verdict"}, write_model("three", models)
+    with pytest.raises(InputError, match=r"\(--column text=…\)"):
+        export(model, tmp_path / "out", quantize="int8", calibration=data)
+    report = export(model, tmp_path / "out", quantize="int8", calibration=data, labeled=str(data), columns=columns)
     assert report.metrics["source"].keys() == report.metrics["export"].keys() >= {"accuracy", "loss"}
     assert report.metrics["source"]["loss"] != report.metrics["export"]["loss"]
     assert report.agreement is not None

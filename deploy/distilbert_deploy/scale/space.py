@@ -13,7 +13,7 @@ The trials are drawn before the first one starts, and depend on the file alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
@@ -115,14 +115,37 @@ def _parsed(file: Path) -> Any:
     """
     import yaml  # type: ignore[import-untyped]
 
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        """Reads YAML, and takes no name twice."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            _once((str(key.value), value) for key, value in node.value)
+            return super().construct_mapping(node, deep)
+
     try:
         text = file.read_text(encoding="utf-8")
-        return json.loads(text) if file.suffix.lower() == ".json" else yaml.safe_load(text)
+        if file.suffix.lower() == ".json":
+            return json.loads(text, object_pairs_hook=_once)
+        return yaml.load(text, Loader)
     except OSError as error:
         raise InputError(f"the search space {file} cannot be read: {error.strerror}; give a file") from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{file} is neither YAML nor JSON: {reason}; correct it") from error
+        raise InputError(f"{file} cannot be read as YAML or JSON: {reason}; correct it") from error
+
+
+def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return pairs as a dict.
+
+    Raises:
+        ValueError: A name is there twice.
+    """
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise ValueError(f"{name!r} is given twice")
+        values[name] = value
+    return values
 
 
 def _numbers(value: Any) -> Any:

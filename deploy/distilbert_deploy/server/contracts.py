@@ -116,7 +116,7 @@ def _example(value: Any, contract: TaskContract, number: int) -> Any:
         raise InputError(f"{name} is {_kind(value)}; expected {expected}")
     unknown = sorted(set(value) - set(contract.fields))
     if unknown:
-        raise InputError(f"{name} has a field {unknown[0]!r:.60}; expected {fields}")
+        raise InputError(f'{name} has a field {unknown[0]!r:.60}; expected {fields}, or {{"inputs": …}} around all')
     for field in contract.required:
         if field not in value:
             raise InputError(f"{name} has no {field}; expected {fields}")

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from distilbert_common.errors import InputError
 from distilbert_tasks.data.column_names import NAMES, Group, Role
 
-__all__ = ["Chosen", "choose_columns"]
+__all__ = ["Chosen", "Requested", "choose_columns"]
 
+Requested = Mapping[str, str | Sequence[str]] | None
+"""The columns that a user names, by role."""
 Chosen = dict[str, Group]
 """The columns of each role."""
 
@@ -19,9 +21,7 @@ TWO_COLUMNS = {"text-classification": ("text",), "question-answering": ("answers
 _OF_CONLL = ("tokens", "tags")
 
 
-def choose_columns(
-    task: str, available: Sequence[str], requested: Mapping[str, str | Sequence[str]] | None, labeled: bool, source: str
-) -> Chosen:
+def choose_columns(task: str, available: Sequence[str], requested: Requested, labeled: bool, source: str) -> Chosen:
     """Return the columns of each role of a task.
 
     Args:
