@@ -17,23 +17,15 @@ __all__ = [
     "FrameworkName",
     "InferenceFramework",
     "Json",
-    "LabelAllPieces",
-    "Labels",
     "LayoutName",
-    "LineByLine",
-    "MaxLength",
-    "MaxRows",
     "MlmProbability",
     "Model",
-    "ProblemType",
-    "Stride",
-    "Truncation",
-    "WholeWordMask",
     "columns_of",
     "numbers_of",
     "option",
     "options_of",
     "parts_of",
+    "reading",
     "reading_options",
 ]
 
@@ -67,30 +59,39 @@ Columns = Annotated[
     ),
 ]
 FileFormat = Annotated[str, option(DATA, "Format of the files, if their names do not tell.", "--format")]
-Labels = Annotated[str, option(DATA, "Names of the labels, in the order of their ids, as neg,pos.")]
-ProblemType = Annotated[
-    str,
-    option(
-        DATA,
-        "single_label_classification, multi_label_classification or regression; told by the labels if not given.",
-    ),
-]
-MaxRows = Annotated[int | None, option(DATA, "Most rows to read of each split.")]
-
-MaxLength = Annotated[int | None, option(FEATURES, "Most tokens in a row; the model's positions, or 384 for answers.")]
-Stride = Annotated[
-    int | None,
-    option(
-        FEATURES,
-        "Tokens that two windows of a long context share; 128, or a third of a shorter row.",
-        "--doc-stride",
-    ),
-]
-Truncation = Annotated[str, option(FEATURES, "Text of a pair to cut: longest_first, only_first, only_second.")]
-LabelAllPieces = Annotated[bool, option(FEATURES, "Label every piece of a word.", "--label-all-pieces")]
-LineByLine = Annotated[bool, option(FEATURES, "Masked LM on each text by itself.", "--line-by-line")]
-WholeWordMask = Annotated[bool, option(FEATURES, "Mask all pieces of a word together.", "--whole-word-mask")]
 MlmProbability = Annotated[float, option(FEATURES, "Share of tokens to mask.")]
+
+
+def reading(
+    column: Columns = None,
+    file_format: FileFormat = "",
+    labels: Annotated[str, option(DATA, "Names of the labels, in the order of their ids, as neg,pos.")] = "",
+    problem_type: Annotated[
+        str,
+        option(
+            DATA,
+            "single_label_classification, multi_label_classification or regression; told by the labels if not given.",
+        ),
+    ] = "",
+    max_rows: Annotated[int | None, option(DATA, "Most rows to read of each split.")] = None,
+    max_length: Annotated[
+        int | None, option(FEATURES, "Most tokens in a row; the model's positions, or 384 for answers.")
+    ] = None,
+    doc_stride: Annotated[
+        int | None,
+        option(FEATURES, "Tokens that two windows of a long context share; 128, or a third of a shorter row."),
+    ] = None,
+    truncation: Annotated[
+        str, option(FEATURES, "Text of a pair to cut: longest_first, only_first, only_second.")
+    ] = "longest_first",
+    label_all_pieces: Annotated[bool, option(FEATURES, "Label every piece of a word.", "--label-all-pieces")] = False,
+    line_by_line: Annotated[bool, option(FEATURES, "Masked LM on each text by itself.", "--line-by-line")] = False,
+    mlm_probability: MlmProbability = 0.15,
+    whole_word_mask: Annotated[
+        bool, option(FEATURES, "Mask all pieces of a word together.", "--whole-word-mask")
+    ] = False,
+) -> None:
+    """How data is read, and made into tokens."""
 
 
 def columns_of(pairs: list[str] | None) -> dict[str, Any] | None:

@@ -11,18 +11,25 @@ from distilbert_common.errors import InputError
 if TYPE_CHECKING:
     from distilbert_deploy.scale import Cluster
 
-__all__ = ["RAY", "OnRay", "RayAddress", "RayCpus", "RayGpus", "RayWorkers", "cluster_of", "refuse_ray_options"]
+__all__ = ["RAY", "OnRay", "cluster", "cluster_of", "refuse_ray_options"]
 
 RAY = "Ray"
 
 
 OnRay = Annotated[bool, option(RAY, "Divide the work among processes of Ray, on one machine or many.", "--ray")]
-RayAddress = Annotated[
-    str, option(RAY, "Cluster, as auto on one of its machines; RAY_ADDRESS, or this machine alone, if not given.")
-]
-RayWorkers = Annotated[int | None, option(RAY, "Processes at once; as many as there is room for if not given.")]
-RayCpus = Annotated[int, option(RAY, "Cores of each.")]
-RayGpus = Annotated[float, option(RAY, "GPUs of each.")]
+
+
+def cluster(
+    ray_address: Annotated[
+        str, option(RAY, "Cluster, as auto on one of its machines; RAY_ADDRESS, or this machine alone, if not given.")
+    ] = "",
+    ray_workers: Annotated[
+        int | None, option(RAY, "Processes at once; as many as there is room for if not given.")
+    ] = None,
+    ray_cpus: Annotated[int, option(RAY, "Cores of each.")] = 1,
+    ray_gpus: Annotated[float, option(RAY, "GPUs of each.")] = 0,
+) -> None:
+    """Where work is done that is divided among processes."""
 
 
 def cluster_of(arguments: Mapping[str, Any]) -> Cluster:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from distilbert_cli import arguments as shared
 from distilbert_cli.arguments import reading_options
+from distilbert_cli.option_groups import with_options
 from distilbert_cli.stderr import capture_stderr
 from distilbert_cli.text import printable
 from distilbert_cli.training_arguments import one_or_list
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["compare", "comparison_table"]
 
 
+@with_options(shared.reading)
 def compare(
     teacher: Annotated[str, typer.Argument(metavar="TEACHER", help="Directory, weights file or hub id.")],
     student: Annotated[str, typer.Argument(metavar="STUDENT", help="A model of the same task.")],
@@ -33,24 +35,12 @@ def compare(
     device: shared.Device = "cpu",
     as_json: shared.Json = False,
     plot: Annotated[Path | None, typer.Option(help="PNG file to draw to.")] = None,
-    column: shared.Columns = None,
-    file_format: shared.FileFormat = "",
-    labels: shared.Labels = "",
-    problem_type: shared.ProblemType = "",
-    max_rows: shared.MaxRows = None,
-    max_length: shared.MaxLength = None,
-    doc_stride: shared.Stride = None,
-    truncation: shared.Truncation = "longest_first",
-    label_all_pieces: shared.LabelAllPieces = False,
-    line_by_line: shared.LineByLine = False,
-    mlm_probability: shared.MlmProbability = 0.15,
-    whole_word_mask: shared.WholeWordMask = False,
+    **options: Any,
 ) -> None:
     """Compare a teacher and its student: size, speed, scores, and how often they say the same."""
-    arguments = dict(locals())
     from distilbert_tasks.comparison import compare as run
 
-    reading = reading_options(arguments)
+    reading = reading_options(options)
     with capture_stderr(), training_progress() as on_progress:
         result = run(
             teacher,

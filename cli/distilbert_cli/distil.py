@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from distilbert_cli import arguments as shared
 from distilbert_cli import training_arguments as training
 from distilbert_cli.arguments import DATA, FEATURES, numbers_of, option, options_of
+from distilbert_cli.option_groups import with_options
 from distilbert_cli.stderr import capture_stderr
 from distilbert_cli.training_progress import training_progress
 
@@ -18,6 +19,10 @@ __all__ = ["distil"]
 STUDENT = "Student"
 
 
+@with_options(
+    training.training, batch_size=250, accumulation=10, learning_rate=5e-4, warmup_ratio=0.05, beta2=0.98,
+    epsilon=1e-6, max_grad_norm=5.0,
+)  # fmt: skip
 def distil(
     teacher: Annotated[
         str, typer.Argument(metavar="TEACHER", help="Masked LM: directory, weights file or hub id; also of a BERT.")
@@ -72,36 +77,7 @@ def distil(
         float, option(FEATURES, "How much more often rare tokens are masked; 0 for alike.")
     ] = 0.7,
     shard_tokens: Annotated[int, option(FEATURES, "Tokens in a file of the corpus.")] = 2**24,
-    epochs: training.Epochs = 3.0,
-    max_steps: training.MaxSteps = None,
-    batch_size: training.BatchSize = 250,
-    tokens_per_batch: training.TokensPerBatch = None,
-    accumulation: training.Accumulation = 10,
-    layout: shared.LayoutName = "packed",
-    row_length: training.RowLength = None,
-    seed: training.Seed = 0,
-    learning_rate: training.LearningRate = 5e-4,
-    schedule: training.ScheduleName = "linear",
-    warmup_steps: training.WarmupSteps = 0,
-    warmup_ratio: training.WarmupRatio = 0.05,
-    weight_decay: training.WeightDecay = 0.0,
-    beta1: training.Beta1 = 0.9,
-    beta2: training.Beta2 = 0.98,
-    epsilon: training.Epsilon = 1e-6,
-    max_grad_norm: training.MaxGradNorm = 5.0,
-    frozen: training.Frozen = "",
-    layer_decay: training.LayerDecay = 1.0,
-    eval_every: training.EvalEvery = None,
-    metric_for_best: training.MetricForBest = "",
-    patience: training.Patience = None,
-    min_delta: training.MinDelta = 0.0,
-    save_every: training.SaveEvery = None,
-    keep_last: training.KeepLast = 1,
-    log_every: training.LogEvery = 10,
-    tensorboard: training.Tensorboard = True,
-    precision: training.PrecisionName = "float32",
-    gradient_checkpointing: training.GradientCheckpointing = False,
-    compile: training.Compile = None,
+    **options: Any,
 ) -> None:
     """Distil a masked LM: a student of half the layers learns from its teacher's predictions, the text and its states.
 
@@ -109,7 +85,7 @@ def distil(
     every framework and transformers open. Ctrl-C stops after the step and saves; --resume goes on from there, also
     where the corpus was being written.
     """
-    arguments = dict(locals())
+    arguments = locals() | options
     from distilbert_common.training import DistillationOptions
     from distilbert_tasks import AheadOptions
     from distilbert_tasks import distil as run
@@ -142,7 +118,7 @@ def distil(
             validation_share=validation_share,
             resume=resume,
             overwrite=overwrite,
-            tensorboard=tensorboard,
+            tensorboard=options["tensorboard"],
             command=training.typed_command(),
             on_progress=on_progress,
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from distilbert_cli import arguments as shared
 from distilbert_cli.arguments import reading_options
 from distilbert_cli.metrics_table import rounded, show_metrics
+from distilbert_cli.option_groups import with_options
 from distilbert_cli.stderr import capture_stderr
 from distilbert_cli.training_arguments import one_or_list
 from distilbert_cli.training_progress import training_progress
@@ -18,6 +19,7 @@ from distilbert_cli.training_progress import training_progress
 __all__ = ["evaluate"]
 
 
+@with_options(shared.reading)
 def evaluate(
     model: shared.Model,
     data: Annotated[list[str], typer.Argument(metavar="DATA...", help="Files, patterns or data sets with labels.")],
@@ -28,26 +30,14 @@ def evaluate(
         Path | None, typer.Option(help="Folder to write metrics.json, classes.md and confusion_matrix.png to.")
     ] = None,
     as_json: shared.Json = False,
-    column: shared.Columns = None,
-    file_format: shared.FileFormat = "",
-    labels: shared.Labels = "",
-    problem_type: shared.ProblemType = "",
-    max_rows: shared.MaxRows = None,
-    max_length: shared.MaxLength = None,
-    doc_stride: shared.Stride = None,
-    truncation: shared.Truncation = "longest_first",
-    label_all_pieces: shared.LabelAllPieces = False,
-    line_by_line: shared.LineByLine = False,
-    mlm_probability: shared.MlmProbability = 0.15,
-    whole_word_mask: shared.WholeWordMask = False,
     layout: shared.LayoutName = "packed",
     tokens_per_batch: Annotated[int | None, typer.Option(help="Tokens that go through the model at once.")] = None,
+    **options: Any,
 ) -> None:
     """Measure a model on labeled data; every framework prints the same digits."""
-    arguments = dict(locals())
     from distilbert_tasks import evaluate as run
 
-    reading = reading_options(arguments)
+    reading = reading_options(options)
     with capture_stderr(), training_progress() as on_progress:
         metrics = run(
             model,

@@ -12,6 +12,7 @@ from distilbert_cli import arguments as shared
 from distilbert_cli import cluster_arguments as on_ray
 from distilbert_cli import training_arguments as training
 from distilbert_cli.arguments import FEATURES, option, reading_options
+from distilbert_cli.option_groups import with_options
 from distilbert_cli.stderr import capture_stderr
 from distilbert_cli.training_progress import training_progress
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["finetune"]
 
 
+@with_options(shared.reading, training.training, on_ray.cluster)
 def finetune(
     model: shared.Model,
     task: Annotated[
@@ -38,21 +40,9 @@ def finetune(
     resume: training.Resume = False,
     overwrite: training.Overwrite = False,
     as_json: shared.Json = False,
-    column: shared.Columns = None,
-    file_format: shared.FileFormat = "",
-    labels: shared.Labels = "",
-    problem_type: shared.ProblemType = "",
     validation_share: training.ValidationShare = 0.1,
-    max_rows: shared.MaxRows = None,
     streaming: training.Streaming = False,
-    max_length: shared.MaxLength = None,
-    doc_stride: shared.Stride = None,
-    truncation: shared.Truncation = "longest_first",
-    label_all_pieces: shared.LabelAllPieces = False,
-    line_by_line: shared.LineByLine = False,
-    mlm_probability: shared.MlmProbability = 0.15,
     cache_dir: Annotated[Path | None, option(FEATURES, "Where token lists are kept for the next run.")] = None,
-    whole_word_mask: shared.WholeWordMask = False,
     teacher: Annotated[str, option(training.TEACHER, "Model of the task whose predictions are learned too.")] = "",
     alpha_ce: training.AlphaCe = None,
     alpha_task: training.AlphaTask = None,
@@ -60,52 +50,19 @@ def finetune(
     temperature: training.Temperature = None,
     project_hidden: training.ProjectHidden = False,
     teacher_precision: training.TeacherPrecision = None,
-    epochs: training.Epochs = 3.0,
-    max_steps: training.MaxSteps = None,
-    batch_size: training.BatchSize = 32,
-    tokens_per_batch: training.TokensPerBatch = None,
-    accumulation: training.Accumulation = 1,
-    layout: shared.LayoutName = "packed",
-    row_length: training.RowLength = None,
-    seed: training.Seed = 0,
-    learning_rate: training.LearningRate = 5e-5,
-    schedule: training.ScheduleName = "linear",
-    warmup_steps: training.WarmupSteps = 0,
-    warmup_ratio: training.WarmupRatio = 0.0,
-    weight_decay: training.WeightDecay = 0.0,
-    beta1: training.Beta1 = 0.9,
-    beta2: training.Beta2 = 0.999,
-    epsilon: training.Epsilon = 1e-8,
-    max_grad_norm: training.MaxGradNorm = 1.0,
     label_smoothing: Annotated[float, option(training.OPTIMIZER, "Share of a label that all classes divide.")] = 0.0,
     class_weights: Annotated[
         str, option(training.OPTIMIZER, "What each class counts in the loss, as 1,1,2.5; or balanced.")
     ] = "",
-    frozen: training.Frozen = "",
-    layer_decay: training.LayerDecay = 1.0,
-    eval_every: training.EvalEvery = None,
-    metric_for_best: training.MetricForBest = "",
-    patience: training.Patience = None,
-    min_delta: training.MinDelta = 0.0,
-    save_every: training.SaveEvery = None,
-    keep_last: training.KeepLast = 1,
-    log_every: training.LogEvery = 10,
-    tensorboard: training.Tensorboard = True,
-    precision: training.PrecisionName = "float32",
-    gradient_checkpointing: training.GradientCheckpointing = False,
-    compile: training.Compile = None,
     ray: on_ray.OnRay = False,
-    ray_address: on_ray.RayAddress = "",
-    ray_workers: on_ray.RayWorkers = None,
-    ray_cpus: on_ray.RayCpus = 1,
-    ray_gpus: on_ray.RayGpus = 0,
+    **options: Any,
 ) -> None:
     """Fine-tune a model: one command, the same numbers in PyTorch, Keras and Flax.
 
     The folder that is written holds the best weights as a model that every framework and transformers open, with
     metrics, curves and a model card. Ctrl-C stops after the step and saves; --resume goes on from there.
     """
-    arguments = dict(locals())
+    arguments = locals() | options
     from distilbert_tasks.distillation.options import task_distillation
     from distilbert_tasks.engines import engine_module
 
@@ -124,10 +81,10 @@ def finetune(
         else None
     )
     if not ray:
-        on_ray.refuse_ray_options(arguments)
+        on_ray.refuse_ray_options(options)
         with capture_stderr():
             engine_module(framework)
-    run = _run_on(on_ray.cluster_of(arguments) if ray else None)
+    run = _run_on(on_ray.cluster_of(options) if ray else None)
     with training_progress() as on_progress:
         result = run(
             task,
@@ -143,7 +100,7 @@ def finetune(
             **reading,
             resume=resume,
             overwrite=overwrite,
-            tensorboard=tensorboard,
+            tensorboard=options["tensorboard"],
             command=training.typed_command(),
             on_progress=on_progress,
         )

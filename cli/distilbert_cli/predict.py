@@ -13,6 +13,7 @@ import typer
 from distilbert_cli import cluster_arguments as on_ray
 from distilbert_cli.arguments import Columns, Device, InferenceFramework, Json, Model, columns_of, option, parts_of
 from distilbert_cli.metrics_table import DIGITS
+from distilbert_cli.option_groups import with_options
 from distilbert_cli.stderr import capture_stderr
 from distilbert_cli.text import printable
 from distilbert_cli.training_progress import training_progress
@@ -20,6 +21,7 @@ from distilbert_cli.training_progress import training_progress
 __all__ = ["predict"]
 
 
+@with_options(on_ray.cluster)
 def predict(
     model: Model,
     texts: Annotated[
@@ -48,15 +50,11 @@ def predict(
     ] = "",
     batch_size: Annotated[int | None, typer.Option(help="Examples to read ahead of the first answer.")] = None,
     ray: on_ray.OnRay = False,
-    ray_address: on_ray.RayAddress = "",
-    ray_workers: on_ray.RayWorkers = None,
-    ray_cpus: on_ray.RayCpus = 1,
-    ray_gpus: on_ray.RayGpus = 0,
     resume: Annotated[bool, option(on_ray.RAY, "Go on with the run to --output, if there is one.", "--resume")] = False,
     overwrite: Annotated[bool, option(on_ray.RAY, "Replace --output, and a run to it.", "--overwrite")] = False,
+    **of_cluster: Any,
 ) -> None:
     """Predict: texts as arguments, a file, or standard input, one text a line; a row with the answer for each."""
-    given = dict(locals())
     from distilbert_common.errors import InputError
     from distilbert_tasks import predict as run
     from distilbert_tasks.prediction import write_rows
@@ -81,10 +79,10 @@ def predict(
         if texts or context or file is None or output is None:
             raise InputError("--ray reads a file and writes one; give --file and --output, and no texts or --context")
         arguments |= {"batch_size": batch_size, "resume": resume, "overwrite": overwrite}
-        cluster = on_ray.cluster_of(given)
+        cluster = on_ray.cluster_of(of_cluster)
         _predict_on_ray(model, file=file, output=output, cluster=cluster, **arguments)
         return
-    on_ray.refuse_ray_options(given, "resume", "overwrite")
+    on_ray.refuse_ray_options({**of_cluster, "resume": resume, "overwrite": overwrite}, "resume", "overwrite")
     with capture_stderr():
         rows = run(
             model,

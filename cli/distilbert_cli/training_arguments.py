@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from distilbert_cli.arguments import DATA, numbers_of, option, options_of, parts_of
+from distilbert_cli.arguments import DATA, LayoutName, numbers_of, option, options_of, parts_of
 from distilbert_cli.metrics_table import rounded, show_metrics
 
 if TYPE_CHECKING:
@@ -19,48 +19,20 @@ if TYPE_CHECKING:
     from distilbert_tasks.training.options import TrainingOptions
 
 __all__ = [
-    "Accumulation",
     "AlphaCe",
     "AlphaCos",
     "AlphaTask",
-    "BatchSize",
-    "Beta1",
-    "Beta2",
-    "Compile",
-    "Epochs",
-    "Epsilon",
-    "EvalEvery",
-    "Frozen",
-    "GradientCheckpointing",
-    "KeepLast",
-    "LayerDecay",
-    "LearningRate",
-    "LogEvery",
-    "MaxGradNorm",
-    "MaxSteps",
-    "MetricForBest",
-    "MinDelta",
     "Out",
     "Overwrite",
-    "Patience",
-    "PrecisionName",
     "ProjectHidden",
     "Resume",
-    "RowLength",
-    "SaveEvery",
-    "ScheduleName",
-    "Seed",
     "Streaming",
     "TeacherPrecision",
     "Temperature",
-    "Tensorboard",
-    "TokensPerBatch",
     "ValidationShare",
-    "WarmupRatio",
-    "WarmupSteps",
-    "WeightDecay",
     "one_or_list",
     "show_result",
+    "training",
     "training_options",
     "typed_command",
 ]
@@ -86,40 +58,46 @@ ProjectHidden = Annotated[
 ]
 TeacherPrecision = Annotated[str | None, option(TEACHER, "What the teacher computes in: float32, bfloat16 or float16.")]
 
-Epochs = Annotated[float, option(STEPS, "How often each example is seen.")]
-MaxSteps = Annotated[int | None, option(STEPS, "Steps to train, whatever --epochs says.", "--max-steps", "--steps")]
-BatchSize = Annotated[int, option(STEPS, "Rows that a step takes.")]
-TokensPerBatch = Annotated[int | None, option(STEPS, "Tokens that a step takes, in place of rows.")]
-Accumulation = Annotated[int, option(STEPS, "Parts to compute a step in, to need less memory.")]
-RowLength = Annotated[int | None, option(STEPS, "Tokens in a packed row.")]
-Seed = Annotated[int, option(STEPS, "What all random numbers depend on.")]
 
-LearningRate = Annotated[float, option(OPTIMIZER, "The highest one.")]
-ScheduleName = Annotated[str, option(OPTIMIZER, "linear, cosine or constant.", "--schedule")]
-WarmupSteps = Annotated[int, option(OPTIMIZER, "Steps in which the learning rate rises.")]
-WarmupRatio = Annotated[float, option(OPTIMIZER, "The same as a share of all steps.")]
-WeightDecay = Annotated[float, option(OPTIMIZER, "Of all weights but biases and LayerNorms.")]
-Beta1 = Annotated[float, option(OPTIMIZER, "Decay rate of the first moment.")]
-Beta2 = Annotated[float, option(OPTIMIZER, "Decay rate of the second moment.")]
-Epsilon = Annotated[float, option(OPTIMIZER, "AdamW's epsilon.")]
-MaxGradNorm = Annotated[float, option(OPTIMIZER, "Norm to clip gradients to; 0 for no clipping.")]
-Frozen = Annotated[str, option(OPTIMIZER, "Parts to leave as they are, as embeddings,layer.0.")]
-LayerDecay = Annotated[float, option(OPTIMIZER, "Learning rate of a layer, as a share of the next one's.")]
-
-EvalEvery = Annotated[int | None, option(WATCH, "Steps between evaluations; each epoch if not given.")]
-MetricForBest = Annotated[str, option(WATCH, "Metric to choose the best weights by; the task's if not given.")]
-Patience = Annotated[int | None, option(WATCH, "Evaluations without a better one before it stops.")]
-MinDelta = Annotated[float, option(WATCH, "What is better by less than this does not count.")]
-SaveEvery = Annotated[int | None, option(WATCH, "Steps between checkpoints; each epoch if not given.")]
-KeepLast = Annotated[int, option(WATCH, "Checkpoints to keep.")]
-LogEvery = Annotated[int, option(WATCH, "Steps to average for a line of metrics.jsonl.")]
-Tensorboard = Annotated[bool, option(WATCH, "Write for TensorBoard too.")]
-
-PrecisionName = Annotated[str, option(COMPUTE, "float32, bfloat16 or float16.", "--precision")]
-GradientCheckpointing = Annotated[
-    bool, option(COMPUTE, "Compute more, to need less memory.", "--gradient-checkpointing")
-]
-Compile = Annotated[bool | None, option(COMPUTE, "Compile the step, where there is a choice.")]
+def training(
+    epochs: Annotated[float, option(STEPS, "How often each example is seen.")] = 3.0,
+    max_steps: Annotated[
+        int | None, option(STEPS, "Steps to train, whatever --epochs says.", "--max-steps", "--steps")
+    ] = None,
+    batch_size: Annotated[int, option(STEPS, "Rows that a step takes.")] = 32,
+    tokens_per_batch: Annotated[int | None, option(STEPS, "Tokens that a step takes, in place of rows.")] = None,
+    accumulation: Annotated[int, option(STEPS, "Parts to compute a step in, to need less memory.")] = 1,
+    layout: LayoutName = "packed",
+    row_length: Annotated[int | None, option(STEPS, "Tokens in a packed row.")] = None,
+    seed: Annotated[int, option(STEPS, "What all random numbers depend on.")] = 0,
+    learning_rate: Annotated[float, option(OPTIMIZER, "The highest one.")] = 5e-5,
+    schedule: Annotated[str, option(OPTIMIZER, "linear, cosine or constant.", "--schedule")] = "linear",
+    warmup_steps: Annotated[int, option(OPTIMIZER, "Steps in which the learning rate rises.")] = 0,
+    warmup_ratio: Annotated[float, option(OPTIMIZER, "The same as a share of all steps.")] = 0.0,
+    weight_decay: Annotated[float, option(OPTIMIZER, "Of all weights but biases and LayerNorms.")] = 0.0,
+    beta1: Annotated[float, option(OPTIMIZER, "Decay rate of the first moment.")] = 0.9,
+    beta2: Annotated[float, option(OPTIMIZER, "Decay rate of the second moment.")] = 0.999,
+    epsilon: Annotated[float, option(OPTIMIZER, "AdamW's epsilon.")] = 1e-8,
+    max_grad_norm: Annotated[float, option(OPTIMIZER, "Norm to clip gradients to; 0 for no clipping.")] = 1.0,
+    frozen: Annotated[str, option(OPTIMIZER, "Parts to leave as they are, as embeddings,layer.0.")] = "",
+    layer_decay: Annotated[float, option(OPTIMIZER, "Learning rate of a layer, as a share of the next one's.")] = 1.0,
+    eval_every: Annotated[int | None, option(WATCH, "Steps between evaluations; each epoch if not given.")] = None,
+    metric_for_best: Annotated[
+        str, option(WATCH, "Metric to choose the best weights by; the task's if not given.")
+    ] = "",
+    patience: Annotated[int | None, option(WATCH, "Evaluations without a better one before it stops.")] = None,
+    min_delta: Annotated[float, option(WATCH, "What is better by less than this does not count.")] = 0.0,
+    save_every: Annotated[int | None, option(WATCH, "Steps between checkpoints; each epoch if not given.")] = None,
+    keep_last: Annotated[int, option(WATCH, "Checkpoints to keep.")] = 1,
+    log_every: Annotated[int, option(WATCH, "Steps to average for a line of metrics.jsonl.")] = 10,
+    tensorboard: Annotated[bool, option(WATCH, "Write for TensorBoard too.")] = True,
+    precision: Annotated[str, option(COMPUTE, "float32, bfloat16 or float16.", "--precision")] = "float32",
+    gradient_checkpointing: Annotated[
+        bool, option(COMPUTE, "Compute more, to need less memory.", "--gradient-checkpointing")
+    ] = False,
+    compile: Annotated[bool | None, option(COMPUTE, "Compile the step, where there is a choice.")] = None,
+) -> None:
+    """Steps, optimizer, evaluation and computing."""
 
 
 def training_options(arguments: Mapping[str, Any], **more: Any) -> TrainingOptions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from distilbert_cli import arguments as shared
 from distilbert_cli import cluster_arguments as on_ray
 from distilbert_cli.arguments import reading_options
 from distilbert_cli.metrics_table import DIGITS
+from distilbert_cli.option_groups import with_options
 from distilbert_cli.training_arguments import Out, ValidationShare, one_or_list
 from distilbert_cli.training_progress import training_progress
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["tune"]
 
 
+@with_options(shared.reading, on_ray.cluster)
 def tune(
     model: shared.Model,
     space: Annotated[
@@ -41,33 +43,17 @@ def tune(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the search in --out, if there is one.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the search in --out.")] = False,
     as_json: shared.Json = False,
-    column: shared.Columns = None,
-    file_format: shared.FileFormat = "",
-    labels: shared.Labels = "",
-    problem_type: shared.ProblemType = "",
     validation_share: ValidationShare = 0.1,
-    max_rows: shared.MaxRows = None,
-    max_length: shared.MaxLength = None,
-    doc_stride: shared.Stride = None,
-    truncation: shared.Truncation = "longest_first",
-    label_all_pieces: shared.LabelAllPieces = False,
-    line_by_line: shared.LineByLine = False,
-    mlm_probability: shared.MlmProbability = 0.15,
-    whole_word_mask: shared.WholeWordMask = False,
     seed: Annotated[int, typer.Option(help="What the choice of validation rows depends on.")] = 0,
-    ray_address: on_ray.RayAddress = "",
-    ray_workers: on_ray.RayWorkers = None,
-    ray_cpus: on_ray.RayCpus = 1,
-    ray_gpus: on_ray.RayGpus = 0,
+    **options: Any,
 ) -> None:
     """Tune: fine-tune with many options of training, on Ray, and stop those that do badly.
 
     The folder that is written holds each trial as `finetune` writes it, tune.json and tune.png. --resume goes on.
     """
-    arguments = dict(locals())
     from distilbert_deploy.scale import tune as run
 
-    reading = reading_options(arguments)
+    reading = reading_options({**options, "validation_share": validation_share, "seed": seed})
     with training_progress() as on_progress:
         result = run(
             task,
@@ -79,7 +65,7 @@ def tune(
             out=out,
             framework=framework,
             device=device,
-            cluster=on_ray.cluster_of(arguments),
+            cluster=on_ray.cluster_of(options),
             resume=resume,
             overwrite=overwrite,
             **reading,

@@ -120,7 +120,7 @@ def _parsed(file: Path) -> Any:
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             _once((str(key.value), value) for key, value in node.value)
-            return super().construct_mapping(node, deep)
+            return dict(super().construct_mapping(node, deep))
 
     try:
         text = file.read_text(encoding="utf-8")
