@@ -13,7 +13,13 @@ import tokenizers
 from tokenizer_cases import CLASSES, SMALL
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization import AddedToken, DistilBertTokenizer, DistilBertTokenizerFast
+from distilbert_common.tokenization import (
+    AddedToken,
+    BasicTokenizer,
+    DistilBertTokenizer,
+    DistilBertTokenizerFast,
+    WordpieceTokenizer,
+)
 from distilbert_common.tokenization.vocabulary import FLAGS
 
 each_class = pytest.mark.parametrize("cls", CLASSES)
@@ -225,6 +231,17 @@ def test_the_steps_of_the_slow_class() -> None:
     assert words == ["the", "walking", "film", ",", "<", "ent", ">"]
     assert slow.wordpiece_tokenizer.tokenize(" ".join(words[:2]) + " \U0001f600") == ["the", "walk", "##ing", "[UNK]"]
     assert slow.basic_tokenizer.do_lower_case is True
+
+
+def test_the_steps_without_a_tokenizer() -> None:
+    text = "\x05Caf\u00e9s, don't \u7684\u4eba <Ent>"
+    assert " ".join(BasicTokenizer().tokenize(text)) == "cafes , don ' t \u7684 \u4eba < ent >"
+    kept = BasicTokenizer(False, ["<Ent>"], False, strip_accents=True, do_split_on_punc=False)
+    assert kept.tokenize(text) == ["Cafes,", "don't", "\u7684\u4eba", "<Ent>"]
+    assert kept.tokenize("\u00e9t\u00e9 \u00e9l\u00e8ve", never_split=["\u00e9t\u00e9"]) == ["\u00e9t\u00e9", "eleve"]
+    steps = WordpieceTokenizer({"walk": 0, "##ing": 1}, "?", 8)
+    assert steps.tokenize("walking walked walkingwalking") == ["walk", "##ing", "?", "?"]
+    assert WordpieceTokenizer({}, "?").tokenize(" walk ") == ["?"]
 
 
 def test_lower_casing_set_later(fresh: Any, tmp_path: Path) -> None:

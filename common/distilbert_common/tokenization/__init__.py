@@ -17,10 +17,19 @@ What a tokenizer is lies in one object, `tokenizer.settings` (`settings.py`): it
 (`vocabulary.py`), its normalizer, special tokens, lengths and sides. Four groups of methods work on it:
 `special_tokens.py` (`pad_token`, `add_tokens`, ...), `decoding.py` (ids to tokens and text), `preparation.py` (`pad`,
 `prepare_for_model`, ...: ids to model inputs), `storage.py` (load, save, train). `files/` reads the files.
+`steps.py` has the two steps of the slow tokenizer for use without one.
 """
 
 from distilbert_common.tokenization.distilbert import DistilBertTokenizer, DistilBertTokenizerFast
 from distilbert_common.tokenization.encoding import BatchEncoding
+from distilbert_common.tokenization.steps import BasicTokenizer, WordpieceTokenizer
 from distilbert_common.tokenization.vocabulary import AddedToken
 
-__all__ = ["AddedToken", "BatchEncoding", "DistilBertTokenizer", "DistilBertTokenizerFast"]
+__all__ = [
+    "AddedToken",
+    "BasicTokenizer",
+    "BatchEncoding",
+    "DistilBertTokenizer",
+    "DistilBertTokenizerFast",
+    "WordpieceTokenizer",
+]

@@ -13,13 +13,13 @@ from distilbert_common.tokenization.arguments import check_all_unicode
 from distilbert_common.tokenization.encoding import TextPieces
 from distilbert_common.tokenization.files.paths import TokenizerFiles
 from distilbert_common.tokenization.files.tokenizer_json import TokenizerJson
-from distilbert_common.tokenization.normalizer import Normalizer
 from distilbert_common.tokenization.rust import build_rust_tokenizer, library_token
+from distilbert_common.tokenization.steps import BasicTokenizer, WordpieceTokenizer
 from distilbert_common.tokenization.tokenizer import COMMON_POSITIONAL, TokenizerBase
 from distilbert_common.tokenization.vocabulary import AddedToken
 from distilbert_common.tokenization.wordpiece import WordPiece, cut_around_words
 
-__all__ = ["BasicTokenizer", "DistilBertTokenizer", "DistilBertTokenizerFast", "WordpieceTokenizer"]
+__all__ = ["DistilBertTokenizer", "DistilBertTokenizerFast"]
 
 
 class DistilBertTokenizer(TokenizerBase):
@@ -57,14 +57,22 @@ class DistilBertTokenizer(TokenizerBase):
     @property
     def basic_tokenizer(self) -> BasicTokenizer:
         """The first step by itself: from a text to words."""
-        return BasicTokenizer(self.settings.normalizer, self._wordpiece)
+        settings, normalizer = self.settings, self.settings.normalizer
+        return BasicTokenizer(
+            normalizer.lowercase,
+            settings.never_split,
+            normalizer.handle_chinese_chars,
+            normalizer.strip_accents,
+            settings.splits_punctuation,
+            clean_text=normalizer.clean_text,
+        )
 
     @property
     def wordpiece_tokenizer(self) -> WordpieceTokenizer:
         """The second step by itself: from words to pieces."""
         settings = self.settings
-        pieces, unk_token = settings.vocabulary.pieces, settings.unk_piece
-        return WordpieceTokenizer(pieces, unk_token, settings.max_word_chars, self._wordpiece)
+        vocab, longest = settings.vocabulary.pieces, settings.max_word_chars
+        return WordpieceTokenizer(vocab, settings.unk_piece, longest, prefix=settings.prefix)
 
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
         """Join tokens with spaces, but for pieces that continue a word; spaces before punctuation stay."""
@@ -78,49 +86,6 @@ class DistilBertTokenizer(TokenizerBase):
             for is_alone, part in groupby(tokens, alone.__contains__)
         ]
         return (" " if spaces_between_special_tokens else "").join(filter(None, chain.from_iterable(parts)))
-
-
-class BasicTokenizer:
-    """Cuts a text into words; transformers' class has it as `basic_tokenizer`.
-
-    Args:
-        normalizer: What happens to a text before.
-        wordpiece: Cuts at white space and punctuation.
-    """
-
-    def __init__(self, normalizer: Normalizer, wordpiece: WordPiece) -> None:
-        self.do_lower_case = normalizer.lowercase
-        self.strip_accents = normalizer.strip_accents
-        self.tokenize_chinese_chars = normalizer.handle_chinese_chars
-        self._wordpiece = wordpiece
-
-    def tokenize(self, text: str) -> list[str]:
-        """Return the words of a text, normalized; added tokens are words like any other."""
-        return self._wordpiece.words(text)
-
-
-class WordpieceTokenizer:
-    """Cuts words into pieces; transformers' class has it as `wordpiece_tokenizer`.
-
-    Args:
-        vocab: Id by piece.
-        unk_token: The piece that stands for a word that no pieces make up.
-        max_input_chars_per_word: A longer word becomes `unk_token`.
-        wordpiece: Does the work.
-    """
-
-    def __init__(
-        self, vocab: dict[str, int], unk_token: str, max_input_chars_per_word: int, wordpiece: WordPiece
-    ) -> None:
-        self.vocab = vocab
-        self.unk_token = unk_token
-        self.max_input_chars_per_word = max_input_chars_per_word
-        self._wordpiece = wordpiece
-        self._pieces = {index: piece for piece, index in vocab.items()}
-
-    def tokenize(self, text: str) -> list[str]:
-        """Return the pieces of words with white space between them."""
-        return [self._pieces[index] for word in text.split() for index in self._wordpiece.cut(word)]
 
 
 class DistilBertTokenizerFast(TokenizerBase):

@@ -18,7 +18,7 @@ from distilbert_common.tokenization.normalizer import PUNCTUATION, WHITESPACE, C
 from distilbert_common.tokenization.settings import TokenizerSettings
 from distilbert_common.tokenization.vocabulary import AddedToken
 
-__all__ = ["AddedTokenFinder", "SPACED_WORD", "WORD", "WordPiece", "cut_around_words"]
+__all__ = ["AddedTokenFinder", "LongestPieces", "SPACED_WORD", "WORD", "WordPiece", "cut_around_words"]
 
 WORD = re.compile(f"[{PUNCTUATION.pattern}]|[^{PUNCTUATION.pattern}{WHITESPACE.pattern}]+")
 """A word: one punctuation mark, or what lies between punctuation and white space."""
@@ -155,6 +155,40 @@ Piece = tuple[int, Span]
 """The id of a piece and where it lies in the text."""
 
 
+class LongestPieces:
+    """Cuts words into their longest pieces from left to right.
+
+    Args:
+        vocab: Id by piece.
+        prefix: What marks a piece that continues a word.
+        max_word_chars: A longer word has no pieces.
+    """
+
+    def __init__(self, vocab: Mapping[str, int], prefix: str, max_word_chars: int) -> None:
+        self._vocab = vocab
+        self._prefix = prefix
+        self._max_word_chars = max_word_chars
+        self._longest = max(map(len, vocab), default=0)
+
+    def __call__(self, word: str) -> list[tuple[str, Span]]:
+        """Return the pieces of a word, each with its span in it; none where there are none that make it up."""
+        if len(word) > self._max_word_chars:
+            return []
+        pieces: list[tuple[str, Span]] = []
+        start = 0
+        while start < len(word):
+            prefix = self._prefix if start else ""
+            longest = min(len(word), start + self._longest)
+            for end in range(longest, start, -1):
+                if (piece := prefix + word[start:end]) in self._vocab:
+                    break
+            else:
+                return []
+            pieces.append((piece, (start, end)))
+            start = end
+        return pieces
+
+
 class WordPiece:
     """Cuts texts into pieces with ids, offsets and word numbers.
 
@@ -167,10 +201,8 @@ class WordPiece:
         self._pieces = settings.vocabulary.pieces
         self._normalizer = settings.normalizer
         self._unk_id = settings.vocabulary.pieces[settings.unk_piece]
-        self._prefix = settings.prefix
-        self._max_word_chars = settings.max_word_chars
+        self._longest_pieces = LongestPieces(self._pieces, settings.prefix, settings.max_word_chars)
         self._word = WORD if settings.splits_punctuation else SPACED_WORD
-        self._longest = max(map(len, settings.vocabulary.pieces))
         self.refresh()
 
     def refresh(self) -> None:
@@ -213,14 +245,6 @@ class WordPiece:
             for piece in pieces
         )
 
-    def words(self, text: str) -> list[str]:
-        """Return the words of a text, normalized, as if no token had been added."""
-        return self._word.findall(self._normalizer(text).text)
-
-    def cut(self, word: str) -> list[int]:
-        """Return the ids of a word's pieces."""
-        return [index for index, _ in self._cut_word(word)]
-
     def _words(self, text: str, split_special_tokens: bool) -> Iterator[list[Piece]]:
         """Yield the pieces of each word, and of each added token, with their spans in the text."""
         for token, start, end in self._in_raw_text.split(text, split_special_tokens):
@@ -245,23 +269,10 @@ class WordPiece:
 
     def _cut_word(self, word: str) -> list[Piece]:
         """Cut a word into its longest pieces from left to right, or return the unknown piece for all of it."""
-        unknown = [(self._unk_id, (0, len(word)))]
-        if len(word) > self._max_word_chars:
-            return unknown
-        pieces = []
-        start = 0
-        while start < len(word):
-            prefix = self._prefix if start else ""
-            longest = min(len(word), start + self._longest)
-            for end in range(longest, start, -1):
-                index = self._pieces.get(prefix + word[start:end])
-                if index is not None:
-                    break
-            else:
-                return unknown
-            pieces.append((index, (start, end)))
-            start = end
-        return pieces
+        pieces = self._longest_pieces(word)
+        if not pieces:
+            return [(self._unk_id, (0, len(word)))]
+        return [(self._pieces[name], span) for name, span in pieces]
 
 
 def _cover(spans: Sequence[Span], start: int, end: int) -> Span:
