@@ -113,6 +113,8 @@ class TFDistilBertPreTrainedModel(KerasModel, Configured, ModelCalls, ModelUtils
             }
         )
 
+    build_in_name_scope = build_all
+
     def named_variables(self) -> Iterator[tuple[str, keras.Variable]]:
         """Yield every stored weight with its name: PyTorch's, without the prefix of the backbone, or its own."""
         self.build_all()

@@ -92,6 +92,7 @@ def test_models_from_a_config() -> None:
 def test_small_facts(head: str) -> None:
     model, _ = load(head)
     assert (model.framework, model.main_input_name, model.can_generate()) == ("tf", "input_ids", False)
+    model.build_in_name_scope()
     output = model(model.dummy_inputs)
     assert len(output[0]) == 3
     served = model.serving(
