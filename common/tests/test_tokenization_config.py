@@ -213,12 +213,18 @@ def test_loading_options_have_no_effect(cls: type, folder: Path, recwarn: Any) -
 def test_options_of_a_call_are_taken_and_have_no_effect(cls: type, folder: Path) -> None:
     options = {
         "padding": True, "truncation": True, "max_length": 5, "return_tensors": "pt", "return_token_type_ids": True,
-        "return_attention_mask": True, "add_special_tokens": False, "is_split_into_words": True, "stride": 2,
+        "return_attention_mask": True, "is_split_into_words": True, "stride": 2,
     }  # fmt: skip
     one, plain = cls.from_pretrained(folder, **options), cls.from_pretrained(folder)
     assert one(["a b", "a"]) == plain(["a b", "a"])
     with pytest.raises(TypeError, match="has no option lowercase"):
         cls.from_pretrained(folder, lowercase=True)
+    with pytest.raises(TypeError, match="has no option add_special_tokens"):  # transformers opens no file with it
+        cls.from_pretrained(folder, add_special_tokens=False)
+    config = folder / "tokenizer_config.json"
+    config.write_text(json.dumps({"add_special_tokens": False}))
+    cls.from_pretrained(folder).save_pretrained(folder)
+    assert "add_special_tokens" not in json.loads(config.read_text())
 
 
 @each_class

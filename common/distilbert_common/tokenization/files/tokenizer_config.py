@@ -37,14 +37,13 @@ OPTIONS = (
 """The options of a tokenizer: keywords, and fields of the file."""
 
 CARRIED_OPTIONS = (
-    "add_prefix_space", "add_special_tokens", "chat_template", "is_split_into_words", "max_length",
-    "pad_to_multiple_of", "pad_token_type_id", "padding", "processor_class", "return_attention_mask",
-    "return_offsets_mapping", "return_tensors", "return_token_type_ids", "stride", "truncation", "truncation_strategy",
-    "wordpieces_prefix",
+    "add_prefix_space", "chat_template", "is_split_into_words", "max_length", "pad_to_multiple_of",
+    "pad_token_type_id", "padding", "processor_class", "return_attention_mask", "return_offsets_mapping",
+    "return_tensors", "return_token_type_ids", "stride", "truncation", "truncation_strategy", "wordpieces_prefix",
 )  # fmt: skip
 """Keywords of transformers' tokenizers that do nothing to texts there either; they are written into the file.
 
-Programs give those of a call to `from_pretrained` too, which there takes any keyword.
+Programs give those of a call to `from_pretrained` too, which there takes any keyword but `add_special_tokens`.
 """
 
 UNTOUCHED = Normalizer(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
@@ -53,10 +52,13 @@ UNTOUCHED = Normalizer(clean_text=False, handle_chinese_chars=False, strip_accen
 _OWN_FIELDS = frozenset({*OPTIONS, "added_tokens_decoder", "model_specific_special_tokens"})
 
 _NOT_CARRIED = frozenset({
-    "backend", "fast_tokenizer_files", "files_loaded", "init_inputs", "is_local", "merges_file", "slow_tokenizer_class",
-    "special_tokens_map_file", "tokenizer_file", "verbose", "vocab_file",
+    "add_special_tokens", "backend", "fast_tokenizer_files", "files_loaded", "init_inputs", "is_local", "merges_file",
+    "slow_tokenizer_class", "special_tokens_map_file", "tokenizer_file", "verbose", "vocab_file",
 })  # fmt: skip
-"""Fields that say, as loading options do, where a tokenizer came from: nothing that lasts."""
+"""Fields that say, as loading options do, where a tokenizer came from: nothing that lasts.
+
+`add_special_tokens` is none of them, but transformers opens no file that has it.
+"""
 
 
 def carried_fields(config: Mapping[str, Any]) -> dict[str, Any]:
