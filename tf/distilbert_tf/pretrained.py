@@ -19,6 +19,7 @@ from distilbert_common.loading_options import split_options
 from distilbert_common.pretrained import push_saved
 from distilbert_common.quantization import is_everywhere, recipe, skipped_modules
 from distilbert_tf.arrays import as_policy, to_array
+from distilbert_tf.framework.calling import takes_any_keyword
 from distilbert_tf.framework.configured import Configured, ConfiguredLayer
 from distilbert_tf.framework.export import ids_and_mask
 from distilbert_tf.framework.garbage import count_weights, free_models
@@ -60,6 +61,8 @@ class TFDistilBertPreTrainedModel(KerasModel, Configured, ModelCalls, ModelUtils
     def __init__(self, config: DistilBertConfig, *inputs: Any, **kwargs: Any) -> None:
         free_models()
         super().__init__(autocast=False, **kwargs)
+        if takes_any_keyword(self.call):  # and so `training`, as Keras 2 had it; Keras 3 asks for the name
+            self._call_has_training_arg = self._call_has_context_arg["training"] = True
         check_config(config, ATTENTION_IMPLEMENTATIONS)
         self.config = config.updated(attn_implementation=config.attn_implementation or "sdpa")
 
@@ -103,15 +106,8 @@ class TFDistilBertPreTrainedModel(KerasModel, Configured, ModelCalls, ModelUtils
         TFDistilBertPreTrainedModel.build(self)
         if all(layer.built for _, layer in walk(self) if layer is not self):
             return
-        parameters = self.call_signature_names()
-        inputs = ids_and_mask(self.input_axes, "int32")
-        super().__call__(
-            **{
-                name: keras.KerasTensor(spec.shape, spec.dtype, name=name)
-                for name, spec in inputs.items()
-                if name in parameters
-            }
-        )
+        names, specs = self.call_signature_names(), ids_and_mask(self.input_axes, "int32")
+        super().__call__({n: keras.KerasTensor(x.shape, x.dtype, name=n) for n, x in specs.items() if n in names})
 
     build_in_name_scope = build_all
 

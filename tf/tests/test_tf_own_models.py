@@ -221,3 +221,59 @@ def test_a_layer_of_a_block_is_replaced_and_called() -> None:
     ffn.lin1 = doubled
     assert difference(model(IDS).logits, before) > 1e-4
     assert difference(model(IDS).logits, model(IDS, jit=False).logits) < 1e-6
+
+
+class WithAnyKeywords(TFDistilBertForSequenceClassification):
+    """A call that passes on what it is given."""
+
+    def __init__(self, config: DistilBertConfig, *inputs: Any, **kwargs: Any) -> None:
+        super().__init__(config, *inputs, **kwargs)
+        self.extra = keras.layers.Dense(3)
+
+    def call(self, input_ids: Any = None, **kwargs: Any) -> Any:
+        output = super().call(input_ids, **kwargs)
+        self.trained = kwargs.get("training")
+        return {**output, "logits": self.extra(output.logits)}
+
+
+class WithAnyArguments(TFDistilBertForSequenceClassification):
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        return super().call(*args, **kwargs)
+
+
+class WithInputsWhole(TFDistilBertPreTrainedModel):
+    """A call as that of Keras' own models; what it takes beside the inputs may be anything."""
+
+    def __init__(self, config: DistilBertConfig, *inputs: Any, **kwargs: Any) -> None:
+        super().__init__(config, *inputs, **kwargs)
+        self.distilbert = TFDistilBertModel(config, name="distilbert")
+        self.top = keras.layers.Dense(3)
+
+    def call(self, inputs: Any, training: bool = False, scale: float = 1.0) -> Any:
+        return self.top(self.distilbert(inputs, training=training)[0][:, 0]) * scale
+
+
+@pytest.mark.filterwarnings("ignore:.*not in the checkpoint")
+@pytest.mark.parametrize("kind", [WithAnyKeywords, WithAnyArguments, WithInputsWhole])
+def test_calls_take_their_arguments_in_any_form(kind: Any, tmp_path: Path) -> None:
+    kind.from_pretrained(SOURCE).save_pretrained(tmp_path)
+    model = kind.from_pretrained(tmp_path)
+    assert str(model.load_report).startswith("all ")
+    inputs = {"input_ids": IDS.repeat(2, 0), "attention_mask": np.array([[1] * 7, [1] * 4 + [0] * 3])}
+
+    def logits(output: Any) -> Any:
+        return output if kind is WithInputsWhole else output["logits"]
+
+    expected = logits(model(inputs))
+    assert difference(logits(model(inputs["input_ids"]))[:1], expected[:1]) <= 1e-6
+    if kind is not WithInputsWhole:
+        assert difference(logits(model(**inputs)), expected) <= 1e-6
+        assert difference(logits(model(*inputs.values())), expected) <= 1e-6
+    else:
+        assert difference(model(inputs, scale=2.0), 2 * expected) <= 1e-6
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
+    model.fit(inputs, np.array([0, 1]), verbose=0)
+    if kind is WithAnyKeywords:
+        assert model.trained is True
+    with pytest.raises(InputError, match="input_ids holds"):
+        model({"input_ids": np.array([[10**6]])})

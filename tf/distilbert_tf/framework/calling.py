@@ -1,4 +1,8 @@
-"""The calling styles of transformers' TF classes: keywords, one dict, one list, or arguments in order."""
+"""The calling styles of transformers' TF classes: keywords, one dict, one list, or arguments in order.
+
+A class of a user's own may name these arguments too, take them as `*args` and `**kwargs`, or take the first one as it
+is, as Keras' models do: `call(self, inputs)`.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,16 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["FLAGS", "bind"]
+__all__ = ["FLAGS", "bind", "names_of", "takes_any_keyword", "whole_input"]
 
 FLAGS = ("output_attentions", "output_hidden_states", "return_dict", "training", "unpad", "num_segments", "loss_only")
 """The arguments that are no tensors."""
+
+TENSORS = (
+    *("input_ids", "attention_mask", "head_mask", "inputs_embeds", "position_ids", "token_type_ids"),
+    *("segment_ids", "labels", "start_positions", "end_positions"),
+)
+"""The arguments that are; what a user's own class takes beside them may be anything."""
 
 
 def bind(call: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,25 +34,76 @@ def bind(call: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, A
     Raises:
         TypeError: A name is unknown or given twice, or a tensor is none.
     """
-    first = args[0] if args else None
-    if isinstance(first, Mapping):
+    first, whole = args[0] if args else None, whole_input(call)
+    if whole is not None and isinstance(first, Mapping) and set(first) == {whole}:
+        args = (first[whole], *args[1:])  # bound already
+    elif whole is None and isinstance(first, Mapping):
         twice = sorted(set(first) & set(kwargs))
         if len(args) > 1 or twice:
             raise TypeError(f"{f'{twice[0]!r} is' if twice else 'arguments are'} given beside the dict and in it")
         args, kwargs = (), {**first, **kwargs}
-    elif len(args) == 1 and isinstance(first, (list, tuple)):
+    elif whole is None and len(args) == 1 and isinstance(first, (list, tuple)):
         args = tuple(first)
-    signature = _signature(call.__func__) if inspect.ismethod(call) else inspect.signature(call)
+    signature = _signature_of(call)
     bound = signature.bind(*args, **kwargs).arguments
+    bound |= bound.pop(_rest(signature), {})
     arguments = {name: value for name, value in bound.items() if value is not None}
-    for name, value in arguments.items():
-        if name not in (*FLAGS, "layout") and not hasattr(value, "shape"):
-            raise TypeError(f"{name} is a {type(value).__name__}; expected a tensor or an array")
+    for name in arguments.keys() & set(TENSORS):
+        if not hasattr(arguments[name], "shape"):
+            raise TypeError(f"{name} is a {type(arguments[name]).__name__}; expected a tensor or an array")
     return arguments
 
 
+def names_of(call: Callable[..., Any]) -> set[str]:
+    """Return the names by which a method takes inputs and flags, also within one argument for all inputs."""
+    return {*_signature_of(call).parameters, *(TENSORS if whole_input(call) else ())}
+
+
+def takes_any_keyword(call: Callable[..., Any]) -> bool:
+    """Whether a method takes `**kwargs`."""
+    return bool(_rest(_signature_of(call)))
+
+
+def whole_input(call: Callable[..., Any]) -> str | None:
+    """Return the name of the argument that is all inputs, such as `inputs`; None where each has an argument."""
+    for first in _signature_of(call).parameters.values():
+        is_named = first.name in TENSORS or first.kind is not first.POSITIONAL_OR_KEYWORD
+        return None if is_named else first.name
+    return None
+
+
+def _rest(signature: inspect.Signature) -> str:
+    """Return the name of `**kwargs`, "" where there are none."""
+    return next((x.name for x in signature.parameters.values() if x.kind is x.VAR_KEYWORD), "")
+
+
+def _signature_of(call: Callable[..., Any]) -> inspect.Signature:
+    owner: Any = type(getattr(call, "__self__", None))
+    return _signature(owner, call.__func__) if inspect.ismethod(call) else inspect.signature(call)
+
+
 @lru_cache
-def _signature(method: Callable[..., Any]) -> inspect.Signature:
-    """Return the signature of a method without `self`; reading it takes longer than binding."""
-    signature = inspect.signature(method)
-    return signature.replace(parameters=list(signature.parameters.values())[1:])
+def _signature(owner: type, method: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of a method without `self`, with the names that it takes as `*args` and `**kwargs`.
+
+    These are the names of the method that it overrides. Reading a signature takes longer than binding.
+    """
+    parameters = list(inspect.signature(method).parameters.values())[1:]
+    named = [x for x in parameters if x.kind not in (x.VAR_POSITIONAL, x.VAR_KEYWORD)]
+    rest = [x for x in parameters if x.kind is x.VAR_KEYWORD]
+    if rest:
+        known = {x.name for x in named}
+        kind = named[-1].kind if named else inspect.Parameter.POSITIONAL_OR_KEYWORD
+        more = _overridden(owner, method)
+        named += [x.replace(kind=kind, default=None) for x in more if x.name not in known]
+    return inspect.Signature([*named, *rest])
+
+
+def _overridden(owner: type, method: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return the named parameters of the method that another overrides, none where that takes anything."""
+    versions = [vars(cls)[method.__name__] for cls in owner.__mro__ if method.__name__ in vars(cls)]
+    later = versions[versions.index(method) + 1 :] if method in versions else []
+    if not later:
+        return []
+    parameters = _signature(owner, later[0]).parameters.values()
+    return [x for x in parameters if x.kind is not x.VAR_KEYWORD]

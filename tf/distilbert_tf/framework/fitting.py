@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import keras
 
 from distilbert_common.errors import InputError
+from distilbert_tf.framework.calling import names_of
 from distilbert_tf.framework.datasets import Columns, batched, rows_of
 from distilbert_tf.framework.feeding import as_arrays, token_weights
 from distilbert_tf.framework.per_output import Outputs
@@ -153,7 +154,7 @@ class Fitting(keras.Model):
 
         collator = DefaultDataCollator() if tokenizer is None else DataCollatorWithPadding(tokenizer)
         collate = functools.partial(collate_fn or collator, **(collate_fn_args or {}))
-        inputs = set(inspect.signature(self.call).parameters) - set(self.label_names)
+        inputs = names_of(self.call) - set(self.label_names)
         columns = Columns(tuple(inputs), self.label_names)
         rows = rows_of(dataset, inputs | set(self.label_names) | {"label", "label_ids"})
         drop = shuffle if drop_remainder is None else drop_remainder

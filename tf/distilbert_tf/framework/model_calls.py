@@ -14,7 +14,7 @@ from distilbert_common.constants import IGNORE_INDEX
 from distilbert_tf.checks import check_inputs, check_labels, check_shapes, concrete
 from distilbert_tf.fast.compiled import call as compiled_call
 from distilbert_tf.fast.compiled import compiles
-from distilbert_tf.framework.calling import bind
+from distilbert_tf.framework.calling import bind, whole_input
 
 __all__ = ["ModelCalls"]
 
@@ -34,13 +34,21 @@ class ModelCalls(keras.Model):
             **kwargs: Arguments of `call` by name.
         """
         arguments = bind(self.call, args, kwargs)
-        self.check(**arguments)
+        self.check(**self.inputs_by_name(arguments))
         if jit and compiles(self, arguments):
             return compiled_call(self, arguments)
         return super().__call__(**arguments)
 
+    def inputs_by_name(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the arguments of a call by the names that inputs have: of `call(self, inputs)` those in `inputs`."""
+        whole = whole_input(self.call)
+        inputs = arguments if whole is None else arguments.get(whole)
+        return inputs if isinstance(inputs, Mapping) else {"input_ids": inputs} if hasattr(inputs, "shape") else {}
+
     def check(self, **inputs: Any) -> None:
         """Check the arguments of one call before any compute; see `check_inputs`."""
+        if not inputs and whole_input(self.call):
+            return  # in a form of the user's own
         input_ids: Any = inputs.get("input_ids")
         inputs_embeds: Any = inputs.get("inputs_embeds")
         attention_mask, position_ids = inputs.get("attention_mask"), inputs.get("position_ids")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from math import prod
 from typing import Any, ClassVar
@@ -13,6 +12,7 @@ from keras import ops
 from distilbert_common.errors import InputError
 from distilbert_common.pretrained import DUMMY_IDS, PreTrainedMixin
 from distilbert_tf.arrays import Tensor
+from distilbert_tf.framework.calling import names_of
 from distilbert_tf.framework.export import ids_and_mask
 
 __all__ = ["ModelUtils"]
@@ -98,4 +98,4 @@ class ModelUtils(PreTrainedMixin, keras.Model):
 
     def call_signature_names(self) -> set[str]:
         """Return the names of the arguments of `call`."""
-        return set(inspect.signature(self.call).parameters)
+        return names_of(self.call)
