@@ -61,6 +61,13 @@ class FlaxDistilBertPreTrainedModel(InitializedModel):
         _is_inner: Whether the model is the body of another one, whose config it shares; `make.inner()` says so.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if args or kwargs:
+            raise TypeError(
+                f"the constructor of {type(self).__name__} calls super().__init__ with arguments; let it begin with "
+                "make = self.begin(config, **options) and end with self.post_init(make)"
+            )
+
     _resize_tokens = resize_tokens
     _resize_positions = resize_positions
     _prune = prune

@@ -57,6 +57,16 @@ class Tagger(FlaxDistilBertPreTrainedModel):
         return self.output(self.mask(self.head(hidden)))
 
 
+class BeginsLikePyTorchs(FlaxDistilBertPreTrainedModel):
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__(config)
+
+
+def test_a_constructor_that_begins_otherwise_is_told_how() -> None:
+    with pytest.raises(TypeError, match=r"BeginsLikePyTorchs calls super.*begin with make = self\.begin\(config"):
+        BeginsLikePyTorchs.from_pretrained(SOURCE)
+
+
 class TakesTheConfigOnly(FlaxDistilBertForSequenceClassification):
     """A constructor as tutorials write it."""
 
