@@ -12,7 +12,8 @@ REDACTED = "<redacted>"
 """What stands in a text in the place of a secret."""
 
 _NAME = re.compile(
-    r"(use_)?auth(entication|orization)?(_token|_key)?s?|token|(.*_)?(password|passwd|pwd|passphrase|bearer|credentials?|jwt|secrets?)"
+    r"(use_)?auth(entication|orization)?(_token|_key)?s?|token|pat|sas(_token)?|cookies?"
+    r"|(.*_)?(password|passwd|pwd|passphrase|bearer|credentials?|jwt|secrets?|connection_string)"
     r"|(.*_)?(api|access|auth|bearer|client|github|gitlab|hf|hub|hugging_?face|jwt|login|oauth|openai|private|refresh"
     r"|secret|security|session|ssh|wandb)"
     r"(_hub|_api|_access|_auth)*_?(tokens?|keys?|secrets?)(_value|_id)?"

@@ -82,6 +82,9 @@ class TestConfig:
             "AWS_ACCESS_KEY_ID",
             "bearer",
             "oauthToken",
+            "sas_token",
+            "cookies",
+            "db_connection_string",
             "my_field",
         ],
     )
