@@ -64,6 +64,8 @@ class Source:
         if isinstance(name_or_path, Source):
             return name_or_path
         local = local_path(name_or_path)
+        if not local.exists() and (index := Path(f"{local}.index")).is_file():
+            name_or_path = local = index  # as TensorFlow names a checkpoint, by what its files have in common
         folder = local / (hub.get("subfolder") or "")
         filenames = _filenames(variant, use_safetensors)
         dangling = [name for name in filenames if (folder / name).is_symlink() and not (folder / name).is_file()]

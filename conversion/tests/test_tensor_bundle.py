@@ -58,6 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_equals_the_pytorch_file(folder: Path) -> None:
     expected = read_all(open_checkpoint(BERT / "pt", fold_token_type=True))
+    assert_same(read_all(open_checkpoint(folder / NAME, fold_token_type=True)), expected)  # TensorFlow's name of it
     with open_checkpoint(folder, fold_token_type=True) as checkpoint:
         assert not checkpoint.extras
         assert_same(read_all(checkpoint), expected)

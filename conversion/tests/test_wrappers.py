@@ -59,6 +59,26 @@ def test_a_prefix_before_every_name(prefix: str, folder: str, bare: bool, tmp_pa
         assert checkpoint.notes == (f"prefix {wrapper!r} taken off its names",)
 
 
+@pytest.mark.parametrize("part", ["_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_layers_that_are_wrapped_one_by_one(part: str, prefix: str, tmp_path: Path) -> None:
+    tensors = {
+        f"{prefix}{name}".replace("layer.0.", f"layer.0.{part}").replace(
+            "vocab_transform.", f"vocab_transform.{part}"
+        ): a
+        for name, a in file_tensors(MLM).items()
+    }
+    source(tmp_path, tensors)
+    with open_checkpoint(tmp_path) as checkpoint:
+        assert not checkpoint.extras
+        assert_same(read_all(checkpoint), read_all(MLM))
+        assert checkpoint.notes[0] == f"{part!r} taken out of its names"
+    name = next(name for name in tensors if part in name)
+    source(tmp_path, {**tensors, name.replace(part, ""): tensors[name]})
+    with pytest.raises(CheckpointError, match=f"has both .* and .*{part[:-1]}"):
+        open_checkpoint(tmp_path)
+
+
 def test_names_beside_the_wrapped_model_stay(tmp_path: Path) -> None:
     tensors = {f"model.{name}": array for name, array in file_tensors(MLM).items()}
     source(tmp_path, {**tensors, "criterion.weight": np.ones(3, np.float32)})
@@ -114,6 +134,16 @@ def _plain(folder: Path) -> dict[str, object]:
 def test_flax_trees_inside_trees(depth: int, tmp_path: Path) -> None:
     content = (MICRO / "ForMaskedLM" / "flax_msgpack" / "flax_model.msgpack").read_bytes()
     (tmp_path / "flax_model.msgpack").write_bytes((b"\x81" + msgpack.packb("params")) * depth + content)
+    assert_same(read_all(tmp_path), read_all(MLM))
+
+
+@pytest.mark.parametrize("step", [7, msgpack.ExtType(3, msgpack.packb([[], "int32", bytes(4)]))], ids=["int", "numpy"])
+def test_a_training_state_of_flax_is_its_parameters(step: object, tmp_path: Path) -> None:
+    """As `flax.serialization.to_bytes` writes it: the optimizer's moments have the names of the parameters too."""
+    tree = (MICRO / "ForMaskedLM" / "flax_msgpack" / "flax_model.msgpack").read_bytes()
+    parts = {"step": msgpack.packb(step), "params": tree, "opt_state": b"\x81" + msgpack.packb("mu") + tree}
+    content = b"\x83" + b"".join(msgpack.packb(name) + part for name, part in parts.items())
+    (tmp_path / "flax_model.msgpack").write_bytes(content)
     assert_same(read_all(tmp_path), read_all(MLM))
 
 

@@ -43,6 +43,8 @@ def read(path: Path) -> dict[str, LazyTensor]:
         raise reader.fault("text that is not UTF-8") from error
     if not isinstance(tree, dict) or reader.offset != reader.file.size:
         raise reader.fault("no map of arrays, or something after it")
+    if isinstance(tree.get("params"), dict) and "opt_state" in tree:
+        tree = {"params": tree["params"]}  # a training state: beside its parameters lies the optimizer's
     tensors: dict[str, LazyTensor] = {}
     for name, leaf in _flat(tree):
         if not isinstance(leaf, LazyTensor):

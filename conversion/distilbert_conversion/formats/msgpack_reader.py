@@ -18,6 +18,8 @@ __all__ = ["MARKER", "NDARRAY", "Reader"]
 
 MARKER = "__msgpack_chunked_array__"
 NDARRAY = 1
+SCALAR = 3
+"""A number of NumPy's own, written as the array with its value."""
 _MAX_DEPTH = 32
 
 # First byte -> what follows and in how many bytes its length or value is written; the "fix" kinds hold it themselves.
@@ -119,7 +121,7 @@ class Reader:
 
     def array(self, length: int) -> LazyTensor:
         """Describe the array in an extension of `length` bytes, and step over it."""
-        if self.take(1)[0] != NDARRAY:
+        if self.take(1)[0] not in (NDARRAY, SCALAR):
             raise self.fault("an extension that is no array")
         end = self.offset + length
         if self.head() != ("array", 3):
