@@ -42,7 +42,7 @@ def test_first_format_is_the_usual_one(tmp_path: Path) -> None:
 
 def test_tokenizer_files_go_along_as_they_are(source: Path, tmp_path: Path) -> None:
     for number, name in enumerate(SIDECAR_FILES):
-        (source / name).write_bytes(f"{number}\r\n\xe9".encode())
+        (source / name).write_bytes(f'{{"{number}":\r\n  "\xe9"}}'.encode())
     (source / "optimizer.pt").write_bytes(b"stays")
     convert(source, tmp_path / "out", to="tf")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {*SIDECAR_FILES, "config.json", "tf_model.h5"}

@@ -243,6 +243,16 @@ def test_what_a_failed_download_leaves_is_not_carried_over(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["vocab.txt", "tokenizer.json"])
+@pytest.mark.parametrize("content", ["{}".encode("utf-16"), bytes(64)], ids=["utf-16", "zeros"])
+def test_what_is_no_text_is_not_carried_over(name: str, content: bytes, tmp_path: Path) -> None:
+    source = saved("bare", tmp_path / "source")
+    (source / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"{name} (is not|cannot be read as).*get it again"):
+        convert(source, tmp_path / "out", to="tf")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("name", ["vocab.txt", "config.json", "model.safetensors"])
 def test_a_link_to_nothing_is_not_passed_over(name: str, tmp_path: Path) -> None:
     source = saved("bare", tmp_path / "source")

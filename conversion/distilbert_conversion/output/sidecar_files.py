@@ -15,7 +15,7 @@ from distilbert_common.files import check_fetched, read_json, replacing, write_t
 from distilbert_conversion.checkpoint import Checkpoint
 from distilbert_conversion.source import Source
 from distilbert_conversion.translate.keras_hub_files import preset_files, vocabulary_of
-from distilbert_conversion.translate.text_files import as_json, read_object, section
+from distilbert_conversion.translate.text_files import as_json, read_object, read_text, section
 
 __all__ = ["SIDECAR_FILES", "check_sidecar_files", "lost_in_a_preset", "write_preset", "write_sidecar_files"]
 
@@ -24,11 +24,11 @@ SIDECAR_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "specia
 
 
 def check_sidecar_files(source: Source) -> None:
-    """Check the text files that go along: each lies in the checkpoint's folder, and was fetched whole.
+    """Check the text files that go along: each lies in the checkpoint's folder, and is the text that its name promises.
 
     Raises:
-        CheckpointError: A file is a link that leads out of its folder.
-        UnreadableFileError: A file is empty, or what a failed download leaves.
+        CheckpointError: A file is a link that leads out of its folder, or no text.
+        UnreadableFileError: A file is empty, no JSON, or what a failed download leaves.
     """
     filenames = (*SIDECAR_FILES, "config.json")
     paths = [path for filename in filenames if (path := source.sibling(filename)) is not None]
@@ -38,6 +38,7 @@ def check_sidecar_files(source: Source) -> None:
         check_fetched(path)
         if not path.stat().st_size:
             raise UnreadableFileError(f"{path} is empty; get it again, or remove it")
+        read_json(path) if path.suffix == ".json" else read_text(path)
 
 
 def _check_link(path: Path) -> None:

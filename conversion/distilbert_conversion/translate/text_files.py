@@ -28,12 +28,15 @@ def read_text(path: Path) -> str:
     """Return the text of a file.
 
     Raises:
-        CheckpointError: It is not UTF-8.
+        CheckpointError: It is not UTF-8, or holds zero bytes.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise CheckpointError(f"{path} is not UTF-8 text ({error.reason}); get it again") from error
+    if "\0" in text:
+        raise CheckpointError(f"{path} is not text: it holds zero bytes; get it again")
+    return text
 
 
 def as_json(fields: Mapping[str, Any]) -> str:
