@@ -23,6 +23,9 @@ def export(
         str, typer.Option(help="onnx, openvino, saved-model, litert, stablehlo, torch-export or executorch.")
     ] = "onnx",
     quantize: Annotated[str, typer.Option(help="int8; matrices stay float32 if not given.")] = "",
+    reduce_range: Annotated[
+        bool, typer.Option("--reduce-range", help="Seven bits of weights in int8: for x86 processors without VNNI.")
+    ] = False,
     calibrate: Annotated[
         Path | None,
         typer.Option(help="File with texts, from which int8 takes fixed scales."),
@@ -43,8 +46,8 @@ def export(
 
     with capture_stderr(), training_progress() as on_progress:
         report = run(
-            source, target, target=to, quantize=quantize or None, dtype=dtype or None, calibration=calibrate,
-            labeled=None if data is None else str(data), columns=columns_of(column), opset=opset, overwrite=overwrite,
-            on_progress=on_progress,
+            source, target, target=to, quantize=quantize or None, reduce_range=reduce_range, dtype=dtype or None,
+            calibration=calibrate, labeled=None if data is None else str(data), columns=columns_of(column), opset=opset,
+            overwrite=overwrite, on_progress=on_progress,
         )  # fmt: skip
     typer.echo(json.dumps(report.to_dict(), indent=2) if as_json else printable(report.message()))

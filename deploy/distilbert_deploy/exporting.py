@@ -36,6 +36,7 @@ def export(
     *,
     target: str = "onnx",
     quantize: str | None = None,
+    reduce_range: bool = False,
     dtype: str | None = None,
     calibration: str | Path | None = None,
     labeled: Any = None,
@@ -55,6 +56,8 @@ def export(
         destination: The directory to write.
         target: A key of `distilbert_deploy.targets.TARGETS`.
         quantize: "int8" for matrices of eight bits; None for none.
+        reduce_range: Whether int8 keeps weights in seven bits: for x86 processors without VNNI, where ONNX Runtime adds
+            products of eight in 16 bits, which can overflow.
         dtype: "float16" or "bfloat16" to store weights and compute in, as the target can; None for float32.
         calibration: A file with some hundred texts like those of use, from which int8 takes fixed scales; None for
             scales that are computed with each call.
@@ -78,6 +81,8 @@ def export(
     precision = _precision(target_module(target).PRECISIONS, target, quantize, dtype)
     check_opset(opset)
     _check_texts(target, precision, calibration, labeled)
+    if reduce_range and precision != "int8":
+        raise ExportError("reduce_range is for int8 alone; ask for int8 (--quantize int8), or leave it out")
     place = local_path(destination)
     with open_checkpoint(source, fold_token_type=True, **hub) as checkpoint:
         inputs = [checkpoint.path, *checkpoint.files]
@@ -92,7 +97,7 @@ def export(
                     "the source has no tokenizer for the texts that were given; put its files beside it, or give none"
                 )
             batches = () if calibration is None else _calibration(calibration, tokenizer, weights, columns)
-            job = Job(weights, precision, opset, _metadata(weights), batches)
+            job = Job(weights, precision, opset, _metadata(weights), batches, reduce_range)
             files, difference = _write_verified(target, job, temporary, tokenizer, tell)
             scores = Scores() if labeled is None else _scores(weights, files[0], temporary, labeled, columns, tell)
             _sync(temporary)

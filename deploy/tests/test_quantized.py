@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from distilbert_common.errors import InputError
-from distilbert_deploy import export
+from distilbert_deploy import ExportError, export
 from distilbert_deploy.calibration import activation_ranges, calibration_batches
 from distilbert_deploy.onnx_model.quantized import quantize_rows
 from distilbert_deploy.samples import padded_batch
@@ -55,6 +56,23 @@ def test_matrices_and_tables_are_stored_in_eight_bits(
     assert dynamic == {"QuantizeLinear" if is_calibrated else "DynamicQuantizeLinear"}
     assert report.nbytes < 0.5 * report.source_nbytes  # of such a small model, whose graph is as large as a matrix
     assert 1e-4 < report.difference.rms < 0.2
+
+
+def test_a_reduced_range_leaves_room_for_sums_of_two_products(models: Path, texts: Path, tmp_path: Path) -> None:
+    source = write_model("mlm", models)
+    full, reduced = (
+        export(source, tmp_path / f"out{reduce}", quantize="int8", calibration=texts, reduce_range=reduce)
+        for reduce in (False, True)
+    )
+    largest = [
+        max(np.abs(numpy_helper.to_array(one).astype(int)).max() for one in onnx.load(report.files[0]).graph.initializer
+            if one.data_type == onnx.TensorProto.INT8)
+        for report in (full, reduced)
+    ]  # fmt: skip
+    assert largest == [127, 63]
+    assert full.difference.rms < reduced.difference.rms < 0.2
+    with pytest.raises(ExportError, match="reduce_range is for int8"):
+        export(source, tmp_path / "float", reduce_range=True)
 
 
 def test_a_tied_projector_of_eight_bits_is_stored_once(models: Path, tmp_path: Path) -> None:

@@ -25,34 +25,41 @@ Ranges = Mapping[str, Range]
 
 _FLOAT_MODULES = ("classifier", "qa_outputs")
 _LARGEST, _STEPS = 127, 255
+_LARGEST_REDUCED = 63
+"""With it two products of any activations add up to less than 2**15, where AVX2 adds pairs in 16 bits."""
 
 
-def quantize_rows(matrix: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """Round each row to 255 steps around zero.
+def quantize_rows(matrix: Floats, steps: int = _LARGEST) -> tuple[NDArray[np.int8], Floats]:
+    """Round each row to as many steps below zero as above it.
 
     Args:
         matrix: (rows, columns).
+        steps: The steps above zero.
 
     Returns:
         (rows, columns) int8, and the (rows,) factors that make floats of them again.
     """
     largest = np.abs(matrix).max(axis=1)  # (rows,)
-    scales = np.where(largest > 0, largest / _LARGEST, 1.0).astype(np.float32)
+    scales = np.where(largest > 0, largest / steps, 1.0).astype(np.float32)
     return np.rint(matrix / scales[:, None]).astype(np.int8), scales
 
 
 class QuantizedLayers(Layers):
     """Writes the layers of one model with eight bits."""
 
-    def __init__(self, graph: Graph, weights: ModelWeights, ranges: Ranges | None = None) -> None:
+    def __init__(
+        self, graph: Graph, weights: ModelWeights, ranges: Ranges | None = None, *, reduce_range: bool = False
+    ) -> None:
         """Take a graph.
 
         Args:
             graph: Where layers are written.
             weights: The model.
             ranges: Those of calibration; None for scales that are computed with each call.
+            reduce_range: Whether weights have seven bits, for processors whose sums of eight saturate.
         """
         super().__init__(graph, weights)
+        self._steps = _LARGEST_REDUCED if reduce_range else _LARGEST
         self._ranges = ranges
         self._quantized: dict[str, tuple[str, str, str]] = {}
 
@@ -60,7 +67,7 @@ class QuantizedLayers(Layers):
         """(…, in) -> (…, out), as `Layers.linear`."""
         if module in _FLOAT_MODULES:
             return super().linear(x, module, scale)
-        integers, scales = quantize_rows(self.weights[f"{module}.weight"] * np.float32(scale))
+        integers, scales = quantize_rows(self.weights[f"{module}.weight"] * np.float32(scale), self._steps)
         matrix = self.graph.constant(f"{module}.weight.int8", integers.T, np.int8)
         factors = self.graph.constant(f"{module}.weight.scale", scales)
         bias = self.graph.constant(f"{module}.bias", self.weights[f"{module}.bias"] * np.float32(scale))
@@ -68,7 +75,7 @@ class QuantizedLayers(Layers):
 
     def embedding(self, ids: str, module: str) -> str:
         """(…) -> (…, dim): rows of a table, as floats again."""
-        integers, scales = quantize_rows(self.weights[f"{module}.weight"])
+        integers, scales = quantize_rows(self.weights[f"{module}.weight"], self._steps)
         table = self.graph.constant(f"{module}.weight.int8", integers, np.int8)
         factors = self.graph.constant(f"{module}.weight.scale", scales)
         rows = self.graph.add("Cast", self.graph.add("Gather", table, ids), to=TensorProto.FLOAT)  # (…, dim)

@@ -21,6 +21,7 @@ class Job:
         opset: The version of ONNX's operators.
         metadata: What is written into the file beside the model, by name.
         calibration: Texts that int8 is calibrated with; empty for scales that are computed with each call.
+        reduce_range: Whether the weights of int8 have seven bits.
     """
 
     weights: ModelWeights
@@ -28,3 +29,4 @@ class Job:
     opset: int
     metadata: Mapping[str, str]
     calibration: Sequence[Batch] = field(default=())
+    reduce_range: bool = False

@@ -49,7 +49,7 @@ def _build(job: Job) -> Any:
         from distilbert_deploy.onnx_model.quantized import QuantizedLayers
 
         ranges = activation_ranges(job.weights, job.calibration, job.opset) if job.calibration else None
-        options["make_layers"] = partial(QuantizedLayers, ranges=ranges)
+        options["make_layers"] = partial(QuantizedLayers, ranges=ranges, reduce_range=job.reduce_range)
     elif job.precision == "float16":
         options["float_dtype"] = np.float16
     return build_model(job.weights, **options)
