@@ -42,29 +42,32 @@ VARIANTS = {
 MEASURES = {"mlm_loss": "masked-LM loss", "banking77": "BANKING77", "sst2": "SST-2"}
 
 
-def write_page(facts: Facts) -> None:
-    """Write the tables into docs/distillation.md, and the plot beside it."""
-    fill_tables(DOCS / "distillation.md", ablation_tables(facts))
-    draw(facts, DOCS / "ablation.png")
+def write_page(figures: dict[str, Facts]) -> None:
+    """Write the tables into docs/distillation.md, and the plots beside it."""
+    fill_tables(DOCS / "distillation.md", ablation_tables(figures))
+    for pair, facts in figures.items():
+        draw(facts, DOCS / f"ablation-{pair}.png")
 
 
-def ablation_tables(facts: Facts) -> dict[str, str]:
+def ablation_tables(figures: dict[str, Facts]) -> dict[str, str]:
     """Return the tables of docs/distillation.md.
 
     Args:
-        facts: What `ablation.py` left in ablation.json.
+        figures: What `ablation.py` left in ablation.json, by teacher.
     """
+    tables = {f"ablation-{pair}": table(facts) for pair, facts in figures.items()}
+    return tables | {f"ablation-{pair}-about": about(facts["about"], facts) for pair, facts in figures.items()}
+
+
+def table(facts: Facts) -> str:
+    """Return the table of the students of a teacher."""
     header = ("student", *MEASURES.values(), "mean of both tasks", "against the triple loss", "in the paper", "seeds")
     baseline = scores_of(facts, "triple")
     rows = [line_of(facts, name, baseline) for name in VARIANTS if scores_of(facts, name)]
     teacher = facts["teacher-0"]
-    first = (
-        "its teacher",
-        f"{teacher['mlm_loss']:.3f}",
-        *(f"{100 * teacher[task]:.1f}" for task in list(MEASURES)[1:]),
-    )
-    table = markdown_table(header, [(*first, f"{score(teacher):.1f}", "", "", ""), *rows])
-    return {"ablation": table, "ablation-about": about(facts["about"], facts)}
+    scores = [f"{100 * teacher[task]:.1f}" for task in list(MEASURES)[1:]]
+    first = ("its teacher", f"{teacher['mlm_loss']:.3f}", *scores, f"{score(teacher):.1f}", "", "", "")
+    return markdown_table(header, [first, *rows])
 
 
 def about(settings: Facts, facts: Facts) -> str:
