@@ -141,7 +141,8 @@ def test_flax_trees_inside_trees(depth: int, tmp_path: Path) -> None:
 def test_a_training_state_of_flax_is_its_parameters(step: object, tmp_path: Path) -> None:
     """As `flax.serialization.to_bytes` writes it: the optimizer's moments have the names of the parameters too."""
     tree = (MICRO / "ForMaskedLM" / "flax_msgpack" / "flax_model.msgpack").read_bytes()
-    parts = {"step": msgpack.packb(step), "params": tree, "opt_state": b"\x81" + msgpack.packb("mu") + tree}
+    parts = {"step": msgpack.packb(step), "params": tree, "opt_state": b"\x82" + msgpack.packb("mu") + tree}
+    parts["opt_state"] += msgpack.packb("of optax") + msgpack.packb([None, 0.5, -0.25, -1, -33, -(2**40), True])
     content = b"\x83" + b"".join(msgpack.packb(name) + part for name, part in parts.items())
     (tmp_path / "flax_model.msgpack").write_bytes(content)
     assert_same(read_all(tmp_path), read_all(MLM))

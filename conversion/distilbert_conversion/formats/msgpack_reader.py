@@ -24,10 +24,11 @@ _MAX_DEPTH = 32
 
 # First byte -> what follows and in how many bytes its length or value is written; the "fix" kinds hold it themselves.
 _KINDS: dict[int, tuple[str, int]] = {
-    0xC2: ("false", 0), 0xC3: ("true", 0),
+    0xC0: ("nil", 0), 0xC2: ("false", 0), 0xC3: ("true", 0),
     0xC4: ("bytes", 1), 0xC5: ("bytes", 2), 0xC6: ("bytes", 4),
-    0xC7: ("ext", 1), 0xC8: ("ext", 2), 0xC9: ("ext", 4),
+    0xC7: ("ext", 1), 0xC8: ("ext", 2), 0xC9: ("ext", 4), 0xCA: ("float", 4), 0xCB: ("float", 8),
     0xCC: ("int", 1), 0xCD: ("int", 2), 0xCE: ("int", 4), 0xCF: ("int", 8),
+    0xD0: ("signed", 1), 0xD1: ("signed", 2), 0xD2: ("signed", 4), 0xD3: ("signed", 8),
     0xD9: ("str", 1), 0xDA: ("str", 2), 0xDB: ("str", 4),
     0xDC: ("array", 2), 0xDD: ("array", 4),
     0xDE: ("map", 2), 0xDF: ("map", 4),
@@ -37,7 +38,10 @@ _FIXED: tuple[tuple[range, str], ...] = (
     (range(0x80, 0x90), "map"),
     (range(0x90, 0xA0), "array"),
     (range(0xA0, 0xC0), "str"),
+    (range(0xE0, 0x100), "negative"),
 )
+_NUMBERS = {"float": ">f", "signed": ">i"}
+"""Kinds whose value follows, as NumPy names it without its width."""
 _FIXED_EXT = {0xD4: 1, 0xD5: 2, 0xD6: 4, 0xD7: 8, 0xD8: 16}
 
 
@@ -55,20 +59,20 @@ class Reader:
         return content
 
     def head(self) -> tuple[str, int]:
-        """Return the next value's kind and its length, or for integers its value."""
+        """Return the next value's kind and its length, or for integers that are not negative its value."""
         (first,) = self.take(1)
         if first in _FIXED_EXT:
             return "ext", _FIXED_EXT[first]
         if first in _KINDS:
             kind, width = _KINDS[first]
-            return kind, int.from_bytes(self.take(width), "big")
+            return kind, width if kind in _NUMBERS else int.from_bytes(self.take(width), "big")
         for span, kind in _FIXED:
             if first in span:
                 return kind, first - span.start
         raise self.fault(f"the value {first:#x}")
 
     def value(self, depth: int = 0) -> Any:
-        """Return the next value: a dict, text, an integer, true or false, a list, or an array as `LazyTensor`."""
+        """Return the next value: a dict, text, a number, true, false or None, a list, or an array as `LazyTensor`."""
         if depth > _MAX_DEPTH:
             raise self.fault("maps nested too deep")
         kind, length = self.head()
@@ -83,6 +87,12 @@ class Reader:
                 return self.array(length)
             case "int":
                 return length
+            case "negative":
+                return length - 32
+            case "float" | "signed":
+                return np.frombuffer(self.take(length), f"{_NUMBERS[kind]}{length}").item()
+            case "nil":
+                return None
             case "true" | "false":
                 return kind == "true"
         raise self.fault(f"a value of kind {kind}")
