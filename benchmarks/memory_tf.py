@@ -53,6 +53,12 @@ def fit(config: DistilBertConfig, _: Path, batch: Batch) -> None:
     model.fit(batch, verbose=0)
 
 
+def fit_and_clear(config: DistilBertConfig, folder: Path, batch: Batch) -> None:
+    """The same in a loop as Keras advises: TensorFlow keeps the kernels of each graph until it is told."""
+    fit(config, folder, batch)
+    keras.backend.clear_session()
+
+
 def predict(config: DistilBertConfig, _: Path, batch: Batch) -> None:
     """Prediction by Keras."""
     model = Model(config)
@@ -85,6 +91,7 @@ USES = {
     "loss and gradient": gradient,
     "masked LM": masked_lm,
     "fit": fit,
+    "fit, cleared": fit_and_clear,
     "predict": predict,
     "saved and loaded": saved_and_loaded,
     "changed": changed,
