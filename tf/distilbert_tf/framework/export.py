@@ -63,8 +63,7 @@ def export_saved_model(model: keras.Model, axes: int, path: str | Path, verbose:
     def serve(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return dict(model(inputs, output_attentions=False, output_hidden_states=False, return_dict=True))
 
-    archive = keras.export.ExportArchive()
-    archive.track(model)
+    archive = keras.export.ExportArchive()  # which would write the variables of a model that it tracks twice
     for name, dtype in ENDPOINTS.items():
         archive.add_endpoint(name, serve, [ids_and_mask(axes, dtype)])
     archive.write_out(str(path), verbose=verbose)
