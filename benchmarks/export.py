@@ -1,10 +1,11 @@
 """Every export of a model in its own runtime: difference, size, and processor time, beside transformers' own export.
 
-python benchmarks/export.py NAME=FOLDER … [--only onnx,openvino] [--rounds 9]
+python benchmarks/export.py NAME=FOLDER … [--heads] [--only onnx,openvino] [--rounds 9]
 
 writes docs/deployment.json and .png and the tables of docs/deployment.md. All that is measured takes turns in one
 process; a figure is the fastest of its rounds, in seconds of one processor core, so that what else runs on the machine
 moves all figures alike. Figures of models that are not named stay as they are.
+With --heads all six models are exported to every target, for how far each is off.
 """
 
 from __future__ import annotations
@@ -36,6 +37,12 @@ Batch = dict[str, np.ndarray]
 BATCHES, LONGEST = (1, 32), 128
 FIGURES = ROOT / "docs" / "deployment.json"
 PRECISIONS = {"onnx": ("float32", "float16", "int8")}
+HEADS = (
+    "Model", "ForMaskedLM", "ForSequenceClassification", "ForMultipleChoice", "ForTokenClassification",
+    "ForQuestionAnswering",
+)  # fmt: skip
+SMALL = {"n_layers": 2, "dim": 128, "n_heads": 4, "hidden_dim": 256, "vocab_size": 2000}
+"""Of the six models, for how far exports are off."""
 THEIRS = "onnx, as transformers exports it"
 OURS_PT = "none: distilbert_pt"
 
@@ -46,17 +53,17 @@ def batch_of(batch: int, seq: int, vocab_size: int) -> Batch:
     return {"input_ids": ids, "attention_mask": np.ones_like(ids)}
 
 
-def write_base_model(folder: Path) -> Path:
-    """Write a classifier of the size of distilbert-base-uncased with random weights, and return its folder."""
-    config = DistilBertConfig(architectures=["DistilBertForSequenceClassification"])
+def write_random_model(folder: Path, head: str = "ForSequenceClassification", **sizes: int) -> Path:
+    """Write a model with random weights, of the size of distilbert-base-uncased if none is given; return its folder."""
+    config = DistilBertConfig(architectures=[f"DistilBert{head}"], **sizes)
     random = np.random.default_rng(0)
     weights = {
         name: np.full(shape, float(name.endswith("orm.weight")), np.float32)
         if len(shape) == 1
         else (random.standard_normal(shape, np.float32) * np.float32(0.04))
-        for name, shape in expected(config, "ForSequenceClassification").items()
+        for name, shape in expected(config, head).items()
     }
-    save_checkpoint(folder, weights, config, "ForSequenceClassification")
+    save_checkpoint(folder, weights, config, head)
     config.save_pretrained(folder)
     return folder
 
@@ -92,14 +99,18 @@ def pt_run(model: Path) -> Callable[[Batch], Any]:
     return engine.Engine(engine.load_model(head, model), None, "cpu").eval_step
 
 
+def options_of(precision: str) -> dict[str, str]:
+    """Return the options that ask for a precision."""
+    return {"int8": {"quantize": "int8"}, "float16": {"dtype": "float16"}}.get(precision, {})
+
+
 def prepare(model: Path, only: Sequence[str], folder: Path) -> list[tuple[Facts, Callable[[Batch], Any]]]:
     """Return the figures of each export, and what runs it."""
     made: list[tuple[Facts, Callable[[Batch], Any]]] = []
     for target in only:
         for precision in PRECISIONS.get(target, ("float32",)):
             place = folder / f"{target}-{precision}"
-            options = {"int8": {"quantize": "int8"}, "float16": {"dtype": "float16"}}.get(precision, {})
-            report = export(model, place, target=target, **options)
+            report = export(model, place, target=target, **options_of(precision))
             facts = {"target": target, "precision": precision, "nbytes": report.nbytes, "seconds": report.seconds}
             facts |= {"absolute": report.difference.absolute, "scale": report.difference.scale}
             facts |= {"rms": report.difference.rms}
@@ -146,6 +157,20 @@ def measure_model(model: Path, name: str, only: Sequence[str], rounds: int) -> F
     return {"model": name, **sizes, "rows": rows}
 
 
+def export_heads(only: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Export the six models, and return by target and precision how far each is off, of its largest output."""
+    differences: dict[str, dict[str, float]] = {}
+    with TemporaryDirectory() as folder:
+        models = {head: write_random_model(Path(folder) / head, head, **SMALL) for head in HEADS}
+        for target, precision in [(one, precision) for one in only for precision in PRECISIONS.get(one, ("float32",))]:
+            for head, model in models.items():
+                place = Path(folder) / f"{head}-{target}-{precision}"
+                report = export(model, place, target=target, **options_of(precision))
+                differences.setdefault(f"{target}, {precision}", {})[head] = report.difference.largest
+            print(target, precision, differences[f"{target}, {precision}"], flush=True)
+    return differences
+
+
 def machine() -> Mapping[str, Any]:
     """Return what the figures depend on."""
     import onnxruntime
@@ -158,6 +183,7 @@ def main() -> None:
     """Measure models, and write what came of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="*", metavar="MODEL", help="NAME=FOLDER; NAME=random for one of base size")
+    parser.add_argument("--heads", action="store_true", help="export all six models too")
     parser.add_argument("--only", default=",".join(TARGETS), help="targets, with commas between")
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
@@ -165,9 +191,12 @@ def main() -> None:
     for pair in arguments.models:
         name, _, folder = pair.partition("=")
         with TemporaryDirectory() as temporary:
-            model = write_base_model(Path(temporary)) if folder == "random" else Path(folder)
+            model = write_random_model(Path(temporary)) if folder == "random" else Path(folder)
             figures["models"][name] = measure_model(model, name, arguments.only.split(","), arguments.rounds)
         figures["machine"] = machine()
+        write_figures(FIGURES, figures)
+    if arguments.heads:
+        figures["heads"] = export_heads(arguments.only.split(","))
         write_figures(FIGURES, figures)
     write_page(figures, ROOT / "docs")
 

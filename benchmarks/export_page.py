@@ -30,6 +30,9 @@ def write_page(figures: Facts, docs: Path) -> None:
     units = ", ".join(machine["units"])
     words = f"{machine['processor']}, {units}; ONNX Runtime {machine['onnxruntime']} in one thread"
     tables = {"exports": markdown_table(HEADER, rows), "machine": markdown_table(("measured on",), [(words,)])}
+    heads = list(next(iter(figures["heads"].values())))
+    differences = [(name, *(f"{one[head]:.1e}" for head in heads)) for name, one in figures["heads"].items()]
+    tables["heads"] = markdown_table(("target", *heads), differences)
     fill_tables(docs / "deployment.md", tables)
     draw(figures, docs / "deployment.png")
 
