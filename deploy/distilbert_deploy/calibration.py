@@ -18,6 +18,7 @@ from distilbert_deploy.onnx_model.quantized import Range
 from distilbert_deploy.samples import Batch, padded_batch
 from distilbert_deploy.session import open_session
 from distilbert_deploy.weights import ModelWeights
+from distilbert_tasks.data.column_names import NAMES
 from distilbert_tasks.data.columns import Requested, choose_columns
 from distilbert_tasks.prediction import read_rows
 
@@ -52,7 +53,8 @@ def calibration_batches(file: Path, tokenizer: Any, weights: ModelWeights, colum
 def _texts(file: Path, columns: Requested) -> Iterator[tuple[str, ...]]:
     """Yield the texts of a file, and pairs of them, but for empty ones, which say nothing of how large inputs are."""
     names: Sequence[str] = ()
-    requested = {role: chosen for role, chosen in (columns or {}).items() if role == "text"}
+    others = {role for roles in NAMES.values() for role in roles} - {"text"}  # of use for labeled data alone
+    requested = {role: chosen for role, chosen in (columns or {}).items() if role not in others}
     for row in read_rows(file, None):
         if not names and not requested and {"question", "context"} <= row.keys():
             names = ("question", "context")

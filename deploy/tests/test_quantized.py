@@ -103,6 +103,8 @@ def test_labeled_data_scores_the_export_beside_its_source(models: Path, tmp_path
     columns, model = {"text": "remark", "label": "verdict"}, write_model("three", models)
     with pytest.raises(InputError, match=r"\(--column text=…\)"):
         export(model, tmp_path / "out", quantize="int8", calibration=data)
+    with pytest.raises(InputError, match="columns names 'txt'"):
+        export(model, tmp_path / "out", quantize="int8", calibration=data, columns={"txt": "remark"})
     report = export(model, tmp_path / "out", quantize="int8", calibration=data, labeled=str(data), columns=columns)
     assert report.metrics["source"].keys() == report.metrics["export"].keys() >= {"accuracy", "loss"}
     assert report.metrics["source"]["loss"] != report.metrics["export"]["loss"]
