@@ -110,10 +110,10 @@ def runs(options: argparse.Namespace, settings: Settings) -> Iterator[tuple[str,
     yield "about", about | {"corpus": options.corpus.name, "precision": options.precision, "processor": processor()}
     teacher = options.work / "teacher"
     shutil.copytree(options.teacher, teacher, dirs_exist_ok=True)
+    blocks = FeatureOptions(max_length=MAX_LENGTH, line_by_line=settings.line_by_line)
     for name, seed in [("teacher", 0), *((name, seed) for seed in options.seeds for name in VARIANTS)]:
         begin = time.process_time()
         model = teacher if name == "teacher" else make_student(name, seed, teacher, options, settings)
-        blocks = FeatureOptions(max_length=MAX_LENGTH, line_by_line=settings.line_by_line)
         loss = evaluate(model, data=options.validation, feature_options=blocks)["loss"]
         facts = {"variant": name, "seed": seed, "mlm_loss": loss, **accuracies(model, options, settings, seed)}
         print(facts, flush=True)
@@ -128,8 +128,7 @@ def make_student(name: str, seed: int, teacher: Path, options: argparse.Namespac
         teacher, options.corpus, out=options.work / f"{name}-{seed}", random_init=random_init,
         options=replace(
             default_options(), epochs=settings.epochs, batch_size=settings.batch_size, accumulation=1,
-            learning_rate=settings.learning_rate,
-            warmup_ratio=0.1, seed=seed, precision=options.precision,
+            learning_rate=settings.learning_rate, warmup_ratio=0.1, seed=seed, precision=options.precision,
         ),
         distillation=DistillationOptions(**changes, teacher_precision=options.precision), validation_share=0,
         corpus_options=CorpusOptions(max_length=MAX_LENGTH, min_length=0), corpus_dir=options.work / "tokens",

@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from distilbert_common import DistilBertConfig
 from distilbert_conversion import expected, save_checkpoint
+from distilbert_conversion.weights.table import HEADS
 from distilbert_deploy import export
 from distilbert_deploy.session import open_session
 from distilbert_deploy.targets import TARGETS, target_module
@@ -37,10 +38,6 @@ Batch = dict[str, np.ndarray]
 BATCHES, LONGEST = (1, 32), 128
 FIGURES = ROOT / "docs" / "deployment.json"
 PRECISIONS = {"onnx": ("float32", "float16", "int8")}
-HEADS = (
-    "Model", "ForMaskedLM", "ForSequenceClassification", "ForMultipleChoice", "ForTokenClassification",
-    "ForQuestionAnswering",
-)  # fmt: skip
 SMALL = {"n_layers": 2, "dim": 128, "n_heads": 4, "hidden_dim": 256, "vocab_size": 2000}
 """Of the six models, for how far exports are off."""
 THEIRS = "onnx, as transformers exports it"
