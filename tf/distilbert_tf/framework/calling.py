@@ -48,9 +48,9 @@ def bind(call: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, A
     bound = signature.bind(*args, **kwargs).arguments
     bound |= bound.pop(_rest(signature), {})
     arguments = {name: value for name, value in bound.items() if value is not None}
-    for name in arguments.keys() & set(TENSORS):
-        if not hasattr(arguments[name], "shape"):
-            raise TypeError(f"{name} is a {type(arguments[name]).__name__}; expected a tensor or an array")
+    for name, value in arguments.items():
+        if name in TENSORS and not hasattr(value, "shape"):
+            raise TypeError(f"{name} is a {type(value).__name__}; expected a tensor or an array")
     return arguments
 
 
