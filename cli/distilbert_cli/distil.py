@@ -102,9 +102,6 @@ def distil(
         result = run(
             teacher,
             training.one_or_list(corpus),
-            out=out,
-            framework=framework,
-            device=device,
             layers=numbers_of(layers, int, "--layers", "0,2,4,7,9,11"),
             student=student or None,
             random_init=random_init,
@@ -116,10 +113,7 @@ def distil(
             ahead=None if cache is None else AheadOptions(folder=cache, epochs=cache_epochs, top_k=top_k),
             validation=training.one_or_list(validation),
             validation_share=validation_share,
-            resume=resume,
-            overwrite=overwrite,
-            tensorboard=options["tensorboard"],
-            command=training.typed_command(),
+            **training.run_arguments(arguments),
             on_progress=on_progress,
         )
     training.show_result(result, as_json)

@@ -25,15 +25,10 @@ __all__ = ["finetune"]
 @with_options(shared.reading, training.training, on_ray.cluster)
 def finetune(
     model: shared.Model,
-    task: Annotated[
-        str,
-        typer.Option(help="text-classification, token-classification, question-answering, multiple-choice, fill-mask."),
-    ],
-    train: Annotated[list[str], typer.Option(help="File, pattern or data set; repeat it for several.")],
+    task: training.Task,
+    train: training.Train,
     out: training.Out,
-    validation: Annotated[
-        list[str] | None, typer.Option(help="As --train; a part of the training data if not given.")
-    ] = None,
+    validation: training.Validation = None,
     test: Annotated[list[str] | None, typer.Option(help="As --train; measured once, at the end.")] = None,
     framework: shared.FrameworkName = "pt",
     device: shared.Device = "auto",
@@ -92,16 +87,10 @@ def finetune(
             train=training.one_or_list(train),
             validation=training.one_or_list(validation),
             test=training.one_or_list(test),
-            out=out,
             teacher=teacher or None,
-            framework=framework,
-            device=device,
             options=training.training_options(arguments, distillation=distillation),
             **reading,
-            resume=resume,
-            overwrite=overwrite,
-            tensorboard=options["tensorboard"],
-            command=training.typed_command(),
+            **training.run_arguments(arguments),
             on_progress=on_progress,
         )
     training.show_result(result, as_json)

@@ -67,18 +67,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(finetune)
-app.command()(distil)
-app.command()(tune)
-app.command()(evaluate)
-app.command()(predict)
-app.command()(serve)
-app.command()(compare)
-app.command()(convert)
-app.command()(export)
-app.command()(inspect)
-app.command()(diff)
-app.command()(parity)
+for command in (
+    finetune, distil, tune, evaluate, predict, serve, compare, convert, export, inspect, diff, parity,
+):  # fmt: skip
+    app.command()(command)
 
 
 def _show_version(is_asked: bool) -> None:

@@ -27,14 +27,17 @@ __all__ = [
     "ProjectHidden",
     "Resume",
     "Streaming",
+    "Task",
     "TeacherPrecision",
     "Temperature",
+    "Train",
+    "Validation",
     "ValidationShare",
     "one_or_list",
+    "run_arguments",
     "show_result",
     "training",
     "training_options",
-    "typed_command",
 ]
 
 BALANCED = "balanced"
@@ -42,6 +45,12 @@ WEIGHTS_EXAMPLE = f"1,1,2.5, or {BALANCED}"
 TEACHER, STEPS, OPTIMIZER = "Teacher", "Steps and batches", "Optimizer"
 WATCH, COMPUTE = "Evaluation, checkpoints", "Compute"
 
+Task = Annotated[
+    str,
+    typer.Option(help="text-classification, token-classification, question-answering, multiple-choice, fill-mask."),
+]
+Train = Annotated[list[str], typer.Option(help="File, pattern or data set; repeat it for several.")]
+Validation = Annotated[list[str] | None, typer.Option(help="As --train; a part of the training data if not given.")]
 Out = Annotated[Path, typer.Option(help="Folder to write.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")]
@@ -130,9 +139,10 @@ def one_or_list(sources: list[str] | None) -> Any:
     return sources[0] if sources and len(sources) == 1 else sources or None
 
 
-def typed_command() -> str:
-    """Return the command that was typed, for the model card."""
-    return shlex.join(["distilbert", *sys.argv[1:]])
+def run_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where and how a command is to train, and the command as it was typed, for the model card."""
+    names = ("out", "framework", "device", "resume", "overwrite", "tensorboard")
+    return {name: arguments[name] for name in names} | {"command": shlex.join(["distilbert", *sys.argv[1:]])}
 
 
 def show_result(result: RunResult, as_json: bool) -> None:

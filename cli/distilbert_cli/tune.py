@@ -13,7 +13,7 @@ from distilbert_cli import cluster_arguments as on_ray
 from distilbert_cli.arguments import reading_options
 from distilbert_cli.metrics_table import DIGITS
 from distilbert_cli.option_groups import with_options
-from distilbert_cli.training_arguments import Out, ValidationShare, one_or_list
+from distilbert_cli.training_arguments import Out, Task, Train, Validation, ValidationShare, one_or_list
 from distilbert_cli.training_progress import training_progress
 
 if TYPE_CHECKING:
@@ -28,15 +28,10 @@ def tune(
     space: Annotated[
         Path, typer.Argument(metavar="SPACE", help="File in YAML or JSON: what is tried; docs/scale.md has its form.")
     ],
-    task: Annotated[
-        str,
-        typer.Option(help="text-classification, token-classification, question-answering, multiple-choice, fill-mask."),
-    ],
-    train: Annotated[list[str], typer.Option(help="File, pattern or data set; repeat it for several.")],
+    task: Task,
+    train: Train,
     out: Out,
-    validation: Annotated[
-        list[str] | None, typer.Option(help="As --train; a part of the training data if not given.")
-    ] = None,
+    validation: Validation = None,
     test: Annotated[list[str] | None, typer.Option(help="As --train; measured once, at the end of a trial.")] = None,
     framework: shared.FrameworkName = "pt",
     device: shared.Device = "auto",
