@@ -123,6 +123,17 @@ def trace_only() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Steps of small models are faster on one thread of PyTorch: two wait for each other after each product."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def optimized_programs() -> Iterator[None]:
     """Tests of what users run: programs of JAX and graphs of TensorFlow that are optimized as ours are not."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,8 @@ from parity_tests.helpers.engine_cases import (
 from parity_tests.helpers.tolerances import TRAINING
 from parity_tests.training_curves import STEPS, apart, curve
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 HEAD = "ForSequenceClassification"
 OPTIONS = EngineOptions(
     weight_decay=0.1,
@@ -39,15 +40,6 @@ OPTIONS = EngineOptions(
     layer_decay=0.8,
     seed=3,
 )
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Steps this small are faster on one thread: two wait for each other after each product."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

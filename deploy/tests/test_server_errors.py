@@ -102,37 +102,31 @@ def npy(descr: bytes, count: int, content: bytes) -> bytes:
     return NPY + len(header).to_bytes(2, "little") + header + content
 
 
+CSV, LINES, ARRAY = "text/csv", "application/jsonlines", "application/x-npy"
+BAD_BODIES = {
+    (CSV, 400): [b"", b"\xef\xbb\xbf", b"inputs\n\xff", b'inputs\n"a', b'inputs\n"a"b'],
+    (CSV, 413): [b"inputs\n" + b"a" * 150_000],
+    (CSV, 422): [
+        b"inputs", b"I lost my card", b"text,text\na,b", b"text,colour\na,b", b"text_pair\na", b"text,text_pair\na",
+        b"inputs\n" + b"a\n" * 90_000,
+    ],
+    (LINES, 400): [b'"a"\n{"b'],
+    (LINES, 422): [b'"a"\n[1]', b'"a"\n' * 40_000],
+    (ARRAY, 400): [
+        b"", NPY + b"\xff\xff" + b"(" * 65_535, npy(b"'<U1'", 2, b"a\0\0\0"), npy(b"'<U1'", 1, b"\0\0\0\x7f"),
+        npy(b"'|S1'", 1, b"\xff"), npy(b"'|S1'", -1, b""),
+    ],
+    (ARRAY, 422): [
+        npy(b"'|S0'", 10**15, b""), npy(b"'|S1'", 10**15, b"a"), npy(b"'|O'", 1, b"cos\nsystem\n(S'true'\ntR."),
+        npy(b"'<i8'", 1, b"\0" * 8), npy(b"'|S1'", 0, b""),
+    ],
+}  # fmt: skip
+"""By type, and the status that they get."""
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "status"),
-    [
-        ("text/csv", b"", 400),
-        ("text/csv", b"\xef\xbb\xbf", 400),
-        ("text/csv", b"inputs\n\xff", 400),
-        ("text/csv", b'inputs\n"a', 400),
-        ("text/csv", b'inputs\n"a"b', 400),
-        ("text/csv", b"inputs\n" + b"a" * 150_000, 413),
-        ("text/csv", b"inputs", 422),
-        ("text/csv", b"I lost my card", 422),
-        ("text/csv", b"text,text\na,b", 422),
-        ("text/csv", b"text,colour\na,b", 422),
-        ("text/csv", b"text_pair\na", 422),
-        ("text/csv", b"text,text_pair\na", 422),
-        ("text/csv", b"inputs\n" + b"a\n" * 90_000, 422),
-        ("application/jsonlines", b'"a"\n{"b', 400),
-        ("application/jsonlines", b'"a"\n[1]', 422),
-        ("application/jsonlines", b'"a"\n' * 40_000, 422),
-        ("application/x-npy", b"", 400),
-        ("application/x-npy", NPY + b"\xff\xff" + b"(" * 65_535, 400),
-        ("application/x-npy", npy(b"'<U1'", 2, b"a\0\0\0"), 400),
-        ("application/x-npy", npy(b"'<U1'", 1, b"\0\0\0\x7f"), 400),
-        ("application/x-npy", npy(b"'|S1'", 1, b"\xff"), 400),
-        ("application/x-npy", npy(b"'|S1'", -1, b""), 400),
-        ("application/x-npy", npy(b"'|S0'", 10**15, b""), 422),
-        ("application/x-npy", npy(b"'|S1'", 10**15, b"a"), 422),
-        ("application/x-npy", npy(b"'|O'", 1, b"cos\nsystem\n(S'true'\ntR."), 422),
-        ("application/x-npy", npy(b"'<i8'", 1, b"\0" * 8), 422),
-        ("application/x-npy", npy(b"'|S1'", 0, b""), 422),
-    ],
+    [(kind, body, status) for (kind, status), bodies in BAD_BODIES.items() for body in bodies],
     ids=lambda value: value[:40].decode("latin-1") if isinstance(value, bytes) else None,
 )
 def test_a_bad_body_of_another_type_gets_a_sentence(client: TestClient, kind: str, body: bytes, status: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ import distilbert_pt
 from distilbert_tasks.batches import BatchOptions, collect_rows, collect_tokens, evaluation_batches, training_batches
 from distilbert_tasks.features import FeatureOptions, Features, make_features
 from distilbert_tasks.task import find_task
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 TEXTS = [
     " ".join(["my card", "is lost", "top up", "where ?"][: 1 + number % 4] * (1 + number % 3)) for number in range(22)
@@ -46,15 +48,6 @@ WAYS: list[dict[str, Any]] = [
     {"layout": "padded", "world": 3},
     {"layout": "packed", "accumulation": 2, "world": 2},
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Threads cost such small models more than they save, the more so where other programs run."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def case(name: str) -> tuple[Any, Features]:

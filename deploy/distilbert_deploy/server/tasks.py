@@ -21,27 +21,30 @@ _FLAG: Schema = {"type": "boolean"}
 _TRUNCATION: Schema = {"type": "boolean", "description": "Whether a text that is too long is cut, or refused."}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TaskContract:
     """What requests of a task hold.
 
     Attributes:
-        fields: The fields of an example that is an object, each with its schema.
+        fields: The fields of an example that is an object, each with its schema; a text unless said otherwise.
         required: Those that it must have.
         parameters: What `parameters` may hold, each with its schema.
         sample: An example, for the pages.
         result: What an example's result is, in words.
-        takes_text: Whether a plain text is an example too.
         sample_parameters: Parameters for the pages, where the example needs some.
     """
 
-    fields: Mapping[str, Schema]
-    required: tuple[str, ...]
+    fields: Mapping[str, Schema] = field(default_factory=lambda: {"text": _TEXT})
+    required: tuple[str, ...] = ("text",)
     parameters: Mapping[str, Schema]
     sample: Any
     result: str
-    takes_text: bool = True
     sample_parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether a plain text is an example too: one that needs nothing else."""
+        return self.required == ("text",)
 
     @property
     def example_schema(self) -> Schema:
@@ -53,7 +56,6 @@ class TaskContract:
 CONTRACTS: dict[str, TaskContract] = {
     "text-classification": TaskContract(
         fields={"text": _TEXT, "text_pair": _TEXT},
-        required=("text",),
         parameters={
             "top_k": {**_TOP_K, "description": "How many labels, the likeliest first; null for all."},
             "function_to_apply": {"type": "string", "enum": ["sigmoid", "softmax", "none"]},
@@ -63,8 +65,6 @@ CONTRACTS: dict[str, TaskContract] = {
         result='{"label", "score"}; a list of them with top_k, and for a text that is sent alone',
     ),
     "token-classification": TaskContract(
-        fields={"text": _TEXT},
-        required=("text",),
         parameters={
             "aggregation_strategy": {"type": "string", "enum": ["none", "simple", "first", "average", "max"]},
             "ignore_labels": {"type": "array", "items": _TEXT, "maxItems": 1000},
@@ -88,11 +88,8 @@ CONTRACTS: dict[str, TaskContract] = {
         },
         sample={"question": "Where do I live?", "context": "My name is Sarah and I live in London."},
         result='{"score", "start", "end", "answer"}; a list of them with top_k above 1',
-        takes_text=False,
     ),
     "fill-mask": TaskContract(
-        fields={"text": _TEXT},
-        required=("text",),
         parameters={
             "top_k": {"type": "integer", "minimum": 1, "maximum": MAX_TOP_K},
             "targets": {**_TEXTS, "type": ["array", "string"]},
@@ -102,15 +99,11 @@ CONTRACTS: dict[str, TaskContract] = {
         result='a list of {"score", "token", "token_str", "sequence"}; a list of lists where there are several masks',
     ),
     "feature-extraction": TaskContract(
-        fields={"text": _TEXT},
-        required=("text",),
         parameters={"truncation": _TRUNCATION},
         sample="Hello world",
         result="the last hidden states: a list of lists of lists, (1, tokens, dim)",
     ),
     "zero-shot-classification": TaskContract(
-        fields={"text": _TEXT},
-        required=("text",),
         parameters={
             "candidate_labels": {**_TEXTS, "type": ["array", "string"]},
             "hypothesis_template": {"type": "string", "description": "A sentence with {} in the place of the label."},
@@ -126,7 +119,6 @@ CONTRACTS: dict[str, TaskContract] = {
         parameters={"top_k": _TOP_K, "truncation": _TRUNCATION},
         sample={"prompt": "She put the cup on", "choices": ["the table.", "the cloud."]},
         result='a list of {"label", "choice", "score"}, the likeliest choice first',
-        takes_text=False,
     ),
 }
 """The contracts by the names of the tasks."""
