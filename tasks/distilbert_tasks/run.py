@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distilbert_common.errors import DistilBertError, InputError
+from distilbert_common.errors import DistilBertError
 from distilbert_tasks.engines import engine_module
 from distilbert_tasks.model_files import ModelFiles
 from distilbert_tasks.preparation import Prepared
@@ -16,7 +16,7 @@ from distilbert_tasks.session import Session
 from distilbert_tasks.training.checkpoints import Checkpoints
 from distilbert_tasks.training.history import read_history
 from distilbert_tasks.training.options import TrainingOptions
-from distilbert_tasks.training.output import CHECKPOINTS, clear_folder, open_folder
+from distilbert_tasks.training.output import CHECKPOINTS, check_one_of, clear_folder, open_folder
 from distilbert_tasks.training.progress import Note, OnProgress, ignore
 from distilbert_tasks.training.record import RunRecord
 
@@ -80,10 +80,7 @@ class Run:
             MissingFrameworkError: It is not installed.
             OutputExistsError: There is something else, or neither was asked for, or a source would be lost.
         """
-        if self.resume and self.overwrite:
-            raise InputError(
-                "resume (--resume) goes on with the run there, overwrite (--overwrite) replaces it; give one of them"
-            )
+        check_one_of(self.resume, self.overwrite)
         engine_module(self.framework)
         if is_first_process():
             open_folder(self.folder, resume=self.resume, overwrite=self.overwrite, sources=_flat(sources))

@@ -16,6 +16,7 @@ from typing import Any
 
 from distilbert_common.errors import InputError, OutputExistsError
 from distilbert_common.files import read_json, write_text
+from distilbert_deploy.scale.begun import Begun
 from distilbert_tasks.prediction.inputs import Row
 
 __all__ = ["Part", "Parts"]
@@ -72,38 +73,15 @@ class Parts:
 
         Raises:
             InputError: The run was begun otherwise, or is both to go on and to be replaced.
-            OutputExistsError: The output is there, or a run, and neither was asked for.
+            OutputExistsError: The output is there, or a run, and neither was asked for; or something else.
         """
-        if resume and overwrite:
-            raise InputError(
-                "resume (--resume) goes on with the run there, overwrite (--overwrite) replaces it; give one of them"
-            )
-        record = self.folder / _RECORD
-        is_begun = record.exists()
-        if output.exists() and not overwrite and not (resume and is_begun):
+        begun = Begun(self.folder / _RECORD, "run", "give the output another name")
+        if output.exists() and not overwrite and not (resume and begun.record.exists()):
             raise OutputExistsError(f"{output} is there already; give overwrite (--overwrite), or another name")
-        if is_begun and not resume and not overwrite:
-            raise OutputExistsError(
-                f"{self.folder} holds a run; go on with resume (--resume), replace it with overwrite (--overwrite), or "
-                "give the output another name"
-            )
-        if not is_begun and any(not path.name.startswith(".") for path in self.folder.glob("*")):
-            raise OutputExistsError(f"{self.folder} holds something else; give the output another name")
-        if is_begun and resume:
-            self._check_same(read_json(record), json.loads(json.dumps(facts)))
-            return
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        write_text(record, json.dumps(facts, indent=2))
-
-    def _check_same(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-        differing = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-        if differing:
-            words = "; ".join(f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in differing)
-            raise InputError(
-                f"the run in {self.folder} was begun otherwise: {words}; give what it was begun with to go on, or "
-                "overwrite (--overwrite) to start anew"
-            )
+        if begun.goes_on(resume=resume, overwrite=overwrite):
+            begun.check_same(read_json(begun.record), facts)
+        else:
+            write_text(begun.record, json.dumps(facts, indent=2, default=str))
 
     def has(self, part: Part) -> bool:
         """Return whether a part is answered; answers to other rows do not count."""

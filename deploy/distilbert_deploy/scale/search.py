@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distilbert_common.errors import InputError, OutputExistsError
-from distilbert_common.files import is_half_written, read_json, write_text
+from distilbert_common.files import read_json, write_text
+from distilbert_deploy.scale.begun import Begun
 from distilbert_deploy.scale.trials import Outcome, Trial, better
 
 __all__ = ["RECORD", "Search"]
@@ -67,43 +67,18 @@ class Search:
             InputError: It was begun otherwise, or is both to go on and to be replaced.
             OutputExistsError: There is something else, or neither was asked for.
         """
-        if resume and overwrite:
-            raise InputError(
-                "resume (--resume) goes on with the search there, overwrite (--overwrite) replaces it; give one of them"
-            )
-        if self.folder.exists() and not self.folder.is_dir():
-            raise OutputExistsError(f"{self.folder} is a file; give a folder to write to")
-        record = self.folder / RECORD
-        others = self.folder.iterdir() if self.folder.exists() else ()
-        if not record.exists() and not all(is_half_written(path, RECORD) for path in others):
-            raise OutputExistsError(f"{self.folder} is not empty, and holds no search; give another folder")
-        if record.exists() and not resume and not overwrite:
-            raise OutputExistsError(
-                f"{self.folder} holds a search; go on with resume (--resume), replace it with overwrite (--overwrite), "
-                "or give another folder"
-            )
-        if record.exists() and resume:
-            self._check_same(read_json(record), facts)
-            return
-        if overwrite and self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.write(facts)
+        begun = Begun(self.folder / RECORD, "search", "give another folder")
+        if begun.goes_on(resume=resume, overwrite=overwrite):
+            before = read_json(begun.record)
+            then = {"metric": before.get("metric"), **before.get("begun_with", {})}
+            begun.check_same(then, {"metric": self.metric, **facts})
+        else:
+            self.write(facts)
 
     def write(self, facts: Mapping[str, Any], **results: Any) -> None:
         """Write what the search is, and what came of it."""
         values = {"metric": self.metric, "begun_with": facts, "trials": list(self.drawn), **results}
         write_text(self.folder / RECORD, json.dumps(values, indent=2, default=str) + "\n")
-
-    def _check_same(self, before: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        now = json.loads(json.dumps({"metric": self.metric, **facts}, default=str))
-        then = {"metric": before.get("metric"), **before.get("begun_with", {})}
-        differing = [name for name in sorted({*then, *now}) if then.get(name) != now.get(name)]
-        if differing:
-            raise InputError(
-                f"the search in {self.folder} was begun otherwise: {differing[0]} was {then.get(differing[0])!r} and "
-                f"is {now.get(differing[0])!r}; give what it was begun with to go on, or overwrite (--overwrite)"
-            )
 
     def remove_if_empty(self) -> None:
         """Remove a search of which no trial has begun, so that the same command, put right, finds nothing there."""

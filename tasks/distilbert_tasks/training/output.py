@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from distilbert_common.errors import OutputExistsError
+from distilbert_common.errors import InputError, OutputExistsError
 from distilbert_common.files import is_half_written, local_path, replacing
 from distilbert_conversion import convert
 from distilbert_tasks.training.history import METRICS_FILENAME, TENSORBOARD
@@ -16,6 +16,7 @@ from distilbert_tasks.training.record import RECORD_FILENAME
 __all__ = [
     "CHECKPOINTS",
     "CORPUS",
+    "check_one_of",
     "clear_folder",
     "copy_model",
     "forget_run",
@@ -35,6 +36,23 @@ _WRITTEN = (
     *("special_tokens_map.json", "added_tokens.json", "curves.png", RECORD_FILENAME, METRICS_FILENAME),
 )
 _OF_A_RUN = {RECORD_FILENAME, METRICS_FILENAME, CHECKPOINTS}
+
+
+def check_one_of(resume: bool, overwrite: bool, kind: str = "run") -> None:
+    """Require that what is in a folder is to go on or to be replaced, not both.
+
+    Args:
+        resume: Whether it goes on.
+        overwrite: Whether it is replaced.
+        kind: What it is, in a word.
+
+    Raises:
+        InputError: Both were asked for.
+    """
+    if resume and overwrite:
+        raise InputError(
+            f"resume (--resume) goes on with the {kind} there, overwrite (--overwrite) replaces it; give one of them"
+        )
 
 
 def open_folder(folder: Path, *, resume: bool, overwrite: bool, sources: Iterable[Any] = ()) -> None:

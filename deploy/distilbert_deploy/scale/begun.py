@@ -1,0 +1,78 @@
+"""What has a folder of its own, and may go on there: a file, the first to be there, says what it was begun with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distilbert_common.errors import InputError, OutputExistsError
+from distilbert_common.files import is_half_written
+from distilbert_tasks.training.output import check_one_of
+
+__all__ = ["Begun"]
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run of prediction, or a search.
+
+    Attributes:
+        record: The file that says what it was begun with.
+        kind: What it is, in a word.
+        elsewhere: What to do where its folder is somebody else's.
+    """
+
+    record: Path
+    kind: str
+    elsewhere: str
+
+    def goes_on(self, *, resume: bool, overwrite: bool) -> bool:
+        """Return whether one that is there goes on; else make the folder, without what was in it.
+
+        Args:
+            resume: Whether one that is there goes on.
+            overwrite: Whether it is replaced.
+
+        Raises:
+            InputError: It is both to go on and to be replaced.
+            OutputExistsError: There is something else, or neither was asked for.
+        """
+        check_one_of(resume, overwrite, self.kind)
+        folder, is_there = self.record.parent, self.record.exists()
+        if folder.exists() and not folder.is_dir():
+            raise OutputExistsError(f"{folder} is a file; {self.elsewhere}")
+        others = folder.iterdir() if folder.exists() else ()
+        if not is_there and not all(is_half_written(path, self.record.name) for path in others):
+            raise OutputExistsError(f"{folder} is not empty, and holds no {self.kind}; {self.elsewhere}")
+        if is_there and not resume and not overwrite:
+            raise OutputExistsError(
+                f"{folder} holds a {self.kind}; go on with resume (--resume), replace it with overwrite (--overwrite), "
+                f"or {self.elsewhere}"
+            )
+        if is_there and overwrite:
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        return is_there and resume
+
+    def check_same(self, before: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Require that what goes on is what was begun.
+
+        Args:
+            before: What it was begun with, as JSON gives it back.
+            facts: What was asked for.
+
+        Raises:
+            InputError: They differ.
+        """
+        now = json.loads(json.dumps(facts, default=str))
+        differing = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+        if differing:
+            words = "; ".join(f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in differing)
+            raise InputError(
+                f"the {self.kind} in {self.record.parent} was begun otherwise: {words}; give what it was begun with to "
+                "go on, or overwrite (--overwrite) to start anew"
+            )
