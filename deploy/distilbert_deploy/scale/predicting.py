@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,11 +44,8 @@ def predict(
     output: str | Path,
     cluster: Cluster | None = None,
     file_format: str | None = None,
-    task: str | None = None,
     framework: str | None = None,
     device: str = "auto",
-    columns: Mapping[str, str | Sequence[str]] | None = None,
-    batch_size: int | None = None,
     rows_per_part: int = ROWS_PER_PART,
     resume: bool = False,
     overwrite: bool = False,
@@ -67,16 +63,14 @@ def predict(
         output: The file to write: jsonl, csv, tsv or parquet.
         cluster: Where to compute; None for this machine, or the cluster that RAY_ADDRESS names.
         file_format: The format of `file`; None to tell it by the name.
-        task: As `distilbert_tasks.predict` takes it, and so are the next four.
-        framework: "pt", "tf", "flax" or "onnx".
+        framework: As `distilbert_tasks.predict` takes it.
         device: "cpu", "gpu" or "auto".
-        columns: The columns to take.
-        batch_size: How many examples are tokenized together.
         rows_per_part: How many rows are computed, and kept, together.
         resume: Go on with the run that was begun there, as if it had never stopped; start one where there is none.
         overwrite: Replace the output, and a run that was begun there.
         on_progress: Who is told how far the run is.
-        **options: Those of the task's pipeline, as `top_k`.
+        **options: The others of `distilbert_tasks.predict`: `task`, `columns`, `batch_size`, and those of the task's
+            pipeline, as `top_k`.
 
     Raises:
         DistilBertError: Something that was given cannot be used; the message says what, and what to do.
@@ -85,14 +79,7 @@ def predict(
     require_ray(ASKED_FOR)
     source, target, place = local_path(file), local_path(output), everywhere(model)
     _check(source, target, rows_per_part)
-    arguments = {
-        "task": task,
-        "framework": framework or framework_for(place),
-        "device": device,
-        "columns": columns,
-        "batch_size": batch_size,
-        **options,
-    }
+    arguments = {"framework": framework or framework_for(place), "device": device, **options}
     first = next(read_rows(source, file_format), None)
     parts, tell = Parts.beside(target), on_progress or ignore
     facts = {

@@ -16,7 +16,7 @@ import numpy as np
 from distilbert_common.errors import InputError
 from distilbert_deploy.server.failures import RequestFailure
 from distilbert_deploy.server.tasks import TaskContract
-from distilbert_tasks.prediction.inputs import LONGEST_VALUE
+from distilbert_tasks.prediction.inputs import allow_long_values
 
 __all__ = ["CSV", "JSON", "LINES", "NPY", "READERS", "WRITERS", "Payload"]
 
@@ -62,7 +62,7 @@ def _read_lines(body: bytes, contract: TaskContract, max_items: int) -> Any:
 
 def _read_csv(body: bytes, contract: TaskContract, max_items: int) -> Any:
     """Read an example from each row under a header."""
-    csv.field_size_limit(LONGEST_VALUE)  # how large a body may be is asked before
+    allow_long_values()  # how large a body may be is asked before
     rows = csv.reader(io.StringIO(_decoded(body), newline=""), strict=True)
     try:
         lines = list(islice((row for row in rows if row), max_items + 2))

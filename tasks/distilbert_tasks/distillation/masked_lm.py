@@ -69,11 +69,11 @@ def distil(
         ahead: How the teacher is asked ahead of time, into files; None to ask it in each step.
         validation: As `corpus`; where it is None, some rows of the corpus.
         validation_share: What share of the rows that is; 0 for none.
-        resume: Go on with the run in `out`, as if it had never stopped; start one where there is none.
+        resume: As `finetune` takes it, and so are the next four.
         overwrite: Replace the run in `out`.
         tensorboard: Whether to write for TensorBoard too.
-        command: What repeats the run, for the model card.
-        on_progress: Who is told how far the run is.
+        command: What repeats the run.
+        on_progress: Who is told how far it is.
 
     Raises:
         DistilBertError: Something that was given cannot be used; the message says what, and what to do.

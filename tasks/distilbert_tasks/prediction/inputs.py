@@ -15,13 +15,19 @@ from distilbert_tasks.data.readers.csv import checked_header, delimiter_of, has_
 from distilbert_tasks.data.readers.json import parse_object, rows_of_json
 from distilbert_tasks.data.readers.opening import open_binary, plain_name
 
-__all__ = ["INPUT_FORMATS", "LONGEST_VALUE", "Row", "read_rows", "rows_of_stream", "rows_of_table", "rows_of_texts"]
+__all__ = [
+    "INPUT_FORMATS",
+    "Row",
+    "allow_long_values",
+    "read_rows",
+    "rows_of_stream",
+    "rows_of_table",
+    "rows_of_texts",
+]
 
 Row = dict[str, Any]
 _SUFFIXES = {".txt": "text", ".jsonl": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
 _SUFFIXES |= {".ndjson": "jsonl", ".text": "text", ".tab": "tsv"}
-LONGEST_VALUE = 2**31 - 1
-"""The most characters of a value in a CSV file."""
 INPUT_FORMATS = tuple(dict.fromkeys(_SUFFIXES.values()))
 """The formats of files with examples."""
 
@@ -122,8 +128,13 @@ def _json(stream: TextIO, name: str) -> Iterator[Row]:
     yield from rows_of_json(value, name)[0]
 
 
+def allow_long_values() -> None:
+    """Let Python's readers of CSV take values of any length; their own limit of 131,072 is below that of some texts."""
+    csv.field_size_limit(2**31 - 1)
+
+
 def _csv(stream: TextIO, name: str, delimiter: str | None = None, *, is_quoted: bool = True) -> Iterator[Row]:
-    csv.field_size_limit(LONGEST_VALUE)  # Python's own limit of 131,072 is below the length of some texts
+    allow_long_values()
     first = stream.readline()
     reader = csv.DictReader(
         chain([first] if first else [], stream),
