@@ -41,7 +41,6 @@ FILES_ALONE = {
 """The modules that are not in all three families, and why."""
 
 BUILD = "Keras makes weights when a layer is built"
-LAYER_CONFIG = "Keras stores a layer as the arguments of its constructor"
 CHECKED_BEFORE = "a compiled call cannot look at its labels: they are checked before it"
 KERAS_LOSSES = "`fit` weighs each example, so that losses come as a sum and a count"
 MEANS = (
@@ -141,10 +140,8 @@ ALONE: dict[tuple[str, str], dict[str, str]] = {
         "Embeddings.build": BUILD,
         "FFN.build": BUILD,
         "MultiHeadSelfAttention.build": BUILD,
-        "MultiHeadSelfAttention.get_config": LAYER_CONFIG,
         "Transformer.build": BUILD,
         "TransformerBlock.build": BUILD,
-        "TransformerBlock.get_config": LAYER_CONFIG,
     },
     ("pt", "resizing"): {"resized_bias": "a bias is a parameter of the projector, and tied apart from its matrix"},
     ("tf", "resizing"): {

@@ -16,7 +16,7 @@ from distilbert_tf.arrays import Tensor
 from distilbert_tf.attention import eager_attention, sdpa_attention
 from distilbert_tf.fast.layers import fused_feed_forward, linear
 from distilbert_tf.framework.checkpointing import checkpoint
-from distilbert_tf.framework.configured import ConfiguredLayer
+from distilbert_tf.framework.configured import ConfiguredLayer, NumberedLayer
 from distilbert_tf.initialization import serializable
 from distilbert_tf.layers import look_up, normalize
 from distilbert_tf.layout import NO_PADDING, Layout, Unpad, padded_layout
@@ -75,12 +75,12 @@ class Embeddings(ConfiguredLayer):
 
 
 @serializable
-class MultiHeadSelfAttention(ConfiguredLayer):
+class MultiHeadSelfAttention(NumberedLayer):
     """Self-attention over all heads at once, without dropout after `out_lin`."""
 
     def __init__(self, config: DistilBertConfig, layer: int = 0, **kwargs: Any) -> None:
-        super().__init__(config, **kwargs)
-        self.layer, self.head_dim = layer, config.dim // config.n_heads
+        super().__init__(config, layer, **kwargs)
+        self.head_dim = config.dim // config.n_heads
         width = attention_dim(config, layer)  # heads * head_dim
         self.dropout = self.drop("dropout", config.attention_dropout, dtype="float32")
         self.q_lin = self.linear("q_lin", width)
@@ -92,10 +92,6 @@ class MultiHeadSelfAttention(ConfiguredLayer):
         """Create the weights."""
         self.build_parts(self.q_lin, self.k_lin, self.v_lin)
         self.out_lin.build((None, None, attention_dim(self.config, self.layer)))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as values for JSON."""
-        return {**super().get_config(), "layer": self.layer}
 
     def split_heads(self, x: Tensor) -> Tensor:
         """(batch, seq, heads * head_dim) -> (batch, heads, seq, head_dim)."""
@@ -157,12 +153,11 @@ class FFN(ConfiguredLayer):
 
 
 @serializable
-class TransformerBlock(ConfiguredLayer):
+class TransformerBlock(NumberedLayer):
     """Attention and feed-forward network, each with a residual sum and a LayerNorm after it."""
 
     def __init__(self, config: DistilBertConfig, layer: int = 0, **kwargs: Any) -> None:
-        super().__init__(config, **kwargs)
-        self.layer = layer
+        super().__init__(config, layer, **kwargs)
         self.attention = MultiHeadSelfAttention(config, layer, **self.options("attention"))
         self.sa_layer_norm = self.norm("sa_layer_norm")
         self.ffn = FFN(config, **self.options("ffn"))
@@ -172,16 +167,8 @@ class TransformerBlock(ConfiguredLayer):
         """Create the weights."""
         self.build_parts(self.attention, self.sa_layer_norm, self.ffn, self.output_layer_norm)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as values for JSON."""
-        return {**super().get_config(), "layer": self.layer}
-
     def call(
-        self,
-        x: Tensor,
-        layout: Layout = NO_PADDING,
-        head_mask: Tensor | None = None,
-        output_attentions: bool = False,
+        self, x: Tensor, layout: Layout = NO_PADDING, head_mask: Tensor | None = None, output_attentions: bool = False
     ) -> tuple[Tensor, Tensor | None]:
         """Arguments and results as `MultiHeadSelfAttention.call`."""
         context, probabilities = self.attention(

@@ -215,13 +215,10 @@ class ModuleUtils(PreTrainedMixin, nn.Module):
                 module._gradient_checkpointing_func = function
 
     def activation_checkpointing_enable(
-        self,
-        activation_checkpointing_kwargs: Mapping[str, Any] | None = None,
-        every_n_layers: int = 1,
-        offload: bool = False,
+        self, activation_checkpointing_kwargs: Mapping[str, Any] | None = None, *args: Any, **kwargs: Any
     ) -> None:
         """Do as `gradient_checkpointing_enable`, by its newer name in transformers 5."""
-        self.gradient_checkpointing_enable(activation_checkpointing_kwargs, every_n_layers, offload)
+        self.gradient_checkpointing_enable(activation_checkpointing_kwargs, *args, **kwargs)
 
     def activation_checkpointing_disable(self) -> None:
         """Do as `gradient_checkpointing_disable`, by its newer name."""

@@ -10,7 +10,7 @@ from distilbert_common import DistilBertConfig
 from distilbert_common.constants import LAYER_NORM_EPS
 from distilbert_tf.initialization import initializer
 
-__all__ = ["Configured", "ConfiguredLayer", "set_layer"]
+__all__ = ["Configured", "ConfiguredLayer", "NumberedLayer", "set_layer"]
 
 
 def set_layer(owner: keras.layers.Layer, name: str, new: keras.layers.Layer) -> None:
@@ -94,3 +94,15 @@ class ConfiguredLayer(Configured, keras.layers.Layer):
         """Create the weights of parts that take `dim` numbers."""
         for part in parts:
             part.build((None, None, self.config.dim))
+
+
+class NumberedLayer(ConfiguredLayer):
+    """A layer that each block has one of, built from a config and the number of its block."""
+
+    def __init__(self, config: DistilBertConfig, layer: int, **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        self.layer = layer
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, as values for JSON."""
+        return {**super().get_config(), "layer": self.layer}
