@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from distilbert_common.credentials import harmless, redacted
-from distilbert_common.errors import CheckpointNotFoundError, HubError, UnreadableFileError
+from distilbert_common.errors import CheckpointNotFoundError, HubError, OutputExistsError, UnreadableFileError
 
 __all__ = [
     "HUB_OPTIONS",
     "NOT_REACHED",
     "check_fetched",
+    "check_own_folder",
     "dangling_link",
     "failed_download",
     "is_half_written",
@@ -256,6 +257,22 @@ def replacing(path: Path) -> Iterator[Path]:
 def is_half_written(path: Path, *names: str) -> bool:
     """Whether a path is what a kill left of one of these files, which `replacing` was about to replace."""
     return path.is_file() and any(fnmatchcase(path.name, f".{name}.????????") for name in names)
+
+
+def check_own_folder(record: Path, kind: str, advice: str = "give another folder") -> None:
+    """Require a folder that holds a record, the first file to be written there, or nothing but what a kill left of it.
+
+    Args:
+        record: The file.
+        kind: What it is the record of, in a few words.
+        advice: What to do where the folder is somebody else's.
+
+    Raises:
+        OutputExistsError: The folder holds something else.
+    """
+    folder = record.parent
+    if not record.exists() and not all(is_half_written(path, record.name) for path in folder.iterdir()):
+        raise OutputExistsError(f"{folder} is not empty, and holds no {kind}; {advice}")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distilbert_common.errors import InputError, OutputExistsError
-from distilbert_common.files import is_half_written
-from distilbert_tasks.training.output import check_one_of
+from distilbert_common.files import check_own_folder
+from distilbert_tasks.training.output import check_one_of, clear_folder
 
 __all__ = ["Begun"]
 
@@ -45,17 +44,15 @@ class Begun:
         folder, is_there = self.record.parent, self.record.exists()
         if folder.exists() and not folder.is_dir():
             raise OutputExistsError(f"{folder} is a file; {self.elsewhere}")
-        others = folder.iterdir() if folder.exists() else ()
-        if not is_there and not all(is_half_written(path, self.record.name) for path in others):
-            raise OutputExistsError(f"{folder} is not empty, and holds no {self.kind}; {self.elsewhere}")
+        folder.mkdir(parents=True, exist_ok=True)
+        check_own_folder(self.record, self.kind, self.elsewhere)
         if is_there and not resume and not overwrite:
             raise OutputExistsError(
                 f"{folder} holds a {self.kind}; go on with resume (--resume), replace it with overwrite (--overwrite), "
                 f"or {self.elsewhere}"
             )
         if is_there and overwrite:
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+            clear_folder(folder)
         return is_there and resume
 
     def check_same(self, before: Mapping[str, Any], facts: Mapping[str, Any]) -> None:

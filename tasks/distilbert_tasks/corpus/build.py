@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distilbert_common.errors import InputError, OutputExistsError
-from distilbert_common.files import is_half_written, local_path, replacing
+from distilbert_common.files import check_own_folder, local_path, replacing
 from distilbert_tasks.corpus.corpus import COUNTS, Corpus
 from distilbert_tasks.corpus.description import FILENAME, Description
 from distilbert_tasks.corpus.duplicates import SeenTexts
@@ -75,10 +75,8 @@ def build_corpus(
 
 def _description(folder: Path, now: Description, overwrite: bool) -> Description:
     """Return the description of what is in a folder, which may go on; a new one where there is nothing."""
-    paths = list(folder.iterdir())
-    if not (folder / FILENAME).exists() and not all(is_half_written(path, FILENAME) for path in paths):
-        raise OutputExistsError(f"{folder} is not empty, and holds no corpus; give another folder")
-    before = Description.read(folder) if paths else None
+    check_own_folder(folder / FILENAME, "corpus")
+    before = Description.read(folder)
     if before is None or (overwrite and not before.fits(now)):
         remove_others(folder, 0)
         now.write(folder)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distilbert_common.errors import InputError, OutputExistsError
-from distilbert_common.files import is_half_written, read_json, write_text
+from distilbert_common.errors import InputError
+from distilbert_common.files import check_own_folder, read_json, write_text
 from distilbert_tasks.batches import BatchOptions
 
 __all__ = ["batch_facts", "begin"]
@@ -38,8 +38,7 @@ def begin(folder: Path, now: Mapping[str, Any], overwrite: bool) -> None:
     path = folder / _FILENAME
     others = [one for one in folder.iterdir() if one != path]
     is_new = not path.exists()
-    if is_new and not all(is_half_written(one, _FILENAME) for one in others):
-        raise OutputExistsError(f"{folder} is not empty, and holds no answers of a teacher; give another folder")
+    check_own_folder(path, "answers of a teacher")
     before = {} if is_new else read_json(path)
     changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     if changed and not is_new and not overwrite:
