@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from forks import killed_at_any_moment
 from numpy.typing import NDArray
 
 from distilbert_common.errors import InputError, UnreadableFileError
@@ -21,7 +22,6 @@ from distilbert_tasks.training.loop import Batches, Evaluator, TrainingRun
 from distilbert_tasks.training.options import TrainingOptions
 from distilbert_tasks.training.progress import Evaluation, Event, Progress
 from distilbert_tasks.training.state import TrainingState
-from parity_tests.helpers.crash_injection import Clock
 
 STEPS_PER_EPOCH = 4
 
@@ -98,26 +98,10 @@ OPTIONS = TrainingOptions(
 )
 
 
-def was_killed(work: Callable[[], Any]) -> bool:
-    """Run work in a process of its own, and return whether it was killed."""
-    process = os.fork()
-    if process == 0:
-        status = 70
-        try:
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    assert status in (0, -signal.SIGKILL)
-    return status != 0
-
-
-def train_and_die(folder: Path, moment: int) -> None:
-    """Train, and be killed at a moment: a step of the engine, or one of Python towards the file system."""
-    clock = Clock()
-    clock.moment, clock.action = moment, lambda: os.kill(os.getpid(), signal.SIGKILL)
-    make_run(folder, OPTIONS, engine=NoisyEngine(OPTIONS.seed, clock.tick)).run()
+def train_in(folder: Path, tick: Callable[..., None]) -> None:
+    """Train in a new folder, and tell each step of the engine."""
+    folder.mkdir()
+    make_run(folder, OPTIONS, engine=NoisyEngine(OPTIONS.seed, tick)).run()
 
 
 def test_a_run_that_is_killed_at_any_moment_goes_on_as_if_it_had_not_been(
@@ -126,11 +110,8 @@ def test_a_run_that_is_killed_at_any_moment_goes_on_as_if_it_had_not_been(
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # what a loss of power leaves is not tested
     expected = uninterrupted(tmp_path / "expected")
     moments = 0
-    for moment in range(1, 10_000, 6):
-        folder = tmp_path / str(moment)
-        folder.mkdir()
-        if not was_killed(lambda folder=folder, moment=moment: train_and_die(folder, moment)):  # type: ignore[misc]
-            break
+    for moment, folder in killed_at_any_moment(tmp_path, train_in, every=6):
+        folder.mkdir(exist_ok=True)  # it may have been killed before
         run = make_run(folder, OPTIONS)
         run.run()
         assert outcome(folder, run) == expected, f"killed at moment {moment}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from distilbert_common.errors import InputError, OutputExistsError
 from distilbert_common.files import check_own_folder
+from distilbert_tasks.changes import changes
 from distilbert_tasks.training.output import check_one_of, clear_folder
 
 __all__ = ["Begun"]
@@ -66,10 +67,8 @@ class Begun:
             InputError: They differ.
         """
         now = json.loads(json.dumps(facts, default=str))
-        differing = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-        if differing:
-            words = "; ".join(f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in differing)
+        if differences := changes(before, now, sorted({*before, *now})):
             raise InputError(
-                f"the {self.kind} in {self.record.parent} was begun otherwise: {words}; give what it was begun with to "
-                "go on, or overwrite (--overwrite) to start anew"
+                f"the {self.kind} in {self.record.parent} was begun otherwise: {'; '.join(differences)}; give what it "
+                "was begun with to go on, or overwrite (--overwrite) to start anew"
             )

@@ -10,6 +10,7 @@ from typing import Any
 from distilbert_common.errors import InputError
 from distilbert_common.files import check_own_folder, read_json, write_text
 from distilbert_tasks.batches import BatchOptions
+from distilbert_tasks.changes import changes
 
 __all__ = ["batch_facts", "begin"]
 
@@ -42,10 +43,10 @@ def begin(folder: Path, now: Mapping[str, Any], overwrite: bool) -> None:
     before = {} if is_new else read_json(path)
     changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     if changed and not is_new and not overwrite:
-        name = changed[0]
+        first = changes(before, now, changed[:1])[0]
         raise InputError(
-            f"what a teacher gave in {folder} is of something else: {', '.join(changed)}; {name} was "
-            f"{before.get(name)!r} and is {now.get(name)!r}; give another folder, or remove this one to ask anew"
+            f"what a teacher gave in {folder} is of something else: {', '.join(changed)}; {first}; give another "
+            "folder, or remove this one to ask anew"
         )
     if changed:
         for one in others:

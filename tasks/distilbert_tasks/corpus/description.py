@@ -11,6 +11,7 @@ from typing import Any
 
 from distilbert_common.errors import InputError, UnreadableFileError
 from distilbert_common.files import read_json, write_text
+from distilbert_tasks.changes import changes
 from distilbert_tasks.corpus.options import CorpusOptions
 
 __all__ = ["FILENAME", "Description", "Vocabulary"]
@@ -118,11 +119,7 @@ class Description:
 
     def _differences(self, now: Description) -> list[str]:
         """Return a few words for each thing that was otherwise than now."""
-        differences = [
-            f"{name} was {self.settings.get(name)!r} and is {value!r}"
-            for name, value in now.settings.items()
-            if self.settings.get(name) != value
-        ]
+        differences = changes(self.settings, now.settings, now.settings)
         if self.vocabulary != now.vocabulary:
             differences.append("the tokenizer differs")
         if self.version != now.version:

@@ -12,6 +12,7 @@ from typing import Any
 from distilbert_common.errors import InputError, UnreadableFileError
 from distilbert_common.files import read_json, write_text
 from distilbert_common.frameworks import PACKAGES, installed_version
+from distilbert_tasks.changes import changes
 
 __all__ = ["RECORD_FILENAME", "RunRecord", "versions_of"]
 
@@ -119,10 +120,7 @@ def _content(facts: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return a few words for each thing that differs and matters."""
-    differences = []
-    for name in ("task", "framework", "labels"):
-        if before[name] != now[name]:
-            differences.append(f"{name} was {before[name]!r} and is {now[name]!r}")
+    differences = changes(before, now, ("task", "framework", "labels"))
     if before["weights"] != now["weights"]:
         differences.append(f"the weights of {now['model']} are not those of {before['model']} at that time")
     differences.extend(_teacher_differences(before["teacher"] or {}, now["teacher"] or {}))
@@ -130,9 +128,8 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
         if _content(before["data"].get(split)) != _content(now["data"].get(split)):
             differences.append(f"the {split} data differ")
     for group in ("options", "features"):
-        for name in sorted({*before[group], *now[group]} - _MAY_CHANGE):
-            if before[group].get(name) != now[group].get(name):
-                differences.append(f"{name} was {before[group].get(name)!r} and is {now[group].get(name)!r}")
+        names = sorted({*before[group], *now[group]} - _MAY_CHANGE)
+        differences.extend(changes(before[group], now[group], names))
     return differences
 
 
@@ -142,9 +139,4 @@ def _teacher_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> l
         return [
             f"the weights of the teacher {now.get('teacher')} are not those of {before.get('teacher')} at that time"
         ]
-    names = sorted({*before, *now} - {"teacher"})
-    return [
-        f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
-        for name in names
-        if before.get(name) != now.get(name)
-    ]
+    return changes(before, now, sorted({*before, *now} - {"teacher"}))
