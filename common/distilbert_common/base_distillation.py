@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,49 +24,14 @@ from distilbert_common.distillation import (
     term_alphas,
 )
 from distilbert_common.errors import InputError
+from distilbert_common.soft_targets import SoftTargets
 from distilbert_common.training import EngineOptions
 from distilbert_common.training_state import initial_weights
 
-__all__ = ["BaseDistillation", "ProjectedTargets", "TopTargets"]
+__all__ = ["BaseDistillation"]
 
 Tensors = Mapping[str, Any]
 Terms = dict[str, Any]
-
-
-class ProjectedTargets(NamedTuple):
-    """A teacher's predictions, by what it projects to the vocabulary.
-
-    Attributes:
-        x: (tokens, teacher's dim).
-        weight: (vocab, teacher's dim).
-        bias: (vocab,).
-    """
-
-    x: Any
-    weight: Any
-    bias: Any
-
-    @property
-    def per_token(self) -> tuple[Any, ...]:
-        """What there is for each token: arrays (tokens, …)."""
-        return (self.x,)
-
-
-class TopTargets(NamedTuple):
-    """A teacher's predictions, by the logits of its most likely tokens, among which its probability is divided.
-
-    Attributes:
-        indices: (tokens, k) integers in the vocabulary.
-        logits: (tokens, k).
-    """
-
-    indices: Any
-    logits: Any
-
-    @property
-    def per_token(self) -> tuple[Any, ...]:
-        """What there is for each token: arrays (tokens, …)."""
-        return self.indices, self.logits
 
 
 class BaseDistillation(ABC):
@@ -81,7 +46,7 @@ class BaseDistillation(ABC):
 
     losses: Any
     """The family's module of this name."""
-    soft_targets: Any
+    soft_targets: SoftTargets
     """The family's module of this name."""
     teachers: Any
     """The family's module of this name."""
@@ -204,10 +169,7 @@ class BaseDistillation(ABC):
         terms: Terms = {}
         smoothing, class_weights = self._training.label_smoothing, self._training.class_weights
         if "loss_ce" in self.alphas:
-            terms["loss_ce"] = self.soft_targets.soft_target_loss(
-                self._head, output, expected, {**inputs, **labels}, self._config, self.options.temperature,
-                class_weights,
-            )  # fmt: skip
+            terms["loss_ce"] = self._soft_target_loss(output, expected, {**inputs, **labels})
         if "loss_task" in self.alphas:
             terms["loss_task"] = output.loss
             if smoothing or class_weights:
@@ -217,6 +179,31 @@ class BaseDistillation(ABC):
             hidden = output.hidden_states[-1], expected.hidden_states[-1]
             terms["loss_cos"] = self._cosine_loss(*hidden, self.teachers.token_mask(inputs))
         return terms
+
+    def _soft_target_loss(self, student: Any, teacher: Any, inputs: Tensors) -> Any:
+        """Return the loss of a task's outputs against a teacher's.
+
+        One label (regression) has no distribution: there what the teacher gives stands as the label.
+
+        Args:
+            student: The student's output.
+            teacher: The teacher's, for the same inputs.
+            inputs: The arguments of both, labels among them.
+        """
+        soft_targets, temperature = self.soft_targets, self.options.temperature
+        if self._head == "ForQuestionAnswering":
+            return soft_targets.position_divergence(student, teacher, inputs, temperature)
+        labels, logits, mask = inputs["labels"], (student.logits, teacher.logits), None
+        problem = "single_label_classification"
+        if self._head == "ForSequenceClassification":
+            problem = self.losses.problem_type(len(student.logits.shape), labels, self._config)
+            if inputs.get("segment_ids") is not None:
+                mask = soft_targets.has_segment(student.logits, inputs["segment_ids"])  # (batch, num_segments)
+        if problem == "regression":
+            return self.losses.sequence_classification_loss(*logits, self._config, mask)
+        if problem == "multi_label_classification":
+            return soft_targets.label_divergence(*logits, mask, temperature)
+        return soft_targets.class_divergence(*logits, labels, mask, temperature, self._training.class_weights)
 
     @staticmethod
     @abstractmethod

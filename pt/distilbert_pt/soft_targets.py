@@ -1,67 +1,32 @@
-"""Losses against what a teacher predicts: means of KL(teacher, student), both softened by a temperature.
-
-Each is times the temperature's square, so that its gradients keep their size, and counts what the task's own loss does.
-"""
+"""Losses against what a teacher predicts, in PyTorch; `distilbert_common.soft_targets.SoftTargets` describes them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from distilbert_common import DistilBertConfig
 from distilbert_common.constants import IGNORE_INDEX
+from distilbert_common.soft_targets import Inputs
 from distilbert_pt import losses
 from distilbert_pt.layout import segment_onehot
 
-__all__ = ["binary_divergence", "position_divergence", "soft_target_loss", "top_divergence"]
-
-Inputs = Mapping[str, Any]
+__all__ = ["class_divergence", "has_segment", "label_divergence", "position_divergence", "top_divergence"]
 
 
-def soft_target_loss(
-    head: str,
-    student: Any,
-    teacher: Any,
-    inputs: Inputs,
-    config: DistilBertConfig,
-    temperature: float,
-    class_weights: Sequence[float] | None = None,
-) -> Tensor:
-    """Return the loss of a task's outputs against a teacher's.
+def has_segment(logits: Tensor, segment_ids: Tensor) -> Tensor:
+    """(batch, num_segments, num_labels), (batch, seq) -> bool (batch, num_segments): which segments there are."""
+    return segment_onehot(segment_ids, logits.size(1)).any(dim=-1)
 
-    One label (regression) has no distribution: there it is the mean of squared differences.
 
-    Args:
-        head: The end of both models' class name, as "ForTokenClassification".
-        student: The student's output.
-        teacher: The teacher's, for the same inputs.
-        inputs: The arguments of both, labels among them.
-        config: The student's config.
-        temperature: What logits are divided by.
-        class_weights: What each class counts, by the label; None for one each.
-    """
-    if head == "ForQuestionAnswering":
-        return position_divergence(student, teacher, inputs, temperature)
-    labels, logits, mask, problem = inputs["labels"], student.logits, None, "single_label_classification"
-    if head == "ForSequenceClassification":
-        problem = losses.problem_type(logits.dim(), labels, config)
-        if inputs.get("segment_ids") is not None:
-            mask = segment_onehot(inputs["segment_ids"], logits.size(1)).any(dim=-1)  # (batch, num_segments)
-    if problem == "regression":
-        return losses.mean_squared_error(logits, teacher.logits.reshape(labels.shape), mask)
-    if problem == "multi_label_classification":
-        divergences = binary_divergence(logits, teacher.logits, temperature)  # (batch, …, num_labels)
-        mask = torch.ones_like(divergences, dtype=torch.bool) if mask is None else mask
-        return losses.masked_mean(divergences, mask) * temperature**2
-    labels = labels if mask is None else labels.where(mask, IGNORE_INDEX)
-    weights = logits.new_ones(logits.size(-1)) if class_weights is None else logits.new_tensor(class_weights)
-    weights = weights.float()[labels.clamp(min=0)].where(labels != IGNORE_INDEX, 0)  # (batch, …)
-    total = (losses.kl_divergence(logits, teacher.logits, temperature) * weights).sum() * temperature**2
-    return total / weights.sum().where(weights.sum() > 0, 1)
+def label_divergence(student_logits: Tensor, teacher_logits: Tensor, mask: Tensor | None, temperature: float) -> Tensor:
+    """Mean of `binary_divergence`, where the mask is True."""
+    divergences = binary_divergence(student_logits, teacher_logits, temperature)  # (batch, …, num_labels)
+    mask = torch.ones_like(divergences, dtype=torch.bool) if mask is None else mask
+    return losses.masked_mean(divergences, mask) * temperature**2
 
 
 def binary_divergence(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
@@ -71,15 +36,21 @@ def binary_divergence(student_logits: Tensor, teacher_logits: Tensor, temperatur
     return there + (-teacher).sigmoid() * (F.logsigmoid(-teacher) - F.logsigmoid(-student))
 
 
-def position_divergence(student: Any, teacher: Any, inputs: Inputs, temperature: float) -> Tensor:
-    """Mean of the divergences of start and end, times the temperature's square, over the sequences.
+def class_divergence(
+    student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, mask: Tensor | None, temperature: float,
+    class_weights: Sequence[float] | None,
+) -> Tensor:  # fmt: skip
+    """Mean of the divergences of classes (…, num_labels), each times the weight of its label."""
+    labels = labels if mask is None else labels.where(mask, IGNORE_INDEX)
+    classes = student_logits.size(-1)
+    weights = student_logits.new_ones(classes) if class_weights is None else student_logits.new_tensor(class_weights)
+    weights = weights.float()[labels.clamp(min=0)].where(labels != IGNORE_INDEX, 0)  # (batch, …)
+    total = (losses.kl_divergence(student_logits, teacher_logits, temperature) * weights).sum() * temperature**2
+    return total / weights.sum().where(weights.sum() > 0, 1)
 
-    Args:
-        student: An output with `start_logits` and `end_logits` (batch, seq).
-        teacher: Another one.
-        inputs: The arguments of both; positions run over each segment, or over what the mask attends to.
-        temperature: What logits are divided by.
-    """
+
+def position_divergence(student: Any, teacher: Any, inputs: Inputs, temperature: float) -> Tensor:
+    """Mean of the divergences of start and end over the sequences: over each segment, or what the mask attends to."""
     segment_ids, mask = inputs.get("segment_ids"), inputs.get("attention_mask")
     if segment_ids is not None:
         within = segment_onehot(segment_ids, inputs["start_positions"].size(1))  # (batch, num_segments, seq)
@@ -97,20 +68,7 @@ def position_divergence(student: Any, teacher: Any, inputs: Inputs, temperature:
 
 
 def top_divergence(student_logits: Tensor, indices: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
-    """KL(teacher, student) on the support of the teacher's most likely tokens.
-
-    The teacher's probability is divided among these tokens anew; the student's is that among all tokens. With all
-    tokens among them it is `losses.kl_divergence`.
-
-    Args:
-        student_logits: (batch, seq, vocab).
-        indices: (batch, seq, k) integers in the vocabulary.
-        teacher_logits: (batch, seq, k), the teacher's logits of these.
-        temperature: What logits are divided by.
-
-    Returns:
-        (batch, seq).
-    """
+    """KL(teacher, student) on the support of the teacher's k most likely tokens: (batch, seq)."""
     student = F.log_softmax(student_logits.float() / temperature, dim=-1).gather(-1, indices.long())
     teacher = F.log_softmax(teacher_logits.float() / temperature, dim=-1)
     return (teacher.exp() * (teacher - student)).sum(-1)  # (batch, seq)

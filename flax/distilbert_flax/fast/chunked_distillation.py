@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from distilbert_common import base_distillation
+from distilbert_common import soft_targets
 from distilbert_common.constants import IGNORE_INDEX, LOSS_CHUNK_TOKENS
 
 __all__ = ["ProjectedTargets", "Targets", "TopTargets", "chunked_distillation"]
@@ -23,30 +23,21 @@ Sums = tuple[Array, Array]
 """Of the divergences, and of the cross-entropies."""
 
 
-class ProjectedTargets(base_distillation.ProjectedTargets):
+class ProjectedTargets(soft_targets.ProjectedTargets):
     """A teacher's predictions, by what it projects to the vocabulary."""
 
     def compare(self, log_q: Array, temperature: float, x: Array) -> tuple[Array, Array]:
-        """Compare a student's log probabilities with the teacher's.
-
-        Args:
-            log_q: (chunk, vocab).
-            temperature: What logits are divided by.
-            x: The chunk of `per_token`.
-
-        Returns:
-            KL(teacher, student) of each token (chunk,), and student's minus teacher's probabilities (chunk, vocab).
-        """
+        """Compare a chunk; see `distilbert_common.soft_targets.ProjectedTargets`."""
         log_p = jax.nn.log_softmax((x @ self.weight.T + self.bias).astype(jnp.float32) / temperature)  # (chunk, vocab)
         p = jnp.exp(log_p)
         return (p * (log_p - log_q)).sum(axis=-1), jnp.exp(log_q) - p
 
 
-class TopTargets(base_distillation.TopTargets):
+class TopTargets(soft_targets.TopTargets):
     """A teacher's predictions, by the logits of its most likely tokens."""
 
     def compare(self, log_q: Array, temperature: float, indices: Array, logits: Array) -> tuple[Array, Array]:
-        """See `ProjectedTargets.compare`."""
+        """Compare a chunk, as `ProjectedTargets.compare`."""
         log_p = jax.nn.log_softmax(logits.astype(jnp.float32) / temperature)  # (chunk, k)
         p = jnp.exp(log_p)
         divergences = (p * (log_p - jnp.take_along_axis(log_q, indices, axis=1))).sum(axis=-1)  # (chunk,)
@@ -60,7 +51,7 @@ Targets = ProjectedTargets | TopTargets
 def chunked_distillation(
     x: Array, weight: Array, bias: Array, labels: Array, mask: Array, targets: Targets, temperature: float,
     label_weight: Array,
-) -> tuple[Array, Array, Array]:  # fmt: skip
+) -> soft_targets.ChunkedLosses:  # fmt: skip
     """Return the sums of both losses of `x @ weight.T + bias`.
 
     Args:
@@ -72,10 +63,6 @@ def chunked_distillation(
         targets: The teacher's predictions for the same tokens.
         temperature: What both models' logits are divided by.
         label_weight: What a cross-entropy counts beside a divergence, a scalar.
-
-    Returns:
-        The weighted sum; that of KL(teacher, student) times the temperature's square, and that of the cross-entropies
-        with labels, which have no gradients.
     """
     size = min(LOSS_CHUNK_TOKENS, len(x))
     missing = -len(x) % size
@@ -85,7 +72,7 @@ def chunked_distillation(
     )
     chunks = [array.reshape(-1, size, *array.shape[1:]) for array in (labels, mask, *per_token)]  # (chunks, size, …)
     x = x.reshape(-1, size, x.shape[-1])  # (chunks, size, dim)
-    return _total(temperature, x, weight, bias, label_weight, (tuple(chunks), targets))
+    return soft_targets.ChunkedLosses(*_total(temperature, x, weight, bias, label_weight, (tuple(chunks), targets)))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))

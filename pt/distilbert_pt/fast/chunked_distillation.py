@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from distilbert_common import base_distillation
+from distilbert_common import soft_targets
 from distilbert_common.constants import LOSS_CHUNK_TOKENS
 from distilbert_pt.fast.onednn import add_product, multiply
 
 __all__ = ["ProjectedTargets", "Targets", "TopTargets", "chunked_distillation"]
 
 
-class ProjectedTargets(base_distillation.ProjectedTargets):
+class ProjectedTargets(soft_targets.ProjectedTargets):
     """A teacher's predictions, by what it projects to the vocabulary."""
 
     def subtract_from(self, log_q: Tensor, chunk: slice, temperature: float) -> Tensor:
@@ -40,7 +40,7 @@ class ProjectedTargets(base_distillation.ProjectedTargets):
         return divergence
 
 
-class TopTargets(base_distillation.TopTargets):
+class TopTargets(soft_targets.TopTargets):
     """A teacher's predictions, by the logits of its most likely tokens."""
 
     def subtract_from(self, log_q: Tensor, chunk: slice, temperature: float) -> Tensor:
@@ -77,8 +77,7 @@ class ChunkedDistillation(torch.autograd.Function):
             label_weight: What a cross-entropy counts beside a divergence.
 
         Returns:
-            The weighted sum; that of KL(teacher, student) times the temperature's square, and that of the
-            cross-entropies with labels, which have no gradients.
+            What `ChunkedLosses` holds.
         """
         sums = torch.zeros(2, dtype=torch.float32, device=x.device)
         needs_grad = any(ctx.needs_input_grad)
@@ -117,16 +116,14 @@ class ChunkedDistillation(torch.autograd.Function):
 
 def chunked_distillation(
     x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, targets: Targets, temperature: float, label_weight: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the sums of both losses; arguments and results as `ChunkedDistillation.forward`."""
+) -> soft_targets.ChunkedLosses:
+    """Return the sums of both losses; arguments as `ChunkedDistillation.forward`."""
     if torch.is_autocast_enabled(x.device.type):  # the product is ours, so its dtype is too
         x = x.to(torch.get_autocast_dtype(x.device.type))
     weight, bias = weight.to(x.dtype), bias.to(x.dtype)
     with torch.autocast(x.device.type, enabled=False):
-        total, divergence, cross_entropy = ChunkedDistillation.apply(
-            x, weight, bias, labels.long(), targets, temperature, label_weight
-        )
-    return total, divergence, cross_entropy
+        sums = ChunkedDistillation.apply(x, weight, bias, labels.long(), targets, temperature, label_weight)
+    return soft_targets.ChunkedLosses(*sums)
 
 
 def log_softmax_(logits: Tensor) -> Tensor:

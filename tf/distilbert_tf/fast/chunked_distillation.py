@@ -11,7 +11,7 @@ from typing import Any
 
 from keras import ops
 
-from distilbert_common import base_distillation
+from distilbert_common import soft_targets
 from distilbert_common.constants import LOSS_CHUNK_TOKENS
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.fast.chunked_cross_entropy import with_gradients
@@ -19,31 +19,22 @@ from distilbert_tf.fast.chunked_cross_entropy import with_gradients
 __all__ = ["ProjectedTargets", "Targets", "TopTargets", "chunked_distillation"]
 
 
-class ProjectedTargets(base_distillation.ProjectedTargets):
+class ProjectedTargets(soft_targets.ProjectedTargets):
     """A teacher's predictions, by what it projects to the vocabulary."""
 
     def compare(self, log_q: Tensor, temperature: float, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Compare a student's log probabilities with the teacher's.
-
-        Args:
-            log_q: (chunk, vocab).
-            temperature: What logits are divided by.
-            x: The chunk of `per_token`.
-
-        Returns:
-            KL(teacher, student) of each token (chunk,), and student's minus teacher's probabilities (chunk, vocab).
-        """
+        """Compare a chunk; see `distilbert_common.soft_targets.ProjectedTargets`."""
         logits = ops.matmul(x, ops.transpose(self.weight)) + self.bias  # (chunk, vocab)
         log_p = ops.log_softmax(ops.cast(logits, "float32") / temperature, axis=-1)
         p = ops.exp(log_p)
         return ops.sum(p * (log_p - log_q), axis=-1), ops.exp(log_q) - p
 
 
-class TopTargets(base_distillation.TopTargets):
+class TopTargets(soft_targets.TopTargets):
     """A teacher's predictions, by the logits of its most likely tokens."""
 
     def compare(self, log_q: Tensor, temperature: float, indices: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """See `ProjectedTargets.compare`."""
+        """Compare a chunk, as `ProjectedTargets.compare`."""
         import tensorflow as tf
 
         log_p = ops.log_softmax(ops.cast(logits, "float32") / temperature, axis=-1)  # (chunk, k)
@@ -60,7 +51,7 @@ Targets = ProjectedTargets | TopTargets
 def chunked_distillation(
     x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, counts: tuple[Tensor, Tensor], targets: Targets,
     temperature: float, label_weight: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+) -> soft_targets.ChunkedLosses:  # fmt: skip
     """Return the sums of both losses of `x @ weight.T + bias`.
 
     Args:
@@ -72,10 +63,6 @@ def chunked_distillation(
         targets: The teacher's predictions for the same tokens.
         temperature: What both models' logits are divided by.
         label_weight: What a cross-entropy counts beside a divergence, a scalar.
-
-    Returns:
-        The weighted sum; that of KL(teacher, student) times the temperature's square, and that of the cross-entropies
-        with labels, which have no gradients.
     """
     import tensorflow as tf
 
@@ -90,7 +77,7 @@ def chunked_distillation(
     )
     divergence = divergence * temperature**2
     total = with_gradients(divergence + label_weight * loss, gradients, (padded[0], weight, bias))
-    return total, divergence, loss
+    return soft_targets.ChunkedLosses(total, divergence, loss)
 
 
 def _loop(
