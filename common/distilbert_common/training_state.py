@@ -13,7 +13,6 @@ from distilbert_common.config import DistilBertConfig
 from distilbert_common.distillation import check_distillation
 from distilbert_common.errors import DeviceError, InputError, MisshapenWeightError
 from distilbert_common.initialization import init_scheme, sinusoidal_table
-from distilbert_common.load_report import LoadReport
 from distilbert_common.training import Arrays, EngineOptions
 
 __all__ = [
@@ -46,16 +45,23 @@ FIRST_LOSS_SCALE, GROWTH_INTERVAL = 2.0**16, 2000
 """The factor of float16 losses at the start, and after how many finite steps it doubles; as in PyTorch."""
 
 
-def new_weights(report: LoadReport) -> set[str]:
-    """Return the names of the weights that a model did not get from its checkpoint: those of its head.
+def new_weights(model: Any, shapes: Mapping[str, tuple[int, ...]], seed: int) -> Arrays:
+    """Return what those weights start with that a model did not get from its checkpoint: those of its head.
+
+    Args:
+        model: With its config, and its report of loading.
+        shapes: The shape of each of its weights in PyTorch's layout, by canonical name.
+        seed: As `initial_weights` takes it.
 
     Raises:
         MisshapenWeightError: A weight of the backbone has another shape in the checkpoint.
     """
+    report = model.load_report
     misshapen = {name for name, _, _ in report.mismatched}
     if any(name.startswith(("embeddings.", "transformer.")) for name in misshapen):
         raise MisshapenWeightError(f"{report.message()}; give a config of the checkpoint's sizes, or none")
-    return misshapen | set(report.new_head)
+    new = misshapen | set(report.new_head)
+    return initial_weights({name: shape for name, shape in shapes.items() if name in new}, model.config, seed)
 
 
 def initial_weights(shapes: Mapping[str, tuple[int, ...]], config: DistilBertConfig, seed: int) -> Arrays:

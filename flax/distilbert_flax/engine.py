@@ -15,18 +15,10 @@ from jax import Array
 from numpy.typing import NDArray
 
 import distilbert_flax
-from distilbert_common import DistilBertConfig
+from distilbert_common.base_engine import BaseEngine, Flags
 from distilbert_common.distillation import HIDDEN_PROJECTION, term_shares
-from distilbert_common.errors import InputError
 from distilbert_common.training import Arrays, EngineOptions, MicroBatch, StepResult, parameter_rules
-from distilbert_common.training_state import (
-    PARAMETERS,
-    check_float32,
-    check_options,
-    check_state,
-    initial_weights,
-    new_weights,
-)
+from distilbert_common.training_state import PARAMETERS, check_float32, check_options, check_state, new_weights
 from distilbert_flax import losses
 from distilbert_flax.arrays import to_jax
 from distilbert_flax.checks import check_values
@@ -41,59 +33,18 @@ from distilbert_flax.teachers import teacher_outputs
 
 __all__ = ["Engine", "load_model"]
 
-Flags = tuple[tuple[str, Any], ...]
-"""Arguments that are no arrays, by name."""
 
-
-def load_model(
-    head: str, source: str | Path, *, config: DistilBertConfig | None = None, dtype: str | None = None, seed: int = 0,
-    **options: Any,
-) -> Any:  # fmt: skip
-    """Load a model to be trained or used, as `distilbert_common.training.LoadModel` describes it."""
-    join_processes()
-    cls = getattr(distilbert_flax, f"FlaxDistilBert{head}")
-    if config is not None:
-        options["config"] = config
-    model = cls.from_pretrained(source, param_dtype=dtype, ignore_mismatched_sizes=config is not None, **options)
-    fresh = new_weights(model.load_report)
-    weights = {name: variable for name, variable in named_variables(model).items() if name in fresh}
-    shapes = {name: canonical_shape(name, shape_of(variable).shape) for name, variable in weights.items()}
-    for name, values in initial_weights(shapes, model.config, seed).items():
-        weights[name].set_value(to_jax(in_layout(name, values), shape_of(weights[name]).dtype))
-    return model
-
-
-class Engine:
+class Engine(BaseEngine[AdamW]):
     """The framework half of a training run, as `distilbert_common.training.Engine` describes it."""
 
-    def __init__(
-        self, model: Any, options: EngineOptions | None = None, device: str = "auto", *, teacher: Any = None
-    ) -> None:
-        """Place a model, and make what its training needs.
+    _distillation: Distillation | None
 
-        Args:
-            model: One of the six, or the user's own with a DistilBERT in it. Training takes over the memory of its
-                parameters: arrays that were read of them before are gone after a step.
-            options: How to train it; None to evaluate it only.
-            device: "cpu", "gpu", or "auto" for JAX's default.
-            teacher: The model that it learns from, with `options.distillation`: of the same class, and taken over, as
-                its parameters are cast; None where there is none, or where it was asked ahead of time.
-
-        Raises:
-            DeviceError: There is no such device.
-            InputError: Options do not fit the model, or its parameters are not float32, or the teacher does not fit.
-        """
+    def _place(self, device: str) -> None:
+        """Join the other processes, and put the model on the devices."""
         join_processes()
-        self.model, self.options = model, options
         self._processes = Processes(choose_devices(device))
         self.rank, self.world = self._processes.rank, self._processes.world
-        self._distillation: Distillation | None = None
-        self._set_values({name: variable.get_raw_value() for name, variable in named_variables(model).items()})
-        self._optimizer = None if options is None else self._prepare(options, teacher)
-        self._paths = paths_of(model)
-        self._computing = computing_in(model, options.precision if options else None)
-        self._gradients = jax.jit(jax.value_and_grad(self._loss, has_aux=True), static_argnames="flags")
-        self._teacher_outputs = jax.jit(self._top_outputs, static_argnames=("flags", "top_k"))
+        self._set_values({name: variable.get_raw_value() for name, variable in named_variables(self.model).items()})
 
     def _prepare(self, options: EngineOptions, teacher: Any) -> AdamW:
         """Get the model ready for training, and return what changes its parameters."""
@@ -110,6 +61,13 @@ class Engine:
         trained = {n: v for n, v in variables.items() if isinstance(v, nnx.Param) and rules[n].rate}
         return AdamW(trained, rules, options, self._processes.everywhere)
 
+    def _make_steps(self) -> None:
+        """Make the functions that a step and an evaluation call."""
+        self._paths = paths_of(self.model)
+        self._computing = computing_in(self.model, self.options.precision if self.options else None)
+        self._gradients = jax.jit(jax.value_and_grad(self._loss, has_aux=True), static_argnames="flags")
+        self._teacher_outputs = jax.jit(self._top_outputs, static_argnames=("flags", "top_k"))
+
     def train_step(self, micro_batches: Sequence[MicroBatch], step: int, learning_rate: float) -> StepResult:
         """Change the weights once; see `distilbert_common.training.Engine`."""
         options, optimizer = self._training()
@@ -124,12 +82,6 @@ class Engine:
         (loss, terms), gradients = self._processes.sum(total)
         loss = loss / optimizer.loss_scale
         return StepResult(loss, optimizer.update(gradients, learning_rate), terms or None)
-
-    def _training(self) -> tuple[EngineOptions, AdamW]:
-        """Return what only training needs."""
-        if self.options is None or self._optimizer is None:
-            raise InputError("the engine was made to evaluate; give Engine(model, options) to train")
-        return self.options, self._optimizer
 
     def _frozen(self, optimizer: AdamW) -> dict[str, Tree]:
         """Return the values of what is not trained, the teacher's among them."""
@@ -225,6 +177,19 @@ class Engine:
         """Give all variables values, which are put on each of the devices."""
         for name, variable in self._state_variables().items():
             variable.set_value(jax.device_put(values[name], self._processes.everywhere))
+
+    @staticmethod
+    def _load(head: str, source: str | Path, dtype: str | None, seed: int, options: Mapping[str, Any]) -> Any:
+        join_processes()
+        model = getattr(distilbert_flax, f"FlaxDistilBert{head}").from_pretrained(source, param_dtype=dtype, **options)
+        weights = named_variables(model)
+        shapes = {name: canonical_shape(name, shape_of(variable).shape) for name, variable in weights.items()}
+        for name, values in new_weights(model, shapes, seed).items():
+            weights[name].set_value(to_jax(in_layout(name, values), shape_of(weights[name]).dtype))
+        return model
+
+
+load_model = Engine.load_model
 
 
 @partial(jax.jit, donate_argnums=0)

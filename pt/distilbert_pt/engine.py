@@ -13,16 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import distilbert_pt
-from distilbert_common import DistilBertConfig
+from distilbert_common.base_engine import BaseEngine
 from distilbert_common.distillation import term_shares
-from distilbert_common.errors import InputError
 from distilbert_common.training import Arrays, EngineOptions, MicroBatch, StepResult, parameter_rules
 from distilbert_common.training_state import (
     PARAMETERS,
     check_float32,
     check_options,
     check_state,
-    initial_weights,
     new_weights,
     step_seed,
 )
@@ -39,53 +37,20 @@ from distilbert_pt.teachers import teacher_outputs
 __all__ = ["Engine", "load_model"]
 
 
-def load_model(
-    head: str, source: str | Path, *, config: DistilBertConfig | None = None, dtype: str | None = None, seed: int = 0,
-    **options: Any,
-) -> Any:  # fmt: skip
-    """Load a model to be trained or used, as `distilbert_common.training.LoadModel` describes it."""
-    cls = getattr(distilbert_pt, f"DistilBert{head}")
-    if config is not None:
-        options["config"] = config
-    model = cls.from_pretrained(source, dtype=dtype, ignore_mismatched_sizes=config is not None, **options)
-    fresh = new_weights(model.load_report)
-    weights = {name: tensor for name, tensor in named_tensors(model).items() if name in fresh}
-    shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    with torch.no_grad():
-        for name, values in initial_weights(shapes, model.config, seed).items():
-            weights[name].copy_(torch.from_numpy(values))
-    return model
+class Engine(BaseEngine[AdamW]):
+    """The framework half of a training run, as `distilbert_common.training.Engine` describes it.
 
+    To evaluate only, it keeps the weights a second time on a CPU, in the format that oneDNN multiplies fastest.
+    """
 
-class Engine:
-    """The framework half of a training run, as `distilbert_common.training.Engine` describes it."""
+    _distillation: Distillation | None
 
-    def __init__(
-        self, model: Any, options: EngineOptions | None = None, device: str = "auto", *, teacher: Any = None
-    ) -> None:
-        """Place a model, and make what its training needs.
-
-        Args:
-            model: One of the six, or the user's own with a DistilBERT in it.
-            options: How to train it; None to evaluate it only, for which it keeps its weights a second time on a CPU,
-                in the format that oneDNN multiplies fastest.
-            device: "cpu", "gpu", or "auto" for the GPU if there is one.
-            teacher: The model that it learns from, with `options.distillation`: of the same class, and taken over, as
-                its parameters are cast; None where there is none, or where it was asked ahead of time.
-
-        Raises:
-            DeviceError: There is no such device.
-            InputError: Options do not fit the model, or its parameters are not float32, or the teacher does not fit.
-        """
+    def _place(self, device: str) -> None:
+        """Put the model on a device, as it is in evaluation."""
         self.device = choose_device(device)
-        self.model, self.options = model.to(self.device).eval(), options
+        self.model.to(self.device).eval()
         self._processes = Processes(self.device)
         self.rank, self.world = self._processes.rank, self._processes.world
-        self._distillation: Distillation | None = None
-        self._optimizer = None if options is None else self._prepare(options, teacher)
-        if options is None and isinstance(model, DistilBertPreTrainedModel):
-            model.prepack_weights()
-        self._call = torch.compile(model) if options is not None and options.compile else model
 
     def _prepare(self, options: EngineOptions, teacher: Any) -> AdamW:
         """Get the model ready for training, and return what changes its parameters."""
@@ -103,6 +68,12 @@ class Engine:
         self._processes.copy_from_first(list(tensors.values()))
         return AdamW({name: tensor for name, tensor in tensors.items() if tensor.requires_grad}, rules, options)
 
+    def _make_steps(self) -> None:
+        """Make the functions that a step and an evaluation call."""
+        if self.options is None and isinstance(self.model, DistilBertPreTrainedModel):
+            self.model.prepack_weights()
+        self._call = torch.compile(self.model) if self.options is not None and self.options.compile else self.model
+
     def train_step(self, micro_batches: Sequence[MicroBatch], step: int, learning_rate: float) -> StepResult:
         """Change the weights once; see `distilbert_common.training.Engine`."""
         options, optimizer = self._training()
@@ -118,12 +89,6 @@ class Engine:
         total, *sums = totals
         terms_by_name = dict(zip(names[1:], sums, strict=True))
         return StepResult(total, optimizer.update(learning_rate), terms_by_name or None)
-
-    def _training(self) -> tuple[EngineOptions, AdamW]:
-        """Return what only training needs."""
-        if self.options is None or self._optimizer is None:
-            raise InputError("the engine was made to evaluate; give Engine(model, options) to train")
-        return self.options, self._optimizer
 
     def _loss(self, micro_batch: MicroBatch, options: EngineOptions) -> tuple[Tensor, list[Tensor]]:
         """Return what a micro batch adds to the loss of the step, and to its terms."""
@@ -196,3 +161,16 @@ class Engine:
             name: torch.from_numpy(value).to(self.device) if isinstance(value, np.ndarray) else value
             for name, value in inputs.items()
         }
+
+    @staticmethod
+    def _load(head: str, source: str | Path, dtype: str | None, seed: int, options: Mapping[str, Any]) -> Any:
+        model = getattr(distilbert_pt, f"DistilBert{head}").from_pretrained(source, dtype=dtype, **options)
+        weights = named_tensors(model)
+        shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+        with torch.no_grad():
+            for name, values in new_weights(model, shapes, seed).items():
+                weights[name].copy_(torch.from_numpy(values))
+        return model
+
+
+load_model = Engine.load_model

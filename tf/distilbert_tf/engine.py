@@ -12,18 +12,10 @@ from keras import ops, tree
 from numpy.typing import NDArray
 
 import distilbert_tf
-from distilbert_common import DistilBertConfig
+from distilbert_common.base_engine import BaseEngine, Flags
 from distilbert_common.distillation import term_shares
-from distilbert_common.errors import InputError
 from distilbert_common.training import Arrays, EngineOptions, MicroBatch, StepResult, parameter_rules
-from distilbert_common.training_state import (
-    PARAMETERS,
-    check_float32,
-    check_options,
-    check_state,
-    initial_weights,
-    new_weights,
-)
+from distilbert_common.training_state import PARAMETERS, check_float32, check_options, check_state, new_weights
 from distilbert_tf import losses
 from distilbert_tf.arrays import Tensor, to_array
 from distilbert_tf.distillation import Distillation
@@ -37,80 +29,46 @@ from distilbert_tf.teachers import teacher_outputs
 
 __all__ = ["Engine", "load_model"]
 
-Flags = tuple[tuple[str, Any], ...]
-"""Arguments that are no arrays, by name."""
 
-
-def load_model(
-    head: str, source: str | Path, *, config: DistilBertConfig | None = None, dtype: str | None = None, seed: int = 0,
-    **options: Any,
-) -> Any:  # fmt: skip
-    """Load a model to be trained or used, as `distilbert_common.training.LoadModel` describes it."""
-    join_processes()
-    cls = getattr(distilbert_tf, f"TFDistilBert{head}")
-    if config is not None:
-        options["config"] = config
-    model = cls.from_pretrained(source, dtype=dtype, ignore_mismatched_sizes=config is not None, **options)
-    fresh = new_weights(model.load_report)
-    weights = {name: variable for name, _, variable in named_weights(model) if name in fresh}
-    new_shapes = {name: shape for name, shape in shapes(model).items() if name in fresh}
-    for name, values in initial_weights(new_shapes, model.config, seed).items():
-        weights[name].assign(in_layout(name, values))
-    return model
-
-
-class Engine:
+class Engine(BaseEngine[AdamW]):
     """The framework half of a training run, as `distilbert_common.training.Engine` describes it."""
 
-    def __init__(
-        self, model: Any, options: EngineOptions | None = None, device: str = "auto", *, teacher: Any = None
-    ) -> None:
-        """Place a model, and make what its training needs.
+    _distillation: Distillation | None
 
-        Args:
-            model: One of the six, or the user's own with a DistilBERT in it.
-            options: How to train it; None to evaluate it only.
-            device: "cpu", "gpu", or "auto" for the GPU if there is one.
-            teacher: The model that it learns from, with `options.distillation`: of the same class, and taken over, as
-                its layers compute in another dtype; None where there is none, or where it was asked ahead of time.
-
-        Raises:
-            DeviceError: There is no such device.
-            InputError: Options do not fit the model, or its parameters are not float32, or the teacher does not fit,
-                or Keras has another backend than TensorFlow and JAX.
-        """
-        self.model, self.options = model, options
+    def _place(self, device: str) -> None:
+        """Find device and processes, make the weights, and choose how steps are compiled."""
         self._processes = Processes()
         self._device = choose_device(device)
         self.rank, self.world = self._processes.rank, self._processes.world
-        self._distillation: Distillation | None = None
-        model.build_all()
-        self._stepping = stepping(options.compile if options else None)
-        with keras.device(self._device):
-            self._optimizer = None if options is None else self._prepare(options, teacher)
-        self._outputs = self._stepping.outputs(model)
-        self._teacher_outputs = self._stepping.program(self._top_outputs, model.variables)
+        self.model.build_all()
+        self._stepping = stepping(self.options.compile if self.options else None)
 
     def _prepare(self, options: EngineOptions, teacher: Any) -> AdamW:
         """Get the model ready for training, and return what changes its parameters."""
-        check_options(self.model.head, self.model.config, options, teacher is not None)
-        if options.distillation is not None:
-            self._distillation = Distillation(self.model, options, teacher)
-        variables = self._state_variables()
-        for variable in variables.values():
-            check_float32(variable.dtype)
-        if options.gradient_checkpointing:
-            self.model.gradient_checkpointing_enable()
-        if options.precision != "float32":
-            compute_in(self.model, options.precision)
-        rules = parameter_rules(list(variables), options)
-        self._processes.copy_from_first(list(variables.values()))
-        trained = {n: v for n, v in variables.items() if v.trainable and rules[n].rate}
-        ids = {id(variable) for variable in trained.values()}
-        others = [variable for variable in self.model.variables if id(variable) not in ids]
-        others += self._distillation.teacher_variables if self._distillation else []
-        self._gradients = self._stepping.gradients(self._loss, list(trained.values()), others)
-        return AdamW(trained, rules, options, self._stepping)
+        with keras.device(self._device):
+            check_options(self.model.head, self.model.config, options, teacher is not None)
+            if options.distillation is not None:
+                self._distillation = Distillation(self.model, options, teacher)
+            variables = self._state_variables()
+            for variable in variables.values():
+                check_float32(variable.dtype)
+            if options.gradient_checkpointing:
+                self.model.gradient_checkpointing_enable()
+            if options.precision != "float32":
+                compute_in(self.model, options.precision)
+            rules = parameter_rules(list(variables), options)
+            self._processes.copy_from_first(list(variables.values()))
+            trained = {n: v for n, v in variables.items() if v.trainable and rules[n].rate}
+            ids = {id(variable) for variable in trained.values()}
+            others = [variable for variable in self.model.variables if id(variable) not in ids]
+            others += self._distillation.teacher_variables if self._distillation else []
+            self._gradients = self._stepping.gradients(self._loss, list(trained.values()), others)
+            return AdamW(trained, rules, options, self._stepping)
+
+    def _make_steps(self) -> None:
+        """Make the functions that a step and an evaluation call."""
+        self._outputs = self._stepping.outputs(self.model)
+        self._teacher_outputs = self._stepping.program(self._top_outputs, self.model.variables)
 
     def train_step(self, micro_batches: Sequence[MicroBatch], step: int, learning_rate: float) -> StepResult:
         """Change the weights once; see `distilbert_common.training.Engine`."""
@@ -124,12 +82,6 @@ class Engine:
             (loss, terms), gradients = tree.pack_sequence_as(total, self._processes.sum(tree.flatten(total)))
             loss = loss / optimizer.loss_scale
             return StepResult(loss, optimizer.update(gradients, learning_rate), terms or None)
-
-    def _training(self) -> tuple[EngineOptions, AdamW]:
-        """Return what only training needs."""
-        if self.options is None or self._optimizer is None:
-            raise InputError("the engine was made to evaluate; give Engine(model, options) to train")
-        return self.options, self._optimizer
 
     def _split(self, micro_batch: MicroBatch) -> tuple[dict[str, Any], Flags]:
         """Check ids and labels, and return what of a micro batch is arrays, as tensors, and the other arguments."""
@@ -208,6 +160,18 @@ class Engine:
     def _extra_variables(self) -> dict[str, keras.Variable]:
         """Return what is trained beside the model, by its name in a state."""
         return dict(self._distillation.parameters) if self._distillation else {}
+
+    @staticmethod
+    def _load(head: str, source: str | Path, dtype: str | None, seed: int, options: Mapping[str, Any]) -> Any:
+        join_processes()
+        model = getattr(distilbert_tf, f"TFDistilBert{head}").from_pretrained(source, dtype=dtype, **options)
+        weights = {name: variable for name, _, variable in named_weights(model)}
+        for name, values in new_weights(model, shapes(model), seed).items():
+            weights[name].assign(in_layout(name, values))
+        return model
+
+
+load_model = Engine.load_model
 
 
 def split(inputs: Mapping[str, Any]) -> tuple[dict[str, Tensor], Flags]:
