@@ -7,25 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from distilbert_common import DistilBertConfig, checks
+from distilbert_common import checks
 from distilbert_common.errors import InputError
 from distilbert_tf.arrays import Tensor
 
-__all__ = ["check_inputs", "check_labels", "check_shapes", "concrete", "is_concrete", "value_range"]
-
-
-def check_inputs(
-    config: DistilBertConfig,
-    input_ids: Tensor | None,
-    inputs_embeds: Tensor | None,
-    position_ids: Tensor | None,
-    token_type_ids: Tensor | None,
-) -> None:
-    """Check length and ids of one call before any compute; see `distilbert_common.checks.check_inputs`."""
-    seq = None if input_ids is None else input_ids.shape[-1]
-    if inputs_embeds is not None:
-        seq = inputs_embeds.shape[-2]
-    checks.check_inputs(config, seq, input_ids, position_ids, token_type_ids, value_range)
+__all__ = ["check_labels", "check_shapes", "concrete", "is_concrete", "value_range"]
 
 
 def value_range(ids: Tensor | None) -> tuple[int, int] | None:

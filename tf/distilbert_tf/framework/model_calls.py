@@ -9,9 +9,9 @@ import keras
 import numpy as np
 
 from distilbert_common import DistilBertConfig
-from distilbert_common.checks import check_one_input, check_one_mask, check_unpad
+from distilbert_common.checks import check_inputs, check_one_input, check_one_mask, check_unpad
 from distilbert_common.constants import IGNORE_INDEX
-from distilbert_tf.checks import check_inputs, check_labels, check_shapes, concrete
+from distilbert_tf.checks import check_labels, check_shapes, concrete, value_range
 from distilbert_tf.fast.compiled import call as compiled_call
 from distilbert_tf.fast.compiled import compiles
 from distilbert_tf.framework.calling import bind, whole_input
@@ -56,8 +56,9 @@ class ModelCalls(keras.Model):
         check_one_input(input_ids, inputs_embeds)
         check_one_mask(attention_mask, segment_ids, inputs.get("layout"))
         check_unpad(inputs.get("unpad"))
-        check_inputs(self.config, input_ids, inputs_embeds, position_ids, inputs.get("token_type_ids"))
         input_shape = tuple(input_ids.shape) if inputs_embeds is None else tuple(inputs_embeds.shape[:-1])
+        token_type_ids = inputs.get("token_type_ids")
+        check_inputs(self.config, input_shape[-1], input_ids, position_ids, token_type_ids, value_range)
         if self.input_axes == len(input_shape) == 2:
             check_shapes(input_shape, attention_mask, position_ids)
         if labels is not None and segment_ids is None:
