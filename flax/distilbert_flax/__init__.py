@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from distilbert_common import OUTPUT_TYPES, DistilBertConfig, DistillationLoss, LoadReport, Packed, errors, pack
+from distilbert_common import DistilBertConfig, DistillationLoss, LoadReport, Packed, errors, pack
 from distilbert_common.errors import *  # noqa: F403
 from distilbert_common.frameworks import require
 from distilbert_common.lazy_imports import TOKENIZERS, lazy_exports
@@ -10,7 +10,6 @@ from distilbert_common.lazy_imports import TOKENIZERS, lazy_exports
 require("flax")
 
 from distilbert_flax import auto
-from distilbert_flax.arrays import register_output
 from distilbert_flax.auto import *  # noqa: F403
 from distilbert_flax.heads import (
     FlaxDistilBertForMaskedLM,
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from distilbert_common import DistilBertTokenizer, DistilBertTokenizerFast
 else:
     __getattr__, __dir__ = lazy_exports(__name__, TOKENIZERS)
-
-for output_type in OUTPUT_TYPES:
-    register_output(output_type)
 
 __all__ = [
     "DistilBertConfig",

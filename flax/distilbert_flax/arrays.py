@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
-from distilbert_common import ModelOutput
+from distilbert_common import OUTPUT_TYPES, ModelOutput
 from distilbert_common.errors import InputError
 from distilbert_common.loading_options import sole_value
 
@@ -76,3 +76,7 @@ def register_output(output_type: type[ModelOutput]) -> None:
 
     with contextlib.suppress(ValueError):  # Keras on its JAX backend has done it
         jax.tree_util.register_pytree_with_keys(output_type, flatten_with_keys, unflatten, flatten)
+
+
+for each_type in OUTPUT_TYPES:
+    register_output(each_type)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from distilbert_common import OUTPUT_TYPES, DistilBertConfig, DistillationLoss, LoadReport, Packed, errors, pack
+from distilbert_common import DistilBertConfig, DistillationLoss, LoadReport, Packed, errors, pack
 from distilbert_common.errors import *  # noqa: F403
 from distilbert_common.frameworks import require
 from distilbert_common.lazy_imports import TOKENIZERS, lazy_exports
@@ -10,7 +10,6 @@ from distilbert_common.lazy_imports import TOKENIZERS, lazy_exports
 require("pt")
 
 from distilbert_pt import auto
-from distilbert_pt.arrays import register_output
 from distilbert_pt.auto import *  # noqa: F403
 from distilbert_pt.heads import (
     DistilBertForMaskedLM,
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from distilbert_common import DistilBertTokenizer, DistilBertTokenizerFast
 else:
     __getattr__, __dir__ = lazy_exports(__name__, TOKENIZERS)
-
-for output_type in OUTPUT_TYPES:
-    register_output(output_type)
 
 __all__ = [
     "DistilBertConfig",

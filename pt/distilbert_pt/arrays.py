@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from distilbert_common import ModelOutput
+from distilbert_common import OUTPUT_TYPES, ModelOutput
 from distilbert_common.errors import DeviceError, InputError
 from distilbert_common.loading_options import sole_value
 
@@ -121,3 +121,7 @@ def register_output(output_type: type[ModelOutput]) -> None:
             serialized_type_name=f"{output_type.__module__}.{output_type.__name__}",
             flatten_with_keys_fn=flatten_with_keys,
         )
+
+
+for each_type in OUTPUT_TYPES:
+    register_output(each_type)

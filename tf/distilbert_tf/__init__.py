@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from distilbert_common import OUTPUT_TYPES, DistilBertConfig, DistillationLoss, LoadReport, Packed, errors, pack
+from distilbert_common import DistilBertConfig, DistillationLoss, LoadReport, Packed, errors, pack
 from distilbert_common.errors import *  # noqa: F403
 from distilbert_common.frameworks import require
 from distilbert_common.lazy_imports import COLLATORS, TOKENIZERS, lazy_exports
@@ -10,7 +10,6 @@ from distilbert_common.lazy_imports import COLLATORS, TOKENIZERS, lazy_exports
 require("tf")
 
 from distilbert_tf import auto
-from distilbert_tf.arrays import register_output
 from distilbert_tf.auto import *  # noqa: F403
 from distilbert_tf.heads import (
     TFDistilBertForMaskedLM,
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
     )
 else:
     __getattr__, __dir__ = lazy_exports(__name__, TOKENIZERS | COLLATORS)
-
-for output_type in OUTPUT_TYPES:
-    register_output(output_type)
 
 __all__ = [
     "DataCollatorForLanguageModeling",

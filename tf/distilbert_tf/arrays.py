@@ -10,7 +10,7 @@ import keras
 import ml_dtypes
 import numpy as np
 
-from distilbert_common import ModelOutput
+from distilbert_common import OUTPUT_TYPES, ModelOutput
 from distilbert_common.errors import InputError
 from distilbert_common.loading_options import sole_value
 
@@ -116,3 +116,7 @@ _REGISTER = {
     "torch": (_register_torch,),
 }
 """Keras takes trees from optree, on PyTorch from PyTorch; TensorFlow takes any mapping for a tree."""
+
+
+for each_type in OUTPUT_TYPES:
+    register_output(each_type)
