@@ -26,6 +26,7 @@ from distilbert_common import (
     TokenClassifierOutput,
 )
 from distilbert_common.checks import (
+    Unpad,
     check_choices,
     check_loss_only,
     check_no_segments,
@@ -37,18 +38,10 @@ from distilbert_flax import losses
 from distilbert_flax.checks import check_classes
 from distilbert_flax.framework.options import Options
 from distilbert_flax.layers import out_features
-from distilbert_flax.layout import (
-    Layout,
-    Unpad,
-    count_segments,
-    fill_padding,
-    first_tokens,
-    padded_layout,
-    segment_ids_of,
-    segment_onehot,
-)
+from distilbert_flax.layout import Layout, fill_padding, padded_layout
 from distilbert_flax.modeling import FlaxDistilBertModel
 from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
+from distilbert_flax.segments import count_segments, first_tokens, segment_ids_of, segment_onehot
 
 __all__ = [
     "FlaxDistilBertForMaskedLM",

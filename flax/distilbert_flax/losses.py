@@ -16,7 +16,7 @@ from distilbert_common import DistilBertConfig, DistillationLoss
 from distilbert_common.constants import IGNORE_INDEX, is_fast
 from distilbert_flax.checks import check_classes
 from distilbert_flax.fast.chunked_cross_entropy import chunked_cross_entropy
-from distilbert_flax.layout import segment_onehot
+from distilbert_flax.segments import segment_onehot
 
 __all__ = [
     "binary_cross_entropy",

@@ -13,14 +13,14 @@ from flax import nnx
 from jax import Array
 
 from distilbert_common import BaseModelOutput, DistilBertConfig
-from distilbert_common.checks import check_one_input, check_one_mask
+from distilbert_common.checks import Unpad, check_one_input, check_one_mask
 from distilbert_common.pruning import attention_dim, heads_left
 from distilbert_flax.attention import eager_attention, sdpa_attention
 from distilbert_flax.checks import check_inputs
 from distilbert_flax.framework.changes import Module
 from distilbert_flax.framework.options import Options
 from distilbert_flax.layers import LayerFactory, List
-from distilbert_flax.layout import Layout, Unpad, padded_layout
+from distilbert_flax.layout import Layout, padded_layout
 from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
 
 __all__ = ["Embeddings", "FFN", "FlaxDistilBertModel", "MultiHeadSelfAttention", "Transformer", "TransformerBlock"]

@@ -12,7 +12,7 @@ from jax import Array
 from distilbert_common.constants import IGNORE_INDEX, MASKED_SCORE
 from distilbert_common.soft_targets import Inputs
 from distilbert_flax import losses
-from distilbert_flax.layout import segment_onehot
+from distilbert_flax.segments import segment_onehot
 
 __all__ = ["class_divergence", "has_segment", "label_divergence", "position_divergence", "top_divergence"]
 

@@ -21,6 +21,7 @@ from distilbert_common import (
     TokenClassifierOutput,
 )
 from distilbert_common.checks import (
+    Unpad,
     check_choices,
     check_loss_only,
     check_no_segments,
@@ -34,18 +35,10 @@ from distilbert_pt.activations import ACTIVATIONS
 from distilbert_pt.fast.last_block import leave_out_unread
 from distilbert_pt.fast.layers import linear
 from distilbert_pt.framework.hooks import is_plain_linear
-from distilbert_pt.layout import (
-    Layout,
-    Unpad,
-    count_segments,
-    fill_padding,
-    first_tokens,
-    is_first,
-    padded_layout,
-    segment_onehot,
-)
+from distilbert_pt.layout import Layout, fill_padding, padded_layout
 from distilbert_pt.modeling import DistilBertModel
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
+from distilbert_pt.segments import count_segments, first_tokens, is_first, segment_onehot
 
 __all__ = [
     "DistilBertForMaskedLM",

@@ -14,7 +14,7 @@ from torch import Tensor
 from distilbert_common import DistilBertConfig, DistillationLoss
 from distilbert_common.constants import IGNORE_INDEX, is_fast
 from distilbert_pt.fast.chunked_cross_entropy import chunked_cross_entropy
-from distilbert_pt.layout import segment_onehot
+from distilbert_pt.segments import segment_onehot
 
 __all__ = [
     "binary_cross_entropy",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from distilbert_common import BaseModelOutput, DistilBertConfig
-from distilbert_common.checks import check_one_input, check_one_mask, check_unpad
+from distilbert_common.checks import Unpad, check_one_input, check_one_mask, check_unpad
 from distilbert_common.constants import LAYER_NORM_EPS
 from distilbert_common.initialization import sinusoidal_table
 from distilbert_common.pruning import attention_dim, heads_left
@@ -22,7 +22,7 @@ from distilbert_pt.checks import check_inputs
 from distilbert_pt.fast.last_block import block_layouts, reads_few_tokens
 from distilbert_pt.fast.layers import fused_feed_forward, linear, linears
 from distilbert_pt.fast.unpadding import choose_layout
-from distilbert_pt.layout import Layout, Unpad
+from distilbert_pt.layout import Layout
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
 
 __all__ = ["DistilBertModel", "Embeddings", "FFN", "MultiHeadSelfAttention", "Transformer", "TransformerBlock"]

@@ -12,7 +12,7 @@ from torch import Tensor
 from distilbert_common.constants import IGNORE_INDEX
 from distilbert_common.soft_targets import Inputs
 from distilbert_pt import losses
-from distilbert_pt.layout import segment_onehot
+from distilbert_pt.segments import segment_onehot
 
 __all__ = ["class_divergence", "has_segment", "label_divergence", "position_divergence", "top_divergence"]
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from distilbert_pt import DistilBertConfig, DistilBertForSequenceClassification
-from distilbert_pt.layout import first_tokens, segment_mask, segment_onehot, segment_positions
+from distilbert_pt.segments import first_tokens, segment_mask, segment_onehot, segment_positions
 from parity_tests.helpers.tolerances import MATRIX
 
 SEGMENTS = torch.tensor([[1, 1, 2, 2, 2, 0, 0], [1, 0, 0, 0, 0, 0, 0]])

@@ -23,7 +23,7 @@ from distilbert_common import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
-from distilbert_common.checks import check_choices, check_loss_only, check_no_segments, check_two_labels
+from distilbert_common.checks import Unpad, check_choices, check_loss_only, check_no_segments, check_two_labels
 from distilbert_common.constants import IGNORE_INDEX
 from distilbert_tf import losses
 from distilbert_tf.activations import ACTIVATIONS
@@ -32,18 +32,11 @@ from distilbert_tf.checks import check_labels
 from distilbert_tf.fast.layers import linear
 from distilbert_tf.initialization import serializable
 from distilbert_tf.layers import Projector, normalize, table_of
-from distilbert_tf.layout import (
-    Layout,
-    Unpad,
-    count_segments,
-    fill_padding,
-    first_tokens,
-    padded_layout,
-    segment_onehot,
-)
+from distilbert_tf.layout import Layout, fill_padding, padded_layout
 from distilbert_tf.losses import Losses
 from distilbert_tf.modeling import TFDistilBertMainLayer
 from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
+from distilbert_tf.segments import count_segments, first_tokens, segment_onehot
 
 __all__ = [
     "TFDistilBertForMaskedLM",

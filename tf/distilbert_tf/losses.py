@@ -17,7 +17,7 @@ from distilbert_tf.arrays import Tensor
 from distilbert_tf.checks import check_labels
 from distilbert_tf.fast.chunked_cross_entropy import can_chunk, chunked_cross_entropy
 from distilbert_tf.framework import replicas
-from distilbert_tf.layout import segment_onehot
+from distilbert_tf.segments import segment_onehot
 
 __all__ = [
     "Losses",

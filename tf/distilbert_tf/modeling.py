@@ -10,6 +10,7 @@ from typing import Any
 from keras import ops
 
 from distilbert_common import BaseModelOutput, DistilBertConfig
+from distilbert_common.checks import Unpad
 from distilbert_common.pruning import attention_dim, heads_left
 from distilbert_tf.activations import ACTIVATIONS
 from distilbert_tf.arrays import Tensor
@@ -19,7 +20,7 @@ from distilbert_tf.framework.checkpointing import checkpoint
 from distilbert_tf.framework.configured import ConfiguredLayer, NumberedLayer
 from distilbert_tf.initialization import serializable
 from distilbert_tf.layers import look_up, normalize
-from distilbert_tf.layout import NO_PADDING, Layout, Unpad, padded_layout
+from distilbert_tf.layout import NO_PADDING, Layout, padded_layout
 from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
 
 __all__ = [

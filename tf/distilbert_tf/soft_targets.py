@@ -11,7 +11,7 @@ from distilbert_common.constants import IGNORE_INDEX, MASKED_SCORE
 from distilbert_common.soft_targets import Inputs
 from distilbert_tf import losses
 from distilbert_tf.arrays import Tensor
-from distilbert_tf.layout import segment_onehot
+from distilbert_tf.segments import segment_onehot
 
 __all__ = ["class_divergence", "has_segment", "label_divergence", "position_divergence", "top_divergence"]
 

@@ -13,16 +13,8 @@ from distilbert_tf import (
     TFDistilBertForQuestionAnswering,
     TFDistilBertForSequenceClassification,
 )
-from distilbert_tf.layout import (
-    NO_PADDING,
-    Packed,
-    Unpadded,
-    first_tokens,
-    padded_layout,
-    segment_mask,
-    segment_onehot,
-    segment_positions,
-)
+from distilbert_tf.layout import NO_PADDING, Packed, Unpadded, padded_layout
+from distilbert_tf.segments import first_tokens, segment_mask, segment_onehot, segment_positions
 from parity_tests.helpers.tolerances import MATRIX
 
 SEGMENTS = tf.constant([[1, 1, 2, 2, 2, 0, 0], [1, 0, 0, 0, 0, 0, 0]])

@@ -25,7 +25,7 @@ from distilbert_flax.fast.programs import program, shapes_of
 from distilbert_flax.fast.snapshots import Snapshot, snapshot_of
 from distilbert_flax.fast.unpadding import without_padding
 from distilbert_flax.framework.variables import Params, bind, flat_params
-from distilbert_flax.layout import count_segments, segment_ids_of
+from distilbert_flax.segments import count_segments, segment_ids_of
 
 __all__ = ["call"]
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from distilbert_common.buckets import bucket
+from distilbert_common.checks import Unpad
 from distilbert_common.constants import UNPAD_THRESHOLD
 from distilbert_common.unpadding import is_read, pack_batch, power_of_two
 from distilbert_flax.fast.bucketing import MIN_BUCKET_LENGTH, pad_to
-from distilbert_flax.layout import Unpad, Unpadded
+from distilbert_flax.layout import Unpadded
 
 __all__ = ["without_padding"]
 

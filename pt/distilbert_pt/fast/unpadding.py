@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from distilbert_common.checks import Unpad
 from distilbert_common.constants import UNPAD_THRESHOLD, is_fast
 from distilbert_pt.checks import is_concrete
 from distilbert_pt.framework.hooks import is_watched
-from distilbert_pt.layout import Layout, Padded, Unpad, Unpadded, padded_layout
+from distilbert_pt.layout import Layout, Padded, Unpadded, padded_layout
 
 __all__ = ["choose_layout", "unpadded_layout"]
 

@@ -20,7 +20,8 @@ from distilbert_tf.checks import is_concrete
 from distilbert_tf.fast.snapshots import Snapshot, snapshot_of
 from distilbert_tf.fast.unpadding import choose_layout
 from distilbert_tf.framework.calling import FLAGS
-from distilbert_tf.layout import Unpadded, count_segments
+from distilbert_tf.layout import Unpadded
+from distilbert_tf.segments import count_segments
 
 __all__ = ["call", "compiles", "trace"]
 

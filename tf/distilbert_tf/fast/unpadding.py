@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from distilbert_common import DistilBertConfig
+from distilbert_common.checks import Unpad
 from distilbert_common.unpadding import is_read, pack_batch
 from distilbert_tf.checks import concrete
-from distilbert_tf.layout import Unpad, Unpadded
+from distilbert_tf.layout import Unpadded
 
 __all__ = ["choose_layout"]
 
