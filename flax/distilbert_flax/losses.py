@@ -14,6 +14,7 @@ from jax.lax import stop_gradient
 
 from distilbert_common import DistilBertConfig, DistillationLoss
 from distilbert_common.constants import IGNORE_INDEX, is_fast
+from distilbert_common.problem_types import implied_problem_type
 from distilbert_flax.checks import check_classes
 from distilbert_flax.fast.chunked_cross_entropy import chunked_cross_entropy
 from distilbert_flax.segments import segment_onehot
@@ -131,12 +132,8 @@ def sequence_classification_loss(
 
 def problem_type(logits_ndim: int, labels: Array, config: DistilBertConfig) -> str:
     """Return the key of `LOSSES` that the config names, or that labels and `num_labels` imply."""
-    if config.problem_type is not None:
-        return config.problem_type
-    if config.num_labels == 1:
-        return "regression"
-    single = not jnp.issubdtype(labels.dtype, jnp.floating) and labels.ndim < logits_ndim
-    return "single_label_classification" if single else "multi_label_classification"
+    is_single = not jnp.issubdtype(labels.dtype, jnp.floating) and labels.ndim < logits_ndim
+    return implied_problem_type(config, is_single=is_single)
 
 
 def question_answering_loss(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from distilbert_common import DistilBertConfig, DistillationLoss
 from distilbert_common.constants import IGNORE_INDEX, is_fast
+from distilbert_common.problem_types import implied_problem_type
 from distilbert_pt.fast.chunked_cross_entropy import chunked_cross_entropy
 from distilbert_pt.segments import segment_onehot
 
@@ -119,12 +120,8 @@ def sequence_classification_loss(
 
 def problem_type(logits_ndim: int, labels: Tensor, config: DistilBertConfig) -> str:
     """Return the key of `LOSSES` that the config names, or that labels and `num_labels` imply."""
-    if config.problem_type is not None:
-        return config.problem_type
-    if config.num_labels == 1:
-        return "regression"
-    single = not labels.is_floating_point() and labels.dim() < logits_ndim
-    return "single_label_classification" if single else "multi_label_classification"
+    is_single = not labels.is_floating_point() and labels.dim() < logits_ndim
+    return implied_problem_type(config, is_single=is_single)
 
 
 def question_answering_loss(

@@ -13,6 +13,7 @@ from keras import ops
 
 from distilbert_common import DistilBertConfig, DistillationLoss
 from distilbert_common.constants import IGNORE_INDEX, MASKED_SCORE
+from distilbert_common.problem_types import implied_problem_type
 from distilbert_tf.arrays import Tensor
 from distilbert_tf.checks import check_labels
 from distilbert_tf.fast.chunked_cross_entropy import can_chunk, chunked_cross_entropy
@@ -174,11 +175,8 @@ def sequence_classification_losses(
 
 
 def problem_type(logits_ndim: int, labels: Tensor, config: DistilBertConfig) -> str:
-    """Return the config's problem type, or the one that labels and `num_labels` imply."""
-    if config.problem_type is not None or config.num_labels == 1:
-        return config.problem_type or "regression"
-    single = len(labels.shape) < logits_ndim or labels.shape[-1] == 1
-    return "single_label_classification" if single else "multi_label_classification"
+    """Return the key of `LOSSES` that the config names, or that labels and `num_labels` imply."""
+    return implied_problem_type(config, is_single=len(labels.shape) < logits_ndim or labels.shape[-1] == 1)
 
 
 def question_answering_loss(

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from distilbert_common import DistilBertConfig
 from distilbert_common.constants import IGNORE_INDEX
 from distilbert_common.errors import InputError
+from distilbert_common.problem_types import implied_problem_type
 from distilbert_tasks.decoding.spans import Answer, SpanOptions, decode_answers
 from distilbert_tasks.decoding.tags import decode_tags
 from distilbert_tasks.features.features import Features
@@ -69,11 +70,7 @@ def label_names(config: DistilBertConfig) -> tuple[str, ...]:
 
 def problem_type_of(config: DistilBertConfig, labels: NDArray[Any]) -> str:
     """Return the problem type of a classifier: the config's, or what its labels show, as the models infer it."""
-    if config.problem_type is not None:
-        return str(config.problem_type)
-    if config.num_labels == 1:
-        return "regression"
-    return "single_label_classification" if labels.dtype.kind in "iu" else "multi_label_classification"
+    return implied_problem_type(config, is_single=labels.dtype.kind in "iu")
 
 
 def best_metric(task: str, config: DistilBertConfig) -> tuple[str, bool]:
