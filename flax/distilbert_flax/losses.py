@@ -52,13 +52,9 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
 def smoothed_cross_entropy(
     logits: Array, labels: Array, label_smoothing: float, class_weights: Sequence[float] | None = None
 ) -> Array:
-    """`cross_entropy` with PyTorch's label smoothing and class weights; its mean divides by the labels' weights.
+    """`cross_entropy` with PyTorch's label smoothing and class weights, as `EngineOptions` describes them.
 
-    Args:
-        logits: (…, classes).
-        labels: (…) integers.
-        label_smoothing: The share of a label's probability that all classes divide evenly.
-        class_weights: What each class counts; None for one each.
+    The mean divides by the labels' weights.
     """
     classes = logits.shape[-1]
     check_classes(labels, classes)

@@ -43,13 +43,9 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 def smoothed_cross_entropy(
     logits: Tensor, labels: Tensor, label_smoothing: float, class_weights: Sequence[float] | None = None
 ) -> Tensor:
-    """`cross_entropy` with PyTorch's label smoothing and class weights; its mean divides by the labels' weights.
+    """`cross_entropy` with PyTorch's label smoothing and class weights, as `EngineOptions` describes them.
 
-    Args:
-        logits: (…, classes).
-        labels: (…) integers.
-        label_smoothing: The share of a label's probability that all classes divide evenly.
-        class_weights: What each class counts; None for one each.
+    The mean divides by the labels' weights.
     """
     logits, labels = logits.flatten(0, -2).float(), labels.flatten().long()  # (rows, classes), (rows,)
     weights = logits.new_ones(logits.size(-1)) if class_weights is None else logits.new_tensor(class_weights)

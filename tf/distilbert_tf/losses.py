@@ -79,13 +79,9 @@ def cross_entropies(logits: Tensor, labels: Tensor) -> Losses:
 def smoothed_cross_entropy(
     logits: Tensor, labels: Tensor, label_smoothing: float, class_weights: Sequence[float] | None = None
 ) -> Tensor:
-    """`cross_entropy` with PyTorch's label smoothing and class weights; its mean divides by the labels' weights.
+    """`cross_entropy` with PyTorch's label smoothing and class weights, as `EngineOptions` describes them.
 
-    Args:
-        logits: (…, classes).
-        labels: (…) integers.
-        label_smoothing: The share of a label's probability that all classes divide evenly.
-        class_weights: What each class counts; None for one each.
+    The mean divides by the labels' weights.
     """
     check_labels(labels, logits.shape[-1], IGNORE_INDEX)
     logits = ops.cast(ops.reshape(logits, (-1, logits.shape[-1])), "float32")  # (rows, classes)
