@@ -35,18 +35,20 @@ def test_trials_depend_on_the_file_alone_and_each_has_a_value_of_the_grid(tmp_pa
     assert {trial["schedule"] for trial in trials} <= {"linear", "cosine"}
     assert {trial["epochs"] for trial in trials} == {2}
     assert len({trial["learning_rate"] for trial in trials}) == 6
-    as_json = json.dumps({"trials": 1, "seed": 1, "space": {"learning_rate": 0.001}})
-    assert read(tmp_path, as_json, "space.json").draw() == [{"learning_rate": 0.001}]
+    as_json = json.dumps({"trials": 1, "seed": 1, "space": {"learning_rate": 0.001, "epochs": "2"}})
+    assert read(tmp_path, f"\ufeff{as_json}", "space.json").draw() == [{"learning_rate": 0.001, "epochs": 2}]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("", "holds nothing"),
         ("- 1", "holds a list"),
         ("trials: 3", "has no 'space'"),
         ("space: {epochs: 1}\ntrails: 3", "has 'trails'; expected the names space, trials"),
         ("space: [", "cannot be read as YAML or JSON"),
         ("space: {epochs: 1, epochs: 2}", "'epochs' is given twice"),
+        ("space: &a {epochs: *a}", "maximum recursion depth"),
         ("space: {}", "expected options of training"),
         ("space: {learning_rat: 1}", "did you mean learning_rate?"),
         ("space: {frozen: [x]}", "no option to search"),
@@ -55,6 +57,9 @@ def test_trials_depend_on_the_file_alone_and_each_has_a_value_of_the_grid(tmp_pa
         ("space: {learning_rate: {uniform: [1, 0]}}", "the lowest and the highest"),
         ("space: {label_smoothing: {loguniform: [0, 0.5]}}", "numbers above 0"),
         ("space: {batch_size: {integer: [1, 2.5]}}", "whole numbers"),
+        ("space: {max_steps: {integer: [1, 10000000000000000000]}}", "whole numbers below"),
+        ("space: {max_steps: {integer: [1]}}", "as .0, 100."),
+        ("space: {epochs: {grid: [1, 2]}}\ntrials: 50001", "make 100,002 trials; expected at most 100,000"),
         ("space: {batch_size: {choice: [8, many]}}", "batch_size is 'many'"),
         ("space: {epochs: 1}\ntrials: 0", "trials is 0"),
         ("space: {epochs: 1}\nstop: never", "stop is 'never'"),

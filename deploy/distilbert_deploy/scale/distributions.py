@@ -17,6 +17,7 @@ __all__ = ["check", "draw", "kind_of", "options_of"]
 
 DISTRIBUTIONS = ("choice", "grid", "uniform", "loguniform", "integer")
 _RANGES = ("uniform", "loguniform", "integer")
+_LARGEST = 2**63
 _NOT_SEARCHED = ("metric_for_best", "distillation", "frozen", "save_every", "keep_last", "log_every")
 OPTIONS = tuple(one.name for one in fields(TrainingOptions) if one.name not in _NOT_SEARCHED)
 """The options of training that a space may name."""
@@ -62,11 +63,12 @@ def check(name: Any, values: Any) -> None:
 def _check_range(name: str, kind: str, several: Any) -> None:
     are_numbers = all(isinstance(one, (int, float)) and not isinstance(one, bool) and isfinite(one) for one in several)
     if len(several) != 2 or not are_numbers or several[0] >= several[1]:
-        raise InputError(f"{name} is {{{kind}: {several!r}}}; expected the lowest and the highest number, as [0, 0.1]")
+        example = "[0, 100]" if kind == "integer" else "[0, 0.1]"
+        raise InputError(f"{name} is {{{kind}: {several!r}}}; expected the lowest and the highest number, as {example}")
     if kind == "loguniform" and several[0] <= 0:
         raise InputError(f"{name} is {{loguniform: {several!r}}}; expected numbers above 0")
-    if kind == "integer" and not all(isinstance(one, int) for one in several):
-        raise InputError(f"{name} is {{integer: {several!r}}}; expected whole numbers")
+    if kind == "integer" and not all(isinstance(one, int) and abs(one) < _LARGEST for one in several):
+        raise InputError(f"{name} is {{integer: {several!r}}}; expected whole numbers below 2**63")
 
 
 def options_of(values: Mapping[str, Any]) -> TrainingOptions:

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ from distilbert_deploy.scale.distributions import check, draw, kind_of, options_
 __all__ = ["SearchSpace"]
 
 STOPS = ("asha", "median", "none")
+MOST_TRIALS = 100_000
+"""More are a slip of the pen: each trial is a run of fine-tuning."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +68,13 @@ class SearchSpace:
             raise InputError(f"metric is {self.metric!r}; expected the name of a metric, as accuracy")
         for name, values in self.space.items():
             check(name, values)
+        count = self.trials * prod(len(values) for values in self._grids().values())
+        if count > MOST_TRIALS:
+            raise InputError(f"trials and grid make {count:,} trials; expected at most {MOST_TRIALS:,}")
+
+    def _grids(self) -> dict[str, Any]:
+        """Return the values of each option of which all are tried."""
+        return {name: values["grid"] for name, values in self.space.items() if kind_of(values) == "grid"}
 
     @classmethod
     def read(cls, path: str | Path) -> SearchSpace:
@@ -75,13 +86,14 @@ class SearchSpace:
         file = local_path(path)
         values = _parsed(file)
         if not isinstance(values, dict):
-            raise InputError(f"{file} holds a {type(values).__name__}; expected the names {', '.join(_names(cls))}")
+            held = "nothing" if values is None else f"a {type(values).__name__}"
+            raise InputError(f"{file} holds {held}; expected the names {', '.join(_names(cls))}")
         unknown = [str(name) for name in values if name not in _names(cls)]
         if unknown or "space" not in values:
             wrong = f"has {unknown[0]!r}" if unknown else "has no 'space'"
             raise InputError(f"{file} {wrong}; expected the names {', '.join(_names(cls))}")
         try:
-            return cls(**{name: _numbers(value) for name, value in values.items()})
+            return cls(**values)
         except InputError as error:
             raise InputError(f"{file}: {error}") from error
 
@@ -92,7 +104,7 @@ class SearchSpace:
             InputError: A trial has options that no training takes.
         """
         random = np.random.default_rng(self.seed)
-        grids = {name: values["grid"] for name, values in self.space.items() if kind_of(values) == "grid"}
+        grids = self._grids()
         drawn = []
         for _ in range(self.trials):
             for combination in product(*grids.values()):
@@ -123,10 +135,9 @@ def _parsed(file: Path) -> Any:
             return dict(super().construct_mapping(node, deep))
 
     try:
-        text = file.read_text(encoding="utf-8")
-        if file.suffix.lower() == ".json":
-            return json.loads(text, object_pairs_hook=_once)
-        return yaml.load(text, Loader)
+        text = file.read_text(encoding="utf-8-sig")
+        is_json = file.suffix.lower() == ".json"
+        return _numbers(json.loads(text, object_pairs_hook=_once) if is_json else yaml.load(text, Loader))
     except OSError as error:
         raise InputError(f"the search space {file} cannot be read: {error.strerror}; give a file") from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:
@@ -154,9 +165,7 @@ def _numbers(value: Any) -> Any:
         return {name: _numbers(one) for name, one in value.items()}
     if isinstance(value, list):
         return [_numbers(one) for one in value]
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
+    for number in (int, float) if isinstance(value, str) else ():
+        with suppress(ValueError):
+            return number(value)
     return value
