@@ -176,9 +176,27 @@ def test_two_processes_train_as_one_and_go_on_after_one_was_killed(tmp_path: Pat
 @pytest.mark.usefixtures("cluster")
 def test_what_no_training_takes_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     small_model(tmp_path / "model")
-    with pytest.raises(InputError, match=r"no\.jsonl"):
+    (tmp_path / "no.jsonl").write_text('{"txt": "a"}\n')
+    with pytest.raises(InputError, match=r"no\.jsonl: no column"):
         finetune("text-classification", tmp_path / "model", train=tmp_path / "no.jsonl", out=tmp_path / "out")
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "no.jsonl"}
+
+
+@pytest.mark.parametrize("kind", ["model", "teacher", "train", "validation"])
+def test_what_is_not_there_is_said_before_ray_starts(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray.init", lambda **_: pytest.fail("Ray starts"))
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    (tmp_path / "no model").mkdir()
+    missing = tmp_path / ("no model" if kind in ("model", "teacher") else "no.csv")
+    arguments: dict[str, Any] = {"model": MODEL, "train": FILE, "out": tmp_path / "out"} | {kind: missing}
+    with pytest.raises(DistilBertError, match=r"no file|has no weights"):
+        finetune("text-classification", **arguments)
+    if kind != "teacher":
+        with pytest.raises(DistilBertError, match=r"no file|has no weights"):
+            tune("text-classification", **arguments, space=SearchSpace(space={"epochs": 1}))
+    assert [path.name for path in tmp_path.iterdir()] == ["no model"]
 
 
 @pytest.mark.usefixtures("cluster")

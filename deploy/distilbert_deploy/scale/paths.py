@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from glob import has_magic
 from hashlib import file_digest
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Any
 
 from distilbert_common.files import local_path
 from distilbert_deploy.onnx_files import find_onnx
+from distilbert_tasks.data import DataOptions
+from distilbert_tasks.data.sources import open_sources
 from distilbert_tasks.pipelines.loading import is_export
 from distilbert_tasks.training.fingerprints import weights_fingerprint
 
-__all__ = ["everywhere", "fingerprint"]
+__all__ = ["check_data", "everywhere", "fingerprint"]
 
 
 def everywhere(source: Any) -> Any:
@@ -22,6 +25,20 @@ def everywhere(source: Any) -> Any:
     if isinstance(source, (list, tuple)):
         return [everywhere(one) for one in source]
     return source
+
+
+def check_data(sources: Mapping[str, Any], options: DataOptions) -> None:
+    """Require data to be there, before processes are started that look for it.
+
+    Args:
+        sources: By split what it is read from, or None.
+        options: How it is read.
+
+    Raises:
+        InputError: A file is not there, or none fits a pattern.
+        HubError: A data set cannot be had from the hub.
+    """
+    open_sources({split: source for split, source in sources.items() if source is not None}, options, [])
 
 
 def fingerprint(model: str | Path) -> str:

@@ -14,8 +14,9 @@ from typing import Any
 from distilbert_common.errors import DistilBertError, InputError
 from distilbert_common.files import local_path, write_text
 from distilbert_deploy.scale.cluster import Cluster, connected, require_ray
-from distilbert_deploy.scale.paths import everywhere
+from distilbert_deploy.scale.paths import check_data, everywhere, fingerprint
 from distilbert_deploy.scale.relay import Relay
+from distilbert_tasks.data import DataOptions
 from distilbert_tasks.extras import require_train_extra
 from distilbert_tasks.run import Run, RunResult
 from distilbert_tasks.task import find_task
@@ -79,11 +80,15 @@ def finetune(
     folder, tell = local_path(out).absolute(), on_progress or ignore
     sources = {"train": train, "validation": validation, "test": test}
     models = {"model": model, "teacher": teacher}
+    given = {name: everywhere(source) for name, source in (sources | models).items()}
+    check_data({name: given[name] for name in sources}, arguments.get("data_options") or DataOptions())
+    for name in models:
+        if given[name] is not None:
+            fingerprint(given[name])  # which finds its files, before processes are started that do
     is_fresh = not folder.exists()
     Run(folder=folder, framework=framework, resume=resume, overwrite=overwrite).open(
         *models.values(), *sources.values()
     )
-    given = {name: everywhere(source) for name, source in (sources | models).items()}
     given |= {"task": task, "out": folder, "framework": framework, "device": device, **arguments}
     storage = folder.with_name(f".{folder.name}.ray")
     shutil.rmtree(storage, ignore_errors=True)

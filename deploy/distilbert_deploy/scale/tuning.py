@@ -12,7 +12,7 @@ from distilbert_common.errors import DistilBertError, InputError
 from distilbert_common.files import local_path
 from distilbert_common.frameworks import MODULES, is_installed, require
 from distilbert_deploy.scale.cluster import Cluster, connected, require_ray
-from distilbert_deploy.scale.paths import everywhere, fingerprint
+from distilbert_deploy.scale.paths import check_data, everywhere, fingerprint
 from distilbert_deploy.scale.search import Search
 from distilbert_deploy.scale.space import SearchSpace
 from distilbert_deploy.scale.trials import Outcome, Trial, run_trial
@@ -111,6 +111,7 @@ def tune(
     metric = plan.metric or _PROBLEM_METRICS.get(data_options.problem_type or "", chosen_task.metric)
     sources = {"train": train, "validation": validation, "test": test}
     given = {name: everywhere(source) for name, source in sources.items()}
+    check_data(given, data_options)
     given |= {"task": chosen_task.name, "model": everywhere(model), "framework": framework, "device": device}
     facts = given | {"model": fingerprint(given["model"]), "space": asdict(plan)}
     search = Search(local_path(out).absolute(), metric, tuple(plan.draw()))
