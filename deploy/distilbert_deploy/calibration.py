@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,12 @@ from distilbert_deploy.samples import Batch, padded_batch
 from distilbert_deploy.session import open_session
 from distilbert_deploy.weights import ModelWeights
 from distilbert_tasks.data.column_names import NAMES
-from distilbert_tasks.data.columns import Requested, choose_columns
+from distilbert_tasks.data.columns import Chosen, Requested, choose_columns
+from distilbert_tasks.data.readers import is_plain_text
 from distilbert_tasks.prediction import read_rows
+from distilbert_tasks.prediction.examples import choose, example_of
+from distilbert_tasks.prediction.inputs import Row
+from distilbert_tasks.task import TASKS
 
 __all__ = ["activation_ranges", "calibration_batches"]
 
@@ -31,18 +35,20 @@ def calibration_batches(file: Path, tokenizer: Any, weights: ModelWeights, colum
     """Read texts to calibrate with: the first 512 of a file, one to a row.
 
     Args:
-        file: txt with a text on each line, or csv, tsv, json, jsonl or parquet with columns as `predict` takes them.
+        file: txt with a text on each line, or csv, tsv, json, jsonl or parquet with `text` alone, or with the columns
+            that `predict` takes.
         tokenizer: The model's.
         weights: The model.
-        columns: The columns to take, of which only `text` counts; None to look for well-known ones.
+        columns: The columns to take; None to look for well-known ones.
 
     Raises:
-        InputError: There is no text.
+        InputError: There is no text, or a row cannot be used.
     """
-    texts = list(islice(_texts(file, columns), _MAX_TEXTS))
+    task = next((task.name for task in TASKS.values() if task.head == weights.head), "feature-extraction")
+    texts = list(islice(_texts(file, task, columns), _MAX_TEXTS))
     if not texts:
         raise InputError(f"{file} holds no texts to calibrate with; give a file with some hundred of them")
-    examples = [one[0] if len(one) == 1 else list(one[:2]) for one in texts]
+    examples = [one[0] if len(one) == 1 else list(one) for one in texts]
     lists = sorted(tokenizer(examples, truncation=True)["input_ids"], key=len)
     batches = (padded_batch(lists[start : start + _BATCH]) for start in range(0, len(lists), _BATCH))
     if weights.is_multiple_choice:
@@ -50,18 +56,34 @@ def calibration_batches(file: Path, tokenizer: Any, weights: ModelWeights, colum
     return list(batches)
 
 
-def _texts(file: Path, columns: Requested) -> Iterator[tuple[str, ...]]:
+def _texts(file: Path, task: str, columns: Requested) -> Iterator[tuple[str, ...]]:
     """Yield the texts of a file, and pairs of them, but for empty ones, which say nothing of how large inputs are."""
-    names: Sequence[str] = ()
-    others = {role for roles in NAMES.values() for role in roles} - {"text"}  # of use for labeled data alone
-    requested = {role: chosen for role, chosen in (columns or {}).items() if role not in others}
-    for row in read_rows(file, None):
-        if not names and not requested and {"question", "context"} <= row.keys():
-            names = ("question", "context")
-        names = names or choose_columns("fill-mask", list(row), requested, False, str(file))["text"]
-        texts = tuple(str(row.get(name, "")) for name in names)
-        if "".join(texts).strip():
-            yield texts
+    rows = read_rows(file)
+    for first in rows:
+        chosen = _chosen(file, task, first, columns)
+        for number, row in enumerate(chain([first], rows), 1):
+            yield from (one for one in _parts(example_of(row, chosen, number, str(file))) if "".join(one).strip())
+
+
+def _chosen(file: Path, task: str, first: Row, columns: Requested) -> Chosen:
+    """Return the columns to take: those of the task, or `text` where there is no other, which does for all tasks."""
+    if list(first) != ["text"]:
+        return choose(task, first, columns, str(file))
+    of_data = {*NAMES.get(task, ()), "text_pair"} - (set() if is_plain_text(file) else {"text"})
+    requested = {role: names for role, names in (columns or {}).items() if role not in of_data}
+    return choose_columns(task, list(first), requested, False, str(file), roles=NAMES["fill-mask"])
+
+
+def _parts(example: Any) -> list[tuple[str, ...]]:
+    """Return the texts of an example as the model gets them: alone, or two together."""
+    if isinstance(example, str):
+        return [(example,)]
+    if isinstance(example, list):
+        return [(" ".join(map(str, example)),)]  # words
+    if "choices" in example:
+        prompt = (example["prompt"],) if example["prompt"] else ()
+        return [(*prompt, choice) for choice in example["choices"]]
+    return [tuple(example.values())]
 
 
 def activation_ranges(weights: ModelWeights, batches: Iterable[Batch], opset: int) -> dict[str, Range]:

@@ -79,8 +79,8 @@ def export(
     """
     started, tell = perf_counter(), on_progress or ignore
     precision = _precision(target_module(target).PRECISIONS, target, quantize, dtype)
-    check_opset(opset)
-    _check_texts(target, precision, calibration, labeled)
+    check_opset(opset, target)
+    _check_texts(target, precision, calibration, labeled, columns)
     if reduce_range and precision != "int8":
         raise ExportError("reduce_range is for int8 alone; ask for int8 (--quantize int8), or leave it out")
     place = local_path(destination)
@@ -166,8 +166,8 @@ def _precision(supported: tuple[str, ...], target: str, quantize: str | None, dt
     return precision
 
 
-def _check_texts(target: str, precision: str, calibration: Any, labeled: Any) -> None:
-    """Require that texts are given only where there is a use for them.
+def _check_texts(target: str, precision: str, calibration: Any, labeled: Any, columns: Requested) -> None:
+    """Require that texts, and columns of them, are given only where there is a use for them.
 
     Raises:
         ExportError: They are of no use.
@@ -178,6 +178,11 @@ def _check_texts(target: str, precision: str, calibration: Any, labeled: Any) ->
         )
     if labeled is not None and target != "onnx":
         raise ExportError(f"labeled data was given, and only exports to onnx are scored; export to {target} without it")
+    if columns and calibration is None and labeled is None:
+        raise ExportError(
+            "columns (--column) are those of labeled data (--data) or of texts to calibrate with (--calibrate), and "
+            "neither was given; give one, or leave them out"
+        )
 
 
 def _calibration(file: str | Path, tokenizer: Any, weights: ModelWeights, columns: Requested) -> Sequence[Batch]:

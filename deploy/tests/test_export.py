@@ -85,6 +85,8 @@ BAD = {
     "both": ({"quantize": "int8", "dtype": "float16"}, "give one of them"),
     "dtype": ({"dtype": "float8"}, "onnx cannot be exported in float8"),
     "opset": ({"opset": 24}, "opset is 24; expected 17 to 23"),
+    "another opset": ({"opset": 21, "target": "litert"}, "opset is for onnx and openvino"),
+    "columns": ({"columns": {"text": "x"}}, "neither was given"),
     "texts": ({"calibration": "x.txt"}, "float32 needs none"),
     "labels": ({"target": "openvino", "labeled": "x.csv"}, "only exports to onnx are scored"),
 }

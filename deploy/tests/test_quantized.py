@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from distilbert_common import DistilBertConfig, DistilBertTokenizerFast
 from distilbert_common.errors import InputError
 from distilbert_deploy import ExportError, export
 from distilbert_deploy.calibration import activation_ranges, calibration_batches
@@ -131,8 +133,27 @@ def test_ranges_are_those_of_the_inputs_of_each_matrix(models: Path) -> None:
     assert narrow["transformer.layer.0.ffn.lin2"][0] >= -0.17  # what GELU gives is never lower
 
 
+CALIBRATION = {
+    "pairs": ("ForSequenceClassification", {"premise": "my", "hypothesis": "card"}, ["my [SEP] card"]),
+    "words": ("ForTokenClassification", {"tokens": ["my", "card"], "tags": [0, 0]}, ["my card"]),
+    "questions": ("ForQuestionAnswering", {"question": "my", "context": "card"}, ["my [SEP] card"]),
+    "choices": ("ForMultipleChoice", {"prompt": "my", "choices": ["card", "no"]}, ["my [SEP] card", "my [SEP] no"]),
+    "texts": ("ForMultipleChoice", {"text": "my card"}, ["my card"]),
+}
+
+
+@pytest.mark.parametrize("kind", CALIBRATION)
+def test_calibration_reads_what_the_task_predicts(kind: str, models: Path, tmp_path: Path) -> None:
+    head, row, expected = CALIBRATION[kind]
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    tokenizer = DistilBertTokenizerFast.from_pretrained(write_model("three", models))
+    [batch] = calibration_batches(tmp_path / "rows.jsonl", tokenizer, ModelWeights(DistilBertConfig(), head, {}))
+    texts = tokenizer.batch_decode(batch["input_ids"].reshape(len(expected), -1).tolist())
+    assert texts == [f"[CLS] {text} [SEP]" for text in expected]
+
+
 def test_calibration_needs_texts(tmp_path: Path) -> None:
     empty = tmp_path / "empty.txt"
     empty.write_text("\n \n")
     with pytest.raises(InputError, match="no texts to calibrate with"):
-        calibration_batches(empty, None, None)  # type: ignore[arg-type]
+        calibration_batches(empty, None, ModelWeights(DistilBertConfig(), "ForMaskedLM", {}))

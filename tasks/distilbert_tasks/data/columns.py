@@ -21,7 +21,15 @@ TWO_COLUMNS = {"text-classification": ("text",), "question-answering": ("answers
 _OF_CONLL = ("tokens", "tags")
 
 
-def choose_columns(task: str, available: Sequence[str], requested: Requested, labeled: bool, source: str) -> Chosen:
+def choose_columns(
+    task: str,
+    available: Sequence[str],
+    requested: Requested,
+    labeled: bool,
+    source: str,
+    *,
+    roles: Mapping[str, Role] | None = None,
+) -> Chosen:
     """Return the columns of each role of a task.
 
     Args:
@@ -30,17 +38,18 @@ def choose_columns(task: str, available: Sequence[str], requested: Requested, la
         requested: Those that the user names, by role.
         labeled: Whether labels are needed.
         source: The name of the file or data set.
+        roles: What the task needs; None for `NAMES`.
 
     Raises:
         InputError: A column is not there, or several could be meant.
     """
-    roles = NAMES[task]
+    roles = NAMES[task] if roles is None else roles
     chosen: Chosen = {
         role: tuple(_as_it_stands(name, available) for name in ((names,) if isinstance(names, str) else names))
         for role, names in (requested or {}).items()
         if labeled or role not in roles or not roles[role].is_label
     }
-    _check_requested(task, chosen, available, source)
+    _check_requested(task, roles, chosen, available, source)
     for role, spec in roles.items():
         if role in chosen or (spec.is_label and not labeled):
             continue
@@ -62,12 +71,14 @@ def _as_it_stands(name: str, available: Sequence[str]) -> str:
     return name if name in available else name.strip()
 
 
-def _check_requested(task: str, requested: Chosen, available: Sequence[str], source: str) -> None:
+def _check_requested(
+    task: str, roles: Mapping[str, Role], requested: Chosen, available: Sequence[str], source: str
+) -> None:
     """Require roles and columns that there are."""
-    known = [*NAMES[task], *(["text_pair"] if task == "text-classification" else [])]
+    known = [*roles, *(["text_pair"] if task == "text-classification" else [])]
     for role, names in requested.items():
         if role not in known:
-            raise InputError(f"columns names {role!r}; {task} has {', '.join(known)}")
+            raise InputError(f"columns names {role!r} (--column {role}=…); {task} has {', '.join(known)}")
         for name in names:
             if name not in available:
                 raise InputError(f"{source}: there is no column {name!r} for {role}; it has {_listed(available)}")

@@ -7,14 +7,10 @@ from itertools import chain, islice, tee
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from distilbert_common.errors import InputError
-from distilbert_tasks.data.canonical import CANONICAL
-from distilbert_tasks.data.columns import Chosen, choose_columns
-from distilbert_tasks.data.records import Records
 from distilbert_tasks.pipelines import pipeline
 from distilbert_tasks.pipelines.question_answering import DOC_STRIDE, MAX_SEQ_LEN
+from distilbert_tasks.prediction.examples import choose, example_of
 from distilbert_tasks.prediction.inputs import Row
 
 __all__ = ["Predictor", "merged"]
@@ -34,11 +30,6 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "multiple-choice": {"top_k": 1, "truncation": True},
 }
 """What a pipeline is told where the user says nothing."""
-_OBJECTS = {
-    "question-answering": 'give objects such as {"question": "…", "context": "…"}, or the context as --context',
-    "multiple-choice": 'give objects such as {"prompt": "…", "choices": ["…", "…"]}',
-}
-"""What is said where somebody gives texts alone."""
 _OPTIONS = {
     "top_k": ("text-classification", "question-answering", "multiple-choice", "fill-mask"),
     "candidate_labels": ("zero-shot-classification",),
@@ -106,12 +97,9 @@ class Predictor:
         Raises:
             InputError: A row cannot be used.
         """
-        if self.task in _OBJECTS and not self._columns and list(first) == ["text"]:
-            raise InputError(f"{self.task} takes more than a text; {_OBJECTS[self.task]}")
-        data_task = _data_task(self.task, first, self._columns or {})
-        chosen = choose_columns(data_task, list(first), self._columns, False, name)
+        chosen = choose(self.task, first, self._columns, name)
         options = {"is_split_into_words": True, **self._options} if "tokens" in chosen else self._options
-        examples = (_example(row, chosen, count, name) for count, row in enumerate(rows, number))
+        examples = (example_of(row, chosen, count, name) for count, row in enumerate(rows, number))
         for result in self._pipeline(examples, **options):
             yield _as_columns(result, self.task, options)
 
@@ -135,35 +123,6 @@ def _check_options(options: Mapping[str, Any], task: str) -> None:
             raise InputError(
                 f"{name} is an option of {', '.join(tasks)}, and the task is {task}; leave it out, or name another task"
             )
-
-
-def _data_task(task: str, row: Row, columns: Mapping[str, Any]) -> str:
-    """Return the task whose columns a pipeline takes: words that are cut already, or else texts."""
-    if task == "token-classification":
-        is_cut = "tokens" in columns or any(isinstance(row.get(name), list) for name in ("tokens", "words"))
-        return task if is_cut else "fill-mask"
-    return "fill-mask" if task in ("zero-shot-classification", "feature-extraction") else task
-
-
-def _example(row: Row, chosen: Chosen, number: int, source: str) -> Any:
-    """Return what a pipeline takes of a row: choices and words as fine-tuning takes them.
-
-    Raises:
-        InputError: A column is not there, or its value cannot be used.
-    """
-    missing = [name for names in chosen.values() for name in names if name not in row]
-    if missing:
-        raise InputError(
-            f"example {number} has no {missing[0]!r}, which the first one has; give the same columns to all"
-        )
-    if "choices" in chosen or "tokens" in chosen:
-        records = Records({name: [value] for name, value in row.items()}, source, np.array([number]))
-        columns = CANONICAL["multiple-choice" if "choices" in chosen else "token-classification"](records, chosen)
-        return columns["tokens"][0] if "tokens" in columns else {name: columns[name][0] for name in columns}
-    if "question" in chosen:
-        return {role: row[chosen[role][0]] for role in ("question", "context")}
-    names = chosen["text"] + chosen.get("text_pair", ())
-    return {"text": row[names[0]], "text_pair": row[names[1]]} if len(names) == 2 else row[names[0]]
 
 
 def _as_columns(result: Any, task: str, options: Mapping[str, Any]) -> Row:
