@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from distilbert_common import DistilBertConfig
+from distilbert_common.errors import InputError
 from distilbert_deploy.runtimes import require_module
+from distilbert_deploy.scale.paths import everywhere
 from distilbert_tasks.model_config import folder_of, task_of
 from distilbert_tasks.prediction.inputs import rows_of_table
 from distilbert_tasks.prediction.predictor import Predictor
@@ -25,6 +27,8 @@ _SCHEMAS = {
     "fill-mask": "tokens array<struct<score double, token int, token_str string, sequence string>>",
 }
 """The columns of an answer, where `predict` is given no options that change them."""
+_ONE_ANSWER = ("top_k", "topk", "return_all_scores")
+"""Options that make a list of an answer."""
 
 
 def spark_udf(model: str | Path, *, task: str | None = None, **options: Any) -> Any:
@@ -37,18 +41,64 @@ def spark_udf(model: str | Path, *, task: str | None = None, **options: Any) -> 
 
     Raises:
         MissingFrameworkError: PySpark is not installed.
-        InputError: The model's config tells no task.
+        InputError: The model's config tells no task, or an option changes the columns of an answer.
     """
     functions = require_module("pyspark.sql.functions", "pyspark", "spark", "prediction in Spark")
     import pandas as pd
+    import pyspark
 
-    name = find_task(task).name if task else task_of(DistilBertConfig.from_pretrained(folder_of(model))).name
+    place = everywhere(model)
+    name = find_task(task).name if task else task_of(DistilBertConfig.from_pretrained(folder_of(place))).name
+    _check_options(name, options)
 
     def answers(frames: Iterator[Any]) -> Iterator[Any]:
-        predictor = Predictor(model, task=name, **options)
+        predictor, number = Predictor(place, task=name, **options), 1
+        source = f"partition {pyspark.TaskContext().partitionId()}"
         for frame in frames:
-            rows = list(rows_of_table(frame))
-            yield pd.DataFrame(list(predictor.answers(rows, rows[0], "the data frame")))
+            rows = list(rows_of_table(_of_columns(frame)))
+            given = predictor.answers(rows, rows[0], source, number=number)
+            yield pd.DataFrame([_one(answer, row, source) for row, answer in enumerate(given, number)])
+            number += len(rows)
 
     answers.__annotations__ = dict.fromkeys(("frames", "return"), Iterator[pd.DataFrame])  # by which Spark calls it
     return functions.pandas_udf(answers, _SCHEMAS[name])
+
+
+def _check_options(task: str, options: Mapping[str, Any]) -> None:
+    """Require answers that have the columns of `_SCHEMAS`.
+
+    Raises:
+        InputError: An option changes them.
+    """
+    if task == "fill-mask":
+        changing = [name for name in ("top_k",) if options.get(name) == 1]
+    else:
+        changing = [name for name in _ONE_ANSWER if name in options]
+    changing += [name for name in ("aggregation_strategy",) if options.get(name) == "none"]
+    for option in changing:
+        raise InputError(
+            f"{option} is {options[option]!r}, and answers have other columns then than {_SCHEMAS[task]}; leave it out"
+        )
+
+
+def _of_columns(frame: Any) -> Any:
+    """Return what Spark gives for a struct, which is a data frame.
+
+    Raises:
+        InputError: It is for something else.
+    """
+    if not hasattr(frame, "columns"):
+        raise InputError('the function was given a column that is no struct; give one, as answer(struct("text"))')
+    return frame
+
+
+def _one(answer: Mapping[str, Any], number: int, source: str) -> Mapping[str, Any]:
+    """Return an answer as it is, if it is about one place of the text.
+
+    Raises:
+        InputError: It is about several.
+    """
+    tokens = answer.get("tokens")
+    if tokens and isinstance(tokens[0], list):
+        raise InputError(f"{source}, row {number}: the text has {len(tokens)} masks; give texts with one")
+    return answer
