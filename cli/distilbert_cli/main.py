@@ -47,6 +47,8 @@ class _Commands(TyperGroup):
             raise
         except OSError as error:
             message = f"{error.filename or 'the file system'}: {error.strerror or error}"
+            if isinstance(error, (FileExistsError, NotADirectoryError)):
+                message += "; a file is where a folder has to be, give another place"
         except KeyboardInterrupt as error:
             if str(error):
                 typer.echo(f"distilbert: {error}", err=True)

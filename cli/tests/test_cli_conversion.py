@@ -94,7 +94,9 @@ class TestConvert:
 
     def test_a_destination_that_cannot_be_made(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        refused(run("convert", MLM, tmp_path / "file" / "out", "--to", "pt"), f"{tmp_path / 'file'}: File exists")
+        refused(
+            run("convert", MLM, tmp_path / "file" / "out", "--to", "pt"), f"{tmp_path / 'file'} is a file, in which"
+        )
 
 
 class TestInspect:

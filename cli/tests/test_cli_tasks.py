@@ -150,6 +150,7 @@ def test_evaluate_and_predict_refuse_what_they_cannot_use(small: Path) -> None:
         (("predict", DEMO / "model", "text", "--top-k", 0), "top_k is 0"),
         (("predict", DEMO / "model", "--file", "x.doc"), "x.doc"),
         (("predict", DEMO / "model", "--file", "x.csv", "--output", "./x.csv"), "is the file with the examples"),
+        (("predict", DEMO / "model", "text", "--output", small / "test.jsonl" / "x.csv"), "where a folder has to be"),
     ):
         status, _, errors = run(*arguments)
         assert status == 2

@@ -55,6 +55,12 @@ class TestDestination:
             convert(MLM, tmp_path / "out", to="pt", overwrite=True)
         assert path.read_text() == "precious"
 
+    def test_a_place_that_cannot_be_written_is_named_as_it_was_given(self, tmp_path: Path) -> None:
+        target = tmp_path / ("x" * 250)  # to which the name of the hidden folder adds too much
+        with pytest.raises(OSError, match="name too long") as caught:
+            convert(MLM, target, to="pt")
+        assert caught.value.filename == str(target)
+
     @pytest.mark.parametrize("target", ["source", "source/../source", "link", "."])
     def test_the_source_is_never_replaced(self, source: Path, target: str, tmp_path: Path) -> None:
         (tmp_path / "link").symlink_to(source)

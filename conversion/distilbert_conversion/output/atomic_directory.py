@@ -44,6 +44,9 @@ def check_target(target: Path, inputs: Iterable[Path], *, overwrite: bool, folde
     final = target.resolve()
     if any(path.resolve().is_relative_to(final) for file in inputs for path in (file, file.parent)):
         raise OutputExistsError(f"{target} holds the checkpoint to convert; give another place to write to")
+    above = next(folder for folder in final.parents if folder.exists())
+    if not above.is_dir():
+        raise OutputExistsError(f"{above} is a file, in which no directory can be; give another place than {target}")
     _remove_stale(final)
     if not target.exists():
         return
@@ -79,21 +82,28 @@ def atomic_directory(
     """
     inputs = list(inputs)
     final = target.resolve()
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as locks:
+    with _naming(target, final), ExitStack() as locks:
+        final.parent.mkdir(parents=True, exist_ok=True)
         temporary = _new_folder(final, locks)
         try:
             yield temporary
             _sync(temporary)
             check_target(target, inputs, overwrite=overwrite, folders=folders)
             _publish(temporary, final, locks, overwrite=overwrite)
-        except OSError as error:
-            hidden = error.filename is None or str(error.filename).startswith(str(temporary))
-            if hidden and not isinstance(error, DistilBertError):  # some of which are an OSError too
-                error.filename = str(target)  # a name that the user knows
-            raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _naming(target: Path, final: Path) -> Iterator[None]:
+    """Give errors of the file system that are about a hidden folder, or about no file, a name that the user knows."""
+    try:
+        yield
+    except OSError as error:
+        hidden = error.filename is None or str(error.filename).startswith(str(final.with_name(f".{final.name}.")))
+        if hidden and not isinstance(error, DistilBertError):  # some of which are an OSError too
+            error.filename = str(target)
+        raise
 
 
 def _new_folder(final: Path, locks: ExitStack) -> Path:
