@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
 
 from distilbert_common.errors import MissingFrameworkError
 from distilbert_deploy import ExportError, export, runtimes
-from distilbert_deploy.targets import TARGETS
+from distilbert_deploy.targets import TARGETS, target_module
 from parity_tests.helpers.golden import GOLDEN
 
 FILES = {
@@ -24,14 +25,29 @@ SOURCE = GOLDEN / "micro" / "ForMultipleChoice" / "pt"
 """The model with most axes: whatever it needs to be of any size, the others need too."""
 
 
-@pytest.mark.parametrize("target", FILES)
+@pytest.mark.parametrize("target", [target for target in FILES if target != "executorch"])
 def test_each_target_gives_the_models_numbers(target: str, tmp_path: Path) -> None:
+    check_export(target, tmp_path)
+
+
+def check_export(target: str, tmp_path: Path) -> None:
     report = export(SOURCE, tmp_path / "out", target=target)
     assert [path.name for path in report.files] == FILES[target]
     assert all(path.exists() for path in report.files)
     assert (tmp_path / "out" / "config.json").is_file()
     assert 0 < report.difference.largest < 1e-5
     assert report.nbytes > 10_000
+
+
+def test_executorch_gives_the_models_numbers_and_says_nothing_but_why_it_cannot_run(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    check_export("executorch", tmp_path)
+    run = target_module("executorch").open_run([tmp_path / "out" / "model.pte"])
+    rows = np.full((1, 3, 4), 10**6)
+    with pytest.raises(ExportError, match=r"cannot run the export for inputs \(1, 3, 4\): .*indices"):
+        run({"input_ids": rows, "attention_mask": rows})
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("target", ["torch-export", "stablehlo"])
