@@ -21,6 +21,7 @@ FILES: tuple[tuple[str, str], ...] = (
     ("openvino_model.xml", _EXPORT.format("an OpenVINO")),
     ("*.stablehlo", _EXPORT.format("a StableHLO")),
     ("*.pt2", _EXPORT.format("a torch.export")),
+    ("*.pte", _EXPORT.format("an ExecuTorch")),
     ("*.gguf", "it is a GGUF file: use the checkpoint that it was made from"),
     ("*.ot", "it is made for rust-bert: use the checkpoint that it was made from"),
     ("*.tflite", _EXPORT.format("a LiteRT")),

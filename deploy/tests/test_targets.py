@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from distilbert_common.errors import MissingFrameworkError
+from distilbert_conversion.diagnosis import advice_on_folder
 from distilbert_deploy import ExportError, export, runtimes
 from distilbert_deploy.targets import TARGETS, target_module
 from parity_tests.helpers.golden import GOLDEN
@@ -37,6 +38,7 @@ def check_export(target: str, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "config.json").is_file()
     assert 0 < report.difference.largest < 1e-5
     assert report.nbytes > 10_000
+    assert "use the checkpoint that it was exported from" in advice_on_folder(tmp_path / "out", (), ())
 
 
 def test_executorch_gives_the_models_numbers_and_says_nothing_but_why_it_cannot_run(

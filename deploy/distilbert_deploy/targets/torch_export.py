@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from distilbert_deploy.errors import ExportError
 from distilbert_deploy.runtimes import require_module
 from distilbert_deploy.samples import Batch
 from distilbert_deploy.targets.families import load_in
@@ -15,6 +16,7 @@ __all__ = ["PRECISIONS", "exported_program", "open_run", "write"]
 
 PRECISIONS = ("float32", "bfloat16")
 _MAX_BATCH = 1 << 16
+_MIN_SEQ = 2
 
 
 def write(job: Job, directory: Path) -> list[Path]:
@@ -28,7 +30,17 @@ def write(job: Job, directory: Path) -> list[Path]:
 
 
 def exported_program(job: Job, max_batch: int, max_choices: int) -> Any:
-    """Return the model as PyTorch exports it, for up to so many rows, each of up to so many choices."""
+    """Return the model as PyTorch exports it, for up to so many rows, each of up to so many choices.
+
+    Raises:
+        ExportError: The model takes so few tokens that their number cannot vary.
+    """
+    positions = job.weights.config.max_position_embeddings
+    if positions <= _MIN_SEQ:
+        raise ExportError(
+            f"max_position_embeddings is {positions}; PyTorch exports models that take more than {_MIN_SEQ} tokens: "
+            "export to onnx"
+        )
     model, is_multiple_choice = load_in("pt", job.weights, job.precision).eval(), job.weights.is_multiple_choice
     import torch
 
@@ -49,8 +61,9 @@ def exported_program(job: Job, max_batch: int, max_choices: int) -> Any:
 
     batch = torch.export.Dim("batch", min=1, max=max_batch)
     choices = torch.export.Dim("choices", min=1, max=max_choices)
-    seq = torch.export.Dim("seq", min=2, max=job.weights.config.max_position_embeddings)
-    axes, shape = ([batch, choices, seq], (2, 3, 4)) if is_multiple_choice else ([batch, seq], (2, 4))
+    seq = torch.export.Dim("seq", min=_MIN_SEQ, max=positions)
+    tokens = min(4, positions)
+    axes, shape = ([batch, choices, seq], (2, 3, tokens)) if is_multiple_choice else ([batch, seq], (2, tokens))
     inputs = {name: torch.ones(shape, dtype=torch.int64) for name in ("input_ids", "attention_mask")}
     sizes = {name: dict(enumerate(axes)) for name in inputs}
     with torch.no_grad():
