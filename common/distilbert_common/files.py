@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from distilbert_common.credentials import harmless, redacted
-from distilbert_common.errors import CheckpointNotFoundError, HubError, OutputExistsError, UnreadableFileError
+from distilbert_common.errors import (
+    CheckpointNotFoundError,
+    HubError,
+    InputError,
+    OutputExistsError,
+    UnreadableFileError,
+)
 
 __all__ = [
     "HUB_OPTIONS",
@@ -54,7 +60,13 @@ _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # which may be one of a pair
 
 
 def local_path(path: str | Path) -> Path:
-    """Return a path with the home directory in the place of "~"; that of a user who is not known stays as it is."""
+    """Return a path with the home directory in the place of "~"; that of a user who is not known stays as it is.
+
+    Raises:
+        InputError: The path is empty, as that of a variable that is not set, where Python takes this folder.
+    """
+    if path == "":
+        raise InputError('the name of a file or a model is empty; give it, or "." for this folder')
     return Path(os.path.expanduser(path))
 
 

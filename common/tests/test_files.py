@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from distilbert_common import DistilBertConfig, DistilBertTokenizer, DistilBertTokenizerFast
-from distilbert_common.errors import CheckpointError, CheckpointNotFoundError, TokenizerNotFoundError
+from distilbert_common.errors import CheckpointError, CheckpointNotFoundError, InputError, TokenizerNotFoundError
 from distilbert_common.files import replacing, resolve, write_text
 from distilbert_conversion import open_checkpoint
 from parity_tests.helpers import golden
@@ -87,6 +87,8 @@ def test_a_name_that_is_nothing(hub_cache: Path) -> None:
         resolve("./no/such/dir", "config.json", cache_dir=hub_cache)
     with pytest.raises(CheckpointError, match="is not a directory here"):
         resolve("no-such-model", "config.json", cache_dir=hub_cache, required=False)
+    with pytest.raises(InputError, match="is empty"):  # as that of a variable that is not set
+        resolve("", "config.json", cache_dir=hub_cache)
 
 
 def test_writing_is_all_or_nothing(tmp_path: Path) -> None:
