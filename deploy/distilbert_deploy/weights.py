@@ -65,6 +65,8 @@ def read_weights(checkpoint: Checkpoint) -> ModelWeights:
         CheckpointError: Weights are missing or misshapen.
     """
     config, head = checkpoint.config(), checkpoint.head
+    if getattr(config, "quantization_config", None):  # of weights that are read as float32 here
+        config = config.updated(quantization_config=None)
     arrays: dict[str, Floats] = {}
 
     def assign(name: str, array: NDArray[np.generic]) -> None:

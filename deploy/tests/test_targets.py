@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 
 from distilbert_common.errors import MissingFrameworkError
+from distilbert_conversion import open_checkpoint
 from distilbert_conversion.diagnosis import advice_on_folder
 from distilbert_deploy import ExportError, export, runtimes
 from distilbert_deploy.targets import TARGETS, target_module
+from distilbert_deploy.targets.families import load_in
+from distilbert_deploy.weights import ModelWeights, read_weights
+from distilbert_pt import DistilBertForMultipleChoice
 from parity_tests.helpers.golden import GOLDEN
 
 FILES = {
@@ -50,6 +54,17 @@ def test_executorch_gives_the_models_numbers_and_says_nothing_but_why_it_cannot_
     with pytest.raises(ExportError, match=r"cannot run the export for inputs \(1, 3, 4\): .*indices"):
         run({"input_ids": rows, "attention_mask": rows})
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_model_of_eight_bits_is_exported_as_the_floats_that_it_is_read_as(tmp_path: Path) -> None:
+    DistilBertForMultipleChoice.from_pretrained(SOURCE).quantize().save_pretrained(tmp_path)
+    models = [load_in("pt", weights_of(folder)) for folder in (SOURCE, tmp_path)]
+    assert models[0].state_dict().keys() == models[1].state_dict().keys()
+
+
+def weights_of(folder: Path) -> ModelWeights:
+    with open_checkpoint(folder) as checkpoint:
+        return read_weights(checkpoint)
 
 
 @pytest.mark.parametrize("target", ["torch-export", "stablehlo"])
