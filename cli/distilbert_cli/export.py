@@ -37,7 +37,7 @@ def export(
     dtype: Annotated[
         str, typer.Option(help="float16 (onnx) or bfloat16 (torch-export, stablehlo); float32 if not given.")
     ] = "",
-    opset: Annotated[int, typer.Option(help="Version of ONNX's operators, 17 to 23.")] = 20,
+    opset: Annotated[int, typer.Option(help="Version of ONNX's operators, 17 to 23, for onnx and openvino.")] = 20,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace DST if it is a saved model.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper
 
+from distilbert_common.checks import check_ids
 from distilbert_common.errors import InputError
 from distilbert_deploy.onnx_model.graph import Graph
 from distilbert_deploy.onnx_model.layers import Layers
@@ -42,7 +43,7 @@ def calibration_batches(file: Path, tokenizer: Any, weights: ModelWeights, colum
         columns: The columns to take; None to look for well-known ones.
 
     Raises:
-        InputError: There is no text, or a row cannot be used.
+        InputError: There is no text, a row cannot be used, or the tokenizer has tokens that the model has not.
     """
     task = next((task.name for task in TASKS.values() if task.head == weights.head), "feature-extraction")
     texts = list(islice(_texts(file, task, columns), _MAX_TEXTS))
@@ -50,6 +51,7 @@ def calibration_batches(file: Path, tokenizer: Any, weights: ModelWeights, colum
         raise InputError(f"{file} holds no texts to calibrate with; give a file with some hundred of them")
     examples = [one[0] if len(one) == 1 else list(one) for one in texts]
     lists = sorted(tokenizer(examples, truncation=True)["input_ids"], key=len)
+    check_ids("input_ids", min(map(min, lists)), max(map(max, lists)), weights.config.vocab_size, "vocab_size")
     batches = (padded_batch(lists[start : start + _BATCH]) for start in range(0, len(lists), _BATCH))
     if weights.is_multiple_choice:
         return [{name: values[:, None] for name, values in batch.items()} for batch in batches]  # (batch, 1, seq)

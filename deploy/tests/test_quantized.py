@@ -148,6 +148,8 @@ def test_calibration_reads_what_the_task_predicts(kind: str, models: Path, tmp_p
     (tmp_path / "rows.jsonl").write_text(json.dumps(row))
     tokenizer = DistilBertTokenizerFast.from_pretrained(write_model("three", models))
     [batch] = calibration_batches(tmp_path / "rows.jsonl", tokenizer, ModelWeights(DistilBertConfig(), head, {}))
+    with pytest.raises(InputError, match=r"outside 0\.\.9 "):
+        calibration_batches(tmp_path / "rows.jsonl", tokenizer, ModelWeights(DistilBertConfig(vocab_size=10), head, {}))
     texts = tokenizer.batch_decode(batch["input_ids"].reshape(len(expected), -1).tolist())
     assert texts == [f"[CLS] {text} [SEP]" for text in expected]
 
