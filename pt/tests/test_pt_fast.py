@@ -16,9 +16,11 @@ from torch.nn.utils import prune
 from torch.utils.flop_counter import FlopCounterMode
 
 from distilbert_cli.tolerances import BETWEEN_FRAMEWORKS
+from distilbert_common.constants import LOSS_CHUNK_TOKENS
 from distilbert_pt import DistilBertConfig, DistilBertModel
 from distilbert_pt.fast import onednn, prepacked
-from distilbert_pt.fast.layers import is_fusible, linear
+from distilbert_pt.fast.chunked_cross_entropy import BFLOAT16_TOKENS, chunked_cross_entropy
+from distilbert_pt.fast.layers import is_fusible, linear, linears
 from distilbert_pt.fast.prepacked import pack_weights
 from distilbert_pt.modeling import FFN
 from parity_tests.helpers.tolerances import GRADIENT
@@ -65,16 +67,57 @@ def test_bfloat16(lin: nn.Linear, trained: bool) -> None:
     assert close(y.float(), lin(x), BETWEEN_FRAMEWORKS["bfloat16"].value)
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("grad", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_what_autocast_computes_in_bfloat16(frozen: bool, grad: bool, bias: bool) -> None:
+    layers = [nn.Linear(48, 32, bias=bias), nn.Linear(48, 32, bias=bias), nn.Linear(32, 48, bias=bias)]
+    plain = copy.deepcopy(layers)
+    for layer in [*layers, *plain]:
+        layer.requires_grad_(not frozen)
+    x = torch.randn(2, 5, 48)
+    with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(grad):
+        outputs = *linears(layers[:2], x), feed_forward(layers[0], F.gelu, layers[2], x)
+        expected = plain[0](x), plain[1](x), plain[2](F.gelu(plain[0](x)))
+    assert [y.dtype for y in outputs] == [torch.bfloat16] * 3
+    assert all(close(y.float(), other.float(), 2**-7) for y, other in zip(outputs, expected, strict=True))
+    if grad and not frozen:
+        sum(y.float().square().sum() for y in outputs).backward()
+        sum(y.float().square().sum() for y in expected).backward()
+        pairs = zip(nn.ModuleList(layers).parameters(), nn.ModuleList(plain).parameters(), strict=True)
+        assert all(close(one.grad, other.grad, 2**-6) for one, other in pairs)
+
+
+@pytest.mark.parametrize("begun", [False, True])
 @pytest.mark.parametrize(
     ("dtype", "apart"), [(torch.float32, 1e-6), (torch.bfloat16, 2**-8), (torch.float16, 1e-6)], ids=str
 )
-def test_products_are_added_to_a_float32_total(dtype: torch.dtype, apart: float) -> None:
+def test_products_are_added_to_a_float32_total(dtype: torch.dtype, apart: float, begun: bool) -> None:
     d = (torch.randn(64, 48) * 1e-7).to(dtype)  # as gradients are: float16 has next to nothing below it
     x, total = torch.randn(64, 32).to(dtype), torch.full((48, 32), 1e-6)
-    expected = total.double() + d.double().t() @ x.double()
-    onednn.add_product(total, d.t(), x)
+    expected = total.double() * begun + d.double().t() @ x.double()
+    total = onednn.add_product(total if begun else None, d.t(), x)
     assert total.dtype == torch.float32
     assert (total - expected).abs().max() <= apart * expected.abs().max()
+
+
+@pytest.mark.parametrize("tokens", [0, 300, LOSS_CHUNK_TOKENS, BFLOAT16_TOKENS, BFLOAT16_TOKENS + 700])
+def test_gradients_in_bfloat16_are_of_all_tokens(tokens: int) -> None:
+    x, labels = torch.randn(tokens, 8), torch.randint(5, (tokens,))
+    weight, bias = torch.randn(5, 8), torch.randn(5)
+    gradients = []
+    for whole in (True, False):
+        inputs = [each.clone().requires_grad_() for each in (x, weight, bias)]
+        if whole:
+            F.cross_entropy(F.linear(*inputs), labels, reduction="sum").backward()
+        else:
+            with torch.autocast("cpu", torch.bfloat16):
+                (chunked_cross_entropy(*inputs, labels) * max(1, tokens)).backward()
+        assert all(each.grad.dtype == torch.float32 for each in inputs)
+        gradients.append([each.grad for each in inputs])
+    for one, other in zip(*gradients, strict=True):
+        assert one.shape == other.shape
+        assert (one - other).norm() <= 2**-7 * other.norm()
 
 
 def test_rows_that_do_not_lie_together(lin: nn.Linear) -> None:

@@ -5,6 +5,7 @@ The gradient of a chunk is known once its loss is, so both are computed in one p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,7 +15,48 @@ from torch.autograd.function import once_differentiable
 from distilbert_common.constants import LOSS_CHUNK_TOKENS
 from distilbert_pt.fast.onednn import add_product, multiply
 
-__all__ = ["chunked_cross_entropy"]
+__all__ = ["Gradients", "as_needed", "chunked_cross_entropy", "in_dtype_of_products"]
+
+BFLOAT16_TOKENS = 4 * LOSS_CHUNK_TOKENS
+"""Of so many tokens gradients in bfloat16 are kept, to be multiplied at once: each product for the weights is rounded,
+and added in float32, which takes a sixth of its time."""
+
+
+class Gradients:
+    """The gradients of a loss of `x @ weight.T + bias` for the three, summed over chunks of tokens that come in order.
+
+    Args:
+        x: (tokens, dim), in the dtype of products.
+        weight: (vocab, dim), in that dtype.
+    """
+
+    def __init__(self, x: Tensor, weight: Tensor) -> None:
+        self._x, self._weight = x, weight
+        self._d_x, self._d_bias = torch.empty_like(x), x.new_zeros(len(weight), dtype=torch.float32)
+        self._d_weight: Tensor | None = None
+        self._most = BFLOAT16_TOKENS if x.dtype == torch.bfloat16 else LOSS_CHUNK_TOKENS
+        is_rounded = x.dtype != torch.float32
+        self._rounded = x.new_empty(min(self._most, len(x)), len(weight)) if is_rounded else None
+
+    def add(self, d_logits: Tensor, tokens: slice) -> None:
+        """Add what follows from the gradients of logits: float32 (chunk, vocab), for all but the last whole chunks."""
+        self._d_bias += d_logits.sum(dim=0)
+        if self._rounded is not None:
+            first = tokens.start - tokens.start % self._most
+            kept = self._rounded[: tokens.stop - first]  # (kept tokens, vocab)
+            kept[tokens.start - first :] = d_logits
+            if len(kept) < self._most and tokens.stop < len(self._x):
+                return
+            d_logits, tokens = kept, slice(first, tokens.stop)
+        self._d_x[tokens] = multiply(d_logits, self._weight.t())
+        self._d_weight = add_product(self._d_weight, d_logits.t(), self._x[tokens])
+
+    def all(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return those for x (tokens, dim), and in float32 for weight (vocab, dim) and bias (vocab,)."""
+        d_weight = self._d_weight
+        if d_weight is None:  # there are no tokens
+            d_weight = torch.zeros_like(self._weight, dtype=torch.float32)
+        return self._d_x, d_weight, self._d_bias
 
 
 class ChunkedCrossEntropy(torch.autograd.Function):
@@ -26,38 +68,45 @@ class ChunkedCrossEntropy(torch.autograd.Function):
 
         Args:
             ctx: Where the gradients wait for the backward pass.
-            x: (tokens, dim).
-            weight: (vocab, dim).
+            x: (tokens, dim), in the dtype of products.
+            weight: (vocab, dim), of any dtype, as the bias.
             bias: (vocab,).
             labels: (tokens,) integers.
         """
         total = torch.zeros((), dtype=torch.float32, device=x.device)
-        needs_grad = any(ctx.needs_input_grad)
-        d_x, d_bias = torch.empty_like(x), torch.zeros_like(bias, dtype=torch.float32)
-        d_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_grad else None
+        ctx.dtypes, weight, bias = (x.dtype, weight.dtype, bias.dtype), weight.to(x.dtype), bias.to(x.dtype)
+        gradients = Gradients(x, weight) if any(ctx.needs_input_grad) else None
         for start in range(0, len(x), LOSS_CHUNK_TOKENS):
-            chunk = slice(start, start + LOSS_CHUNK_TOKENS)
+            chunk = slice(start, min(start + LOSS_CHUNK_TOKENS, len(x)))
             targets = labels[chunk, None]  # (chunk, 1)
             logits = multiply(x[chunk], weight, bias).float()  # (chunk, vocab)
             norm = logits.logsumexp(dim=-1, keepdim=True)  # (chunk, 1)
             total += (norm - logits.gather(1, targets)).sum()
-            if d_weight is not None:
+            if gradients is not None:
                 d_logits = logits.sub_(norm).exp_()  # (chunk, vocab)
-                d_logits.scatter_add_(1, targets, -torch.ones_like(norm))
-                d_bias += d_logits.sum(dim=0)
-                d_logits = d_logits.to(x.dtype)
-                d_x[chunk] = multiply(d_logits, weight.t())
-                add_product(d_weight, d_logits.t(), x[chunk])
-        if d_weight is not None:
-            ctx.save_for_backward(d_x, d_weight.to(weight.dtype), d_bias.to(bias.dtype))
+                gradients.add(d_logits.scatter_add_(1, targets, -torch.ones_like(norm)), chunk)
+        if gradients is not None:
+            ctx.save_for_backward(*gradients.all())
         return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_total: Tensor) -> tuple[Tensor | None, ...]:
         """Scale the gradients that the forward pass computed."""
-        scaled = [d * d_total.to(d.dtype) for d in ctx.saved_tensors]
-        return (*(d if needed else None for d, needed in zip(scaled, ctx.needs_input_grad, strict=False)), None)
+        scaled = [d * d_total for d in ctx.saved_tensors]
+        return (*as_needed(scaled, ctx), None)
+
+
+def as_needed(gradients: Sequence[Tensor], ctx: Any) -> list[Tensor | None]:
+    """Return the gradients for x, weight and bias in the dtypes of these; None where none is asked for."""
+    needed = ctx.needs_input_grad[: len(gradients)]
+    return [d.to(dtype) if need else None for d, dtype, need in zip(gradients, ctx.dtypes, needed, strict=True)]
+
+
+def in_dtype_of_products(x: Tensor, weight: Tensor) -> Tensor:
+    """Return what is multiplied by a weight in the dtype that PyTorch would cast both to."""
+    device = x.device.type
+    return x.to(torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype)
 
 
 def chunked_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
@@ -69,8 +118,7 @@ def chunked_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor, labels: Tenso
         bias: (vocab,).
         labels: (tokens,) integers.
     """
-    if torch.is_autocast_enabled(x.device.type):  # the product is ours, so its dtype is too
-        x = x.to(torch.get_autocast_dtype(x.device.type))
-    weight, bias = weight.to(x.dtype), bias.to(x.dtype)
-    total: Tensor = ChunkedCrossEntropy.apply(x, weight, bias, labels.long())
+    x = in_dtype_of_products(x, weight)
+    with torch.autocast(x.device.type, enabled=False):
+        total: Tensor = ChunkedCrossEntropy.apply(x, weight, bias, labels.long())
     return total / max(1, len(labels))

@@ -6,6 +6,7 @@ buffer before it is multiplied: (tokens, vocab) never exists, for neither model.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,43 +15,71 @@ from torch.autograd.function import once_differentiable
 
 from distilbert_common import soft_targets
 from distilbert_common.constants import LOSS_CHUNK_TOKENS
-from distilbert_pt.fast.onednn import add_product, multiply
+from distilbert_pt.fast.chunked_cross_entropy import Gradients, as_needed, in_dtype_of_products
+from distilbert_pt.fast.onednn import multiply
 
 __all__ = ["ProjectedTargets", "Targets", "TopTargets", "chunked_distillation"]
+
+
+class Softened:
+    """Log probabilities that a projection to the vocabulary gives, softened, each time in the same memory.
+
+    Memory that is taken anew would be cleared first, page by page, which takes a tenth of the time of all.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, temperature: float, chunk: int) -> None:
+        """Take memory for a chunk of tokens; weight (vocab, dim), bias (vocab,)."""
+        self._weight, self._bias, self._temperature = weight, bias / temperature, temperature
+        self._products = weight.new_empty(chunk, len(weight))
+        is_float32 = weight.dtype == torch.float32
+        self._values = self._products if is_float32 else torch.empty_like(self._products, dtype=torch.float32)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(tokens, dim) -> float32 (tokens, vocab), which the caller may overwrite."""
+        logits = multiply(x / self._temperature, self._weight, self._bias, self._products[: len(x)])
+        if logits.dtype != torch.float32:
+            logits = self._values[: len(x)].copy_(logits)
+        return log_softmax_(logits)
+
+
+Subtract = Callable[[Tensor, slice], Tensor]
+"""Replaces a student's log probabilities (chunk, vocab) of the tokens of a slice by its probabilities minus the
+teacher's, and returns the sum over these tokens of KL(teacher, student)."""
 
 
 class ProjectedTargets(soft_targets.ProjectedTargets):
     """A teacher's predictions, by what it projects to the vocabulary."""
 
-    def subtract_from(self, log_q: Tensor, chunk: slice, temperature: float) -> Tensor:
-        """Replace the student's log probabilities by its probabilities minus the teacher's.
+    def subtraction(self, temperature: float, chunk: int) -> Subtract:
+        """Return what compares chunks of up to so many tokens."""
+        teacher = Softened(self.weight, self.bias, temperature, chunk)
+        room = self.weight.new_empty(chunk, len(self.weight), dtype=torch.float32)
 
-        Args:
-            log_q: (chunk, vocab), overwritten.
-            chunk: Which tokens they are of.
-            temperature: What logits are divided by.
+        def subtract(log_q: Tensor, tokens: slice) -> Tensor:
+            log_p = teacher(self.x[tokens])  # (chunk, vocab)
+            p = torch.exp(log_p, out=room[: len(log_p)])
+            divergence = torch.dot(p.flatten(), log_p.sub_(log_q).flatten())
+            log_q.exp_().sub_(p)
+            return divergence
 
-        Returns:
-            The sum over the tokens of KL(teacher, student).
-        """
-        log_p = log_softmax_(multiply(self.x[chunk] / temperature, self.weight, self.bias / temperature).float())
-        p = log_p.exp()  # (chunk, vocab)
-        divergence = torch.dot(p.flatten(), log_p.sub_(log_q).flatten())
-        log_q.exp_().sub_(p)
-        return divergence
+        return subtract
 
 
 class TopTargets(soft_targets.TopTargets):
     """A teacher's predictions, by the logits of its most likely tokens."""
 
-    def subtract_from(self, log_q: Tensor, chunk: slice, temperature: float) -> Tensor:
-        """See `ProjectedTargets.subtract_from`."""
-        indices = self.indices[chunk].long()  # (chunk, k)
-        log_p = (self.logits[chunk].float() / temperature).log_softmax(dim=-1)  # (chunk, k)
-        p = log_p.exp()
-        divergence = (p * (log_p - log_q.gather(1, indices))).sum()
-        log_q.exp_().scatter_add_(1, indices, -p)
-        return divergence
+    def subtraction(self, temperature: float, chunk: int) -> Subtract:
+        """Return what compares chunks of tokens."""
+
+        def subtract(log_q: Tensor, tokens: slice) -> Tensor:
+            indices = self.indices[tokens].long()  # (chunk, k)
+            log_p = (self.logits[tokens].float() / temperature).log_softmax(dim=-1)  # (chunk, k)
+            p = log_p.exp()
+            divergence = (p * (log_p - log_q.gather(1, indices))).sum()
+            log_q.exp_().scatter_add_(1, indices, -p)
+            return divergence
+
+        return subtract
 
 
 Targets = ProjectedTargets | TopTargets
@@ -68,8 +97,8 @@ class ChunkedDistillation(torch.autograd.Function):
 
         Args:
             ctx: Where the gradients wait for the backward pass.
-            x: (tokens, dim).
-            weight: (vocab, dim).
+            x: (tokens, dim), in the dtype of products.
+            weight: (vocab, dim), of any dtype, as the bias.
             bias: (vocab,).
             labels: (labeled,) integers, those of the first tokens.
             targets: The teacher's predictions for the same tokens.
@@ -80,47 +109,40 @@ class ChunkedDistillation(torch.autograd.Function):
             What `ChunkedLosses` holds.
         """
         sums = torch.zeros(2, dtype=torch.float32, device=x.device)
-        needs_grad = any(ctx.needs_input_grad)
-        d_x, d_bias = torch.empty_like(x), torch.zeros_like(bias, dtype=torch.float32)
-        d_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_grad else None
-        softened, soft_bias = x / temperature, bias / temperature  # (tokens, dim), (vocab,)
+        ctx.dtypes, weight, bias = (x.dtype, weight.dtype, bias.dtype), weight.to(x.dtype), bias.to(x.dtype)
+        gradients = Gradients(x, weight) if any(ctx.needs_input_grad) else None
+        size = min(len(x), LOSS_CHUNK_TOKENS)
+        student, subtract = Softened(weight, bias, temperature, size), targets.subtraction(temperature, size)
         for start in range(0, len(x), LOSS_CHUNK_TOKENS):
-            chunk = slice(start, start + LOSS_CHUNK_TOKENS)
-            log_q = log_softmax_(multiply(softened[chunk], weight, soft_bias).float())  # (chunk, vocab)
+            chunk = slice(start, min(start + LOSS_CHUNK_TOKENS, len(x)))
+            log_q = student(x[chunk])  # (chunk, vocab)
             cross_entropy, d_labeled = _cross_entropy(log_q, labels[chunk], temperature)
             sums[1] += cross_entropy
-            sums[0] += targets.subtract_from(log_q, chunk, temperature)
-            if d_weight is not None:
+            sums[0] += subtract(log_q, chunk)
+            if gradients is not None:
                 d_logits = log_q  # (chunk, vocab), the gradient but for a factor of the temperature
                 d_logits[: len(d_labeled)] += d_labeled.mul_(label_weight / temperature)
-                d_bias += d_logits.sum(dim=0)
-                d_logits = d_logits.to(x.dtype)
-                d_x[chunk] = multiply(d_logits, weight.t())
-                add_product(d_weight, d_logits.t(), x[chunk])
+                gradients.add(d_logits, chunk)
         divergence, cross_entropy = sums[0] * temperature**2, sums[1]
-        if d_weight is not None:
-            ctx.save_for_backward(d_x, d_weight.to(weight.dtype), d_bias.to(bias.dtype))
-            ctx.temperature = temperature
+        if gradients is not None:
+            ctx.gradients, ctx.temperature = gradients.all(), temperature
         ctx.mark_non_differentiable(divergence, cross_entropy)
         return divergence + label_weight * cross_entropy, divergence, cross_entropy
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_total: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        """Scale the gradients that the forward pass computed."""
-        factor = d_total * ctx.temperature
-        scaled = [d.mul_(factor.to(d.dtype)) for d in ctx.saved_tensors]  # in place: a second pass is an error anyway
-        used = (d if needed else None for d, needed in zip(scaled, ctx.needs_input_grad, strict=False))
-        return (*used, None, None, None, None)
+        """Scale the gradients that the forward pass computed, in place; held by nobody else, they become `grad`."""
+        gradients, ctx.gradients = ctx.gradients, None
+        scaled = [d.mul_(d_total * ctx.temperature) for d in gradients]
+        return (*as_needed(scaled, ctx), None, None, None, None)
 
 
 def chunked_distillation(
     x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, targets: Targets, temperature: float, label_weight: float
 ) -> soft_targets.ChunkedLosses:
     """Return the sums of both losses; arguments as `ChunkedDistillation.forward`."""
-    if torch.is_autocast_enabled(x.device.type):  # the product is ours, so its dtype is too
-        x = x.to(torch.get_autocast_dtype(x.device.type))
-    weight, bias = weight.to(x.dtype), bias.to(x.dtype)
+    x = in_dtype_of_products(x, weight)
     with torch.autocast(x.device.type, enabled=False):
         sums = ChunkedDistillation.apply(x, weight, bias, labels.long(), targets, temperature, label_weight)
     return soft_targets.ChunkedLosses(*sums)

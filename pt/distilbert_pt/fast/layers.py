@@ -13,7 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distilbert_pt.fast.onednn import OneDNNGeluLinear, OneDNNLinear, can_use_onednn, is_enabled
+from distilbert_pt.fast.onednn import (
+    OneDNNGeluLinear,
+    OneDNNLinear,
+    can_use_onednn,
+    cast,
+    is_cast_to_bfloat16,
+    is_enabled,
+)
 from distilbert_pt.fast.prepacked import fastest_product
 from distilbert_pt.framework.hooks import has_hooks, is_plain_linear
 
@@ -29,8 +36,10 @@ def linear(layer: nn.Module, x: Tensor) -> Tensor:
 
 def linears(layers: Iterable[nn.Module], x: Tensor) -> list[Tensor]:
     """Return `layer(x)` for each layer: (…, in_features) -> (…, out_features) each."""
-    enabled = is_enabled()
-    return [call(layer, x) if enabled else layer(x) for layer in layers]
+    if not is_enabled():
+        return [layer(x) for layer in layers]
+    x = cast(x)  # once for all
+    return [call(layer, x) for layer in layers]
 
 
 def fused_feed_forward(forward: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, Tensor], Tensor]:
@@ -50,8 +59,12 @@ def call(layer: nn.Module, x: Tensor) -> Tensor:
     if not is_fusible(layer, x):
         return layer(x)
     rows = x.reshape(-1, x.size(-1))  # (rows, in_features)
-    trained = is_trained(layer, x)
-    y = OneDNNLinear.apply(rows, layer.weight, layer.bias) if trained else fastest_product(layer, rows)
+    if is_trained(layer, x):
+        y: Tensor = OneDNNLinear.apply(cast(rows), cast(layer.weight), cast(layer.bias))
+    elif is_cast_to_bfloat16():  # a layer that is frozen, in training
+        return layer(x)
+    else:
+        y = fastest_product(layer, rows)
     return y.view(*x.shape[:-1], -1)  # (…, out_features)
 
 
@@ -74,7 +87,7 @@ def linear_activation(layer: nn.Linear, x: Tensor) -> Tensor:
 def activation_linear(layer: nn.Linear, x: Tensor) -> Tensor:
     """Return `layer(gelu(x))`, which saves `x` for the gradients and computes the GELU again."""
     rows = x.reshape(-1, x.size(-1))  # (rows, in_features)
-    y: Tensor = OneDNNGeluLinear.apply(rows, layer.weight, layer.bias)  # (rows, out_features)
+    y: Tensor = OneDNNGeluLinear.apply(cast(rows), cast(layer.weight), cast(layer.bias))  # (rows, out_features)
     return y.view(*x.shape[:-1], -1)  # (…, out_features)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -26,10 +26,14 @@ __all__ = [
     "OneDNNLinear",
     "add_product",
     "can_use_onednn",
+    "cast",
+    "is_cast_to_bfloat16",
     "is_enabled",
     "multiply",
     "product",
 ]
+
+T = TypeVar("T", Tensor, Tensor | None)
 
 ONEDNN = (
     torch.backends.mkldnn.is_available()
@@ -98,6 +102,8 @@ class OneDNNGeluLinear(torch.autograd.Function):
 
 def product(a: Tensor, b: Tensor, bias: Tensor | None, activation: str = "none") -> Tensor:
     """Return `activation(a @ b.T + bias)`, by MKL where that is faster: "none", or "gelu" for the exact GELU."""
+    if a.dtype == torch.bfloat16 and bias is None and activation == "none":
+        return a @ b.t()  # PyTorch calls oneDNN here too, and copies no transposed matrix
     if not (EVERYWHERE or b.is_mkldnn or a.dtype != torch.float32):
         plain = F.linear(a, b, bias)
         return F.gelu(plain) if activation == "gelu" else plain
@@ -106,39 +112,65 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None, activation: str = "none")
     return y
 
 
-def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return `a @ b.T + bias` without recording gradients, by the faster of the two ways."""
+def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None, room: Tensor | None = None) -> Tensor:
+    """Return `a @ b.T + bias` without recording gradients, by the fastest way.
+
+    Args:
+        a: (rows, inner).
+        b: (columns, inner).
+        bias: (columns,).
+        room: (rows, columns) that the product may be written to, where one can: new memory would be cleared first.
+    """
+    if room is not None and bias is not None and not (EVERYWHERE and a.dtype == torch.float32):
+        return torch.addmm(bias, a, b.t(), out=room)
     return product(a, b, bias) if is_enabled() and can_use_onednn(a, b) else F.linear(a, b, bias)
 
 
-def add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
-    """Add `a @ b` to a float32 total in place, without recording gradients: (rows, inner), (inner, columns).
+def add_product(total: Tensor | None, a: Tensor, b: Tensor) -> Tensor:
+    """Return `total + a @ b` in float32, without recording gradients, and in the same memory where there is a total.
 
     In bfloat16 each product is rounded before it is added, as autocast rounds the product of all; float16, in which
     small gradients are lost, is multiplied in float32.
+
+    Args:
+        total: float32 (rows, columns), or None for 0.
+        a: (rows, inner).
+        b: (inner, columns).
     """
     if a.dtype == torch.float16:
         a, b = a.float(), b.float()
-    if (EVERYWHERE or a.dtype == torch.bfloat16) and is_enabled() and can_use_onednn(a, b):
-        total += product(a, b.t(), None)
-    elif a.dtype == torch.bfloat16:
-        total += a @ b
-    else:
-        total.addmm_(a, b)
+    by_onednn = EVERYWHERE and is_enabled() and can_use_onednn(a, b)
+    if total is not None and a.dtype == torch.float32 and not by_onednn:
+        return total.addmm_(a, b)
+    y = product(a, b.t(), None) if by_onednn else a @ b
+    return y.float() if total is None else total.add_(y)
 
 
 def is_enabled() -> bool:
-    """Whether oneDNN may multiply: it is here and switched on, and nobody records, transforms or casts operators."""
+    """Whether oneDNN may multiply: it is here and switched on, and nobody records or transforms operators.
+
+    Where PyTorch casts them, it may in training in bfloat16.
+    """
     return (
         ONEDNN
         and not torch.compiler.is_compiling()
         and is_fast()
         and not torch.jit.is_tracing()  # where sizes are tensors, which warn when they are compared
-        and not torch.is_autocast_enabled("cpu")
+        and (not torch.is_autocast_enabled("cpu") or (is_cast_to_bfloat16() and torch.is_grad_enabled()))
         and not torch._C._len_torch_dispatch_stack()  # as of a counter of FLOPs, which knows PyTorch's operators only
         and torch._C._functorch.maybe_current_level() is None
         and forward_ad._current_level < 0
     )
+
+
+def is_cast_to_bfloat16() -> bool:
+    """Whether PyTorch casts factors to bfloat16, and oneDNN can multiply it here."""
+    return BFLOAT16 and torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+
+
+def cast(x: T) -> T:
+    """Return a factor or a bias as a product takes it: in bfloat16 where PyTorch would cast it."""
+    return x.to(torch.bfloat16) if x is not None and is_cast_to_bfloat16() else x
 
 
 def can_use_onednn(x: Tensor, weight: Tensor) -> bool:
@@ -147,7 +179,7 @@ def can_use_onednn(x: Tensor, weight: Tensor) -> bool:
         type(x) in (Tensor, nn.Parameter)
         and type(weight) in (Tensor, nn.Parameter)
         and x.numel() > 0
-        and x.dtype == weight.dtype
+        and (x.dtype == weight.dtype or is_cast_to_bfloat16())
         and x.dtype in DTYPES
         and x.device.type == weight.device.type == "cpu"
     )
