@@ -24,6 +24,7 @@ from distilbert_deploy.targets import target_module
 from distilbert_deploy.targets.job import Job
 from distilbert_deploy.verification import Difference, compare_with_source, require_agreement
 from distilbert_deploy.weights import ModelWeights, read_weights
+from distilbert_tasks.data import DataOptions
 from distilbert_tasks.data.columns import Requested
 from distilbert_tasks.training.progress import Note, OnProgress, ignore
 
@@ -171,6 +172,7 @@ def _check_texts(target: str, precision: str, calibration: Any, labeled: Any, co
 
     Raises:
         ExportError: They are of no use.
+        InputError: Columns are not given by role.
     """
     if calibration is not None and precision != "int8":
         raise ExportError(
@@ -178,6 +180,7 @@ def _check_texts(target: str, precision: str, calibration: Any, labeled: Any, co
         )
     if labeled is not None and target != "onnx":
         raise ExportError(f"labeled data was given, and only exports to onnx are scored; export to {target} without it")
+    DataOptions(columns=columns)  # which checks them
     if columns and calibration is None and labeled is None:
         raise ExportError(
             "columns (--column) are those of labeled data (--data) or of texts to calibrate with (--calibrate), and "

@@ -106,6 +106,10 @@ def test_columns_of_other_names_are_named(echo: dict[str, EchoPipeline]) -> None
     assert echo["text-classification"].seen == ["a"]
     with pytest.raises(InputError, match="'stars'"):
         list(predict("model", rows=rows, task="text-classification", columns={"text": "stars"}))
+    with pytest.raises(InputError, match="columns is 'text'; expected names by role"):
+        predict("model", rows=rows, task="text-classification", columns="text")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="the rows, row 2, column 'text': there is no text"):
+        list(predict("model", rows=[{"text": "a"}, {"text": None}], task="fill-mask"))
 
 
 def test_examples_are_read_as_they_are_needed(echo: dict[str, EchoPipeline]) -> None:

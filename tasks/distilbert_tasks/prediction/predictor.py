@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distilbert_common.errors import InputError
+from distilbert_tasks.data import DataOptions
 from distilbert_tasks.pipelines import pipeline
 from distilbert_tasks.pipelines.question_answering import DOC_STRIDE, MAX_SEQ_LEN
 from distilbert_tasks.prediction.examples import choose, example_of
@@ -61,9 +62,9 @@ class Predictor:
         Raises:
             DistilBertError: Something that was given cannot be used; the message says what, and what to do.
         """
+        self._columns = DataOptions(columns=columns).columns  # which checks them
         self._pipeline = pipeline(task, model, framework=framework, device=device, batch_size=batch_size)
         self.task: str = self._pipeline.task
-        self._columns = columns
         _check_options(options, self.task)
         self._options = {**_defaults(self.task, self._pipeline.config.max_position_embeddings, options), **options}
         self._pipeline.parse_options(self._options)  # bad ones are refused here, and not by the first row
