@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from distilbert_common.errors import TokenizerNotFoundError
+from distilbert_common.errors import DistilBertError, TokenizerNotFoundError
 from distilbert_common.files import local_path
 from distilbert_common.frameworks import installed_version
 from distilbert_common.tokenization import DistilBertTokenizerFast
@@ -22,7 +23,7 @@ from distilbert_deploy.report import ExportReport, Scores
 from distilbert_deploy.samples import Batch, sample_batches
 from distilbert_deploy.targets import target_module
 from distilbert_deploy.targets.job import Job
-from distilbert_deploy.verification import Difference, compare_with_source, require_agreement
+from distilbert_deploy.verification import Difference, Run, compare_with_source, require_agreement
 from distilbert_deploy.weights import ModelWeights, read_weights
 from distilbert_tasks.data import DataOptions
 from distilbert_tasks.data.columns import Requested
@@ -135,9 +136,30 @@ def _write_verified(
     tell(Note(f"Writing {target}."))
     files: list[Path] = module.write(job, directory)
     tell(Note("Running it beside the source."))
-    difference = compare_with_source(job.weights, sample_batches(job.weights, tokenizer), module.open_run(files))
+    batches = sample_batches(job.weights, tokenizer)
+    with _as_export_error(target):
+        run: Run = module.open_run(files)
+    difference = compare_with_source(job.weights, batches, _as_export_error(target)(run))
     require_agreement(difference, job.precision, target)
     return files, difference
+
+
+@contextmanager
+def _as_export_error(target: str) -> Iterator[None]:
+    """Say in a sentence that a runtime does not take an export, as LiteRT where it lacks an operator.
+
+    Raises:
+        ExportError: It does not.
+    """
+    try:
+        yield
+    except DistilBertError:
+        raise
+    except (RuntimeError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ExportError(
+            f"the {target} export of this model cannot be run: {reason}; nothing was written: export to onnx"
+        ) from error
 
 
 def _sync(directory: Path) -> None:

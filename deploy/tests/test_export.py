@@ -51,17 +51,20 @@ def test_a_model_without_a_tokenizer_is_compared_on_drawn_ids(tmp_path: Path) ->
         export(MULTIPLE_CHOICE, tmp_path / "scored", labeled="x.csv")
 
 
-@pytest.mark.parametrize("damage", ["numbers", "names", "infinite"])
+@pytest.mark.parametrize("damage", ["numbers", "names", "infinite", "refused"])
 def test_an_export_that_is_off_is_never_seen(damage: str, three: Path, tmp_path: Path) -> None:
     run = onnx_target.open_run
 
     def damaged(files: list[Path]) -> Any:
         true = run(files)
+        if damage == "refused":
+            return mock.Mock(side_effect=RuntimeError("no such operator\nin a long list"))
         if damage == "names":
             return lambda batch: {"output_0": true(batch)["logits"]}
         return lambda batch: {"logits": true(batch)["logits"] * (1.01 if damage == "numbers" else np.inf)}
 
     messages = {"numbers": "off by 0.01 of the largest", "names": "gives output_0", "infinite": "not finite"}
+    messages["refused"] = "the onnx export of this model cannot be run: no such operator; nothing was written"
     with mock.patch.object(onnx_target, "open_run", damaged), pytest.raises(ExportError, match=messages[damage]):
         export(three, tmp_path / "out")
     assert not list(tmp_path.iterdir())
