@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from distilbert_deploy.server.batcher import Batch, Batcher, Work
+from distilbert_deploy.server.batcher import Batcher, BatchFacts, Work
 
 
 class Model:
@@ -39,7 +39,7 @@ def model() -> Model:
     return Model()
 
 
-def started(model: Model, batches: list[Batch] | None = None) -> Batcher:
+def started(model: Model, batches: list[BatchFacts] | None = None) -> Batcher:
     """Return a batcher that computes a first request, behind which others gather."""
     batcher = Batcher(model, 10, None if batches is None else batches.append)
     submit(batcher, [[0]])
@@ -48,7 +48,7 @@ def started(model: Model, batches: list[Batch] | None = None) -> Batcher:
 
 
 def test_what_waits_is_computed_together_in_order_of_arrival_up_to_the_budget(model: Model) -> None:
-    batches: list[Batch] = []
+    batches: list[BatchFacts] = []
     batcher = started(model, batches)
     works = [submit(batcher, [[number] * 4]) for number in range(1, 6)]
     model.released.set()

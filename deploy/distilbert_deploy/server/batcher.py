@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Batch", "Batcher", "Work"]
+__all__ = ["BatchFacts", "Batcher", "Work"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchFacts:
     """What was computed at once.
 
     Attributes:
@@ -78,7 +78,7 @@ class Batcher:
         self,
         compute: Callable[[TokenLists], list[Any]],
         tokens_per_batch: int,
-        on_batch: Callable[[Batch], None] | None = None,
+        on_batch: Callable[[BatchFacts], None] | None = None,
         settle: Callable[[], None] | None = None,
     ) -> None:
         self._compute, self._tokens_per_batch = compute, tokens_per_batch
@@ -159,7 +159,7 @@ class Batcher:
             self._fail(parts[0][0], error)
             return
         end = time.monotonic()
-        self._on_batch(Batch(len(parts), len(lists), sum(map(len, lists)), end - start))
+        self._on_batch(BatchFacts(len(parts), len(lists), sum(map(len, lists)), end - start))
         self._hand_out(parts, outputs, end)
 
     def _hand_out(self, parts: Sequence[tuple[Work, TokenLists]], outputs: Sequence[Any], end: float) -> None:

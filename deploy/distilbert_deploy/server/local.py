@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from distilbert_common.errors import InputError
-from distilbert_deploy.server.batcher import Batch, Batcher, Work
+from distilbert_deploy.server.batcher import Batcher, BatchFacts, Work
 from distilbert_deploy.server.failures import RequestFailure
 from distilbert_deploy.server.formats import Payload
 from distilbert_deploy.server.model import Prepared, ServedModel
@@ -41,7 +41,7 @@ class LocalPredictor:
 
     ready_workers, failed = 1, False
 
-    def __init__(self, model: ServedModel, on_batch: Callable[[Batch], None]) -> None:
+    def __init__(self, model: ServedModel, on_batch: Callable[[BatchFacts], None]) -> None:
         self._model = model
         settle = partial(_settle, asyncio.get_running_loop())
         self._batcher = Batcher(model.compute, model.pipeline.tokens_per_batch, on_batch, settle)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from distilbert_deploy.server.batcher import Batch
+from distilbert_deploy.server.batcher import BatchFacts
 
 __all__ = ["Metrics"]
 
@@ -65,7 +65,7 @@ class Metrics:
         """Note how many tokens a request has."""
         self._input_tokens.observe(tokens)
 
-    def batch(self, batch: Batch) -> None:
+    def batch(self, batch: BatchFacts) -> None:
         """Note what was computed together."""
         self._batch_requests.observe(batch.requests)
         self._batch_tokens.observe(batch.tokens)

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from distilbert_deploy.server.batcher import Batch
+from distilbert_deploy.server.batcher import BatchFacts
 from distilbert_deploy.server.failures import RequestFailure
 from distilbert_deploy.server.formats import Payload
 from distilbert_deploy.server.lifecycle import RETRY_AFTER
@@ -39,7 +39,7 @@ class WorkerPool:
         failed: Whether workers could not start, so that no more are started.
     """
 
-    def __init__(self, settings: Settings, on_batch: Callable[[Batch], None]) -> None:
+    def __init__(self, settings: Settings, on_batch: Callable[[BatchFacts], None]) -> None:
         self._settings, self._on_batch = settings, on_batch
         self._workers: dict[int, RemoteWorker] = {}
         self._facts: Mapping[str, Any] = {}

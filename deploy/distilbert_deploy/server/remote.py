@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from distilbert_deploy.server.batcher import Batch
+from distilbert_deploy.server.batcher import BatchFacts
 from distilbert_deploy.server.channel import Channel
 from distilbert_deploy.server.failures import RequestFailure
 from distilbert_deploy.server.formats import Payload
@@ -42,7 +42,7 @@ class RemoteWorker:
     def __init__(
         self,
         settings: Settings,
-        on_batch: Callable[[Batch], None],
+        on_batch: Callable[[BatchFacts], None],
         on_ready: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self._settings, self._on_batch, self._on_ready = settings, on_batch, on_ready

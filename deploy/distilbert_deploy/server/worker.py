@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from distilbert_common.errors import DistilBertError
-from distilbert_deploy.server.batcher import Batch
+from distilbert_deploy.server.batcher import BatchFacts
 from distilbert_deploy.server.channel import Channel
 from distilbert_deploy.server.failures import RequestFailure
 from distilbert_deploy.server.formats import Payload
@@ -70,7 +70,7 @@ class _Worker:
         loop = asyncio.get_running_loop()
         model = await loop.run_in_executor(None, _load_or_exit, self._settings)
 
-        def tell(batch: Batch) -> None:
+        def tell(batch: BatchFacts) -> None:
             loop.call_soon_threadsafe(self._channel.send, "batch", batch)
 
         self._predictor = LocalPredictor(model, tell)
