@@ -18,7 +18,7 @@ from keras.src.backend.common import global_state
 from distilbert_common.constants import is_fast
 from distilbert_tf.checks import is_concrete
 from distilbert_tf.fast.snapshots import Snapshot, snapshot_of
-from distilbert_tf.fast.unpadding import choose_layout
+from distilbert_tf.fast.unpadding import without_padding
 from distilbert_tf.framework.calling import FLAGS
 from distilbert_tf.layout import Unpadded
 from distilbert_tf.segments import count_segments
@@ -83,14 +83,15 @@ def graph_arguments(model: Any, arguments: Arguments) -> tuple[Arguments, Argume
     import tensorflow as tf
 
     flags = {name: value for name, value in arguments.items() if name in FLAGS}
-    tensors = {name: tf.convert_to_tensor(value) for name, value in arguments.items() if name not in FLAGS}
     unpad = flags.pop("unpad", "auto")
-    layout = choose_layout(model, arguments, unpad)
-    if layout is not None:
-        del tensors["attention_mask"]
-        tensors["layout"] = Unpadded(*map(tf.convert_to_tensor, layout))
-    elif unpad is True:
+    inputs = without_padding(model, arguments, unpad)
+    if inputs is arguments and unpad is True:
         flags["unpad"] = True
+    tensors = {
+        name: Unpadded(*map(tf.convert_to_tensor, x)) if isinstance(x, Unpadded) else tf.convert_to_tensor(x)
+        for name, x in inputs.items()
+        if name not in FLAGS
+    }
     num_segments = flags.pop("num_segments", None)
     counts = "segment_ids" in arguments and model.head == "ForSequenceClassification"
     if counts and (num_segments is not None or "labels" not in arguments):
