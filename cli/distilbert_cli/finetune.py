@@ -58,18 +58,13 @@ def finetune(
     metrics, curves and a model card. Ctrl-C stops after the step and saves; --resume goes on from there.
     """
     arguments = locals() | options
+    from distilbert_common.training import ALPHAS
     from distilbert_tasks.distillation.options import task_distillation
     from distilbert_tasks.engines import engine_module
 
     reading = reading_options(arguments)
-    distillation_options = {
-        "alpha_ce": alpha_ce,
-        "alpha_task": alpha_task,
-        "alpha_cos": alpha_cos,
-        "temperature": temperature,
-        "project_hidden": project_hidden or None,
-        "teacher_precision": teacher_precision,
-    }
+    distillation_options = {name: arguments[name] for name in (*ALPHAS, "temperature", "teacher_precision")}
+    distillation_options["project_hidden"] = project_hidden or None
     distillation = (
         task_distillation(task, **distillation_options)
         if any(value is not None for value in distillation_options.values())

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import InputError
-from distilbert_common.training import DistillationOptions, EngineOptions, MicroBatch, Precision
+from distilbert_common.training import ALPHAS, DistillationOptions, EngineOptions, MicroBatch, Precision
 
 __all__ = [
     "HIDDEN_PROJECTION",
@@ -71,7 +71,7 @@ def check_distillation(head: str, config: DistilBertConfig, options: EngineOptio
         if has_teacher:
             raise InputError("a teacher was given, but EngineOptions.distillation is None; give DistillationOptions()")
         return
-    alphas = {name: getattr(distillation, name) for name in ("alpha_ce", "alpha_task", "alpha_cos")}
+    alphas = {name: getattr(distillation, name) for name in ALPHAS}
     if min(alphas.values()) < 0 or not any(alphas.values()):
         raise InputError(f"the weights of the loss are {alphas}; expected 0 or more, and one of them above 0")
     if not distillation.temperature > 0:

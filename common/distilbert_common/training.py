@@ -7,7 +7,7 @@ An engine is the half of a training run that needs a framework: `distilbert_pt.e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol, SupportsFloat
 
@@ -17,6 +17,7 @@ from distilbert_common.config import DistilBertConfig
 from distilbert_common.errors import InputError
 
 __all__ = [
+    "ALPHAS",
     "Arrays",
     "DistillationOptions",
     "Engine",
@@ -58,6 +59,10 @@ class DistillationOptions:
     project_hidden: bool = False
     teacher_dim: int | None = None
     teacher_precision: Precision = "float32"
+
+
+ALPHAS = tuple(field.name for field in fields(DistillationOptions) if field.name.startswith("alpha_"))
+"""The options that are weights of the terms of the loss."""
 
 
 @dataclass(frozen=True, kw_only=True)

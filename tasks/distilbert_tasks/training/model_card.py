@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from distilbert_common.training import DistillationOptions
+from distilbert_common.training import ALPHAS, DistillationOptions
 from distilbert_tasks.corpus import CorpusOptions
 from distilbert_tasks.features import FeatureOptions
 from distilbert_tasks.task import find_task
@@ -130,7 +130,7 @@ def _data(record: RunRecord) -> str:
 def _options(record: RunRecord) -> list[tuple[str, Any]]:
     """Return the options that somebody changed, and those that most depends on."""
     always = {"learning_rate", "epochs", "batch_size", "schedule", "weight_decay", "precision", "seed"}
-    always |= {"alpha_ce", "alpha_task", "alpha_cos", "temperature"}
+    always |= {*ALPHAS, "temperature"}
     texts = CorpusOptions if "student" in (record.teacher or {}) else FeatureOptions
     groups = (TrainingOptions, DistillationOptions, texts)
     defaults = {field.name: field.default for group in groups for field in fields(group)}
