@@ -21,7 +21,7 @@ from distilbert_deploy.errors import ExportError
 from distilbert_deploy.onnx_files import DEFAULT_OPSET, check_opset
 from distilbert_deploy.report import ExportReport, Scores
 from distilbert_deploy.samples import Batch, sample_batches
-from distilbert_deploy.targets import target_module
+from distilbert_deploy.targets import TARGETS, target_module
 from distilbert_deploy.targets.job import Job
 from distilbert_deploy.verification import Difference, Run, compare_with_source, require_agreement
 from distilbert_deploy.weights import ModelWeights, read_weights
@@ -30,6 +30,8 @@ from distilbert_tasks.data.columns import Requested
 from distilbert_tasks.training.progress import Note, OnProgress, ignore
 
 __all__ = ["export"]
+
+_FOLDERS = [target.folder for target in TARGETS.values() if target.folder]
 
 
 def export(
@@ -81,18 +83,18 @@ def export(
     """
     started, tell = perf_counter(), on_progress or ignore
     precision = _precision(target_module(target).PRECISIONS, target, quantize, dtype)
-    check_opset(opset, target)
+    _check_opset(opset, target)
     _check_texts(target, precision, calibration, labeled, columns)
     if reduce_range and precision != "int8":
         raise ExportError("reduce_range is for int8 alone; ask for int8 (--quantize int8), or leave it out")
     place = local_path(destination)
     with open_checkpoint(source, fold_token_type=True, **hub) as checkpoint:
         inputs = [checkpoint.path, *checkpoint.files]
-        check_target(place, inputs, overwrite=overwrite, folders=EXPORT_FOLDERS)
+        check_target(place, inputs, overwrite=overwrite, folders=_FOLDERS)
         check_sidecar_files(checkpoint.source)
         tell(Note("Reading the weights."))
         weights = read_weights(checkpoint)
-        with atomic_directory(place, inputs, overwrite=overwrite, folders=EXPORT_FOLDERS) as temporary:
+        with atomic_directory(place, inputs, overwrite=overwrite, folders=_FOLDERS) as temporary:
             tokenizer = _write_sidecar_files(checkpoint, temporary)
             if tokenizer is None and not (calibration is None and labeled is None):
                 raise ExportError(
@@ -118,10 +120,6 @@ def export(
         seconds=perf_counter() - started,
         notes=checkpoint.notes,
     )
-
-
-EXPORT_FOLDERS = ("onnx", "saved_model")
-"""The folders that exports have of their own, which `overwrite` may replace."""
 
 
 def _write_verified(
@@ -187,6 +185,18 @@ def _precision(supported: tuple[str, ...], target: str, quantize: str | None, dt
     if precision not in supported:
         raise ExportError(f"{target} cannot be exported in {precision}; expected {', '.join(supported)}")
     return precision
+
+
+def _check_opset(opset: int, target: str) -> None:
+    """Require a version of ONNX's operators that there is, and a target that has a use for it.
+
+    Raises:
+        ExportError: There is no such version, or it is of no use.
+    """
+    takers = [name for name, one in TARGETS.items() if one.takes_opset]
+    if opset != DEFAULT_OPSET and target not in takers:
+        raise ExportError(f"opset is for {' and '.join(takers)}; leave it out for {target}")
+    check_opset(opset)
 
 
 def _check_texts(target: str, precision: str, calibration: Any, labeled: Any, columns: Requested) -> None:

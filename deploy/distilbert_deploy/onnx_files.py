@@ -19,7 +19,6 @@ DEFAULT_OPSET = 20
 """The first version of ONNX's operators with GELU as one operator."""
 OPSETS = range(17, 24)
 """The versions of ONNX's operators that models can be written in: 17 brought LayerNormalization."""
-_TARGETS = ("onnx", "openvino")
 FOLDER = "onnx"
 NAMES = {
     "float32": "model.onnx",
@@ -29,14 +28,12 @@ NAMES = {
 """The file of each precision, as transformers.js names them."""
 
 
-def check_opset(opset: int, target: str = "onnx") -> None:
-    """Require a version of ONNX's operators that models can be written in, and a target that has them.
+def check_opset(opset: int) -> None:
+    """Require a version of ONNX's operators that models can be written in.
 
     Raises:
-        ExportError: It is another one, or one is asked for that the target has no use for.
+        ExportError: It is another one.
     """
-    if opset != DEFAULT_OPSET and target not in _TARGETS:
-        raise ExportError(f"opset is for {' and '.join(_TARGETS)}; leave it out for {target}")
     if opset not in OPSETS:
         raise ExportError(f"opset is {opset!r}; expected {OPSETS[0]} to {OPSETS[-1]}")
 
