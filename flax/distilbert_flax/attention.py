@@ -24,7 +24,7 @@ Dropout = Callable[[Array], Array] | None
 def expand_mask(attention_mask: Array) -> Array:
     """Bring a mask, of a form that `check_mask` takes, into one: bool, True attends, or float32 to be added.
 
-    The result can be broadcast to (batch, heads, seq, seq).
+    `padded_layout` calls it. The result can be broadcast to (batch, heads, seq, seq).
     """
     attention_mask = jnp.asarray(attention_mask)
     check_mask(attention_mask.shape)

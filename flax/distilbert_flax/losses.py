@@ -191,6 +191,9 @@ def distillation_loss(
 ) -> DistillationLoss:
     """The paper's loss: soft targets, masked LM and cosine (Sanh et al., arXiv 1910.01108, section 2).
 
+    This is the definition, of whole logits. Training computes the same in `BaseDistillation`, where it can without
+    having whole logits in memory.
+
     Args:
         student_logits: (batch, seq, vocab).
         teacher_logits: (batch, seq, vocab); no gradient flows into the teacher.

@@ -1,4 +1,7 @@
-"""AdamW with clipped gradients and a scaled loss, and its state as arrays."""
+"""AdamW with clipped gradients and a scaled loss, and its state as arrays.
+
+What the learning rate of a step is, `distilbert_tasks.training.schedule` says.
+"""
 
 from __future__ import annotations
 

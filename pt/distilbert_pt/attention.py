@@ -37,7 +37,7 @@ __all__ = [
 def expand_mask(attention_mask: Tensor) -> Tensor:
     """Bring a mask, of a form that `check_mask` takes, into one: bool, True attends, or float32 to be added.
 
-    The result can be broadcast to (batch, heads, seq, seq).
+    `padded_layout` calls it. The result can be broadcast to (batch, heads, seq, seq).
     """
     check_mask(attention_mask.shape)
     if attention_mask.dim() == 2:

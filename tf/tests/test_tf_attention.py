@@ -1,3 +1,5 @@
+"""The attention functions of Keras: eager and fused agree, and what masks, head masks and dropout do."""
+
 from __future__ import annotations
 
 import keras

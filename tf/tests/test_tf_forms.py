@@ -1,4 +1,4 @@
-"""Each form of inputs, labels, weights, losses and metrics that Keras documents; expected values come from NumPy."""
+"""`fit` and `evaluate` with each form of inputs, labels, weights and losses that Keras documents, against NumPy."""
 
 from __future__ import annotations
 

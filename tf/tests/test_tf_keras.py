@@ -1,4 +1,4 @@
-"""What Keras does with models: composing, saving, exporting."""
+"""What Keras does with whole models: composing, `save` to .keras, SavedModel and LiteRT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tools of Keras that look for Keras' own layers: quantizing, LoRA, export."""
+"""Tools of Keras that look for Keras' own layers: quantizing and LoRA; and which of `export`'s formats are refused."""
 
 from __future__ import annotations
 

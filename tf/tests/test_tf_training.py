@@ -1,3 +1,5 @@
+"""`compile`, `fit`, `evaluate` and `predict`: the models' own loss and Keras' losses, a step, metrics, callbacks."""
+
 from __future__ import annotations
 
 from pathlib import Path
