@@ -15,6 +15,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from distilbert_conversion import HEADS
+from distilbert_deploy.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -82,6 +83,16 @@ def test_what_is_said_of_pytorch_holds_in_all_three_families() -> None:
         for family in ("tf", "flax"):
             twin = path.replace("pt/distilbert_pt", f"{family}/distilbert_{family}")
             assert (ROOT / twin).exists(), twin
+
+
+def test_every_export_target_is_where_users_look_for_it() -> None:
+    places = {
+        "README.md": "|".join(TARGETS),
+        "docs/deployment.md": "\n".join(f"| `{target}` |.*" for target in TARGETS),
+        "cli/distilbert_cli/export.py": f"{', '.join([*TARGETS][:-1])} or {[*TARGETS][-1]}",
+    }
+    for place, listed in places.items():
+        assert re.search(listed.replace("|", r"\|"), (ROOT / place).read_text(encoding="utf-8")), place
 
 
 def tables(heading: str) -> list[list[str]]:
