@@ -87,14 +87,14 @@ def export(
     _check_texts(target, precision, calibration, labeled, columns)
     if reduce_range and precision != "int8":
         raise ExportError("reduce_range is for int8 alone; ask for int8 (--quantize int8), or leave it out")
-    place = local_path(destination)
+    output = local_path(destination)
     with open_checkpoint(source, fold_token_type=True, **hub) as checkpoint:
         inputs = [checkpoint.path, *checkpoint.files]
-        check_target(place, inputs, overwrite=overwrite, folders=_FOLDERS)
+        check_target(output, inputs, overwrite=overwrite, folders=_FOLDERS)
         check_sidecar_files(checkpoint.source)
         tell(Note("Reading the weights."))
         weights = read_weights(checkpoint)
-        with atomic_directory(place, inputs, overwrite=overwrite, folders=_FOLDERS) as temporary:
+        with atomic_directory(output, inputs, overwrite=overwrite, folders=_FOLDERS) as temporary:
             tokenizer = _write_sidecar_files(checkpoint, temporary)
             if tokenizer is None and not (calibration is None and labeled is None):
                 raise ExportError(
@@ -111,7 +111,7 @@ def export(
         target=target,
         precision=precision,
         head=weights.head,
-        files=tuple(place / name for name in names),
+        files=tuple(output / name for name in names),
         nbytes=nbytes,
         source_nbytes=sum(array.nbytes for array in weights.arrays.values()),
         difference=difference,

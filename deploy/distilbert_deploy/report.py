@@ -61,13 +61,13 @@ class ExportReport:
 
     def message(self) -> str:
         """Return the report in sentences."""
-        far = self.difference
+        difference = self.difference
         sentences = [
             f"Exported a DistilBert{self.head} to {self.target} in {self.precision}: "
             f"{', '.join(str(path) for path in self.files)}.",
             f"{self.nbytes / 1e6:,.1f} MB, {self.nbytes / self.source_nbytes:.0%} of the weights in float32.",
-            f"Run beside the source: largest difference {far.absolute:.2g} where the largest output is {far.scale:.3g}"
-            f", rms {far.rms:.2g} of the outputs' standard deviation.",
+            f"Run beside the source: largest difference {difference.absolute:.2g} where the largest output is "
+            f"{difference.scale:.3g}, rms {difference.rms:.2g} of the outputs' standard deviation.",
         ]
         if self.metrics:
             before, after = self.metrics["source"], self.metrics["export"]

@@ -67,8 +67,8 @@ class Cluster:
         """Return how many workers the cluster has room for now; at least 1."""
         import ray
 
-        there = ray.cluster_resources()
-        return max(1, int(min(there.get(name, 0.0) / each for name, each in self.resources.items())))
+        available = ray.cluster_resources()
+        return max(1, int(min(available.get(name, 0.0) / needed for name, needed in self.resources.items())))
 
 
 def require_ray(asked_for: str) -> Any:
@@ -103,14 +103,14 @@ def connected(cluster: Cluster, asked_for: str) -> Iterator[None]:
         yield
         return
     address = cluster.address or os.environ.get("RAY_ADDRESS") or LOCAL
-    own: dict[str, Any] = {}
+    start_options: dict[str, Any] = {}
     if address == LOCAL:
         cores = max(os.cpu_count() or 1, (cluster.workers or 1) * cluster.cpus)
-        own = {"num_cpus": cores, "include_dashboard": False, "object_store_memory": MEMORY}
+        start_options = {"num_cpus": cores, "include_dashboard": False, "object_store_memory": MEMORY}
     try:
         _check_reachable(address)
         with _no_stderr():
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **start_options)
     except Exception as error:  # Ray raises plain ones too
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if address == LOCAL:

@@ -60,18 +60,18 @@ class Job:
         from distilbert_deploy.scale.part_worker import block_of
 
         missing, blocks, total = {}, [], 0
-        for part, rows in self._divided():
+        for part, rows in self._all_parts():
             total += part.size
             if not self.parts.has(part):
                 missing[part.number] = part
                 blocks.append(ray.put(block_of(part, rows)))
         return missing, blocks, total
 
-    def _divided(self) -> Iterator[tuple[Part, list[Row]]]:
+    def _all_parts(self) -> Iterator[tuple[Part, list[Row]]]:
         rows, number, first = read_rows(self.source, self.file_format), 0, 1
-        while some := list(islice(rows, self.rows_per_part)):
-            yield Part.of(number, first, some), some
-            number, first = number + 1, first + len(some)
+        while chunk := list(islice(rows, self.rows_per_part)):
+            yield Part.of(number, first, chunk), chunk
+            number, first = number + 1, first + len(chunk)
 
     def _compute(self, missing: dict[int, Part], answered: Iterator[tuple[int, list[Row]]], total: int) -> None:
         """Keep answers as they come; a part that comes again is the same, and changes nothing.
@@ -82,11 +82,11 @@ class Job:
         """
         import ray
 
-        started, waiting, done = perf_counter(), dict(missing), 0
+        started, pending, done = perf_counter(), dict(missing), 0
         before = total - sum(part.size for part in missing.values())
         try:
             for number, answers in answered:
-                part = waiting.pop(number, None)
+                part = pending.pop(number, None)
                 if part is not None:
                     self.parts.write(part, answers)
                     done += part.size
@@ -103,7 +103,7 @@ class Job:
 
     def merged(self) -> Iterator[Row]:
         """Yield each row of the file with its answer, in order."""
-        for part, rows in self._divided():
+        for part, rows in self._all_parts():
             for row, answer in zip(rows, self.parts.read(part), strict=True):
                 yield merged(row, answer)
 

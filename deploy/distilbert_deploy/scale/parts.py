@@ -16,7 +16,7 @@ from typing import Any
 
 from distilbert_common.errors import InputError, OutputExistsError
 from distilbert_common.files import read_json, write_text
-from distilbert_deploy.scale.begun import Begun
+from distilbert_deploy.scale.run_folder import RunFolder
 from distilbert_tasks.prediction.inputs import Row
 
 __all__ = ["Part", "Parts"]
@@ -58,7 +58,7 @@ class Parts:
     folder: Path
 
     @classmethod
-    def beside(cls, output: Path) -> Parts:
+    def of_output(cls, output: Path) -> Parts:
         """Return those of an output file."""
         return cls(output.with_name(f"{output.name}.parts"))
 
@@ -75,13 +75,13 @@ class Parts:
             InputError: The run was begun otherwise, or is both to go on and to be replaced.
             OutputExistsError: The output is there, or a run, and neither was asked for; or something else.
         """
-        begun = Begun(self.folder / _RECORD, "run", "give the output another name")
-        if output.exists() and not overwrite and not (resume and begun.record.exists()):
+        run_folder = RunFolder(self.folder / _RECORD, "run", "give the output another name")
+        if output.exists() and not overwrite and not (resume and run_folder.record.exists()):
             raise OutputExistsError(f"{output} is there already; give overwrite (--overwrite), or another name")
-        if begun.goes_on(resume=resume, overwrite=overwrite):
-            begun.check_same(read_json(begun.record), facts)
+        if run_folder.resume_or_create(resume=resume, overwrite=overwrite):
+            run_folder.check_same(read_json(run_folder.record), facts)
         else:
-            write_text(begun.record, json.dumps(facts, indent=2, default=str))
+            write_text(run_folder.record, json.dumps(facts, indent=2, default=str))
 
     def has(self, part: Part) -> bool:
         """Return whether a part is answered; answers to other rows do not count."""

@@ -15,15 +15,15 @@ from distilbert_tasks.data.sources import open_sources
 from distilbert_tasks.pipelines.loading import is_export
 from distilbert_tasks.training.fingerprints import weights_fingerprint
 
-__all__ = ["check_data", "everywhere", "fingerprint"]
+__all__ = ["absolute_source", "check_data", "fingerprint"]
 
 
-def everywhere(source: Any) -> Any:
+def absolute_source(source: Any) -> Any:
     """Return a source as processes elsewhere find it too: a path from the root, or a hub id or data set as it is."""
     if isinstance(source, Path) or (isinstance(source, str) and (has_magic(source) or local_path(source).exists())):
         return str(local_path(source).absolute())
     if isinstance(source, (list, tuple)):
-        return [everywhere(one) for one in source]
+        return [absolute_source(one) for one in source]
     return source
 
 

@@ -11,7 +11,7 @@ from distilbert_common.files import local_path
 from distilbert_deploy.scale.cluster import Cluster, require_ray
 from distilbert_deploy.scale.job import ASKED_FOR, Job
 from distilbert_deploy.scale.parts import Parts
-from distilbert_deploy.scale.paths import everywhere, fingerprint
+from distilbert_deploy.scale.paths import absolute_source, fingerprint
 from distilbert_tasks.pipelines.loading import framework_for
 from distilbert_tasks.prediction import OUTPUT_FORMATS, read_rows, write_rows
 from distilbert_tasks.training.progress import OnProgress, ignore
@@ -77,13 +77,13 @@ def predict(
         KeyboardInterrupt: The run was stopped; the message says that its answers are kept.
     """
     require_ray(ASKED_FOR)
-    source, target, place = local_path(file), local_path(output), everywhere(model)
+    source, target, model_path = local_path(file), local_path(output), absolute_source(model)
     _check(source, target, rows_per_part)
-    arguments = {"framework": framework or framework_for(place), "device": device, **options}
+    arguments = {"framework": framework or framework_for(model_path), "device": device, **options}
     first = next(read_rows(source, file_format), None)
-    parts, tell = Parts.beside(target), on_progress or ignore
+    parts, tell = Parts.of_output(target), on_progress or ignore
     facts = {
-        "model": fingerprint(place),
+        "model": fingerprint(model_path),
         "rows_per_part": rows_per_part,
         "first_columns": list(first or ()),
         **arguments,
@@ -92,7 +92,7 @@ def predict(
     parts.open(facts, target, resume=resume, overwrite=overwrite)
     job = Job(source, file_format, rows_per_part, parts, tell)
     try:
-        computed = 0 if first is None else job.run(cluster or Cluster(), (place, first, source.name, arguments))
+        computed = 0 if first is None else job.run(cluster or Cluster(), (model_path, first, source.name, arguments))
     finally:
         parts.remove_if_empty()
     rows = write_rows(job.merged(), target)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distilbert_common.files import read_json, write_text
-from distilbert_deploy.scale.begun import Begun
+from distilbert_deploy.scale.run_folder import RunFolder
 from distilbert_deploy.scale.trials import Outcome, Trial, better
 
 __all__ = ["RECORD", "Search"]
@@ -67,11 +67,11 @@ class Search:
             InputError: It was begun otherwise, or is both to go on and to be replaced.
             OutputExistsError: There is something else, or neither was asked for.
         """
-        begun = Begun(self.folder / RECORD, "search", "give another folder")
-        if begun.goes_on(resume=resume, overwrite=overwrite):
-            before = read_json(begun.record)
-            then = {"metric": before.get("metric"), **before.get("begun_with", {})}
-            begun.check_same(then, {"metric": self.metric, **facts})
+        run_folder = RunFolder(self.folder / RECORD, "search", "give another folder")
+        if run_folder.resume_or_create(resume=resume, overwrite=overwrite):
+            before = read_json(run_folder.record)
+            recorded = {"metric": before.get("metric"), **before.get("begun_with", {})}
+            run_folder.check_same(recorded, {"metric": self.metric, **facts})
         else:
             self.write(facts)
 

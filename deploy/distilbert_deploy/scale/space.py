@@ -58,10 +58,10 @@ class SearchSpace:
     def __post_init__(self) -> None:
         if not isinstance(self.space, Mapping) or not self.space:
             raise InputError(f"space is {self.space!r}; expected options of training, as learning_rate, by name")
-        for name, least in (("trials", 1), ("grace", 1), ("seed", 0)):
+        for name, minimum in (("trials", 1), ("grace", 1), ("seed", 0)):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")
+            if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+                raise InputError(f"{name} is {value!r}; expected a whole number of at least {minimum}")
         if self.stop not in STOPS:
             raise InputError(f"stop is {self.stop!r}; expected one of {', '.join(STOPS)}")
         if self.metric is not None and not isinstance(self.metric, str):
@@ -86,12 +86,12 @@ class SearchSpace:
         file = local_path(path)
         values = _parsed(file)
         if not isinstance(values, dict):
-            held = "nothing" if values is None else f"a {type(values).__name__}"
-            raise InputError(f"{file} holds {held}; expected the names {', '.join(_names(cls))}")
+            content = "nothing" if values is None else f"a {type(values).__name__}"
+            raise InputError(f"{file} holds {content}; expected the names {', '.join(_names(cls))}")
         unknown = [str(name) for name in values if name not in _names(cls)]
         if unknown or "space" not in values:
-            wrong = f"has {unknown[0]!r}" if unknown else "has no 'space'"
-            raise InputError(f"{file} {wrong}; expected the names {', '.join(_names(cls))}")
+            problem = f"has {unknown[0]!r}" if unknown else "has no 'space'"
+            raise InputError(f"{file} {problem}; expected the names {', '.join(_names(cls))}")
         try:
             return cls(**values)
         except InputError as error:
@@ -131,13 +131,13 @@ def _parsed(file: Path) -> Any:
         """Reads YAML, and takes no name twice."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            _once((str(key.value), value) for key, value in node.value)
+            _unique_keys((str(key.value), value) for key, value in node.value)
             return dict(super().construct_mapping(node, deep))
 
     try:
         text = file.read_text(encoding="utf-8-sig")
         is_json = file.suffix.lower() == ".json"
-        return _numbers(json.loads(text, object_pairs_hook=_once) if is_json else yaml.load(text, Loader))
+        return _numbers(json.loads(text, object_pairs_hook=_unique_keys) if is_json else yaml.load(text, Loader))
     except OSError as error:
         raise InputError(f"the search space {file} cannot be read: {error.strerror}; give a file") from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:
@@ -145,7 +145,7 @@ def _parsed(file: Path) -> Any:
         raise InputError(f"{file} cannot be read as YAML or JSON: {reason}; correct it") from error
 
 
-def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Return pairs as a dict.
 
     Raises:

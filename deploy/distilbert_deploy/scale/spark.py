@@ -9,7 +9,7 @@ from typing import Any
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import InputError
 from distilbert_deploy.runtimes import require_module
-from distilbert_deploy.scale.paths import everywhere
+from distilbert_deploy.scale.paths import absolute_source
 from distilbert_tasks.model_config import folder_of, task_of
 from distilbert_tasks.prediction.inputs import rows_of_table
 from distilbert_tasks.prediction.predictor import Predictor
@@ -47,17 +47,17 @@ def spark_udf(model: str | Path, *, task: str | None = None, **options: Any) -> 
     import pandas as pd
     import pyspark
 
-    place = everywhere(model)
-    name = find_task(task).name if task else task_of(DistilBertConfig.from_pretrained(folder_of(place))).name
+    model_path = absolute_source(model)
+    name = find_task(task).name if task else task_of(DistilBertConfig.from_pretrained(folder_of(model_path))).name
     _check_options(name, options)
 
     def answers(frames: Iterator[Any]) -> Iterator[Any]:
-        predictor, number = Predictor(place, task=name, **options), 1
+        predictor, number = Predictor(model_path, task=name, **options), 1
         source = f"partition {pyspark.TaskContext().partitionId()}"
         for frame in frames:
             rows = list(rows_of_table(_of_columns(frame)))
-            given = predictor.answers(rows, rows[0], source, number=number)
-            yield pd.DataFrame([_one(answer, row, source) for row, answer in enumerate(given, number)])
+            results = predictor.answers(rows, rows[0], source, number=number)
+            yield pd.DataFrame([_one(answer, row, source) for row, answer in enumerate(results, number)])
             number += len(rows)
 
     answers.__annotations__ = dict.fromkeys(("frames", "return"), Iterator[pd.DataFrame])  # by which Spark calls it

@@ -14,7 +14,7 @@ from typing import Any
 from distilbert_common.errors import DistilBertError, InputError
 from distilbert_common.files import local_path, write_text
 from distilbert_deploy.scale.cluster import Cluster, connected, require_ray
-from distilbert_deploy.scale.paths import check_data, everywhere, fingerprint
+from distilbert_deploy.scale.paths import absolute_source, check_data, fingerprint
 from distilbert_deploy.scale.relay import Relay
 from distilbert_tasks.data import DataOptions
 from distilbert_tasks.extras import require_train_extra
@@ -80,22 +80,22 @@ def finetune(
     folder, tell = local_path(out).absolute(), on_progress or ignore
     sources = {"train": train, "validation": validation, "test": test}
     models = {"model": model, "teacher": teacher}
-    given = {name: everywhere(source) for name, source in (sources | models).items()}
-    check_data({name: given[name] for name in sources}, arguments.get("data_options") or DataOptions())
+    run_arguments = {name: absolute_source(source) for name, source in (sources | models).items()}
+    check_data({name: run_arguments[name] for name in sources}, arguments.get("data_options") or DataOptions())
     for name in models:
-        if given[name] is not None:
-            fingerprint(given[name])  # which finds its files, before processes are started that do
+        if run_arguments[name] is not None:
+            fingerprint(run_arguments[name])  # which finds its files, before processes are started that do
     is_fresh = not folder.exists()
     Run(folder=folder, framework=framework, resume=resume, overwrite=overwrite).open(
         *models.values(), *sources.values()
     )
-    given |= {"task": task, "out": folder, "framework": framework, "device": device, **arguments}
+    run_arguments |= {"task": task, "out": folder, "framework": framework, "device": device, **arguments}
     storage = folder.with_name(f".{folder.name}.ray")
     shutil.rmtree(storage, ignore_errors=True)
     storage.mkdir()
     try:
         with connected(cluster or Cluster(), _ASKED_FOR):
-            _fit(given, overwrite, cluster or Cluster(), storage, max_failures, tell)
+            _fit(run_arguments, overwrite, cluster or Cluster(), storage, max_failures, tell)
     finally:
         shutil.rmtree(storage, ignore_errors=True)
         if is_fresh and folder.exists() and not any(folder.iterdir()):
@@ -107,7 +107,12 @@ def finetune(
 
 
 def _fit(
-    given: Mapping[str, Any], overwrite: bool, cluster: Cluster, storage: Path, max_failures: int, tell: OnProgress
+    run_arguments: Mapping[str, Any],
+    overwrite: bool,
+    cluster: Cluster,
+    storage: Path,
+    max_failures: int,
+    tell: OnProgress,
 ) -> None:
     """Run Ray Train to its end, in a thread, so that Ctrl-C reaches this one and not Ray.
 
@@ -124,7 +129,7 @@ def _fit(
     relay, failures = Relay.new(), []
     trainer = DataParallelTrainer(
         _train,
-        train_loop_config={"given": given, "overwrite": overwrite, "storage": storage, "relay": relay},
+        train_loop_config={"run_arguments": run_arguments, "overwrite": overwrite, "storage": storage, "relay": relay},
         backend_config=Torchrun(),
         scaling_config=ScalingConfig(
             num_workers=cluster.workers or 2, use_gpu=cluster.gpus > 0, resources_per_worker=cluster.resources
@@ -148,8 +153,8 @@ def _fit(
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; resume the run to go on from its last checkpoint") from None
     relay.show(tell)
-    for said in sorted(storage.glob(f"{_ERROR}-*")):
-        raise InputError(said.read_text(encoding="utf-8"))
+    for error_file in sorted(storage.glob(f"{_ERROR}-*")):
+        raise InputError(error_file.read_text(encoding="utf-8"))
     if failures:
         raise DistilBertError(
             f"the processes failed {max_failures + 1} times, at last so: {_reason(failures[0])}; resume (--resume) to "
@@ -163,7 +168,7 @@ def _reason(error: BaseException) -> str:
 
 
 @dataclass
-class _Teller:
+class _EventSender:
     """Sends what the first process tells, and remembers that the run has begun to train.
 
     Attributes:
@@ -193,9 +198,9 @@ def _train(config: dict[str, Any]) -> None:
     if any(storage.glob(f"{_ERROR}-*")):
         return  # to try again would end as before
     overwrite = config["overwrite"] and not begun.exists()
-    tell = _Teller(config["relay"], begun, is_first_process())
+    tell = _EventSender(config["relay"], begun, is_first_process())
     try:
-        run(**config["given"], resume=not overwrite, overwrite=overwrite, on_progress=tell)
+        run(**config["run_arguments"], resume=not overwrite, overwrite=overwrite, on_progress=tell)
     except DistilBertError as error:
         is_lost = type(error) is DistilBertError  # which a process gets that has lost another one
         if is_lost or not _all_say(storage, str(error)):

@@ -95,40 +95,40 @@ def better(metric: str, value: float) -> float:
 
 
 def run_trial(
-    trial: Trial, metric: str, given: Mapping[str, Any], report: Report, *, metric_for_best: str | None = None
+    trial: Trial, metric: str, run_arguments: Mapping[str, Any], report: Report, *, metric_for_best: str | None = None
 ) -> None:
     """Train, and report each evaluation but the last, after which there is nothing to stop.
 
     Args:
         trial: Which.
         metric: The metric to report.
-        given: Arguments of `distilbert_tasks.finetune`, the same for all trials.
+        run_arguments: Arguments of `distilbert_tasks.finetune`, the same for all trials.
         report: Who is told; a trial that is to stop does not come back from there.
         metric_for_best: The metric to choose weights by; None for the task's own.
     """
     (trial.folder / _FAILED).unlink(missing_ok=True)
     before = trial.outcome(metric)
-    teller = _Teller(metric, report)
+    reporter = _EvaluationReporter(metric, report)
     for step, value in before.points:
-        teller.tell(step, value)
+        reporter.tell(step, value)
     if before.status != "running":
         return
     from distilbert_tasks import finetune
 
     options = TrainingOptions(**trial.options, metric_for_best=metric_for_best)
     try:
-        finetune(**given, out=trial.folder, options=options, resume=True, on_progress=teller)
+        finetune(**run_arguments, out=trial.folder, options=options, resume=True, on_progress=reporter)
     except InputError as error:
         trial.folder.mkdir(parents=True, exist_ok=True)
         write_text(trial.folder / _FAILED, json.dumps({"reason": str(error)}))
 
 
-class _Teller:
+class _EvaluationReporter:
     """Reports evaluations, each step once."""
 
     def __init__(self, metric: str, report: Report) -> None:
         self._metric, self._report = metric, report
-        self._told = 0
+        self._last_step = 0
         self._steps: int | None = None
 
     def __call__(self, event: Any) -> None:
@@ -139,6 +139,6 @@ class _Teller:
 
     def tell(self, step: int, value: float) -> None:
         """Report the value after a step."""
-        if step > self._told:
-            self._told = step
+        if step > self._last_step:
+            self._last_step = step
             self._report({"score": better(self._metric, value), "value": value, "step": step})

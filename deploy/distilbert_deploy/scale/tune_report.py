@@ -66,9 +66,9 @@ def _draw_option(axes: Any, outcomes: Sequence[Outcome], name: str, metric: str)
     measured = [one for one in outcomes if one.points]
     values = [one.options[name] for one in measured]
     are_numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
-    places = values if are_numbers else [str(value) for value in values]
+    x_values = values if are_numbers else [str(value) for value in values]
     colors = [_COLORS[one.status] for one in measured]
-    axes.scatter(places, [one.best(metric) for one in measured], c=colors, s=20)
+    axes.scatter(x_values, [one.best(metric) for one in measured], c=colors, s=20)
     if are_numbers and min(values) > 0 and max(values) > 20 * min(values):
         axes.set_xscale("log")
     axes.set_xlabel(name.replace("_", " "))

@@ -12,7 +12,7 @@ from distilbert_common.errors import DistilBertError, InputError
 from distilbert_common.files import local_path
 from distilbert_common.frameworks import MODULES, is_installed, require
 from distilbert_deploy.scale.cluster import Cluster, connected, require_ray
-from distilbert_deploy.scale.paths import check_data, everywhere, fingerprint
+from distilbert_deploy.scale.paths import absolute_source, check_data, fingerprint
 from distilbert_deploy.scale.search import Search
 from distilbert_deploy.scale.space import SearchSpace
 from distilbert_deploy.scale.trials import Outcome, Trial, run_trial
@@ -110,20 +110,25 @@ def tune(
     data_options, tell = data_options or DataOptions(), on_progress or ignore
     metric = plan.metric or _PROBLEM_METRICS.get(data_options.problem_type or "", chosen_task.metric)
     sources = {"train": train, "validation": validation, "test": test}
-    given = {name: everywhere(source) for name, source in sources.items()}
-    check_data(given, data_options)
-    given |= {"task": chosen_task.name, "model": everywhere(model), "framework": framework, "device": device}
-    facts = given | {"model": fingerprint(given["model"]), "space": asdict(plan)}
+    run_arguments = {name: absolute_source(source) for name, source in sources.items()}
+    check_data(run_arguments, data_options)
+    run_arguments |= {
+        "task": chosen_task.name,
+        "model": absolute_source(model),
+        "framework": framework,
+        "device": device,
+    }
+    facts = run_arguments | {"model": fingerprint(run_arguments["model"]), "space": asdict(plan)}
     search = Search(local_path(out).absolute(), metric, tuple(plan.draw()))
     search.open(facts, resume=resume, overwrite=overwrite)
     features = feature_options or FeatureOptions()
     if features.cache_dir is None:
         features = replace(features, cache_dir=search.folder / "features")  # made once, for all trials
-    given |= {"data_options": data_options, "feature_options": features}
+    run_arguments |= {"data_options": data_options, "feature_options": features}
     if len(search.unfinished()):
         try:
             with connected(cluster or Cluster(), _ASKED_FOR):
-                _fit(search, plan, given, cluster or Cluster(), max_failures, tell)
+                _fit(search, plan, run_arguments, cluster or Cluster(), max_failures, tell)
         finally:
             search.remove_if_empty()
     else:
@@ -152,7 +157,12 @@ def _check_any(outcomes: tuple[Outcome, ...], metric: str) -> None:
 
 
 def _fit(
-    search: Search, plan: SearchSpace, given: Mapping[str, Any], cluster: Cluster, max_failures: int, tell: OnProgress
+    search: Search,
+    plan: SearchSpace,
+    run_arguments: Mapping[str, Any],
+    cluster: Cluster,
+    max_failures: int,
+    tell: OnProgress,
 ) -> None:
     """Run Ray Tune to its end.
 
@@ -164,8 +174,10 @@ def _fit(
     from distilbert_deploy.scale.watching import Silence, Watcher
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    chooses = plan.metric  # what the task chooses by is not checked again in each trial
-    trainable = ray_tune.with_parameters(_run, search=search, given=dict(given), metric_for_best=chooses)
+    metric_for_best = plan.metric  # what the task chooses by is not checked again in each trial
+    trainable = ray_tune.with_parameters(
+        _run, search=search, run_arguments=dict(run_arguments), metric_for_best=metric_for_best
+    )
     tuner = ray_tune.Tuner(
         ray_tune.with_resources(trainable, cluster.resources),
         param_space={"trial": ray_tune.grid_search(list(range(len(search.drawn))))},
@@ -198,9 +210,9 @@ def _scheduler(plan: SearchSpace) -> Any:
     return FIFOScheduler()
 
 
-def _run(config: dict[str, Any], search: Search, given: Mapping[str, Any], metric_for_best: str | None) -> None:
+def _run(config: dict[str, Any], search: Search, run_arguments: Mapping[str, Any], metric_for_best: str | None) -> None:
     """Run a trial in a process of Ray Tune."""
     from ray import tune as ray_tune
 
     trial: Trial = search.trial(config["trial"])
-    run_trial(trial, search.metric, given, ray_tune.report, metric_for_best=metric_for_best)
+    run_trial(trial, search.metric, run_arguments, ray_tune.report, metric_for_best=metric_for_best)

@@ -1,4 +1,4 @@
-"""What has a folder of its own, and may go on there: a file, the first to be there, says what it was begun with."""
+"""The folder of a run or a search that may go on there: a file, the first to be there, says what it was begun with."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from distilbert_common.files import check_own_folder
 from distilbert_tasks.changes import changes
 from distilbert_tasks.training.output import check_one_of, clear_folder
 
-__all__ = ["Begun"]
+__all__ = ["RunFolder"]
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A run of prediction, or a search.
+class RunFolder:
+    """The folder of a run of prediction, or of a search.
 
     Attributes:
         record: The file that says what it was begun with.
         kind: What it is, in a word.
-        elsewhere: What to do where its folder is somebody else's.
+        advice: What to do where the folder is somebody else's, in words.
     """
 
     record: Path
     kind: str
-    elsewhere: str
+    advice: str
 
-    def goes_on(self, *, resume: bool, overwrite: bool) -> bool:
+    def resume_or_create(self, *, resume: bool, overwrite: bool) -> bool:
         """Return whether one that is there goes on; else make the folder, without what was in it.
 
         Args:
@@ -44,13 +44,13 @@ class Begun:
         check_one_of(resume, overwrite, self.kind)
         folder, is_there = self.record.parent, self.record.exists()
         if folder.exists() and not folder.is_dir():
-            raise OutputExistsError(f"{folder} is a file; {self.elsewhere}")
+            raise OutputExistsError(f"{folder} is a file; {self.advice}")
         folder.mkdir(parents=True, exist_ok=True)
-        check_own_folder(self.record, self.kind, self.elsewhere)
+        check_own_folder(self.record, self.kind, self.advice)
         if is_there and not resume and not overwrite:
             raise OutputExistsError(
                 f"{folder} holds a {self.kind}; go on with resume (--resume), replace it with overwrite (--overwrite), "
-                f"or {self.elsewhere}"
+                f"or {self.advice}"
             )
         if is_there and overwrite:
             clear_folder(folder)
