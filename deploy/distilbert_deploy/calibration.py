@@ -90,14 +90,14 @@ def _parts(example: Any) -> list[tuple[str, ...]]:
 
 def activation_ranges(weights: ModelWeights, batches: Iterable[Batch], opset: int) -> dict[str, Range]:
     """Return the lowest and the highest input of each module's matrix, by the module's name."""
-    made: list[Layers] = []
+    built: list[Layers] = []
 
     def make_layers(graph: Graph, weights: ModelWeights) -> Layers:
-        made.append(Layers(graph, weights))
-        return made[0]
+        built.append(Layers(graph, weights))
+        return built[0]
 
     model = build_model(weights, opset=opset, make_layers=make_layers)
-    inputs = made[0].linear_inputs
+    inputs = built[0].linear_inputs
     names = sorted(set(inputs.values()))
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names]
     model.graph.output.extend(outputs)

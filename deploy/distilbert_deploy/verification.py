@@ -99,10 +99,10 @@ def _checked(name: str, expected: NDArray[Any], actual: Mapping[str, NDArray[Any
 
 def _difference(pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> Difference:
     expected, actual = (np.concatenate([pair[side].ravel() for pair in pairs]) for side in (0, 1))
-    apart = actual - expected
+    differences = actual - expected
     deviation = max(float(expected.std()), 1e-6)
-    rms = float(np.sqrt(np.square(apart).mean()))
-    return Difference(float(np.abs(apart).max()), float(np.abs(expected).max()), rms / deviation)
+    rms = float(np.sqrt(np.square(differences).mean()))
+    return Difference(float(np.abs(differences).max()), float(np.abs(expected).max()), rms / deviation)
 
 
 def require_agreement(difference: Difference, precision: str, target: str) -> None:

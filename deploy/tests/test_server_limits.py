@@ -124,16 +124,16 @@ def test_a_model_that_fails_gives_500_and_serves_on(caplog: pytest.LogCaptureFix
 
 def test_what_requests_hold_is_bounded_and_let_go_of() -> None:
     lifecycle = Lifecycle(max_queue=1, max_bytes=100)
-    with lifecycle.holding() as hold:
-        hold(60)
-        with lifecycle.holding() as hold_more:
-            hold_more(30)
+    with lifecycle.reserving() as reserve:
+        reserve(60)
+        with lifecycle.reserving() as reserve_more:
+            reserve_more(30)
             with pytest.raises(RequestFailure) as refused:
-                hold_more(30)
+                reserve_more(30)
         assert refused.value.status == 429
-        hold(40)
-    with lifecycle.holding() as hold:
-        hold(100)
+        reserve(40)
+    with lifecycle.reserving() as reserve:
+        reserve(100)
 
 
 def test_requests_of_many_clients_share_batches() -> None:

@@ -68,7 +68,7 @@ class Graph:
         """Add a tensor of int64, such as axes and shapes."""
         return self.constant(name, values, np.int64)
 
-    def finish(self, name: str, inputs: list[Any], outputs: list[Any]) -> Any:
+    def to_model(self, name: str, inputs: list[Any], outputs: list[Any]) -> Any:
         """Return the graph as a model."""
         graph = helper.make_graph(self._nodes, name, inputs, outputs, list(self._constants.values()))
         opsets = [helper.make_opsetid("", self.opset)]

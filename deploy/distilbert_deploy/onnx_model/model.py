@@ -73,7 +73,7 @@ def build_model(
             graph.add("Cast", tensor, output=name, name=f"output/{name}", to=TensorProto.FLOAT)
         else:
             graph.add("Identity", tensor, output=name, name=f"output/{name}")
-    model = graph.finish(f"DistilBert{weights.head}", _input_types(weights), _output_types(weights, list(outputs)))
+    model = graph.to_model(f"DistilBert{weights.head}", _input_types(weights), _output_types(weights, list(outputs)))
     model.producer_name = "distilbert"
     helper.set_model_props(model, dict(metadata or {}))
     return model

@@ -139,9 +139,9 @@ class Application:
         if self.service is None:
             raise RequestFailure(503, "the model is being loaded; try again")
         kind, accept = check_headers(headers, settings.max_body)
-        with self.lifecycle.holding() as hold:
-            body = await read_body(request.receive, headers, hold, settings.max_body, settings.body_timeout)
-            content = await self.service.predict(Payload(body, kind, accept), request.receive, record, hold)
+        with self.lifecycle.reserving() as reserve:
+            body = await read_body(request.receive, headers, reserve, settings.max_body, settings.body_timeout)
+            content = await self.service.predict(Payload(body, kind, accept), request.receive, record, reserve)
         return Response(content, headers={"content-type": accept})
 
     async def _metrics_text(self, request: Request) -> Response:

@@ -98,14 +98,14 @@ def check_headers(headers: Mapping[str, str], max_body: int) -> tuple[str, str]:
 
 
 async def read_body(
-    receive: Receive, headers: Mapping[str, str], hold: Callable[[int], None], max_body: int, seconds: float
+    receive: Receive, headers: Mapping[str, str], reserve: Callable[[int], None], max_body: int, seconds: float
 ) -> bytes:
     """Read a body to its end.
 
     Args:
         receive: The ASGI channel.
         headers: Those of the request.
-        hold: Told of the bytes that are held; raises where there are too many.
+        reserve: Told of the bytes that are held; raises where there are too many.
         max_body: How many bytes it may have, before and after it is decompressed.
         seconds: How long the client may take.
 
@@ -125,13 +125,13 @@ async def read_body(
         chunk = message.get("body", b"")
         if size + len(chunk) > max_body:
             raise RequestFailure(413, f"the body has more than {max_body} bytes; send at most that", CLOSE)
-        hold(len(chunk))
+        reserve(len(chunk))
         size += len(chunk)
         chunks.append(chunk)
     body = b"".join(chunks)
     if headers.get("content-encoding", "").strip().lower() == "gzip":
         body = _decompressed(body, max_body)
-        hold(len(body))
+        reserve(len(body))
     return body
 
 

@@ -48,8 +48,8 @@ def _characters(task: str, example: Any, options: Mapping[str, Any], max_length:
     if task == "question-answering":
         length, stride = options["max_seq_len"], options["doc_stride"]
         question = min(options["max_question_len"], len(example["question"]))
-        fresh = max(1, length - stride - question - 3)
-        return float(len(example["context"]) * max(1.0, length / fresh) + len(example["question"]))
+        new_tokens = max(1, length - stride - question - 3)
+        return float(len(example["context"]) * max(1.0, length / new_tokens) + len(example["question"]))
     if task == "multiple-choice":
         return sum(len(example.get("prompt") or "") + len(choice) for choice in example["choices"])
     characters = len(example) if isinstance(example, str) else sum(len(text) for text in example.values())

@@ -87,21 +87,21 @@ class Lifecycle:
             raise RequestFailure(429, f"{self.accepted} requests wait already; try again", RETRY_AFTER)
 
     @contextmanager
-    def holding(self) -> Iterator[Callable[[int], None]]:
+    def reserving(self) -> Iterator[Callable[[int], None]]:
         """Give a function that counts bytes of a request, which are held until its answer is there.
 
         The function raises RequestFailure where all requests together hold too many.
         """
-        held = 0
+        reserved = 0
 
-        def hold(count: int) -> None:
-            nonlocal held
+        def reserve(count: int) -> None:
+            nonlocal reserved
             if self._bytes + count > self._max_bytes:
                 raise RequestFailure(429, "the requests that wait hold too much memory; try again", RETRY_AFTER)
             self._bytes += count
-            held += count
+            reserved += count
 
         try:
-            yield hold
+            yield reserve
         finally:
-            self._bytes -= held
+            self._bytes -= reserved

@@ -57,13 +57,13 @@ class LocalPredictor:
         self._threads.shutdown()
         self._batcher.close()
 
-    async def predict(self, payload: Payload, record: Record, hold: Callable[[int], None]) -> bytes:
+    async def predict(self, payload: Payload, record: Record, reserve: Callable[[int], None]) -> bytes:
         """Return what answers a request.
 
         Args:
             payload: The body of the request.
             record: Where times and sizes are noted.
-            hold: Told of the bytes that are held; raises where there are too many.
+            reserve: Told of the bytes that are held; raises where there are too many.
 
         Raises:
             RequestFailure: It cannot be answered.
@@ -75,12 +75,12 @@ class LocalPredictor:
         except InputError as error:
             raise RequestFailure(422, str(error)) from None
         record.items, record.tokens = len(prepared.encoded), prepared.tokens
-        hold(TOKEN_BYTES * prepared.tokens)
+        reserve(TOKEN_BYTES * prepared.tokens)
         record.steps["encode"] = time.monotonic() - begin
         work = await self._compute(prepared)
         record.steps["queue"], record.steps["compute"] = work.started - work.arrived, work.finished - work.started
         begin = time.monotonic()
-        content: bytes = await self._call(is_small, partial(self._model.finish, prepared, work.outputs))
+        content: bytes = await self._call(is_small, partial(self._model.write_answer, prepared, work.outputs))
         record.steps["decode"] = time.monotonic() - begin
         return content
 

@@ -45,7 +45,7 @@ class Prepared:
 
 
 class ServedModel:
-    """A pipeline in the steps that a server takes: `prepare` and `finish` in any thread, `compute` in one.
+    """A pipeline in the steps that a server takes: `prepare` and `write_answer` in any thread, `compute` in one.
 
     Attributes:
         pipeline: The pipeline.
@@ -75,17 +75,17 @@ class ServedModel:
         most = self.settings.max_items
         call = read_call(READERS[payload.kind](payload.body, self.contract, most), self.contract, most)
         task, settings = self.pipeline.task, self.settings
-        told = pipeline_options(task, call.parameters, self.max_length, settings.truncate)
-        check_cost(task, call.examples, told, self.max_length, settings.max_tokens)
-        options = self.pipeline.parse_options(told)
+        pipeline_settings = pipeline_options(task, call.parameters, self.max_length, settings.truncate)
+        check_cost(task, call.examples, pipeline_settings, self.max_length, settings.max_tokens)
+        options = self.pipeline.parse_options(pipeline_settings)
         encoded = self.pipeline.encode(call.examples, options)
         prepared = Prepared(
             call, options, payload.accept, encoded, [tokens for one in encoded for tokens in one.token_lists]
         )
-        self._check(prepared, told)
+        self._check(prepared, pipeline_settings)
         return prepared
 
-    def _check(self, prepared: Prepared, told: Mapping[str, Any]) -> None:
+    def _check(self, prepared: Prepared, pipeline_settings: Mapping[str, Any]) -> None:
         """Require that no example is too long, and that all together are not too much."""
         longest = max(map(len, prepared.token_lists))
         if longest > self.max_length:
@@ -99,13 +99,13 @@ class ServedModel:
                 f"the request makes {prepared.tokens} tokens; one may have {self.settings.max_tokens}: send fewer or "
                 "shorter examples at once",
             )
-        check_outputs(self.pipeline, prepared.token_lists, told)
+        check_outputs(self.pipeline, prepared.token_lists, pipeline_settings)
 
     def compute(self, token_lists: Sequence[Sequence[int]]) -> list[Any]:
         """Return the model's outputs for token lists, packed into batches."""
         return self.pipeline.compute(token_lists)
 
-    def finish(self, prepared: Prepared, outputs: Sequence[Any]) -> bytes:
+    def write_answer(self, prepared: Prepared, outputs: Sequence[Any]) -> bytes:
         """Return the answer to a request from the outputs for its token lists."""
         results, start = [], 0
         for one in prepared.encoded:

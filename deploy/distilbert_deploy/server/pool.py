@@ -62,7 +62,7 @@ class WorkerPool:
         """How many workers take requests."""
         return sum(worker.is_ready for worker in self._workers.values())
 
-    async def predict(self, payload: Payload, record: Record, hold: Callable[[int], None]) -> bytes:
+    async def predict(self, payload: Payload, record: Record, reserve: Callable[[int], None]) -> bytes:
         """Return what answers a request.
 
         Raises:

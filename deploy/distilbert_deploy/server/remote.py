@@ -68,18 +68,18 @@ class RemoteWorker:
 
     async def run(self) -> None:
         """Start the process, and take what it sends until it is gone; cancelled, let it end."""
-        ours, its = socket.socketpair()
+        server_end, worker_end = socket.socketpair()
         self._process = multiprocessing.get_context("spawn").Process(
-            target=run_worker, args=(self._settings, its), daemon=True
+            target=run_worker, args=(self._settings, worker_end), daemon=True
         )
         self._process.start()
-        its.close()
-        self._channel = await Channel.open(ours)
+        worker_end.close()
+        self._channel = await Channel.open(server_end)
         watcher = asyncio.create_task(self._kill_if_it_hangs())
         try:
             while (message := await self._channel.receive()) is not None:
                 self._signs += 1
-                self._take(*message)
+                self._handle(*message)
         finally:
             watcher.cancel()
             self._give_up()
@@ -106,17 +106,17 @@ class RemoteWorker:
             if self._waiting.pop(number, None) is not None:
                 self._channel.send("cancel", number)
 
-    def _take(self, kind: str, *content: Any) -> None:
+    def _handle(self, kind: str, *content: Any) -> None:
         """Take a message."""
         if kind == "done":
-            self._take_outcome(*content)
+            self._give_outcome(*content)
         elif kind == "batch":
             self._on_batch(*content)
         elif kind == "ready":
             self.is_ready = self.was_ready = True
             self._on_ready(*content)
 
-    def _take_outcome(self, number: int, outcome: Any, items: int, tokens: int, steps: dict[str, float]) -> None:
+    def _give_outcome(self, number: int, outcome: Any, items: int, tokens: int, steps: dict[str, float]) -> None:
         """Give a request what came of it, unless nobody waits for it any more."""
         if number not in self._waiting:
             return

@@ -36,7 +36,7 @@ class Predictor(Protocol):
     def failed(self) -> bool:
         """Whether it cannot answer any more."""
 
-    async def predict(self, payload: Payload, record: Record, hold: Callable[[int], None]) -> bytes:
+    async def predict(self, payload: Payload, record: Record, reserve: Callable[[int], None]) -> bytes:
         """Return what answers a request; cancelled, it is not computed any more."""
 
     async def close(self) -> None:
@@ -56,14 +56,16 @@ class Service:
     def __init__(self, predictor: Predictor, settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> None:
         self.predictor, self._settings, self._lifecycle, self._metrics = predictor, settings, lifecycle, metrics
 
-    async def predict(self, payload: Payload, receive: Receive, record: Record, hold: Callable[[int], None]) -> bytes:
+    async def predict(
+        self, payload: Payload, receive: Receive, record: Record, reserve: Callable[[int], None]
+    ) -> bytes:
         """Return what answers a request.
 
         Args:
             payload: The body of the request.
             receive: Tells when the client goes away.
             record: Where times and sizes are noted.
-            hold: Told of the bytes that are held; raises where there are too many.
+            reserve: Told of the bytes that are held; raises where there are too many.
 
         Raises:
             RequestFailure: It cannot be answered.
@@ -73,7 +75,7 @@ class Service:
         with self._lifecycle.accept():
             try:
                 async with asyncio.timeout(seconds), _while_client_waits(receive):
-                    content = await self.predictor.predict(payload, record, hold)
+                    content = await self.predictor.predict(payload, record, reserve)
             except TimeoutError:
                 raise RequestFailure(
                     504, f"the answer took longer than {self._settings.timeout:g} seconds; send less at once, or later"

@@ -34,18 +34,18 @@ SWITCH_INTERVAL = 0.001
 """Seconds after which a Python thread lets another in: the event loop waits for the computing thread no longer."""
 
 
-def run_worker(settings: Settings, connected: socket.socket) -> None:
+def run_worker(settings: Settings, worker_end: socket.socket) -> None:
     """Answer requests until the server goes away.
 
     Args:
         settings: Those of the server.
-        connected: The socket of the channel.
+        worker_end: The socket of the channel.
     """
     for number in (signal.SIGINT, signal.SIGTERM):  # of all processes of a group; the server says when to stop
         signal.signal(number, signal.SIG_IGN)
     configure_logging(settings.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL)
-    asyncio.run(_Worker(settings).run(connected))
+    asyncio.run(_Worker(settings).run(worker_end))
 
 
 class _Worker:
@@ -56,14 +56,14 @@ class _Worker:
         self._lifecycle = Lifecycle(settings.max_queue, settings.max_held)
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
-    async def run(self, connected: socket.socket) -> None:
+    async def run(self, worker_end: socket.socket) -> None:
         """Load the model, and take messages until the channel is closed; then nobody waits for anything any more."""
-        self._channel = await Channel.open(connected)
+        self._channel = await Channel.open(worker_end)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._load())
             group.create_task(self._give_signs())
             while (message := await self._channel.receive()) is not None:
-                self._take(*message)
+                self._handle(*message)
             os._exit(0)
 
     async def _load(self) -> None:
@@ -82,10 +82,10 @@ class _Worker:
             await asyncio.sleep(SIGN_SECONDS)
             self._channel.send("alive")
 
-    def _take(self, kind: str, number: int, *rest: Any) -> None:
+    def _handle(self, kind: str, number: int, *content: Any) -> None:
         """Take a message: `predict` with a body, or `cancel`."""
         if kind == "predict":
-            self._tasks[number] = asyncio.create_task(self._answer(number, *rest))
+            self._tasks[number] = asyncio.create_task(self._answer(number, *content))
         elif number in self._tasks:
             self._tasks[number].cancel()
 
@@ -93,9 +93,9 @@ class _Worker:
         """Send what answers a request, or why it cannot be answered."""
         record = Record("", "", "")
         try:
-            with self._lifecycle.holding() as hold:
-                hold(len(payload.body))
-                outcome: Any = await self._predictor.predict(payload, record, hold)
+            with self._lifecycle.reserving() as reserve:
+                reserve(len(payload.body))
+                outcome: Any = await self._predictor.predict(payload, record, reserve)
         except RequestFailure as failure:
             outcome = failure.status, failure.message, failure.headers
         except Exception:

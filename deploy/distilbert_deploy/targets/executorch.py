@@ -35,14 +35,14 @@ _LOGGERS = ("torchao", "torch.utils._pytree")
 
 def write(job: Job, directory: Path) -> list[Path]:
     """Write `model.pte`, which takes int64 ids of at least two tokens, in up to eight rows, or two of four choices."""
-    with _quiet():
+    with _capture_stderr():
         exir = require_module("executorch.exir", *_PACKAGE)
         xnnpack = require_module("executorch.backends.xnnpack.partition.xnnpack_partitioner", *_PACKAGE)
     max_batch = _MAX_ROWS // _MAX_CHOICES if job.weights.is_multiple_choice else _MAX_ROWS
     program = exported_program(job, max_batch, _MAX_CHOICES)
     outputs = program.call_spec.out_spec
     names = " ".join(outputs.unflatten(range(outputs.num_leaves)))  # a dict, whose order is that of the outputs
-    with _quiet():
+    with _capture_stderr():
         edge = exir.to_edge_transform_and_lower(
             program, partitioner=[xnnpack.XnnpackPartitioner()], constant_methods={"output_names": names}
         )
@@ -54,7 +54,7 @@ def write(job: Job, directory: Path) -> list[Path]:
 
 def open_run(files: list[Path]) -> Run:
     """Return what runs the file in ExecuTorch; more rows than it takes run in turn."""
-    with _quiet():
+    with _capture_stderr():
         runtime = require_module("executorch.runtime", *_PACKAGE)
         program = runtime.Runtime.get().load_program(files[0])
         forward = program.load_method("forward")
@@ -66,10 +66,10 @@ def open_run(files: list[Path]) -> Run:
     def run(batch: Batch) -> dict[str, Any]:
         inputs = [torch.from_numpy(batch[name]) for name in ("input_ids", "attention_mask")]
         try:
-            with _quiet() as said:
+            with _capture_stderr() as stderr:
                 parts = [forward.execute(list(x)) for x in zip(*(x.split(max_batch) for x in inputs), strict=True)]
         except RuntimeError as error:
-            reason = " ".join([str(error), *said.getvalue().splitlines()[:1]])
+            reason = " ".join([str(error), *stderr.getvalue().splitlines()[:1]])
             raise ExportError(
                 f"ExecuTorch cannot run the export for inputs {tuple(inputs[0].shape)}: {reason}"
             ) from error
@@ -79,7 +79,7 @@ def open_run(files: list[Path]) -> Run:
 
 
 @contextmanager
-def _quiet() -> Iterator[StringIO]:
+def _capture_stderr() -> Iterator[StringIO]:
     """Hold back what ExecuTorch and torchao tell of themselves and of how they call PyTorch, in any way they have.
 
     Yields:
@@ -90,9 +90,9 @@ def _quiet() -> Iterator[StringIO]:
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), redirect_stderr(StringIO()) as said:
+        with warnings.catch_warnings(), redirect_stderr(StringIO()) as stderr:
             warnings.simplefilter("ignore")
-            yield said
+            yield stderr
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
