@@ -115,8 +115,8 @@ class Run:
             return self._result(before)
         engines, head = engine_module(self.framework), prepared.task.head
         loaded = engines.load_model(head, model, config=prepared.config, dtype="float32", seed=options.seed)
-        taught = {} if teacher is None else {"teacher": engines.load_model(head, teacher.path, dtype="float32")}
-        engine = engines.Engine(loaded, options.engine, self.device, **taught)
+        teacher_model = {} if teacher is None else {"teacher": engines.load_model(head, teacher.path, dtype="float32")}
+        engine = engines.Engine(loaded, options.engine, self.device, **teacher_model)
         check_world(engine.world)
         return Session(engines, engine, prepared, options, self.folder, record, self.device, self.on_progress)
 

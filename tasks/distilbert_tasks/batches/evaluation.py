@@ -50,8 +50,8 @@ class EvaluationBatch:
 
     def per_token(self, values: ArrayLike) -> list[NDArray[Any]]:
         """Bring back one value per token: (batch, seq, …) -> for each row (size, …)."""
-        array, at = np.asarray(values), self.placement
-        return [array[r, s : s + n] for r, s, n in zip(at.row, at.start, at.size, strict=True)]
+        array, placement = np.asarray(values), self.placement
+        return [array[r, s : s + n] for r, s, n in zip(placement.row, placement.start, placement.size, strict=True)]
 
 
 def evaluation_batches(
@@ -80,23 +80,25 @@ def evaluation_batches(
     shapes = Shapes.of(features, few_shapes, row_length, 1)
     is_padded = layout == "padded" or features.choices > 1 or features.task == "multiple-choice"
     batches = _padded if is_padded else _packed
-    everything = take_rows(features, np.arange(len(features)), (seed, 0, 1)) if "masking" in features.details else None
-    for number, (rows, at, count) in enumerate(batches(features, tokens_per_batch, shapes)):
+    masked = take_rows(features, np.arange(len(features)), (seed, 0, 1)) if "masking" in features.details else None
+    for number, (rows, placement, count) in enumerate(batches(features, tokens_per_batch, shapes)):
         if number % world == rank:
-            selected = take_rows(features, rows) if everything is None else everything.select(rows)
-            yield _batch(selected, rows, at, count, is_padded, shapes)
+            selected = take_rows(features, rows) if masked is None else masked.select(rows)
+            yield _batch(selected, rows, placement, count, is_padded, shapes)
 
 
 def _batch(
-    selected: Rows, rows: NDArray[np.int64], at: Placement, count: int, is_padded: bool, shapes: Shapes
+    selected: Rows, rows: NDArray[np.int64], placement: Placement, count: int, is_padded: bool, shapes: Shapes
 ) -> EvaluationBatch:
     if is_padded:
-        inputs, labels = padded_arrays(selected, count, at.length)
+        inputs, labels = padded_arrays(selected, count, placement.length)
     else:
-        segments = power_of_two(at.num_segments) if shapes.few else at.num_segments
-        inputs, labels = packed_arrays(selected, at, segments)
+        segments = power_of_two(placement.num_segments) if shapes.few else placement.num_segments
+        inputs, labels = packed_arrays(selected, placement, segments)
     is_packed = "segment_ids" in inputs and not selected.is_per_token
-    return EvaluationBatch(inputs, labels, rows, float(selected.label_weights().sum()), at, is_packed, selected.choices)
+    return EvaluationBatch(
+        inputs, labels, rows, float(selected.label_weights().sum()), placement, is_packed, selected.choices
+    )
 
 
 Plan = Iterator[tuple[NDArray[np.int64], Placement, int]]
@@ -107,13 +109,20 @@ def _packed(features: Features, tokens: int, shapes: Shapes) -> Plan:
     """Pack all rows at once, and cut the packed rows into batches of one shape."""
     length = shapes.row_length or round_length(shapes.longest)
     per_batch = max(1, tokens // length)
-    at = place(features.sizes, length)
-    order = np.argsort(at.row, kind="stable")
-    for start in range(0, at.rows, per_batch):
-        low, high = np.searchsorted(at.row[order], [start, start + per_batch])
+    placement = place(features.sizes, length)
+    order = np.argsort(placement.row, kind="stable")
+    for start in range(0, placement.rows, per_batch):
+        low, high = np.searchsorted(placement.row[order], [start, start + per_batch])
         rows = order[low:high]
-        count = per_batch if shapes.few else min(per_batch, at.rows - start)
-        part = Placement(at.row[rows] - start, at.start[rows], at.size[rows], at.segment[rows], count, length)
+        count = per_batch if shapes.few else min(per_batch, placement.rows - start)
+        part = Placement(
+            placement.row[rows] - start,
+            placement.start[rows],
+            placement.size[rows],
+            placement.segment[rows],
+            count,
+            length,
+        )
         yield rows.astype(np.int64), part, count
 
 

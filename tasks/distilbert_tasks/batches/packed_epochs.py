@@ -65,9 +65,9 @@ class PackedEpochs:
         """Return the micro batches of a step, those of this process; see `Plan`."""
         epoch, index = divmod(step, self.steps)
         lists, bounds = self._epoch(epoch)
-        own = bounds[index * self._rows // self.steps : (index + 1) * self._rows // self.steps + 1]
-        rows = PackedRows(self._length, np.diff(own), self._sizes[lists[own[0] : own[-1]]])
-        ids = np.concatenate(self.features.input_ids.take(lists[own[0] : own[-1]]))
+        row_bounds = bounds[index * self._rows // self.steps : (index + 1) * self._rows // self.steps + 1]
+        rows = PackedRows(self._length, np.diff(row_bounds), self._sizes[lists[row_bounds[0] : row_bounds[-1]]])
+        ids = np.concatenate(self.features.input_ids.take(lists[row_bounds[0] : row_bounds[-1]]))
         masked, labels = self.features.details["masking"].apply(ids, (self.options.seed, step, 0), rows.starts)
         most = -(-self._rows // self.steps) if self.options.few_shapes else len(rows)
         return rows.micro_batches(masked, labels, self.options, most, numbered=numbered)

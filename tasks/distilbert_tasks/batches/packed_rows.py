@@ -50,11 +50,11 @@ class PackedRows:
             rows: How many there are with those that are empty.
         """
         first = np.cumsum(self.counts) - self.counts  # (rows,) the first list of each
-        of_list = np.repeat(np.arange(len(self)), self.counts)  # (lists,)
-        start = self.starts - self.starts[first][of_list]
-        segment = np.arange(len(self.sizes)) - first[of_list] + 1
+        row_of_list = np.repeat(np.arange(len(self)), self.counts)  # (lists,)
+        start = self.starts - self.starts[first][row_of_list]
+        segment = np.arange(len(self.sizes)) - first[row_of_list] + 1
         rows_of, starts, sizes, segments = (
-            values.astype(np.int32) for values in (row[of_list], start, self.sizes, segment)
+            values.astype(np.int32) for values in (row[row_of_list], start, self.sizes, segment)
         )
         return Placement(rows_of, starts, sizes, segments, rows, self.length)
 

@@ -98,10 +98,10 @@ def _micro_batches(rows: Rows, options: BatchOptions, shapes: Shapes) -> list[Nu
     tokens = rows.row_sizes
     micro_batches = []
     for parts in _divide(rows, options):
-        own = parts[options.rank]
+        own_part = parts[options.rank]
         inputs, labels = _arrays(rows, parts, options, shapes)
         numbers = labels.pop(_NUMBERS, None)
-        batch = MicroBatch(inputs, labels, share(weights, own), token_share=share(tokens, own))
+        batch = MicroBatch(inputs, labels, share(weights, own_part), token_share=share(tokens, own_part))
         micro_batches.append(NumberedBatch(batch, numbers))
     return micro_batches
 
@@ -122,13 +122,13 @@ def _divide(rows: Rows, options: BatchOptions) -> list[list[Positions]]:
 
 def _arrays(rows: Rows, parts: list[Positions], options: BatchOptions, shapes: Shapes) -> Arrays:
     """Return the arrays of this process's part, in the shape that fits the part of every process."""
-    own = rows.select(parts[options.rank])
+    own_rows = rows.select(parts[options.rank])
     sizes = [rows.select(part).sizes for part in parts]
     longest = max(int(one.max(initial=1)) for one in sizes)
     if options.layout == "padded" or rows.choices > 1 or rows.task == "multiple-choice":
-        return padded_arrays(own, max(map(len, parts)), shapes.padded_length(longest))
+        return padded_arrays(own_rows, max(map(len, parts)), shapes.padded_length(longest))
     length = shapes.packed_length(sizes)
     placements = [place(one, length) for one in sizes]
-    count = shapes.rows(max(at.rows for at in placements))
-    segments = shapes.segments(max(at.num_segments for at in placements))
-    return packed_arrays(own, replace(placements[options.rank], rows=count), segments)
+    count = shapes.rows(max(placement.rows for placement in placements))
+    segments = shapes.segments(max(placement.num_segments for placement in placements))
+    return packed_arrays(own_rows, replace(placements[options.rank], rows=count), segments)

@@ -54,10 +54,10 @@ def training_batches(
         if teacher is None:
             yield [batch for batch, _ in plan.micro_batches(step, numbered=False)]
         else:
-            yield _taught(plan, step % teacher.steps, teacher)
+            yield _with_teacher(plan, step % teacher.steps, teacher)
 
 
-def _taught(plan: Plan, step: int, teacher: CachedTeacher) -> list[MicroBatch]:
+def _with_teacher(plan: Plan, step: int, teacher: CachedTeacher) -> list[MicroBatch]:
     """Return the micro batches of a step with what a teacher gave for them."""
     batches = plan.micro_batches(step, numbered=True)
     return [replace(batch, teacher=teacher.read(step, numbers)) for batch, numbers in batches if numbers is not None]

@@ -37,12 +37,12 @@ def ask_teacher(
         on_progress: Who is told how far it is.
     """
     rank, world = options.rank, options.world
-    undivided = replace(options, rank=0, world=1, accumulation=options.accumulation * world)
+    one_process = replace(options, rank=0, world=1, accumulation=options.accumulation * world)
     steps = len(range(rank, cache.steps, world))
     cache.remove_leftovers(rank, world)
     missing = cache.missing(rank, world)
     started, tokens = perf_counter(), 0
-    for number, (step, batches) in enumerate(numbered_batches(features, undivided, missing)):
+    for number, (step, batches) in enumerate(numbered_batches(features, one_process, missing)):
         cache.write(step, batches, [teacher(batch.inputs) for batch, _ in batches])
         tokens += sum(int((numbers >= 0).sum()) for _, numbers in batches if numbers is not None)
         if number == 0 and rank == 0:

@@ -129,7 +129,7 @@ class _Build:
             else:
                 self._add(batch, is_new)
             self._report(batch)
-        self._finish()
+        self._write_corpus()
 
     @property
     def _total(self) -> Statistics:
@@ -183,7 +183,7 @@ class _Build:
         speed = tokens / seconds if seconds else 0.0
         self.tell(Tokenization(total.documents, total.sequences, total.tokens, batch.part + 1, len(self.parts), speed))
 
-    def _finish(self) -> None:
+    def _write_corpus(self) -> None:
         """Write what is left, and what makes a corpus of the shards."""
         if self.verified < len(self.shards):
             raise self._changed()

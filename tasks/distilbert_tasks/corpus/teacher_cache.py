@@ -100,8 +100,8 @@ class TeacherCache:
             rank: The number of this process.
             world: How many processes ask; each for its part of the steps.
         """
-        there = {path.name for path in self.folder.glob(f"step-*.{_ENDING}")}
-        return [step for step in range(rank, self.steps, world) if self._path(step).name not in there]
+        existing = {path.name for path in self.folder.glob(f"step-*.{_ENDING}")}
+        return [step for step in range(rank, self.steps, world) if self._path(step).name not in existing]
 
     def expected_bytes(self, step: int) -> int:
         """Return about how much room all steps take, by one of them that is there."""

@@ -53,8 +53,8 @@ def open_parts(sources: Any, options: CorpusOptions, notes: list[str]) -> list[A
         HubError: A data set cannot be had from the hub.
     """
     is_list = isinstance(sources, Sequence) and not isinstance(sources, str)
-    each = sources if is_list and not all(isinstance(one, Mapping) for one in sources) else [sources]
-    return [part for one in each for part in training_parts(one, options.data, notes)]
+    items = sources if is_list and not all(isinstance(one, Mapping) for one in sources) else [sources]
+    return [part for one in items for part in training_parts(one, options.data, notes)]
 
 
 def stamp(part: Any) -> list[Any] | None:

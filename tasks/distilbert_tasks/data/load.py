@@ -58,7 +58,7 @@ def load_data(
     splits = {one.name: one for one in read if one is not None}
     data, labels, problem_type = _with_labels(name, splits, options, notes)
     if "train" in data and "validation" not in data and options.validation_share:
-        data |= _divided(data["train"], name, options, notes)
+        data |= _train_and_validation(data["train"], name, options, notes)
     train, validation, test = (data.get(split) for split in SPLITS)
     return TaskData(train, validation, test, labels, problem_type, tuple(notes))
 
@@ -93,7 +93,7 @@ def _rows_with_text(train: Any) -> NDArray[np.int64]:
     return np.flatnonzero(trimmed.to_numpy())
 
 
-def _divided(train: Any, task: str, options: DataOptions, notes: list[str]) -> dict[str, Any]:
+def _train_and_validation(train: Any, task: str, options: DataOptions, notes: list[str]) -> dict[str, Any]:
     """Draw a validation set from the training set; questions about one context stay together."""
     by_label = task in ("text-classification", "multiple-choice") and "label" in train.features
     # the table's own columns: those of a data set are slow to go through one by one

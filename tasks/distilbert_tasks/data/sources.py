@@ -90,16 +90,16 @@ def training_parts(source: Any, options: DataOptions, notes: list[str]) -> list[
         InputError: A file is not there, or none fits a pattern.
         HubError: A data set cannot be had from the hub.
     """
-    told: list[str] = []
-    by_split = _by_split(source, options, told)
+    own_notes: list[str] = []
+    by_split = _by_split(source, options, own_notes)
     if by_split is None or "train" not in by_split:
         is_folder = isinstance(source, (str, Path)) and Path(source).is_dir()
         return (
             _parts(source) if by_split is None or is_folder else [part for some in by_split.values() for part in some]
         )
     if others := [split for split in by_split if split != "train"]:
-        told.append(f"Of {source}, {' and '.join(others)} is left out.")
-    notes.extend(told)
+        own_notes.append(f"Of {source}, {' and '.join(others)} is left out.")
+    notes.extend(own_notes)
     return list(by_split["train"])
 
 

@@ -27,11 +27,11 @@ def check_task(teacher: ModelFiles, task: Task) -> None:
     if teacher.head == task.head:
         return
     learned = learned_task(teacher.config)
-    holds = f"is a DistilBert{teacher.head}" if learned is None else f"was trained for {learned.name}"
+    description = f"is a DistilBert{teacher.head}" if learned is None else f"was trained for {learned.name}"
     raise InputError(
-        f"the teacher {teacher.source} {holds}, and has no head for {task.name}, whose predictions a student learns; "
-        f"fine-tune it first (distilbert finetune {teacher.source} --task {task.name} --train DATA --out TEACHER), and "
-        "give the folder that is written as the teacher"
+        f"the teacher {teacher.source} {description}, and has no head for {task.name}, whose predictions a student "
+        f"learns; fine-tune it first (distilbert finetune {teacher.source} --task {task.name} --train DATA --out "
+        "TEACHER), and give the folder that is written as the teacher"
     )
 
 

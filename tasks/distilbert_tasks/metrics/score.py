@@ -132,11 +132,13 @@ def _score_answers(dataset: Any, features: Features, outputs: Outputs, options: 
     answers = decoded_answers(dataset, features, outputs, options)
     sides = outputs["start_logits"], outputs["end_logits"]
     loss = {"loss": np.mean([_span_loss(features, side, logits) for side, logits in zip(SIDES, sides, strict=True)])}
-    texts, unsure = [answer.best_text for answer in answers], [answer.no_answer_score for answer in answers]
+    texts, no_answer_scores = [answer.best_text for answer in answers], [answer.no_answer_score for answer in answers]
     if not options.allow_no_answer:
         return _with(loss, score_answers(texts, references))
     threshold = options.no_answer_threshold
-    return _with(loss, score_answers(texts, references, version_2=True, no_answer_scores=unsure, threshold=threshold))
+    return _with(
+        loss, score_answers(texts, references, version_2=True, no_answer_scores=no_answer_scores, threshold=threshold)
+    )
 
 
 def default_spans(dataset: Any) -> SpanOptions:

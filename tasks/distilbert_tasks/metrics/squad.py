@@ -88,9 +88,11 @@ def score_answers(
     raw = _best(answers, texts, version_2=True)
     if no_answer_scores is None:
         return Scores({**_totals(raw), **_parts(raw, answerable)})
-    unsure = np.asarray(no_answer_scores, np.float64)
-    decided = {name: np.where(unsure > threshold, ~answerable, values) for name, values in raw.items()}
-    return Scores({**_totals(decided), **_parts(decided, answerable), **_best_thresholds(raw, answerable, unsure)})
+    no_answer = np.asarray(no_answer_scores, np.float64)
+    thresholded = {name: np.where(no_answer > threshold, ~answerable, values) for name, values in raw.items()}
+    return Scores(
+        {**_totals(thresholded), **_parts(thresholded, answerable), **_best_thresholds(raw, answerable, no_answer)}
+    )
 
 
 def _best(answers: Sequence[str], references: Sequence[Sequence[str]], *, version_2: bool) -> dict[str, Floats]:
@@ -116,9 +118,9 @@ def _parts(scores: dict[str, Floats], answerable: NDArray[np.bool_]) -> dict[str
     }
 
 
-def _best_thresholds(raw: dict[str, Floats], answerable: NDArray[np.bool_], unsure: Floats) -> dict[str, float]:
+def _best_thresholds(raw: dict[str, Floats], answerable: NDArray[np.bool_], no_answer: Floats) -> dict[str, float]:
     """Return the best total of each metric and its threshold; questions of equal score are answered together."""
-    levels, level = np.unique(unsure, return_inverse=True)  # (levels,), (questions,)
+    levels, level = np.unique(no_answer, return_inverse=True)  # (levels,), (questions,)
     best: dict[str, float] = {}
     for name, values in raw.items():
         gains = np.bincount(level, weights=values - ~answerable)  # (levels,) what answering them changes

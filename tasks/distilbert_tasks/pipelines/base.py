@@ -185,11 +185,11 @@ class Pipeline:
 
     def _run(self, examples: Iterable[Any], form: Form, options: Mapping[str, Any]) -> Any:
         """Return results in the form that examples came in."""
-        own = dict(options)
-        batch_size = own.pop("batch_size", None)
-        own.pop("num_workers", None)  # texts are tokenized in threads of the tokenizer's own
+        task_options = dict(options)
+        batch_size = task_options.pop("batch_size", None)
+        task_options.pop("num_workers", None)  # texts are tokenized in threads of the tokenizer's own
         window = self.batch_size if batch_size is None else _at_least_one("batch_size", batch_size)
-        results = self._stream(examples, window, self.parse_options(own))
+        results = self._stream(examples, window, self.parse_options(task_options))
         if form is Form.STREAM:
             return results
         return next(results) if form is Form.SINGLE else list(results)

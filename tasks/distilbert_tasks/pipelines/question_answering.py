@@ -121,7 +121,10 @@ class QuestionAnsweringPipeline(Pipeline):
         for row, example in enumerate(batch["overflow_to_sample_mapping"]):
             windows[example].append(batch[row])
         by_context = zip(contexts, windows, strict=True)
-        return [Encoded([one.ids for one in own], (context, own)) for context, own in by_context]
+        return [
+            Encoded([one.ids for one in context_windows], (context, context_windows))
+            for context, context_windows in by_context
+        ]
 
     def _cut(self, question: str, length: int | None) -> str:
         """Return the first tokens of a question, as they stand in the text."""

@@ -121,7 +121,10 @@ class TokenClassificationPipeline(Pipeline):
             windows[example].append(Window(batch["input_ids"][row], offsets, batch["special_tokens_mask"][row]))
         sentences = texts if options.delimiter is None else [options.delimiter.join(words) for words in texts]
         by_sentence = zip(sentences, windows, strict=True)
-        return [Encoded([window.ids for window in own], (sentence, own)) for sentence, own in by_sentence]
+        return [
+            Encoded([window.ids for window in text_windows], (sentence, text_windows))
+            for sentence, text_windows in by_sentence
+        ]
 
     def _decode(self, encoded: Encoded, outputs: Sequence[Any], options: TokenClassificationOptions) -> list[Entity]:
         sentence, windows = encoded.details

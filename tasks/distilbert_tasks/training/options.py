@@ -64,8 +64,8 @@ class TrainingOptions(EngineOptions):
     balance_classes: bool = False
 
     def __post_init__(self) -> None:
-        for name, (holds, rule) in _RULES.items():
-            if not holds(getattr(self, name)):
+        for name, (is_valid, rule) in _RULES.items():
+            if not is_valid(getattr(self, name)):
                 raise InputError(f"{name} is {getattr(self, name)!r}; it must be {rule}")
 
     @property

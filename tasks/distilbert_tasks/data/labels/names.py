@@ -30,8 +30,8 @@ def label_names(splits: Mapping[str, Split], requested: Sequence[str] | None, ea
     first_name, first = next(iter(splits.items()))
     names = tuple(str(name).strip() for name in requested or first.declared or sorted_names(each(first.values)))
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"two labels are called {twice!r}; give each a name of its own")
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"two labels are called {repeated!r}; give each a name of its own")
     if requested is not None and _are_ids(splits, names, each):
         return names
     for name, split in splits.items():
@@ -70,12 +70,12 @@ def _unknown(name: str, split: Split, unknown: list[str], known: Names | str, ea
     """Return what is to be said of labels that are not among those given, or not in the split of that name."""
     rows = enumerate(split.values or ())
     row = next(row for row, value in rows if any(str(label) in unknown for label in each([value])))
-    strange = f"{split.where(row)}: the {name} set has labels that"
+    subject = f"{split.where(row)}: the {name} set has labels that"
     if isinstance(known, str):
-        cure = "leave these rows out, or name all labels with labels=[…] (--labels)"
-        return f"{strange} the {known} set lacks: {_listed(unknown)}; {cure}"
-    cure = "leave these rows out, or give labels=[…] (--labels) that has them"
-    return f"{strange} are none of {_listed(known)}: {_listed(unknown)}; {cure}"
+        advice = "leave these rows out, or name all labels with labels=[…] (--labels)"
+        return f"{subject} the {known} set lacks: {_listed(unknown)}; {advice}"
+    advice = "leave these rows out, or give labels=[…] (--labels) that has them"
+    return f"{subject} are none of {_listed(known)}: {_listed(unknown)}; {advice}"
 
 
 def _listed(labels: Sequence[str]) -> str:

@@ -68,7 +68,7 @@ def _of_texts(
     if len(names) < 2 and "train" in splits:
         cut = "" if options.max_rows is None else f"; only the first {options.max_rows} rows were read (max_rows)"
         raise InputError(f"all rows have the label {names[0]!r}; classification needs at least two labels{cut}")
-    notes.extend(_alike(names))
+    notes.extend(_note_on_case(names))
     ids = ids_of(splits, names, iter)
     return (
         {name: [ids[str(value)] for value in split.values or ()] for name, split in splits.items()},
@@ -77,7 +77,7 @@ def _of_texts(
     )
 
 
-def _alike(names: Names) -> list[str]:
+def _note_on_case(names: Names) -> list[str]:
     """Return a sentence on labels that differ in case alone, as True and TRUE."""
     folded = [name.casefold() for name in names]
     alike = [name for name, one in zip(names, folded, strict=True) if folded.count(one) > 1]
@@ -134,11 +134,11 @@ def _order(columns: Names, names: Names, notes: list[str]) -> list[int | None] |
     Raises:
         InputError: Some columns are called as labels are, and some are not.
     """
-    strange = [column for column in columns if column not in names]
-    if len(strange) == len(columns):
+    unknown = [column for column in columns if column not in names]
+    if len(unknown) == len(columns):
         return None
-    if strange:
-        raise InputError(f"the column {strange[0]!r} is none of the labels {', '.join(names)}; leave it out")
+    if unknown:
+        raise InputError(f"the column {unknown[0]!r} is none of the labels {', '.join(names)}; leave it out")
     if absent := [name for name in names if name not in columns]:
         notes.append(f"There is no column for {', '.join(absent)}, which no row has then.")
     return [columns.index(name) if name in columns else None for name in names]
