@@ -175,5 +175,5 @@ class AutoModelClass(AutoClass):
             return config
         fields = config.to_dict() if hasattr(config, "to_dict") else {"model_type": type(config).__name__}
         check_model_type(fields, type(config).__name__, cls.__name__)
-        own: DistilBertConfig = DistilBertConfig.from_dict(fields)
-        return own
+        own_config: DistilBertConfig = DistilBertConfig.from_dict(fields)
+        return own_config

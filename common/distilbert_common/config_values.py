@@ -19,8 +19,8 @@ _TABLES = ("id2label", "label2id")  # a label may be called "password"
 
 def storable(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return fields without loading options and without secrets, at any depth; how weights lie in 8 bits is kept."""
-    own = {name: value for name, value in fields.items() if not is_loading_option(name) or is_recipe(value)}
-    return without_credentials(own, skip=_TABLES)
+    model_fields = {name: value for name, value in fields.items() if not is_loading_option(name) or is_recipe(value)}
+    return without_credentials(model_fields, skip=_TABLES)
 
 
 def warn_of_secrets(fields: Mapping[str, Any], source: str) -> None:

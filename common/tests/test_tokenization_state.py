@@ -236,9 +236,9 @@ def test_the_steps_of_the_slow_class() -> None:
 def test_the_steps_without_a_tokenizer() -> None:
     text = "\x05Caf\u00e9s, don't \u7684\u4eba <Ent>"
     assert " ".join(BasicTokenizer().tokenize(text)) == "cafes , don ' t \u7684 \u4eba < ent >"
-    kept = BasicTokenizer(False, ["<Ent>"], False, strip_accents=True, do_split_on_punc=False)
-    assert kept.tokenize(text) == ["Cafes,", "don't", "\u7684\u4eba", "<Ent>"]
-    assert kept.tokenize("\u00e9t\u00e9 \u00e9l\u00e8ve", never_split=["\u00e9t\u00e9"]) == ["\u00e9t\u00e9", "eleve"]
+    cased = BasicTokenizer(False, ["<Ent>"], False, strip_accents=True, do_split_on_punc=False)
+    assert cased.tokenize(text) == ["Cafes,", "don't", "\u7684\u4eba", "<Ent>"]
+    assert cased.tokenize("\u00e9t\u00e9 \u00e9l\u00e8ve", never_split=["\u00e9t\u00e9"]) == ["\u00e9t\u00e9", "eleve"]
     steps = WordpieceTokenizer({"walk": 0, "##ing": 1}, "?", 8)
     assert steps.tokenize("walking walked walkingwalking") == ["walk", "##ing", "?", "?"]
     assert WordpieceTokenizer({}, "?").tokenize(" walk ") == ["?"]

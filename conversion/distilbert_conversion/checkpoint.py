@@ -201,5 +201,5 @@ def _guess_head(tensors: Mapping[str, LazyTensor], architecture: str | None) -> 
     if not any(map(any, present.values())):
         return "Model"
     # Multiple choice has the names of sequence classification with one label: without a config it is taken for that.
-    fit = {head: 2 * sum(own) - len(own) for head, own in present.items() if own}
+    fit = {head: 2 * sum(flags) - len(flags) for head, flags in present.items() if flags}
     return max(fit, key=lambda head: fit[head])

@@ -15,16 +15,16 @@ __all__ = ["Shape", "checkpoint_inventory", "inventory", "is_tied", "tensor_inve
 Shape = tuple[int, ...]
 
 
-def inventory(config: DistilBertConfig, head: str | None, own: Mapping[str, Shape] | None) -> Mapping[str, Shape]:
+def inventory(config: DistilBertConfig, head: str | None, declared: Mapping[str, Shape] | None) -> Mapping[str, Shape]:
     """Return the shape of every weight that a model stores by its name.
 
     Args:
         config: The model's sizes, and whether the projector is tied, in which case it is not stored.
-        head: A key of `HEADS`; None for a model with a head of its own, which must give `own`.
-        own: What the model says that it has; None for what the weight table says.
+        head: A key of `HEADS`; None for a model with a head of its own, which must give `declared`.
+        declared: What the model says that it has; None for what the weight table says.
     """
-    if own is not None:
-        return {name: shape for name, shape in own.items() if not is_tied(name, config)}
+    if declared is not None:
+        return {name: shape for name, shape in declared.items() if not is_tied(name, config)}
     if head is None:
         raise CheckpointError("a model with a head of its own must say which weights it has; pass expected=")
     return expected(config, head)
@@ -41,12 +41,14 @@ def tensor_inventory(
         CheckpointError: There are weights of more layers than the config has.
     """
     table = expected(config, head or "Model")
-    own = {name: tensor.shape for name, tensor in tensors.items() if name not in table and not is_tied(name, config)}
-    if unexpected := sorted(filter(is_backbone, own)):
+    beyond_table = {
+        name: tensor.shape for name, tensor in tensors.items() if name not in table and not is_tied(name, config)
+    }
+    if unexpected := sorted(filter(is_backbone, beyond_table)):
         raise CheckpointError(
             f"the config has no layer for {', '.join(unexpected)}; set n_layers to what the model has"
         )
-    return {**table, **own}
+    return {**table, **beyond_table}
 
 
 def checkpoint_inventory(checkpoint: Checkpoint, config: DistilBertConfig) -> dict[str, Shape]:

@@ -71,8 +71,8 @@ def _beyond(
     beyond = {name: owners(name) for name in checkpoint.tensors if name not in names}
     of_model = {name for name, heads in beyond.items() if is_backbone(name) or head in heads}
     tied = {name for name in of_model if head in beyond[name] and is_tied(name, config)}
-    own = {id(checkpoint.weight(name)) for name in names if not is_known(name)}  # a name may have several spellings
-    extras = {name for name, tensor in checkpoint.extras.items() if id(tensor) not in own}
+    own_ids = {id(checkpoint.weight(name)) for name in names if not is_known(name)}  # a name may have several spellings
+    extras = {name for name, tensor in checkpoint.extras.items() if id(tensor) not in own_ids}
     return (of_model - tied) | extras, tied, beyond.keys() - of_model
 
 

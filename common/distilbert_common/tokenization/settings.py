@@ -137,8 +137,8 @@ class SpecialTokenNames:
     """The names of the attributes that are special tokens: of a class those of all, of a tokenizer its own too."""
 
     def __get__(self, tokenizer: Any, owner: type | None = None) -> list[str]:
-        own = () if tokenizer is None else tokenizer.settings.special_tokens
-        return list(dict.fromkeys([*ROLES, "additional_special_tokens", *own]))
+        special_tokens = () if tokenizer is None else tokenizer.settings.special_tokens
+        return list(dict.fromkeys([*ROLES, "additional_special_tokens", *special_tokens]))
 
 
 class SpecialTokenId:

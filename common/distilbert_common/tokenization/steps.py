@@ -46,12 +46,14 @@ class BasicTokenizer:
             text: The text.
             never_split: More words that stay as they are.
         """
-        kept = self.never_split.union(never_split or ())
+        never_split = self.never_split.union(never_split or ())
         spaced = Normalizer(self.clean_text, self.tokenize_chinese_chars, strip_accents=False, lowercase=False)
         normalize = Normalizer(False, False, self.strip_accents, self.do_lower_case)
         word = WORD if self.do_split_on_punc else SPACED_WORD
         parts = SPACED_WORD.findall(spaced(text).text)
-        return [each for part in parts for each in ([part] if part in kept else word.findall(normalize(part).text))]
+        return [
+            each for part in parts for each in ([part] if part in never_split else word.findall(normalize(part).text))
+        ]
 
 
 class WordpieceTokenizer:

@@ -76,11 +76,13 @@ class StorageMixin:
             CheckpointError: There is no such directory or hub id.
         """
         hub_options, _, own_options = split_options(options, "tokenizer")
-        own = TokenizerFiles.of_keywords(own_options.pop("vocab_file", None), own_options.pop("tokenizer_file", None))
-        files = TokenizerFiles.find(pretrained_model_name_or_path, own, **hub_options)
-        if own.vocab is not None and files.tokenizer is not None:
+        named_files = TokenizerFiles.of_keywords(
+            own_options.pop("vocab_file", None), own_options.pop("tokenizer_file", None)
+        )
+        files = TokenizerFiles.find(pretrained_model_name_or_path, named_files, **hub_options)
+        if named_files.vocab is not None and files.tokenizer is not None:
             if "tokenizer_file" in cls.vocab_files_names:
-                _LOGGER.warning("%s decides, so that vocab_file=%s is not read", files.tokenizer, own.vocab)
+                _LOGGER.warning("%s decides, so that vocab_file=%s is not read", files.tokenizer, named_files.vocab)
             else:
                 files = replace(files, tokenizer=None)
         return cls(files, *inputs, **{"name_or_path": str(pretrained_model_name_or_path), **own_options})
@@ -255,5 +257,5 @@ def _tokenizer_config(settings: TokenizerSettings) -> dict[str, Any]:
     }
     absent = {role: None for role, usual in ROLES.items() if usual is not None}
     options = {name: value for name, value in options_of(settings).items() if name != "name_or_path"}
-    own = {"added_tokens_decoder": added, "tokenizer_class": "DistilBertTokenizer"}
-    return {**settings.extra_fields, **own, **absent, **options}
+    tokenizer_fields = {"added_tokens_decoder": added, "tokenizer_class": "DistilBertTokenizer"}
+    return {**settings.extra_fields, **tokenizer_fields, **absent, **options}

@@ -71,8 +71,8 @@ class AddedToken:
         Raises:
             TokenizerError: `token` is none of the three.
         """
-        own = cls(token) if isinstance(token, str) else token if isinstance(token, cls) else cls._read(token)
-        return own.as_special() if special and not own.special else own
+        added_token = cls(token) if isinstance(token, str) else token if isinstance(token, cls) else cls._read(token)
+        return added_token.as_special() if special and not added_token.special else added_token
 
     @classmethod
     def _read(cls, token: Any) -> AddedToken:
@@ -156,7 +156,7 @@ class Vocabulary:
             TokenizerError: The id is another token's, or the token has another id.
         """
         if self._tokens.get(index) == "":
-            self.pieces = {piece: own for piece, own in self.pieces.items() if piece}
+            self.pieces = {piece: piece_id for piece, piece_id in self.pieces.items() if piece}
             del self._ids[""], self._tokens[index]
         if (problem := self._misplaced(index, token.content)) is not None:
             raise TokenizerError(

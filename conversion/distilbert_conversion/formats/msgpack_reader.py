@@ -52,7 +52,7 @@ class Reader:
         self.file = file
         self.offset = 0
 
-    def take(self, length: int) -> bytes:
+    def read_bytes(self, length: int) -> bytes:
         """Return the next bytes."""
         content = self.file.bytes(self.offset, length)
         self.offset += length
@@ -60,12 +60,12 @@ class Reader:
 
     def head(self) -> tuple[str, int]:
         """Return the next value's kind and its length, or for integers that are not negative its value."""
-        (first,) = self.take(1)
+        (first,) = self.read_bytes(1)
         if first in _FIXED_EXT:
             return "ext", _FIXED_EXT[first]
         if first in _KINDS:
             kind, width = _KINDS[first]
-            return kind, width if kind in _NUMBERS else int.from_bytes(self.take(width), "big")
+            return kind, width if kind in _NUMBERS else int.from_bytes(self.read_bytes(width), "big")
         for span, kind in _FIXED:
             if first in span:
                 return kind, first - span.start
@@ -82,7 +82,7 @@ class Reader:
             case "array":
                 return [self.value(depth + 1) for _ in range(length)]
             case "str":
-                return self.take(length).decode()
+                return self.read_bytes(length).decode()
             case "ext":
                 return self.array(length)
             case "int":
@@ -90,7 +90,7 @@ class Reader:
             case "negative":
                 return length - 32
             case "float" | "signed":
-                return np.frombuffer(self.take(length), f"{_NUMBERS[kind]}{length}").item()
+                return np.frombuffer(self.read_bytes(length), f"{_NUMBERS[kind]}{length}").item()
             case "nil":
                 return None
             case "true" | "false":
@@ -127,11 +127,11 @@ class Reader:
         kind, length = self.head()
         if kind != "str":
             raise self.fault(f"a key of kind {kind}")
-        return self.take(length).decode()
+        return self.read_bytes(length).decode()
 
     def array(self, length: int) -> LazyTensor:
         """Describe the array in an extension of `length` bytes, and step over it."""
-        if self.take(1)[0] not in (NDARRAY, SCALAR):
+        if self.read_bytes(1)[0] not in (NDARRAY, SCALAR):
             raise self.fault("an extension that is no array")
         end = self.offset + length
         if self.head() != ("array", 3):

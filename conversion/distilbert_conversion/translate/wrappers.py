@@ -39,7 +39,7 @@ def unwrapped(
     Raises:
         CheckpointError: There are several models under different prefixes, or taking it off makes two names one.
     """
-    inner = sorted({found[0] for name in file_tensors for found in _INNER.finditer(name)})
+    inner = sorted({match[0] for name in file_tensors for match in _INNER.finditer(name)})
     notes = [f"{part!r} taken out of its names" for part in inner]
     if inner:
         file_tensors = _renamed(path, {name: _INNER.sub("", name) for name in file_tensors}, file_tensors)

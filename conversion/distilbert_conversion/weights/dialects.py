@@ -166,7 +166,7 @@ _MODEL = re.compile(rf"(^|(?<=[./]))(tf_distil_bert\w*/)?({PREFIX}[./])?$")
 _LEGACY = {"gamma": "weight", "beta": "bias"}
 """LayerNorm's parameters in PyTorch files converted from TensorFlow in 2019."""
 
-_IGNORED = re.compile(
+_IGNORED_NAMES = re.compile(
     r"(^|\.)position_ids$"  # a buffer that transformers stored until 4.31
     r"|(^|/)seed_generator/"  # the state of Keras 3's dropout layers
     r"|^optimizer/"
@@ -175,7 +175,7 @@ _IGNORED = re.compile(
 
 def is_ignored(name: str) -> bool:
     """Whether a name in a file is known to be no weight."""
-    return _IGNORED.search(name) is not None
+    return _IGNORED_NAMES.search(name) is not None
 
 
 def detect(names: Iterable[str], container: str, declared: str | None, path: object) -> str:

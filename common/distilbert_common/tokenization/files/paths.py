@@ -58,12 +58,14 @@ class TokenizerFiles:
             TokenizerNotFoundError: There is neither tokenizer.json nor vocab.txt.
             CheckpointError: There is no such directory or id.
         """
-        own = {} if vocabulary is None else {name: path for name, path in vars(vocabulary).items() if path is not None}
+        vocabulary_paths = (
+            {} if vocabulary is None else {name: path for name, path in vars(vocabulary).items() if path is not None}
+        )
         local = local_path(name_or_path)
         if local.is_file():
-            return replace(cls.of_vocabulary(local), **own)
+            return replace(cls.of_vocabulary(local), **vocabulary_paths)
         paths = {name: resolve(name_or_path, file, required=False, **hub_options) for name, file in FILE_NAMES.items()}
-        paths |= own
+        paths |= vocabulary_paths
         if paths["tokenizer"] is None and paths["vocab"] is None:
             advice = "give the directory or hub id of a saved DistilBERT tokenizer"
             raise TokenizerNotFoundError(

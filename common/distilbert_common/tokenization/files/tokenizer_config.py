@@ -222,8 +222,8 @@ def check_same_pieces(
         TokenizerError: They were written for another.
     """
     if keywords.get("tokenizer_class") is None:
-        for name, own in _WORD_SPLITTERS.items():
-            if (value := tokenizer_config.get(name)) not in (None, own):
+        for name, supported in _WORD_SPLITTERS.items():
+            if (value := tokenizer_config.get(name)) not in (None, supported):
                 raise TokenizerError(_refusal(where, f"{name} {value!r}"))
         for name in _SPLITTER_OPTIONS:
             if tokenizer_config.get(name):
