@@ -86,8 +86,8 @@ class Engine(BaseEngine[AdamW]):
     def _frozen(self, optimizer: AdamW) -> dict[str, Tree]:
         """Return the values of what is not trained, the teacher's among them."""
         variables = named_variables(self.model)
-        own = {n: v.get_raw_value() for n, v in variables.items() if n not in optimizer.parameters}
-        return {"student": own, "teacher": self._distillation.teacher_values() if self._distillation else {}}
+        frozen = {n: v.get_raw_value() for n, v in variables.items() if n not in optimizer.parameters}
+        return {"student": frozen, "teacher": self._distillation.teacher_values() if self._distillation else {}}
 
     def _split(self, micro_batch: MicroBatch) -> tuple[dict[str, Any], Flags]:
         """Check ids and labels, and return what of a micro batch is arrays, on the devices, and the other arguments."""

@@ -83,8 +83,8 @@ def load(model: nnx.Module, checkpoint: Checkpoint, dtype: np.dtype, ignore_mism
     variables = named_variables(model)
 
     def assign(name: str, array: np.ndarray) -> None:
-        own = shape_of(variables[name]).dtype
-        target = dtype if jnp.issubdtype(own, jnp.floating) else own
+        variable_dtype = shape_of(variables[name]).dtype
+        target = dtype if jnp.issubdtype(variable_dtype, jnp.floating) else variable_dtype
         variables[name].set_value(to_jax(in_layout(name, array), target))
 
     expected = {name: canonical_shape(name, shape_of(variable).shape) for name, variable in variables.items()}

@@ -63,8 +63,8 @@ def smoothed_cross_entropy(
     mask = labels != IGNORE_INDEX  # (rows,)
     targets = jnp.where(mask, labels, 0)  # (rows,)
     gains = jax.nn.log_softmax(logits) * weights  # (rows, classes)
-    own = jnp.take_along_axis(gains, targets[:, None], axis=1)[:, 0]  # (rows,)
-    each = (1 - label_smoothing) * own + label_smoothing * gains.mean(axis=1)  # (rows,)
+    target_gains = jnp.take_along_axis(gains, targets[:, None], axis=1)[:, 0]  # (rows,)
+    each = (1 - label_smoothing) * target_gains + label_smoothing * gains.mean(axis=1)  # (rows,)
     count = jnp.where(mask, weights[targets], 0).sum()
     return -jnp.where(mask, each, 0).sum() / jnp.where(count > 0, count, 1)
 

@@ -31,8 +31,8 @@ def label_divergence(student_logits: Array, teacher_logits: Array, mask: Array |
 def binary_divergence(student_logits: Array, teacher_logits: Array, temperature: float) -> Array:
     """KL(teacher, student) of each label by itself, there or not: (…, num_labels) twice -> (…, num_labels)."""
     student, teacher = (logits.astype(jnp.float32) / temperature for logits in (student_logits, teacher_logits))
-    there = jax.nn.sigmoid(teacher) * (jax.nn.log_sigmoid(teacher) - jax.nn.log_sigmoid(student))
-    return there + jax.nn.sigmoid(-teacher) * (jax.nn.log_sigmoid(-teacher) - jax.nn.log_sigmoid(-student))
+    present = jax.nn.sigmoid(teacher) * (jax.nn.log_sigmoid(teacher) - jax.nn.log_sigmoid(student))
+    return present + jax.nn.sigmoid(-teacher) * (jax.nn.log_sigmoid(-teacher) - jax.nn.log_sigmoid(-student))
 
 
 def class_divergence(
@@ -59,8 +59,8 @@ def position_divergence(student: Any, teacher: Any, inputs: Inputs, temperature:
 
     def one(name: str) -> Array:
         parts = [getattr(output, name).astype(jnp.float32)[:, None] for output in (student, teacher)]  # (batch, 1, seq)
-        own, expected = (jnp.where(within, logits, MASKED_SCORE) for logits in parts)
-        divergences = losses.kl_divergence(own, expected, temperature)  # (batch, num_segments)
+        student_logits, teacher_logits = (jnp.where(within, logits, MASKED_SCORE) for logits in parts)
+        divergences = losses.kl_divergence(student_logits, teacher_logits, temperature)  # (batch, num_segments)
         return losses.masked_mean(divergences, within.any(axis=-1)) * temperature**2
 
     return (one("start_logits") + one("end_logits")) / 2
@@ -70,5 +70,5 @@ def top_divergence(student_logits: Array, indices: Array, teacher_logits: Array,
     """KL(teacher, student) on the support of the teacher's k most likely tokens: (batch, seq)."""
     student = jax.nn.log_softmax(student_logits.astype(jnp.float32) / temperature)
     teacher = jax.nn.log_softmax(teacher_logits.astype(jnp.float32) / temperature)
-    own = jnp.take_along_axis(student, indices, axis=-1)  # (batch, seq, k)
-    return (jnp.exp(teacher) * (teacher - own)).sum(-1)  # (batch, seq)
+    student_top = jnp.take_along_axis(student, indices, axis=-1)  # (batch, seq, k)
+    return (jnp.exp(teacher) * (teacher - student_top)).sum(-1)  # (batch, seq)

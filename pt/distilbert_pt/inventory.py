@@ -43,9 +43,11 @@ def table_names(model: nn.Module, names: list[str]) -> dict[str, str]:
     wrapper = prefix.removesuffix(PREFIX)  # "" where the backbone lies as in the six models
     named = {}
     for name in names:
-        own = name.replace(COMPILED, "")
-        inner = own.removeprefix(prefix)
-        named[name] = inner if own.startswith(prefix) and is_backbone(inner) else own.removeprefix(wrapper)
+        uncompiled = name.replace(COMPILED, "")
+        inner = uncompiled.removeprefix(prefix)
+        named[name] = (
+            inner if uncompiled.startswith(prefix) and is_backbone(inner) else uncompiled.removeprefix(wrapper)
+        )
     return named
 
 
@@ -64,9 +66,11 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Return all that a model stores by the converter's names, each tensor once."""
-    own = tensors_of(model)
-    unique = {id(tensor): name for name, tensor in reversed(own.items())}
-    return {name: own[key] for key, name in table_names(model, list(own)).items() if unique[id(own[key])] == key}
+    tensors = tensors_of(model)
+    unique = {id(tensor): name for name, tensor in reversed(tensors.items())}
+    return {
+        name: tensors[key] for key, name in table_names(model, list(tensors)).items() if unique[id(tensors[key])] == key
+    }
 
 
 def tied_groups(tensors: dict[str, Tensor]) -> list[list[str]]:

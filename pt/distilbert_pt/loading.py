@@ -105,9 +105,11 @@ def constructor_arguments(cls: type[Any], names: Iterable[str], config: DistilBe
     """
     parameters = inspect.signature(cls.__init__).parameters.values()
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    own = {parameter.name for parameter in parameters} - {"self", "config"}
+    accepted = {parameter.name for parameter in parameters} - {"self", "config"}
     return {
-        name for name in names if (name in own and chosen) or (not hasattr(config, name) and (takes_all or name in own))
+        name
+        for name in names
+        if (name in accepted and chosen) or (not hasattr(config, name) and (takes_all or name in accepted))
     }
 
 
@@ -117,7 +119,7 @@ def fill(
     dtype: torch.dtype,
     *,
     ignore_mismatched_sizes: bool = False,
-    own: bool = False,
+    map_private: bool = False,
 ) -> LoadReport:
     """Give a model the weights of a checkpoint, and those that it lacks their initial values.
 
@@ -126,7 +128,7 @@ def fill(
         checkpoint: An open checkpoint.
         dtype: What floating-point weights become; whole numbers keep the model's type.
         ignore_mismatched_sizes: Whether weights of another shape are left at their initial values.
-        own: Whether files may be mapped as the parameters' memory.
+        map_private: Whether files may be mapped as the parameters' memory.
 
     Raises:
         CheckpointError: A weight of the backbone is missing, a weight is misshapen, or tied ones differ.
@@ -150,7 +152,7 @@ def fill(
     for name, tensor in tensors.items():
         weight = checkpoint.weight(names[name]) if names[name] in loaded else None
         if weight is not None:
-            values = to_tensor(weight.private() if own else weight.read(), dtype_of(model, name, tensor, dtype))
+            values = to_tensor(weight.private() if map_private else weight.read(), dtype_of(model, name, tensor, dtype))
             put(model, groups.get(name, [name]), values)
     for module in model.modules():  # not to be initialized again where the model is a part of another
         module._is_hf_initialized = True

@@ -177,7 +177,7 @@ class DistilBertPreTrainedModel(InitializedModel):
             model = build(cls, config.updated(**fields), model_args, arguments)
             target = as_dtype(dtype or torch_dtype, checkpoint.dtype)
             skip = skipped_modules(model.config)
-            options = {"ignore_mismatched_sizes": ignore_mismatched_sizes, "own": not disable_mmap}
+            options = {"ignore_mismatched_sizes": ignore_mismatched_sizes, "map_private": not disable_mmap}
             model.load_report = fill(model, checkpoint, target if skip is None else torch.float32, **options)
         model.config.dtype = str(target).removeprefix("torch.")
         model.tie_weights()

@@ -32,8 +32,8 @@ def label_divergence(student_logits: Tensor, teacher_logits: Tensor, mask: Tenso
 def binary_divergence(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
     """KL(teacher, student) of each label by itself, there or not: (…, num_labels) twice -> (…, num_labels)."""
     student, teacher = student_logits.float() / temperature, teacher_logits.float() / temperature
-    there = teacher.sigmoid() * (F.logsigmoid(teacher) - F.logsigmoid(student))
-    return there + (-teacher).sigmoid() * (F.logsigmoid(-teacher) - F.logsigmoid(-student))
+    present = teacher.sigmoid() * (F.logsigmoid(teacher) - F.logsigmoid(student))
+    return present + (-teacher).sigmoid() * (F.logsigmoid(-teacher) - F.logsigmoid(-student))
 
 
 def class_divergence(
@@ -60,8 +60,8 @@ def position_divergence(student: Any, teacher: Any, inputs: Inputs, temperature:
 
     def one(name: str) -> Tensor:
         parts = [getattr(output, name).float()[:, None] for output in (student, teacher)]  # (batch, 1, seq) each
-        own, expected = (logits.where(within, torch.finfo(torch.float32).min) for logits in parts)
-        divergences = losses.kl_divergence(own, expected, temperature)  # (batch, num_segments)
+        student_logits, teacher_logits = (logits.where(within, torch.finfo(torch.float32).min) for logits in parts)
+        divergences = losses.kl_divergence(student_logits, teacher_logits, temperature)  # (batch, num_segments)
         return losses.masked_mean(divergences, within.any(dim=-1)) * temperature**2
 
     return (one("start_logits") + one("end_logits")) / 2

@@ -106,9 +106,9 @@ def test_gradients_in_bfloat16_are_of_all_tokens(tokens: int) -> None:
     x, labels = torch.randn(tokens, 8), torch.randint(5, (tokens,))
     weight, bias = torch.randn(5, 8), torch.randn(5)
     gradients = []
-    for whole in (True, False):
+    for is_reference in (True, False):
         inputs = [each.clone().requires_grad_() for each in (x, weight, bias)]
-        if whole:
+        if is_reference:
             F.cross_entropy(F.linear(*inputs), labels, reduction="sum").backward()
         else:
             with torch.autocast("cpu", torch.bfloat16):

@@ -85,14 +85,16 @@ def fill(
     """
     from distilbert_conversion import check, compare
 
-    own = cls.__init__.__module__.partition(".")[0] != __package__  # a user's constructor may compute with values
-    if not own:
+    # a user's constructor may compute with values
+    is_user_class = cls.__init__.__module__.partition(".")[0] != __package__
+    if not is_user_class:
         report = compare(checkpoint, config, cls.head)
         check(checkpoint, report, ignore_mismatched_sizes=ignore_mismatched_sizes)
-    with nullcontext() if own else keras.StatelessScope():  # where variables are made without values until its end
+    # where variables are made without values until its end
+    with nullcontext() if is_user_class else keras.StatelessScope():
         model = build(cls, config, args, arguments, policy)
         variables = dict(model.named_variables())
-        if own:
+        if is_user_class:
             report = compare(checkpoint, config, cls.head, expected=shapes(model))
             check(checkpoint, report, ignore_mismatched_sizes=ignore_mismatched_sizes)
         weights = {name: checkpoint.weight(name) for name in report.loaded}
@@ -101,7 +103,7 @@ def fill(
             for name, weight in weights.items()
             if weight is not None
         }
-        if not own:
+        if not is_user_class:
             attach(variables, initializers)
     flush(variables, initializers)
     return model, report
@@ -128,9 +130,9 @@ KERAS_ARGUMENTS = ("name", "trainable")
 
 def constructor_arguments(cls: type[Any], names: Iterable[str]) -> list[str]:
     """Return which keywords of `from_pretrained` are the constructor's and no config fields."""
-    own = {*inspect.signature(cls.__init__).parameters, *KERAS_ARGUMENTS} - {"self", "config", "dtype"}
+    accepted = {*inspect.signature(cls.__init__).parameters, *KERAS_ARGUMENTS} - {"self", "config", "dtype"}
     fields = vars(cls.config_class())
-    return [name for name in names if name in own and name not in fields]
+    return [name for name in names if name in accepted and name not in fields]
 
 
 def read_config(

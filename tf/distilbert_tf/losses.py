@@ -90,8 +90,8 @@ def smoothed_cross_entropy(
     mask = ops.not_equal(labels, IGNORE_INDEX)  # (rows,)
     targets = ops.where(mask, labels, 0)  # (rows,)
     gains = ops.log_softmax(logits, axis=-1) * weights  # (rows, classes)
-    own = ops.take_along_axis(gains, targets[:, None], axis=1)[:, 0]  # (rows,)
-    each = (1 - label_smoothing) * own + label_smoothing * ops.mean(gains, axis=1)  # (rows,)
+    target_gains = ops.take_along_axis(gains, targets[:, None], axis=1)[:, 0]  # (rows,)
+    each = (1 - label_smoothing) * target_gains + label_smoothing * ops.mean(gains, axis=1)  # (rows,)
     count = ops.sum(ops.where(mask, ops.take(weights, targets), 0.0))
     return -ops.sum(ops.where(mask, each, 0.0)) / ops.where(count > 0, count, 1.0)
 
@@ -207,11 +207,11 @@ def position_losses(logits: Tensor, positions: Tensor, segment_ids: Tensor | Non
 
 def packed_position_losses(logits: Tensor, positions: Tensor, segment_ids: Tensor) -> Losses:
     """Return the cross-entropy of each position in its own segment; see `position_losses`."""
-    own = segment_onehot(segment_ids, ops.shape(positions)[1])  # (batch, num_segments, seq)
-    numbers = ops.cast(own, "int32")
+    segments = segment_onehot(segment_ids, ops.shape(positions)[1])  # (batch, num_segments, seq)
+    numbers = ops.cast(segments, "int32")
     sizes, firsts = ops.sum(numbers, axis=-1), ops.cast(ops.argmax(numbers, axis=-1), "int32")
     positions = ops.cast(positions, "int32")  # (batch, num_segments)
-    alone = ops.where(own, ops.cast(logits, "float32")[:, None], MASKED_SCORE)  # (batch, num_segments, seq)
+    alone = ops.where(segments, ops.cast(logits, "float32")[:, None], MASKED_SCORE)  # (batch, num_segments, seq)
     inside = ops.logical_and(positions >= 0, positions < sizes)
     return cross_entropies(alone, ops.where(inside, firsts + positions, IGNORE_INDEX))
 

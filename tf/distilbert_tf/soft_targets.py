@@ -30,8 +30,8 @@ def label_divergence(student_logits: Tensor, teacher_logits: Tensor, mask: Tenso
 def binary_divergence(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
     """KL(teacher, student) of each label by itself, there or not: (…, num_labels) twice -> (…, num_labels)."""
     student, teacher = (ops.cast(logits, "float32") / temperature for logits in (student_logits, teacher_logits))
-    there = ops.sigmoid(teacher) * (ops.log_sigmoid(teacher) - ops.log_sigmoid(student))
-    return there + ops.sigmoid(-teacher) * (ops.log_sigmoid(-teacher) - ops.log_sigmoid(-student))
+    present = ops.sigmoid(teacher) * (ops.log_sigmoid(teacher) - ops.log_sigmoid(student))
+    return present + ops.sigmoid(-teacher) * (ops.log_sigmoid(-teacher) - ops.log_sigmoid(-student))
 
 
 def class_divergence(
@@ -63,8 +63,9 @@ def position_divergence(student: Any, teacher: Any, inputs: Inputs, temperature:
 
     def one(name: str) -> Tensor:
         parts = [ops.cast(getattr(output, name), "float32")[:, None] for output in (student, teacher)]
-        own, expected = (ops.where(within, logits, MASKED_SCORE) for logits in parts)  # (batch, num_segments, seq)
-        divergences = losses.kl_divergence(own, expected, temperature)  # (batch, num_segments)
+        # (batch, num_segments, seq) each
+        student_logits, teacher_logits = (ops.where(within, logits, MASKED_SCORE) for logits in parts)
+        divergences = losses.kl_divergence(student_logits, teacher_logits, temperature)  # (batch, num_segments)
         return losses.masked_mean(divergences, ops.any(within, axis=-1)) * temperature**2
 
     return (one("start_logits") + one("end_logits")) / 2
@@ -74,5 +75,5 @@ def top_divergence(student_logits: Tensor, indices: Tensor, teacher_logits: Tens
     """KL(teacher, student) on the support of the teacher's k most likely tokens: (batch, seq)."""
     student = ops.log_softmax(ops.cast(student_logits, "float32") / temperature, axis=-1)
     teacher = ops.log_softmax(ops.cast(teacher_logits, "float32") / temperature, axis=-1)
-    own = ops.take_along_axis(student, indices, axis=-1)  # (batch, seq, k)
-    return ops.sum(ops.exp(teacher) * (teacher - own), axis=-1)  # (batch, seq)
+    student_top = ops.take_along_axis(student, indices, axis=-1)  # (batch, seq, k)
+    return ops.sum(ops.exp(teacher) * (teacher - student_top), axis=-1)  # (batch, seq)

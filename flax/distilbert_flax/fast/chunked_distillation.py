@@ -90,10 +90,10 @@ def _total_and_gradients(
     chunks, targets = others
 
     def step(sums: tuple[Array, ...], chunk: tuple[Array, ...]) -> tuple[tuple[Array, ...], Array]:
-        own, labels, mask, *per_token = chunk
+        x_chunk, labels, mask, *per_token = chunk
 
         def counted(sums: tuple[Array, ...]) -> tuple[tuple[Array, ...], Array]:
-            logits = (own @ weight.T + bias).astype(jnp.float32)  # (chunk, vocab)
+            logits = (x_chunk @ weight.T + bias).astype(jnp.float32)  # (chunk, vocab)
             log_q = jax.nn.log_softmax(logits / temperature)
             divergences, d_logits = targets.compare(log_q, temperature, *per_token)
             d_logits = jnp.where(mask[:, None], d_logits * temperature, 0)  # (chunk, vocab)
@@ -103,12 +103,12 @@ def _total_and_gradients(
                 lambda: (jnp.zeros((), jnp.float32), d_logits),
             )
             low = d_logits.astype(x.dtype)
-            d_weight = jnp.matmul(low.T, own, preferred_element_type=jnp.float32)  # (vocab, dim)
+            d_weight = jnp.matmul(low.T, x_chunk, preferred_element_type=jnp.float32)  # (vocab, dim)
             divergence = jnp.where(mask, divergences, 0).sum()
             new = (divergence, loss, d_weight, d_logits.sum(axis=0))
             return tuple(map(jnp.add, sums, new)), low @ weight
 
-        return jax.lax.cond(mask.any(), counted, lambda sums: (sums, jnp.zeros_like(own)), sums)
+        return jax.lax.cond(mask.any(), counted, lambda sums: (sums, jnp.zeros_like(x_chunk)), sums)
 
     shapes = ((), (), weight.shape, bias.shape)
     start = tuple(jnp.zeros(shape, jnp.float32) for shape in shapes)
@@ -123,8 +123,8 @@ def _add_cross_entropy(logits: Array, labels: Array, d_logits: Array, label_weig
     mask, targets = labels != IGNORE_INDEX, jnp.maximum(labels, 0)  # (chunk,)
     log_probabilities = jax.nn.log_softmax(logits)  # (chunk, vocab)
     gains = jnp.take_along_axis(log_probabilities, targets[:, None], axis=1)[:, 0]  # (chunk,)
-    own = jnp.exp(log_probabilities) - (jnp.arange(logits.shape[1]) == targets[:, None])  # (chunk, vocab)
-    return -jnp.where(mask, gains, 0).sum(), d_logits + jnp.where(mask[:, None], own * label_weight, 0)
+    d_cross_entropy = jnp.exp(log_probabilities) - (jnp.arange(logits.shape[1]) == targets[:, None])  # (chunk, vocab)
+    return -jnp.where(mask, gains, 0).sum(), d_logits + jnp.where(mask[:, None], d_cross_entropy * label_weight, 0)
 
 
 def _scaled(temperature: float, gradients: Any, d_sums: tuple[Array, Array, Array]) -> tuple[Any, ...]:

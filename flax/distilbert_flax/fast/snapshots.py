@@ -142,8 +142,8 @@ class Snapshot:
 
     def with_params(self, params: Mapping[str, Any]) -> list[Any]:
         """Return the variables' values with those in `params`, by path, in the place of those that are stored."""
-        own = zip(self.variables, self.paths, strict=True)
-        return [variable.get_raw_value() if path is None else params[path] for variable, path in own]
+        pairs = zip(self.variables, self.paths, strict=True)
+        return [variable.get_raw_value() if path is None else params[path] for variable, path in pairs]
 
 
 def same(now: Mapping[str, Any], before: Mapping[str, Any]) -> bool:

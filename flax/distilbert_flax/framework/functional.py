@@ -170,10 +170,10 @@ def with_arguments_of(forward: Callable[..., Any], function: Callable[..., Any])
         return function(self, *args, **kwargs)
 
     inner = list(inspect.signature(forward).parameters.values())
-    own = [p for p in inspect.signature(FunctionalModule.__call__).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    own = [p for p in own if p.name not in {q.name for q in inner}]
+    added = [p for p in inspect.signature(FunctionalModule.__call__).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    added = [p for p in added if p.name not in {q.name for q in inner}]
     last = [inner.pop()] if inner[-1].kind is inspect.Parameter.VAR_KEYWORD else []
-    wrapper.__signature__ = inspect.Signature([*inner, *own, *last])  # type: ignore[attr-defined]
+    wrapper.__signature__ = inspect.Signature([*inner, *added, *last])  # type: ignore[attr-defined]
     return wrapper
 
 

@@ -20,11 +20,11 @@ def computing_in(model: M, dtype: DTypeLike | None) -> M:
         model: The model.
         dtype: What to compute in; None for the model's own.
     """
-    own = model.dtype
-    if dtype is None or jnp.dtype(dtype) == own:
+    model_dtype = model.dtype
+    if dtype is None or jnp.dtype(dtype) == model_dtype:
         return model
     twin = nnx.clone(model, variables=False)
     for _, module in nnx.iter_modules(twin):
-        if getattr(module, "dtype", None) == own:
+        if getattr(module, "dtype", None) == model_dtype:
             module.dtype = jnp.dtype(dtype)
     return twin

@@ -49,7 +49,9 @@ def flat_params(
     shapes = {path: (np.shape(flat[path]), shape_of(variables[path]).shape) for path in flat.keys() & variables}
     faults = [f"{path} is unknown" for path in flat.keys() - variables.keys()]
     faults += [f"{path} is missing" for path in variables.keys() - flat.keys() if complete]
-    faults += [f"{path} is {shape}, expected {own}" for path, (shape, own) in shapes.items() if shape != own]
+    faults += [
+        f"{path} is {shape}, expected {expected}" for path, (shape, expected) in shapes.items() if shape != expected
+    ]
     if faults:
         raise InputError(f"params do not fit {type(model).__name__}: {'; '.join(sorted(faults))}")
     return flat

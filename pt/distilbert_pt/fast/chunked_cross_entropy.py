@@ -43,11 +43,11 @@ class Gradients:
         self._d_bias += d_logits.sum(dim=0)
         if self._rounded is not None:
             first = tokens.start - tokens.start % self._most
-            kept = self._rounded[: tokens.stop - first]  # (kept tokens, vocab)
-            kept[tokens.start - first :] = d_logits
-            if len(kept) < self._most and tokens.stop < len(self._x):
+            buffer = self._rounded[: tokens.stop - first]  # (buffered tokens, vocab)
+            buffer[tokens.start - first :] = d_logits
+            if len(buffer) < self._most and tokens.stop < len(self._x):
                 return
-            d_logits, tokens = kept, slice(first, tokens.stop)
+            d_logits, tokens = buffer, slice(first, tokens.stop)
         self._d_x[tokens] = multiply(d_logits, self._weight.t())
         self._d_weight = add_product(self._d_weight, d_logits.t(), self._x[tokens])
 

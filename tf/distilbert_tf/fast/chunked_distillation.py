@@ -89,9 +89,9 @@ def _loop(
     tokens, labeled = counts
 
     def step(start: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        own, labels, *per_token = (_slice(array, start) for array in (x, *constants))
+        x_chunk, labels, *per_token = (_slice(array, start) for array in (x, *constants))
         indices = start + tf.range(LOSS_CHUNK_TOKENS)  # (chunk,)
-        logits = tf.cast(tf.matmul(own, weight, transpose_b=True) + bias, tf.float32)  # (chunk, vocab)
+        logits = tf.cast(tf.matmul(x_chunk, weight, transpose_b=True) + bias, tf.float32)  # (chunk, vocab)
         divergences, difference = targets.compare(tf.nn.log_softmax(logits / temperature), temperature, *per_token)
         mask = indices < tokens  # (chunk,)
         d_logits = tf.where(mask[:, None], difference * temperature, 0.0)  # (chunk, vocab)
@@ -106,7 +106,7 @@ def _loop(
             sums[0] + tf.reduce_sum(tf.where(mask, divergences, 0.0)),
             sums[1] + loss,
             tf.tensor_scatter_nd_update(sums[2], indices[:, None], tf.matmul(low, weight)),
-            sums[3] + tf.cast(tf.matmul(low, own, transpose_a=True), tf.float32),
+            sums[3] + tf.cast(tf.matmul(low, x_chunk, transpose_a=True), tf.float32),
             sums[4] + tf.reduce_sum(d_logits, axis=0),
         )
 
@@ -139,5 +139,5 @@ def _add_cross_entropy(logits: Any, labels: Any, mask: Any, d_logits: Any, label
 
     targets, counts = tf.where(mask, labels, 0), tf.cast(mask, tf.float32)  # (chunk,)
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)  # (chunk,)
-    own = tf.nn.softmax(logits) - tf.one_hot(targets, tf.shape(logits)[1])  # (chunk, vocab)
-    return tf.reduce_sum(losses * counts), d_logits + own * (counts * label_weight)[:, None]
+    d_cross_entropy = tf.nn.softmax(logits) - tf.one_hot(targets, tf.shape(logits)[1])  # (chunk, vocab)
+    return tf.reduce_sum(losses * counts), d_logits + d_cross_entropy * (counts * label_weight)[:, None]

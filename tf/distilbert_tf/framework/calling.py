@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["FLAGS", "bind", "names_of", "takes_any_keyword", "whole_input"]
+__all__ = ["FLAGS", "bind", "inputs_argument", "names_of", "takes_any_keyword"]
 
 FLAGS = ("output_attentions", "output_hidden_states", "return_dict", "training", "unpad", "num_segments", "loss_only")
 """The arguments that are no tensors."""
@@ -34,19 +34,19 @@ def bind(call: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, A
     Raises:
         TypeError: A name is unknown or given twice, or a tensor is none.
     """
-    first, whole = args[0] if args else None, whole_input(call)
-    if whole is not None and isinstance(first, Mapping) and set(first) == {whole}:
-        args = (first[whole], *args[1:])  # bound already
-    elif whole is None and isinstance(first, Mapping):
+    first, inputs_name = args[0] if args else None, inputs_argument(call)
+    if inputs_name is not None and isinstance(first, Mapping) and set(first) == {inputs_name}:
+        args = (first[inputs_name], *args[1:])  # bound already
+    elif inputs_name is None and isinstance(first, Mapping):
         twice = sorted(set(first) & set(kwargs))
         if len(args) > 1 or twice:
             raise TypeError(f"{f'{twice[0]!r} is' if twice else 'arguments are'} given beside the dict and in it")
         args, kwargs = (), {**first, **kwargs}
-    elif whole is None and len(args) == 1 and isinstance(first, (list, tuple)):
+    elif inputs_name is None and len(args) == 1 and isinstance(first, (list, tuple)):
         args = tuple(first)
     signature = _signature_of(call)
     bound = signature.bind(*args, **kwargs).arguments
-    bound |= bound.pop(_rest(signature), {})
+    bound |= bound.pop(_keywords_name(signature), {})
     arguments = {name: value for name, value in bound.items() if value is not None}
     for name, value in arguments.items():
         if name in TENSORS and not hasattr(value, "shape"):
@@ -56,15 +56,15 @@ def bind(call: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, A
 
 def names_of(call: Callable[..., Any]) -> set[str]:
     """Return the names by which a method takes inputs and flags, also within one argument for all inputs."""
-    return {*_signature_of(call).parameters, *(TENSORS if whole_input(call) else ())}
+    return {*_signature_of(call).parameters, *(TENSORS if inputs_argument(call) else ())}
 
 
 def takes_any_keyword(call: Callable[..., Any]) -> bool:
     """Whether a method takes `**kwargs`."""
-    return bool(_rest(_signature_of(call)))
+    return bool(_keywords_name(_signature_of(call)))
 
 
-def whole_input(call: Callable[..., Any]) -> str | None:
+def inputs_argument(call: Callable[..., Any]) -> str | None:
     """Return the name of the argument that is all inputs, such as `inputs`; None where each has an argument."""
     for first in _signature_of(call).parameters.values():
         is_named = first.name in TENSORS or first.kind is not first.POSITIONAL_OR_KEYWORD
@@ -72,7 +72,7 @@ def whole_input(call: Callable[..., Any]) -> str | None:
     return None
 
 
-def _rest(signature: inspect.Signature) -> str:
+def _keywords_name(signature: inspect.Signature) -> str:
     """Return the name of `**kwargs`, "" where there are none."""
     return next((x.name for x in signature.parameters.values() if x.kind is x.VAR_KEYWORD), "")
 
@@ -90,13 +90,13 @@ def _signature(owner: type, method: Callable[..., Any]) -> inspect.Signature:
     """
     parameters = list(inspect.signature(method).parameters.values())[1:]
     named = [x for x in parameters if x.kind not in (x.VAR_POSITIONAL, x.VAR_KEYWORD)]
-    rest = [x for x in parameters if x.kind is x.VAR_KEYWORD]
-    if rest:
+    any_keyword = [x for x in parameters if x.kind is x.VAR_KEYWORD]
+    if any_keyword:
         known = {x.name for x in named}
         kind = named[-1].kind if named else inspect.Parameter.POSITIONAL_OR_KEYWORD
         more = _overridden(owner, method)
         named += [x.replace(kind=kind, default=None) for x in more if x.name not in known]
-    return inspect.Signature([*named, *rest])
+    return inspect.Signature([*named, *any_keyword])
 
 
 def _overridden(owner: type, method: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -32,11 +32,11 @@ def as_arrays(outputs: Outputs, x: Any, y: Any = None, sample_weight: Any = None
     """
     if isinstance(x, Mapping):
         x = {name: value if name in outputs.aliases else as_array(value, name) for name, value in x.items()}
-        own = {name: as_labels(outputs, x.pop(name), x) for name in tuple(x) if name in outputs.aliases}
+        inner_labels = {name: as_labels(outputs, x.pop(name), x) for name in tuple(x) if name in outputs.aliases}
         if y is None and (labels_apart or sample_weight is not None):
-            y = own or None
+            y = inner_labels or None
         else:
-            x |= own
+            x |= inner_labels
     if y is not None:
         y = labels_by_output(outputs, y, x)
     if sample_weight is not None:

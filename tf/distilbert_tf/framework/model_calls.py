@@ -14,7 +14,7 @@ from distilbert_common.constants import IGNORE_INDEX
 from distilbert_tf.checks import check_labels, check_shapes, concrete, value_range
 from distilbert_tf.fast.compiled import call as compiled_call
 from distilbert_tf.fast.compiled import compiles
-from distilbert_tf.framework.calling import bind, whole_input
+from distilbert_tf.framework.calling import bind, inputs_argument
 
 __all__ = ["ModelCalls"]
 
@@ -41,13 +41,13 @@ class ModelCalls(keras.Model):
 
     def inputs_by_name(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the arguments of a call by the names that inputs have: of `call(self, inputs)` those in `inputs`."""
-        whole = whole_input(self.call)
-        inputs = arguments if whole is None else arguments.get(whole)
+        inputs_name = inputs_argument(self.call)
+        inputs = arguments if inputs_name is None else arguments.get(inputs_name)
         return inputs if isinstance(inputs, Mapping) else {"input_ids": inputs} if hasattr(inputs, "shape") else {}
 
     def check(self, **inputs: Any) -> None:
         """Check the arguments of one call before any compute; see `check_inputs`."""
-        if not inputs and whole_input(self.call):
+        if not inputs and inputs_argument(self.call):
             return  # in a form of the user's own
         input_ids: Any = inputs.get("input_ids")
         inputs_embeds: Any = inputs.get("inputs_embeds")

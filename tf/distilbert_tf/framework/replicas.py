@@ -38,8 +38,8 @@ def mean(total: Tensor, count: Tensor) -> Tensor:
     replicas = replicas_in_sync()
     if replicas == 1 or isinstance(total, keras.KerasTensor):
         return total / ops.maximum(count, 1.0)
-    own = total / ops.maximum(sum_over_replicas(count), 1.0)
-    return own + ops.stop_gradient(sum_over_replicas(ops.stop_gradient(own)) / replicas - own)
+    mean = total / ops.maximum(sum_over_replicas(count), 1.0)
+    return mean + ops.stop_gradient(sum_over_replicas(ops.stop_gradient(mean)) / replicas - mean)
 
 
 def share(value: Tensor) -> Tensor:

@@ -26,8 +26,8 @@ def held(name: str, value: Any, kind: type) -> Iterator[tuple[str, Any]]:
 
 def attributes(layer: keras.layers.Layer) -> dict[str, Any]:
     """Return a layer's attributes; on Keras' PyTorch backend it is a Module, which holds the layers in it apart."""
-    own = vars(layer)
-    return {**own, **own.get("_modules", {})}
+    values = vars(layer)
+    return {**values, **values.get("_modules", {})}
 
 
 def children(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Layer]]:

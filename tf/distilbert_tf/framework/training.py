@@ -81,8 +81,8 @@ class TaskTraining(Fitting):
 
     def is_own_loss(self, loss: Any) -> bool:
         """Whether a loss is a method of this model, as programs of transformers 4.x name its own loss."""
-        own = ("compute_loss", "hf_compute_loss")
-        return getattr(loss, "__self__", None) is self and getattr(loss, "__name__", None) in own
+        loss_names = ("compute_loss", "hf_compute_loss")
+        return getattr(loss, "__self__", None) is self and getattr(loss, "__name__", None) in loss_names
 
     def task_losses(self, *logits_and_labels: Tensor, segment_ids: Tensor | None = None) -> tuple[Losses, ...]:
         """Return the losses of each output, of logits and labels in the order of `logit_names` and `label_names`."""
