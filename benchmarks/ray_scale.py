@@ -85,7 +85,7 @@ def main() -> int:
         rows = numbered(options.file, options.rows, folder / "rows.jsonl")
         turn = numbered(options.file, options.turn_rows, folder / "turn.jsonl")
         with connected(Cluster(workers=WORKERS), "the benchmark"):
-            killed = with_a_kill(model, rows, folder) if options.rows else kept()
+            killed = with_a_kill(model, rows, folder) if options.rows else last_kill()
             rates = in_turns(model, turn, folder, options.turns)
     facts = {"killed": killed, "rates": rates, "turn_rows": options.turn_rows, "load": load, "cores": usable_cores()}
     facts |= {"processor": processor(), "model": model.name if options.model else "all-MiniLM-L6-v2"}
@@ -121,7 +121,7 @@ def classifier(folder: Path, file: Path) -> Path:
     return folder
 
 
-def kept() -> Facts:
+def last_kill() -> Facts:
     """Return what the last run with --write found when a worker was killed."""
     return dict(read_figures(DOCS / "scale.json", {})["killed"])
 
@@ -141,13 +141,13 @@ def with_a_kill(model: Path, rows: Path, folder: Path) -> Facts:
     predict(model, file=rows, output=output, framework="pt", cluster=Cluster(workers=WORKERS), on_progress=watch)
     seconds = perf_counter() - started
     counts = Counter(row["number"] for row in read_rows(output))
-    given = [row["number"] for row in read_rows(rows)]
-    in_order = [row["number"] for row in read_rows(output)] == given
+    numbers = [row["number"] for row in read_rows(rows)]
+    in_order = [row["number"] for row in read_rows(output)] == numbers
     return {
-        "rows": len(given),
-        "once": sum(counts[number] == 1 for number in given),
-        "lost": sum(counts[number] == 0 for number in given),
-        "doubled": sum(counts[number] > 1 for number in given),
+        "rows": len(numbers),
+        "once": sum(counts[number] == 1 for number in numbers),
+        "lost": sum(counts[number] == 0 for number in numbers),
+        "doubled": sum(counts[number] > 1 for number in numbers),
         "in_order": in_order,
         "killed": bool(watch.killed) and not psutil.pid_exists(watch.killed),
         "seconds": round(seconds, 1),

@@ -213,8 +213,8 @@ def measure_all(rows: list[Row], folder: Path, rounds: int, progress: Progress) 
     task = progress.add_task("", total=len(rows))
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:  # the peak of a process holds what it did before: a row with a goal for it starts anew
-        own = row.title if row.memory_goal is not None else ""
-        groups.setdefault((*implementations(row).values(), own), []).append(row)
+        own_process = row.title if row.memory_goal is not None else ""
+        groups.setdefault((*implementations(row).values(), own_process), []).append(row)
     for group in groups.values():
         workers = {side: Worker(name, folder) for side, name in implementations(group[0]).items()}
         for row in group:

@@ -63,7 +63,7 @@ def row(config: Path, head: str, figures: dict[str, Any]) -> list[str]:
     return [config.name, head, "{} of {}".format(*figures["files"]), *outputs, *gradients]
 
 
-def holds(figures: dict[str, Any]) -> bool:
+def is_within_tolerance(figures: dict[str, Any]) -> bool:
     """Whether every figure of one model is within its tolerance."""
     equal, written = figures["files"]
     cells = [difference for differences in figures["outputs"].values() for difference in differences]
@@ -104,7 +104,7 @@ def main() -> int:
         figures = measure(config, head)
         results.append(figures)
         rows.append(row(config, head, figures))
-        table.add_row(*rows[-1], style="" if holds(figures) else "bold red")
+        table.add_row(*rows[-1], style="" if is_within_tolerance(figures) else "bold red")
     console.print(table)
     cells, equal, written = totals(results)
     console.print(f"{cells} cells (model x stored dialect x framework); outputs: absolute, at most {MATRIX.value:g};")
@@ -113,7 +113,7 @@ def main() -> int:
     )
     if "--page" in sys.argv[1:]:
         write_page(rows, results)
-    good = all(map(holds, results))
+    good = all(map(is_within_tolerance, results))
     console.print("[green]All hold.[/]" if good else "[bold red]Some do not hold.[/]")
     return 0 if good else 1
 

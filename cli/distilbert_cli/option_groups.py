@@ -21,15 +21,17 @@ def with_options(*groups: Callable[..., None], **defaults: Any) -> Callable[[Com
     """
 
     def decorate(command: Command) -> Command:
-        own = [one for one in signature(command, eval_str=True).parameters.values() if one.kind is not one.VAR_KEYWORD]
-        shared = [one for group in groups for one in signature(group, eval_str=True).parameters.values()]
-        shared = [one.replace(default=defaults.get(one.name, one.default)) for one in shared]
+        own_parameters = [
+            one for one in signature(command, eval_str=True).parameters.values() if one.kind is not one.VAR_KEYWORD
+        ]
+        shared_parameters = [one for group in groups for one in signature(group, eval_str=True).parameters.values()]
+        shared_parameters = [one.replace(default=defaults.get(one.name, one.default)) for one in shared_parameters]
 
         @wraps(command)
         def run(**arguments: Any) -> None:
             command(**arguments)
 
-        parameters = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in [*own, *shared]]
+        parameters = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in [*own_parameters, *shared_parameters]]
         vars(run)["__signature__"] = signature(command).replace(parameters=parameters)
         return run
 

@@ -40,12 +40,12 @@ def capture_stderr() -> Iterator[None]:
 @contextmanager
 def _python_to(descriptor: int) -> Iterator[None]:
     """Let Python's standard error be a copy of itself, unless somebody has put something in its place."""
-    own = sys.__stderr__
-    if own is None or own is not sys.stderr:
+    python_stderr = sys.__stderr__
+    if python_stderr is None or python_stderr is not sys.stderr:
         yield
         return
     with (
-        open(descriptor, "w", 1, encoding=own.encoding, errors=own.errors, closefd=False) as stream,
+        open(descriptor, "w", 1, encoding=python_stderr.encoding, errors=python_stderr.errors, closefd=False) as stream,
         redirect_stderr(stream),
     ):
         yield

@@ -38,7 +38,7 @@ class Clock:
         self.step = 0
         self.action: Callable[[], None] = lambda: None
         self.before_sync: Callable[[], None] = lambda: None
-        self._own: list[str] = []
+        self._folder_events: list[str] = []
         sys.addaudithook(self.hear)
         fsync = os.fsync
 
@@ -54,10 +54,10 @@ class Clock:
         if event in _STEPS:
             self.tick()
         if event == "os.mkdir" and str(arguments[0]).endswith(".new"):
-            self._own = [str(arguments[0])]
-        if event == "open" and str(arguments[0]) in self._own:  # first to lock it, then to sync it
-            self._own.append(self._own[0])
-            if len(self._own) == 3:
+            self._folder_events = [str(arguments[0])]
+        if event == "open" and str(arguments[0]) in self._folder_events:  # first to lock it, then to sync it
+            self._folder_events.append(self._folder_events[0])
+            if len(self._folder_events) == 3:
                 self.before_sync()
 
     def tick(self, *_: Any) -> None:

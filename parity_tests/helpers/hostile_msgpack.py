@@ -139,15 +139,15 @@ def _packed(tree: Tree) -> bytes:
     return packed
 
 
-def _divided(rng: Random, array: Sequence[Any]) -> Tree:
+def _chunked(rng: Random, array: Sequence[Any]) -> Tree:
     """Return an array in the form in which Flax writes large ones."""
     _, shape, dtype, content = array
-    pieces = {"0": ["array", [len(content) // 8], dtype, content[: len(content) // 2]]}
-    pieces["1"] = ["array", [len(content) // 8], dtype, content[len(content) // 2 :]]
+    chunks = {"0": ["array", [len(content) // 8], dtype, content[: len(content) // 2]]}
+    chunks["1"] = ["array", [len(content) // 8], dtype, content[len(content) // 2 :]]
     return {
         "__msgpack_chunked_array__": True,
         "shape": {str(axis): size for axis, size in enumerate(shape)},
-        "chunks": pieces,
+        "chunks": chunks,
     }
 
 
@@ -156,7 +156,7 @@ def hostile_msgpack(rng: Random, content: bytes) -> bytes:
     tree = _open_arrays(msgpack.unpackb(content, strict_map_key=False))
     if rng.random() < 0.3:
         branch, key = rng.choice([(b, k) for b, k in _branches(tree) if isinstance(b[k], list) and b[k][0] == "array"])
-        branch[key] = _divided(rng, branch[key])
+        branch[key] = _chunked(rng, branch[key])
     try:
         return _packed(_close_arrays(shaken(rng, tree)))
     except (OverflowError, ValueError, TypeError):  # not everything that can be thought of can be packed

@@ -44,9 +44,9 @@ def number(rng: Random) -> bytes:
     return (value % 256**width).to_bytes(width, rng.choice(("little", "big")))
 
 
-def overwritten(content: bytes, start: int, piece: bytes) -> bytes:
+def overwritten(content: bytes, start: int, replacement: bytes) -> bytes:
     """Return a content with a piece of it replaced by as many bytes."""
-    return content[:start] + piece + content[start + len(piece) :]
+    return content[:start] + replacement + content[start + len(replacement) :]
 
 
 def _span(rng: Random, content: bytes, boundaries: Sequence[int]) -> tuple[int, int]:
