@@ -90,10 +90,14 @@ def evaluate_scores(
     engines = inference_module(framework)
     config = DistilBertConfig.from_pretrained(folder_of(model))
     chosen_task = task_of(config) if task is None else find_task(task)
-    read = data_options or DataOptions()
-    read = data_options_for(config, chosen_task, read if columns is None else replace(read, columns=columns))
+    data_options = data_options or DataOptions()
+    data_options = data_options_for(
+        config, chosen_task, data_options if columns is None else replace(data_options, columns=columns)
+    )
     tell = on_progress or ignore
-    prepared = prepare(chosen_task, model, {"validation": data}, read, feature_options or FeatureOptions(), tell)
+    prepared = prepare(
+        chosen_task, model, {"validation": data}, data_options, feature_options or FeatureOptions(), tell
+    )
     loaded = engines.load_model(chosen_task.head, model, dtype=dtype)
     _warn_if_untrained(loaded, config, chosen_task)
     engine = engines.Engine(loaded, None, device)

@@ -86,5 +86,5 @@ def finetune(
             check_student(instructor, student, prepared, options)
         facts = None if instructor is None else teacher_facts(instructor)
         record = prepared.record(model, framework, options, feature_options, facts)
-        begun = run.begin(prepared, options, record, student.path, instructor)
-    return run.complete(begun)
+        session = run.begin(prepared, options, record, student.path, instructor)
+    return run.complete(session)

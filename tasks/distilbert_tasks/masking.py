@@ -87,5 +87,5 @@ def masked_ids(
         mask_token_id: The id of the mask token.
         vocab_size: Ids are drawn below this.
     """
-    words = (other * vocab_size).astype(np.int32)
-    return np.where(fate < 0.8, mask_token_id, np.where(fate < 0.9, words, ids))
+    random_ids = (other * vocab_size).astype(np.int32)
+    return np.where(fate < 0.8, mask_token_id, np.where(fate < 0.9, random_ids, ids))

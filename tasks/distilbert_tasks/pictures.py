@@ -11,11 +11,11 @@ from distilbert_common.files import replacing
 __all__ = ["new_figure", "save_figure"]
 
 
-def new_figure(what: str, width: float, height: float) -> Any:
+def new_figure(asked_for: str, width: float, height: float) -> Any:
     """Return an empty figure.
 
     Args:
-        what: What it is for, for the message.
+        asked_for: What it is for, for the message.
         width: In inches.
         height: In inches.
 
@@ -26,7 +26,7 @@ def new_figure(what: str, width: float, height: float) -> Any:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingFrameworkError(what, "matplotlib", "train") from error
+        raise MissingFrameworkError(asked_for, "matplotlib", "train") from error
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure

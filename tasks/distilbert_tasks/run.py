@@ -131,15 +131,15 @@ class Run:
             Checkpoints(self.folder / CHECKPOINTS).remove_best()  # which a kill at the very end leaves
         return before
 
-    def complete(self, begun: Session | RunResult) -> RunResult:
+    def complete(self, session: Session | RunResult) -> RunResult:
         """Train to the end what `begin` returned.
 
         Raises:
             KeyboardInterrupt: The run was stopped; the message says that its last step is saved.
         """
-        if isinstance(begun, RunResult):
-            return begun
-        return self._result(begun.run(tensorboard=self.tensorboard, command=self.command))
+        if isinstance(session, RunResult):
+            return session
+        return self._result(session.run(tensorboard=self.tensorboard, command=self.command))
 
     def _result(self, record: RunRecord) -> RunResult:
         return RunResult(self.folder, record.metrics or {}, record.best_step or 0, read_history(self.folder))

@@ -54,8 +54,8 @@ def load_data(
         raise InputError("no data was given; name a file or a data set as train, validation or test")
     notes: list[str] = []
     sources = open_sources(requested, options, notes)
-    read = [read_split(name, split, sources[split], options, notes) for split in SPLITS if split in sources]
-    splits = {one.name: one for one in read if one is not None}
+    readers = [read_split(name, split, sources[split], options, notes) for split in SPLITS if split in sources]
+    splits = {one.name: one for one in readers if one is not None}
     data, labels, problem_type = _with_labels(name, splits, options, notes)
     if "train" in data and "validation" not in data and options.validation_share:
         data |= _train_and_validation(data["train"], name, options, notes)

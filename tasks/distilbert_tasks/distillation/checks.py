@@ -62,15 +62,16 @@ def check_vocabulary(teacher: ModelFiles, tokenizer: Any, student: str | Any) ->
     Raises:
         InputError: They do not.
     """
-    ours, advice = teacher.tokenizer(), "what they predict is about other tokens: give models of one vocabulary"
-    words, other = ours.get_vocab(), tokenizer.get_vocab()
-    if words != other:
-        token, number = min({*words.items()} ^ {*other.items()}, key=lambda pair: (pair[1], pair[0]))
+    teacher_tokenizer = teacher.tokenizer()
+    advice = "what they predict is about other tokens: give models of one vocabulary"
+    teacher_vocab, student_vocab = teacher_tokenizer.get_vocab(), tokenizer.get_vocab()
+    if teacher_vocab != student_vocab:
+        token, number = min({*teacher_vocab.items()} ^ {*student_vocab.items()}, key=lambda pair: (pair[1], pair[0]))
         raise InputError(
-            f"the vocabularies of {teacher.source} ({len(words):,} tokens) and {student} ({len(other):,}) differ, "
-            f"first in {token!r} as {number}; {advice}"
+            f"the vocabularies of {teacher.source} ({len(teacher_vocab):,} tokens) and {student} "
+            f"({len(student_vocab):,}) differ, first in {token!r} as {number}; {advice}"
         )
-    if ours(SAMPLE)["input_ids"] != tokenizer(SAMPLE)["input_ids"]:
+    if teacher_tokenizer(SAMPLE)["input_ids"] != tokenizer(SAMPLE)["input_ids"]:
         raise InputError(
             f"{teacher.source} and {student} have one vocabulary, and differ in lower-casing, accents or characters of "
             f"their own; {advice} and one tokenizer_config.json"

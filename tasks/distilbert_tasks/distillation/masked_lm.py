@@ -110,7 +110,7 @@ def distil(
         facts = teacher_facts(files) | {"student": pupil.origin, "validation_share": validation_share}
         facts |= {} if ahead is None else ahead.facts
         record = prepared.record(teacher, framework, options, corpus_options, facts)
-        begun = run.begin(prepared, options, record, pupil.path, files if ahead is None else None)
-        if ahead is not None and isinstance(begun, Session):
-            begun.cached_teacher = ask_ahead(files, begun, distillation, ahead)
-    return DistilResult(**vars(run.complete(begun)), student=pupil.origin, layers=pupil.layers)
+        session = run.begin(prepared, options, record, pupil.path, files if ahead is None else None)
+        if ahead is not None and isinstance(session, Session):
+            session.cached_teacher = ask_ahead(files, session, distillation, ahead)
+    return DistilResult(**vars(run.complete(session)), student=pupil.origin, layers=pupil.layers)

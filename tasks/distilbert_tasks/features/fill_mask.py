@@ -21,8 +21,10 @@ def fill_mask_features(columns: Columns, recipe: Recipe) -> Features:
     examples = [number for number, text in enumerate(columns["text"]) if text.strip()]
     texts = [columns["text"][number] for number in examples]
     options = recipe.options
-    cut = {"truncation": True, "max_length": recipe.length} if options.line_by_line else {"verbose": False}
-    ids = recipe.tokenizer(texts, **cut)["input_ids"] if texts else []
+    tokenizer_options = (
+        {"truncation": True, "max_length": recipe.length} if options.line_by_line else {"verbose": False}
+    )
+    ids = recipe.tokenizer(texts, **tokenizer_options)["input_ids"] if texts else []
     details = {"masking": Masking.of(recipe.tokenizer, options.mlm_probability, options.whole_word_mask)}
     return Features(Ragged.from_lists(ids), {}, np.asarray(examples, np.int64), details=details, task="fill-mask")
 

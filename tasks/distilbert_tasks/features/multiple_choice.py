@@ -27,8 +27,8 @@ def multiple_choice_features(columns: Columns, recipe: Recipe) -> Features:
     choices = [choice for example in columns["choices"] for choice in example]
     prompts = [prompt for prompt in columns["prompt"] for _ in range(counts[0])]
     pairs = (prompts, choices) if any(prompts) else (choices, None)
-    cut = {"truncation": recipe.options.truncation if any(prompts) else True, "max_length": recipe.length}
-    ids = recipe.tokenizer(*pairs, **cut)["input_ids"] if choices else []
+    tokenizer_options = {"truncation": recipe.options.truncation if any(prompts) else True, "max_length": recipe.length}
+    ids = recipe.tokenizer(*pairs, **tokenizer_options)["input_ids"] if choices else []
     labels = {"labels": np.asarray(columns["label"], np.int32)} if "label" in columns else {}
     rows = np.arange(len(columns["choices"]))
     return Features(Ragged.from_lists(ids), labels, rows, counts[0] if counts else 1, task="multiple-choice")

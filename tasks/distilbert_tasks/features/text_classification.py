@@ -24,8 +24,8 @@ def text_classification_features(columns: Columns, recipe: Recipe) -> Features:
     texts, pairs = list(columns["text"]), columns.get("text_pair")
     truncation = True if pairs is None else recipe.options.truncation
     pairs = None if pairs is None else list(pairs)
-    cut = {"truncation": truncation, "max_length": recipe.length}
-    ids = recipe.tokenizer(texts, pairs, **cut)["input_ids"] if texts else []
+    tokenizer_options = {"truncation": truncation, "max_length": recipe.length}
+    ids = recipe.tokenizer(texts, pairs, **tokenizer_options)["input_ids"] if texts else []
     labels = {"labels": label_array(columns["label"])} if "label" in columns else {}
     return Features(Ragged.from_lists(ids), labels, np.arange(len(ids)), task="text-classification")
 

@@ -73,8 +73,13 @@ class Scores:
 
 def ratio(numerator: ArrayLike, denominator: ArrayLike) -> NDArray[np.float64]:
     """Divide counts; 0 where there is nothing to divide by."""
-    over, under = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
-    return np.divide(over, under, out=np.zeros(np.broadcast_shapes(over.shape, under.shape)), where=under != 0)
+    numerators, denominators = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
+    return np.divide(
+        numerators,
+        denominators,
+        out=np.zeros(np.broadcast_shapes(numerators.shape, denominators.shape)),
+        where=denominators != 0,
+    )
 
 
 def class_scores(names: Sequence[str], correct: Ints, predicted: Ints, support: Ints) -> tuple[ClassScore, ...]:

@@ -160,19 +160,19 @@ def _default_model(task: str) -> str:
     return DEFAULT_MODELS[task]
 
 
-def _framework(asked: str | None, model: Any) -> str:
+def _framework(requested: str | None, model: Any) -> str:
     """Return the framework of a loaded model, else the one asked for, else the first that is installed.
 
     Raises:
         InputError: Another one was asked for than the model's.
     """
     if isinstance(model, (str, Path)):
-        return asked or framework_for(model)
+        return requested or framework_for(model)
     loaded = framework_of(model)
-    if asked not in (None, loaded):
+    if requested not in (None, loaded):
         raise InputError(
-            f"framework is {asked!r}, and the model is one of {loaded!r}; leave framework out, or save the model and "
-            "give the directory"
+            f"framework is {requested!r}, and the model is one of {loaded!r}; leave framework out, or save the model "
+            "and give the directory"
         )
     return loaded
 

@@ -87,8 +87,8 @@ class TextClassificationPipeline(Pipeline):
         """Return what makes scores of logits for the model's problem type."""
         if self.config.problem_type == "regression":
             return "none"
-        several = self.config.problem_type == "multi_label_classification"
-        return "sigmoid" if several or self.config.num_labels == 1 else "softmax"
+        is_multi_label = self.config.problem_type == "multi_label_classification"
+        return "sigmoid" if is_multi_label or self.config.num_labels == 1 else "softmax"
 
     def _encode(self, examples: Sequence[Any], options: TextClassificationOptions) -> list[Encoded]:
         texts = [_text_or_pair(example) for example in examples]

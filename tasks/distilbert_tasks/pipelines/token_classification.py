@@ -76,8 +76,12 @@ class TokenClassificationPipeline(Pipeline):
         if isinstance(inputs, (list, tuple)) and not inputs:
             raise InputError("there is no text; give at least one")
         if options.get("is_split_into_words", self._defaults.get("is_split_into_words")):
-            words = isinstance(inputs, (list, tuple)) and not all(isinstance(one, (list, tuple)) for one in inputs)
-            return self._run([inputs], Form.LIST, options) if words else self._run(*read_examples(inputs), options)
+            is_one_sentence = isinstance(inputs, (list, tuple)) and not all(
+                isinstance(one, (list, tuple)) for one in inputs
+            )
+            if is_one_sentence:
+                return self._run([inputs], Form.LIST, options)
+            return self._run(*read_examples(inputs), options)
         return super().__call__(inputs, **options)
 
     def _parse(

@@ -75,5 +75,5 @@ def example_of(row: Row, chosen: Chosen, number: int, source: str) -> Any:
         return columns["tokens"][0] if "tokens" in columns else {name: columns[name][0] for name in columns}
     if "question" in chosen:
         return {role: texts(records, chosen[role][0])[0] for role in ("question", "context")}
-    several = [texts(records, name)[0] for name in chosen["text"] + chosen.get("text_pair", ())]
-    return dict(zip(("text", "text_pair"), several, strict=True)) if len(several) == 2 else several[0]
+    text_values = [texts(records, name)[0] for name in chosen["text"] + chosen.get("text_pair", ())]
+    return dict(zip(("text", "text_pair"), text_values, strict=True)) if len(text_values) == 2 else text_values[0]

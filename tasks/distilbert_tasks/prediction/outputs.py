@@ -111,9 +111,9 @@ def _parquet_file(rows: Iterable[Row], path: Path) -> None:
         raise MissingFrameworkError("a parquet file", "pyarrow", "train") from error
     iterator, writer = iter(rows), None
     try:
-        while some := list(islice(iterator, AT_ONCE)):
-            table = pa.Table.from_pylist(some, schema=None if writer is None else writer.schema)
-            _check_columns(some, table.column_names)
+        while chunk := list(islice(iterator, AT_ONCE)):
+            table = pa.Table.from_pylist(chunk, schema=None if writer is None else writer.schema)
+            _check_columns(chunk, table.column_names)
             writer = writer or parquet.ParquetWriter(path, table.schema)
             writer.write_table(table)
         if writer is None:

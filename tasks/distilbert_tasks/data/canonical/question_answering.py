@@ -52,10 +52,10 @@ def _answers(records: Records, index: int, names: Sequence[str]) -> Answers:
         return _from_pairs(list(zip(texts_, starts, strict=True)))
     if isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(one, Mapping) for one in value):
         return _from_pairs([(one.get("text"), one.get("answer_start")) for one in value])
-    what = "there are no answers" if value is None else f"{value!r} is not answers"
+    problem = "there are no answers" if value is None else f"{value!r} is not answers"
     raise InputError(
-        f'{records.where(index, names[0])}: {what}; expected {{"text": ["…"], "answer_start": [0]}}, with empty lists '
-        "where the context has no answer"
+        f'{records.where(index, names[0])}: {problem}; expected {{"text": ["…"], "answer_start": [0]}}, with empty '
+        "lists where the context has no answer"
     )
 
 
@@ -68,11 +68,11 @@ def _from_pairs(pairs: Sequence[tuple[Any, Any]]) -> Answers:
 def _checked(answers: Answers, context: str, records: Records, index: int, chosen: Chosen) -> Answers:
     for text, start in zip(answers["text"], answers["answer_start"], strict=True):
         if not isinstance(text, str) or start is None or start < 0 or context[start : start + len(text)] != text:
-            raise InputError(f"{records.where(index, chosen['answers'][0])}: {_why(text, start, context)}")
+            raise InputError(f"{records.where(index, chosen['answers'][0])}: {_problem(text, start, context)}")
     return answers
 
 
-def _why(text: Any, start: int | None, context: str) -> str:
+def _problem(text: Any, start: int | None, context: str) -> str:
     """Return what is wrong with an answer."""
     if not isinstance(text, str):
         return f"the answer {text!r} is not text"

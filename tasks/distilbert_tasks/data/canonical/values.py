@@ -26,8 +26,8 @@ def texts(records: Records, column: str) -> list[str]:
     values = records.values(column)
     for index, value in enumerate(values):
         if not isinstance(value, str):
-            what = "there is no text" if value is None else f"{value!r:.200} is not text"
-            raise InputError(f'{records.where(index, column)}: {what}; an empty text is written ""')
+            problem = "there is no text" if value is None else f"{value!r:.200} is not text"
+            raise InputError(f'{records.where(index, column)}: {problem}; an empty text is written ""')
     check_unicode(values, records, column)
     return list(values)
 

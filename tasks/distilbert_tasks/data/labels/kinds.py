@@ -58,11 +58,11 @@ def numbers(split: Split) -> list[Any]:
     values = split.values or []
     width = len(values[0]) if values and isinstance(values[0], (list, tuple)) else None
     for row, value in enumerate(values):
-        several = value if isinstance(value, (list, tuple)) else [value]
-        if wrong := [one for one in several if not _is_number(one)]:
-            raise InputError(f"{split.where(row)}: {wrong[0]!r} is not a number; regression takes numbers")
-        if width is not None and len(several) != width:
-            raise InputError(f"{split.where(row)}: {len(several)} numbers, and {width} in the first row")
+        items = value if isinstance(value, (list, tuple)) else [value]
+        if invalid := [one for one in items if not _is_number(one)]:
+            raise InputError(f"{split.where(row)}: {invalid[0]!r} is not a number; regression takes numbers")
+        if width is not None and len(items) != width:
+            raise InputError(f"{split.where(row)}: {len(items)} numbers, and {width} in the first row")
     return [float(value) if width is None else [float(one) for one in value] for value in values]
 
 

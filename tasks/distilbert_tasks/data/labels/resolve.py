@@ -61,13 +61,13 @@ def _of_texts(
         encoded = {name: numbers(split) for name, split in splits.items()}
         return encoded, _names_of_numbers(first, encoded), problem_type
     if problem_type == "multi_label_classification":
-        bits_by_split, names = _several(splits, options, notes)
+        bits_by_split, names = _multi_label(splits, options, notes)
         return bits_by_split, names, problem_type
     _check_single(splits)
     names = label_names(splits, options.labels, iter)
     if len(names) < 2 and "train" in splits:
-        cut = "" if options.max_rows is None else f"; only the first {options.max_rows} rows were read (max_rows)"
-        raise InputError(f"all rows have the label {names[0]!r}; classification needs at least two labels{cut}")
+        advice = "" if options.max_rows is None else f"; only the first {options.max_rows} rows were read (max_rows)"
+        raise InputError(f"all rows have the label {names[0]!r}; classification needs at least two labels{advice}")
     notes.extend(_note_on_case(names))
     ids = ids_of(splits, names, iter)
     return (
@@ -95,7 +95,7 @@ def _names_of_numbers(first: Split, encoded: Resolved) -> Names | None:
     return first.columns if len(first.columns) > 1 else tuple(f"LABEL_{i}" for i in range(max(widths.values())))
 
 
-def _several(splits: Mapping[str, Split], options: DataOptions, notes: list[str]) -> tuple[Resolved, Names]:
+def _multi_label(splits: Mapping[str, Split], options: DataOptions, notes: list[str]) -> tuple[Resolved, Names]:
     """Return a 0 or a 1 for each label, and the names of the labels."""
     first = next(iter(splits.values()))
     for split in splits.values():

@@ -120,8 +120,8 @@ def checked_header(names: Sequence[str], source: str) -> list[str]:
     if not any(names):
         raise InputError(f"{source} has no first line with the names of its columns; write one, or give column_names")
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{source} has two columns called {twice!r}; rename one of them")
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{source} has two columns called {repeated!r}; rename one of them")
     return names
 
 

@@ -70,8 +70,8 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
         with opener(path) as file:
             yield file
     except (FileNotFoundError, IsADirectoryError) as error:
-        what = "is a folder" if path.is_dir() else "is not there"
-        raise InputError(f"{path} {what}; give a file") from error
+        problem = "is a folder" if path.is_dir() else "is not there"
+        raise InputError(f"{path} {problem}; give a file") from error
     except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{path} cannot be read: {error}; check that it is whole, and what its name ends in"
