@@ -119,9 +119,9 @@ def require_agreement(difference: Difference, precision: str, target: str) -> No
     limit = LIMITS[precision]
     value = getattr(difference, limit.measure)
     if not value <= limit.value:  # which NaN is not, either
-        what = "of the largest output" if limit.measure == "largest" else "rms, of the outputs' standard deviation"
+        unit = "of the largest output" if limit.measure == "largest" else "rms, of the outputs' standard deviation"
         raise ExportError(
-            f"the {target} export is off by {value:.2g} {what}, where {precision} may be off by {limit.value:g} "
+            f"the {target} export is off by {value:.2g} {unit}, where {precision} may be off by {limit.value:g} "
             f"({limit.reason}); nothing was written{_advice(precision)}"
         )
 

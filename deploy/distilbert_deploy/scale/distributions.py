@@ -40,8 +40,8 @@ def check(name: Any, values: Any) -> None:
     """
     if name not in OPTIONS:
         close = get_close_matches(str(name), OPTIONS, 1)
-        meant = f"did you mean {close[0]}? " if close else ""
-        raise InputError(f"space has {name!r}, which is no option to search; {meant}There are {', '.join(OPTIONS)}")
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise InputError(f"space has {name!r}, which is no option to search; {hint}There are {', '.join(OPTIONS)}")
     if not isinstance(values, Mapping):
         options_of({name: values})
         return
@@ -51,24 +51,24 @@ def check(name: Any, values: Any) -> None:
             f"{name} is {dict(values)!r}; expected a value, or one of {', '.join(DISTRIBUTIONS)} with its values, as "
             "{uniform: [0, 0.1]}"
         )
-    several = values[kind]
-    if not isinstance(several, (list, tuple)) or not several:
-        raise InputError(f"{name} is {{{kind}: {several!r}}}; expected a list of values")
+    parameters = values[kind]
+    if not isinstance(parameters, (list, tuple)) or not parameters:
+        raise InputError(f"{name} is {{{kind}: {parameters!r}}}; expected a list of values")
     if kind in _RANGES:
-        _check_range(name, kind, several)
-    for one in several:
+        _check_range(name, kind, parameters)
+    for one in parameters:
         options_of({name: one})
 
 
-def _check_range(name: str, kind: str, several: Any) -> None:
-    are_numbers = all(isinstance(one, (int, float)) and not isinstance(one, bool) and isfinite(one) for one in several)
-    if len(several) != 2 or not are_numbers or several[0] >= several[1]:
+def _check_range(name: str, kind: str, bounds: Any) -> None:
+    are_numbers = all(isinstance(one, (int, float)) and not isinstance(one, bool) and isfinite(one) for one in bounds)
+    if len(bounds) != 2 or not are_numbers or bounds[0] >= bounds[1]:
         example = "[0, 100]" if kind == "integer" else "[0, 0.1]"
-        raise InputError(f"{name} is {{{kind}: {several!r}}}; expected the lowest and the highest number, as {example}")
-    if kind == "loguniform" and several[0] <= 0:
-        raise InputError(f"{name} is {{loguniform: {several!r}}}; expected numbers above 0")
-    if kind == "integer" and not all(isinstance(one, int) and abs(one) < _LARGEST for one in several):
-        raise InputError(f"{name} is {{integer: {several!r}}}; expected whole numbers below 2**63")
+        raise InputError(f"{name} is {{{kind}: {bounds!r}}}; expected the lowest and the highest number, as {example}")
+    if kind == "loguniform" and bounds[0] <= 0:
+        raise InputError(f"{name} is {{loguniform: {bounds!r}}}; expected numbers above 0")
+    if kind == "integer" and not all(isinstance(one, int) and abs(one) < _LARGEST for one in bounds):
+        raise InputError(f"{name} is {{integer: {bounds!r}}}; expected whole numbers below 2**63")
 
 
 def options_of(values: Mapping[str, Any]) -> TrainingOptions:
@@ -84,10 +84,10 @@ def options_of(values: Mapping[str, Any]) -> TrainingOptions:
 
 
 _DRAWS: dict[str, Callable[[Any, np.random.Generator], Any]] = {
-    "choice": lambda several, random: several[int(random.integers(len(several)))],
-    "uniform": lambda several, random: float(random.uniform(*several)),
-    "loguniform": lambda several, random: exp(float(random.uniform(log(several[0]), log(several[1])))),
-    "integer": lambda several, random: int(random.integers(several[0], several[1] + 1)),
+    "choice": lambda values, random: values[int(random.integers(len(values)))],
+    "uniform": lambda bounds, random: float(random.uniform(*bounds)),
+    "loguniform": lambda bounds, random: exp(float(random.uniform(log(bounds[0]), log(bounds[1])))),
+    "integer": lambda bounds, random: int(random.integers(bounds[0], bounds[1] + 1)),
 }
 
 

@@ -48,12 +48,12 @@ class Job:
 
         with connected(cluster, ASKED_FOR):
             missing, blocks, total = self._missing(ray)
-            left = sum(part.size for part in missing.values())
-            if left < total:
-                self.tell(Note(f"{total - left:,} of {total:,} rows are answered already."))
+            missing_rows = sum(part.size for part in missing.values())
+            if missing_rows < total:
+                self.tell(Note(f"{total - missing_rows:,} of {total:,} rows are answered already."))
             if blocks:
                 self._compute(missing, _answers(blocks, cluster, worker), total)
-        return left
+        return missing_rows
 
     def _missing(self, ray: Any) -> tuple[dict[int, Part], list[Any], int]:
         """Return the parts to compute, the blocks in which they travel, and how many rows there are in all."""

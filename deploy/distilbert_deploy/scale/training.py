@@ -173,18 +173,18 @@ class _EventSender:
 
     Attributes:
         relay: Where events go.
-        begun: The file that says so.
+        begun_file: The file that says so.
         is_first: Whether this is the first process.
     """
 
     relay: Relay
-    begun: Path
+    begun_file: Path
     is_first: bool
 
     def __call__(self, event: Any) -> None:
         if self.is_first:
-            if isinstance(event, Progress) and not self.begun.exists():
-                write_text(self.begun, "")
+            if isinstance(event, Progress) and not self.begun_file.exists():
+                write_text(self.begun_file, "")
             self.relay.send(event)
 
 
@@ -194,11 +194,11 @@ def _train(config: dict[str, Any]) -> None:
     from distilbert_tasks.run import is_first_process
 
     storage: Path = config["storage"]
-    begun = storage / _BEGUN
+    begun_file = storage / _BEGUN
     if any(storage.glob(f"{_ERROR}-*")):
         return  # to try again would end as before
-    overwrite = config["overwrite"] and not begun.exists()
-    tell = _EventSender(config["relay"], begun, is_first_process())
+    overwrite = config["overwrite"] and not begun_file.exists()
+    tell = _EventSender(config["relay"], begun_file, is_first_process())
     try:
         run(**config["run_arguments"], resume=not overwrite, overwrite=overwrite, on_progress=tell)
     except DistilBertError as error:

@@ -39,11 +39,11 @@ def write_report(search: Search, facts: Mapping[str, Any], outcomes: Sequence[Ou
         MissingFrameworkError: matplotlib is not installed.
     """
     search.write(facts, results=[facts_of(one, search.metric) for one in outcomes])
-    drawn = differing(search.drawn)
-    figure = new_figure("a picture of trials", 4.5 * (1 + len(drawn)), 3.6)
-    panels = figure.subplots(1, 1 + len(drawn), squeeze=False)[0]
+    searched = differing(search.drawn)
+    figure = new_figure("a picture of trials", 4.5 * (1 + len(searched)), 3.6)
+    panels = figure.subplots(1, 1 + len(searched), squeeze=False)[0]
     _draw_curves(panels[0], outcomes, search.metric)
-    for axes, name in zip(panels[1:], drawn, strict=True):
+    for axes, name in zip(panels[1:], searched, strict=True):
         _draw_option(axes, outcomes, name, search.metric)
     save_figure(figure, search.folder / PICTURE)
 

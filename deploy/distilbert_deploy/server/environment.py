@@ -50,11 +50,11 @@ def settings_from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         InputError: One is no number where a number is expected.
     """
     settings: dict[str, Any] = {}
-    for variable, name, read in VARIABLES:
+    for variable, name, parse in VARIABLES:
         text = environment.get(variable, "").strip()
         if text:
             try:
-                settings[name] = read(text)
+                settings[name] = parse(text)
             except ValueError:
                 raise InputError(f"the variable {variable} is {text!r}; expected a number") from None
     if any(name.startswith(("AIP_", "SM_", "SAGEMAKER_")) for name in environment):

@@ -40,7 +40,7 @@ def load_model(settings: Settings) -> ServedModel:
 def _pipeline(settings: Settings) -> Pipeline:
     backend = settings.backend or (ONNX if is_export(settings.model) else None)
     threads = max(1, (os.cpu_count() or 1) // settings.workers)
-    made = pipeline(
+    loaded_pipeline = pipeline(
         settings.task or None,
         settings.model,
         framework=backend,
@@ -49,13 +49,13 @@ def _pipeline(settings: Settings) -> Pipeline:
         tokens_per_batch=settings.tokens_per_batch,
         model_kwargs={"threads": threads} if backend == ONNX and settings.workers > 1 else None,
     )
-    report = getattr(made.model, "load_report", None)
+    report = getattr(loaded_pipeline.model, "load_report", None)
     if report is not None and report.new_head:
         raise InputError(
-            f"{settings.model} has no head for {made.task} ({', '.join(report.new_head)} are missing), so that its "
-            "answers would mean nothing; name another task, or fine-tune the model first"
+            f"{settings.model} has no head for {loaded_pipeline.task} ({', '.join(report.new_head)} are missing), so "
+            "that its answers would mean nothing; name another task, or fine-tune the model first"
         )
-    return made
+    return loaded_pipeline
 
 
 def warm_up(model: ServedModel) -> None:

@@ -62,10 +62,10 @@ def openapi(
 
 def _predict(contract: TaskContract, settings: Settings) -> dict[str, Any]:
     example = {"$ref": "#/components/schemas/Example"}
-    several = {"type": "array", "items": example, "minItems": 1, "maxItems": settings.max_items}
+    example_list = {"type": "array", "items": example, "minItems": 1, "maxItems": settings.max_items}
     parameters = {"type": "object", "properties": dict(contract.parameters), "additionalProperties": False}
-    hugging_face = _object({"inputs": {"oneOf": [example, several]}, "parameters": parameters}, "inputs")
-    vertex = _object({"instances": several, "parameters": parameters}, "instances")
+    hugging_face = _object({"inputs": {"oneOf": [example, example_list]}, "parameters": parameters}, "inputs")
+    vertex = _object({"instances": example_list, "parameters": parameters}, "instances")
     sample: dict[str, Any] = {"inputs": contract.sample}
     if contract.sample_parameters:
         sample["parameters"] = dict(contract.sample_parameters)

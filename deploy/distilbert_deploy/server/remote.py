@@ -141,10 +141,10 @@ class RemoteWorker:
 
     async def _kill_if_it_hangs(self) -> None:
         """Kill the process after a time without a sign: twice half of it, as the server may have been held up too."""
-        silences, seen = 0, self._signs
+        silences, signs_before = 0, self._signs
         while silences < 2:
             await asyncio.sleep(HANGS_AFTER / 2)
-            silences, seen = (silences + 1 if self._signs == seen else 0), self._signs
+            silences, signs_before = (silences + 1 if self._signs == signs_before else 0), self._signs
         self._process.kill()
 
     async def _end(self) -> None:
