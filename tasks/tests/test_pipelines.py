@@ -154,6 +154,7 @@ def test_the_task_is_that_of_the_class_in_the_config(models: Path, tmp_path: Pat
     assert pipeline("sentiment-analysis", source).task == pipeline("sequence-classification", source).task
     assert pipeline("ner", write_model("entities", models)).task == "token-classification"
     assert pipeline(model=source / "model.safetensors").task == "text-classification"
+    assert pipeline(model=source.parent, subfolder=source.name).task == "text-classification"
     (tmp_path / "config.json").write_text((source / "config.json").read_text().replace("ForSequenceClass", "ForSpeech"))
     with pytest.raises(InputError, match=r"DistilBertForSpeechification as its architectures.* name the task"):
         pipeline(model=tmp_path)

@@ -98,7 +98,8 @@ def pipeline(
         model_kwargs: Further options of the model's `from_pretrained`, as `cache_dir`, and fields of its config.
         batch_size: How many examples are read ahead of the first result, sorted by length and packed; 512 by default.
         tokens_per_batch: About how many tokens the model computes at once; 4,096 by default.
-        **options: Those of the task's calls, for calls that do not give them.
+        **options: Those of the task's calls, for calls that do not give them; and where to find files on the hub, as
+            `cache_dir`.
 
     Returns:
         The pipeline; its call says what it takes and gives.
@@ -113,6 +114,7 @@ def pipeline(
     if model is None and tokenizer is not None:
         raise InputError("a tokenizer was given without a model; give the model that it belongs to")
     hub = {name: value for name, value in (("revision", revision), ("token", token)) if value is not None}
+    hub |= {name: options.pop(name) for name in HUB_OPTIONS if name in options}
     loading = {**hub, **(model_kwargs or {})}
     where = {option: value for option, value in loading.items() if option in HUB_OPTIONS}
     name = _task_name(task) if task else None
