@@ -112,17 +112,8 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None, activation: str = "none")
     return y
 
 
-def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None, room: Tensor | None = None) -> Tensor:
-    """Return `a @ b.T + bias` without recording gradients, by the fastest way.
-
-    Args:
-        a: (rows, inner).
-        b: (columns, inner).
-        bias: (columns,).
-        room: (rows, columns) that the product may be written to, where one can: new memory would be cleared first.
-    """
-    if room is not None and bias is not None and not (EVERYWHERE and a.dtype == torch.float32):
-        return torch.addmm(bias, a, b.t(), out=room)
+def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return `a @ b.T + bias` without recording gradients, by the fastest way."""
     return product(a, b, bias) if is_enabled() and can_use_onednn(a, b) else F.linear(a, b, bias)
 
 
