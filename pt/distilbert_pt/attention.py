@@ -60,7 +60,7 @@ def eager_attention(
     head mask multiplies them in the end, broadcast to their shape.
     """
     query = query.float() / math.sqrt(query.size(-1))
-    scores = torch.matmul(query, key.float().transpose(2, 3))  # (batch, heads, seq, seq)
+    scores = torch.matmul(query, key.float().transpose(2, 3)).float()  # (batch, heads, seq, seq); autocast rounds it
     if mask is not None:
         scores = scores.masked_fill(~mask, MASKED_SCORE) if mask.dtype == torch.bool else scores + mask
     probabilities = F.dropout(scores.softmax(dim=-1), dropout).to(value.dtype)  # (batch, heads, seq, seq)

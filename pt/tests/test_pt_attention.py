@@ -42,6 +42,15 @@ def test_eager_and_fused_agree(dtype: torch.dtype, masked: bool) -> None:
     assert torch.allclose(eager.float(), fused.float(), atol=4 * torch.finfo(dtype).eps, rtol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_mask_closes_scores_that_autocast_has_rounded(dtype: torch.dtype) -> None:
+    mask = expand_mask(padding())
+    with torch.autocast("cpu", dtype):
+        context, probabilities = eager_attention(*qkv(), mask)
+    assert (probabilities[1, :, :, 3:] == 0).all()
+    assert torch.allclose(context.float(), sdpa_attention(*qkv(), mask), atol=8 * torch.finfo(dtype).eps, rtol=0)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_a_row_with_nothing_to_attend_to_attends_uniformly(dtype: torch.dtype) -> None:
     query, key, value = qkv(dtype)
