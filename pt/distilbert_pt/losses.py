@@ -15,6 +15,7 @@ from distilbert_common import DistilBertConfig, DistillationLoss
 from distilbert_common.constants import IGNORE_INDEX, is_fast
 from distilbert_common.problem_types import implied_problem_type
 from distilbert_pt.fast.chunked_cross_entropy import chunked_cross_entropy
+from distilbert_pt.fast.onednn import is_transformed
 from distilbert_pt.segments import segment_onehot
 
 __all__ = [
@@ -65,7 +66,7 @@ def masked_lm_loss(x: Tensor, weight: Tensor, bias: Tensor | None, labels: Tenso
         bias: (vocab,), or None.
         labels: (tokens,) integers.
     """
-    if bias is not None and is_fast():
+    if bias is not None and is_fast() and not is_transformed():
         return chunked_cross_entropy(x, weight, bias, labels)
     return cross_entropy(F.linear(x, weight, bias), labels)
 

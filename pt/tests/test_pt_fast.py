@@ -5,6 +5,7 @@ import gc
 import pickle
 import weakref
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,8 +21,10 @@ from distilbert_common.constants import LOSS_CHUNK_TOKENS
 from distilbert_pt import DistilBertConfig, DistilBertModel
 from distilbert_pt.fast import onednn, prepacked
 from distilbert_pt.fast.chunked_cross_entropy import BFLOAT16_TOKENS, chunked_cross_entropy
+from distilbert_pt.fast.chunked_distillation import TopTargets, chunked_distillation
 from distilbert_pt.fast.layers import is_fusible, linear, linears
 from distilbert_pt.fast.prepacked import pack_weights
+from distilbert_pt.losses import masked_lm_loss
 from distilbert_pt.modeling import FFN
 from parity_tests.helpers.tolerances import GRADIENT
 
@@ -88,6 +91,40 @@ def test_what_autocast_computes_in_bfloat16(frozen: bool, grad: bool, bias: bool
         assert all(close(one.grad, other.grad, 2**-6) for one, other in pairs)
 
 
+class InFloat32(nn.Linear):
+    """As a user has a part of a model that is not to be rounded."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x)
+
+
+@pytest.mark.parametrize("layer", [InFloat32(48, 32), nn.Linear(48, 32).double()], ids=["float32 inside", "float64"])
+def test_autocast_rounds_nothing_that_pytorch_would_not(layer: nn.Linear) -> None:
+    x = torch.randn(3, 48, dtype=layer.weight.dtype)
+    labels = torch.randint(32, (3,))
+    with torch.autocast("cpu", torch.bfloat16):
+        for y in (*linears([layer, layer], x), linear(layer, x)):
+            assert torch.equal(y, layer(x))
+        loss = chunked_cross_entropy(x.double(), layer.weight.double(), layer.bias.double(), labels)
+    assert close(loss, F.cross_entropy(F.linear(x, layer.weight, layer.bias), labels), 1e-6)
+
+
+@pytest.mark.parametrize("forward", [False, True])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_gradients_are_taken_as_the_forward_pass_was(
+    lin: nn.Linear, lin2: nn.Linear, forward: bool, dtype: torch.dtype
+) -> None:
+    x, gradients = torch.randn(6, 48, requires_grad=True), []
+    for backward in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=forward):
+            y = feed_forward(lin, F.gelu, lin2, x).float().square().sum()
+        with torch.autocast("cpu", dtype, enabled=backward):
+            gradients.append(torch.autograd.grad(y, [x, *lin.parameters(), *lin2.parameters()]))
+    for one, other in zip(*gradients, strict=True):
+        assert close(one, other, 2**-6)
+
+
 @pytest.mark.parametrize("begun", [False, True])
 @pytest.mark.parametrize(
     ("dtype", "apart"), [(torch.float32, 1e-6), (torch.bfloat16, 2**-8), (torch.float16, 1e-6)], ids=str
@@ -103,6 +140,7 @@ def test_products_are_added_to_a_float32_total(dtype: torch.dtype, apart: float,
 
 @pytest.mark.parametrize("tokens", [0, 300, LOSS_CHUNK_TOKENS, BFLOAT16_TOKENS, BFLOAT16_TOKENS + 700])
 def test_gradients_in_bfloat16_are_of_all_tokens(tokens: int) -> None:
+    torch.manual_seed(0)  # five sums for the bias may all be next to 0
     x, labels = torch.randn(tokens, 8), torch.randint(5, (tokens,))
     weight, bias = torch.randn(5, 8), torch.randn(5)
     gradients = []
@@ -118,6 +156,16 @@ def test_gradients_in_bfloat16_are_of_all_tokens(tokens: int) -> None:
     for one, other in zip(*gradients, strict=True):
         assert one.shape == other.shape
         assert (one - other).norm() <= 2**-7 * other.norm()
+
+
+def test_a_second_gradient_of_the_loss_of_distillation_is_refused() -> None:
+    """The first one has become `grad`, in place."""
+    x, weight, bias = torch.randn(3, 8, requires_grad=True), torch.randn(5, 8), torch.randn(5)
+    targets = TopTargets(torch.zeros(3, 1, dtype=torch.int32), torch.zeros(3, 1))
+    loss = chunked_distillation(x, weight, bias, torch.arange(2), targets, 2.0, 1.0).total
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="compute it again"):
+        loss.backward()
 
 
 def test_rows_that_do_not_lie_together(lin: nn.Linear) -> None:
@@ -248,6 +296,9 @@ def test_function_transforms_and_autocast_take_the_usual_way(lin: nn.Linear) -> 
     plain = lin(x)
     assert close(torch.vmap(lambda row: linear(lin, row))(x), plain)
     assert close(torch.func.jvp(lambda x: linear(lin, x), (x,), (x,))[1], F.linear(x, lin.weight))
+    loss = partial(masked_lm_loss, weight=lin.weight, bias=lin.bias, labels=torch.arange(5))
+    (expected,) = torch.autograd.grad(loss(x.requires_grad_()), x)
+    assert close(torch.func.grad(loss)(x), expected)
     with torch.autocast("cpu", torch.bfloat16):
         assert linear(lin, x).dtype == torch.bfloat16
 

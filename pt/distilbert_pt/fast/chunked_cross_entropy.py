@@ -106,7 +106,8 @@ def as_needed(gradients: Sequence[Tensor], ctx: Any) -> list[Tensor | None]:
 def in_dtype_of_products(x: Tensor, weight: Tensor) -> Tensor:
     """Return what is multiplied by a weight in the dtype that PyTorch would cast both to."""
     device = x.device.type
-    return x.to(torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype)
+    is_cast = torch.is_autocast_enabled(device) and weight.dtype != torch.float64
+    return x.to(torch.get_autocast_dtype(device) if is_cast else weight.dtype)
 
 
 def chunked_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:

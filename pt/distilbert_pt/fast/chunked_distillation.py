@@ -130,6 +130,8 @@ class ChunkedDistillation(torch.autograd.Function):
     def backward(ctx: Any, d_total: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         """Scale the gradients that the forward pass computed, in place; held by nobody else, they become `grad`."""
         gradients, ctx.gradients = ctx.gradients, None
+        if gradients is None:
+            raise RuntimeError("the gradients of this loss of distillation were taken before; compute it again")
         scaled = [d.mul_(d_total * ctx.temperature) for d in gradients]
         return (*as_needed(scaled, ctx), None, None, None, None)
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.amp import custom_bwd, custom_fwd
 from torch.autograd import forward_ad
 
 from distilbert_common.constants import is_fast
@@ -29,6 +30,7 @@ __all__ = [
     "cast",
     "is_cast_to_bfloat16",
     "is_enabled",
+    "is_transformed",
     "multiply",
     "product",
 ]
@@ -60,16 +62,22 @@ DTYPES = (torch.float32, torch.bfloat16) if BFLOAT16 else (torch.float32,)
 """What oneDNN multiplies here; PyTorch would give it bfloat16 too, but copy the bias before each product."""
 
 
+CAST_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+"""What PyTorch casts, where it casts factors; float64 stays as it is."""
+
+
 class OneDNNLinear(torch.autograd.Function):
     """`a @ b.T + bias`, differentiable any number of times."""
 
     @staticmethod
+    @custom_fwd(device_type="cpu")
     def forward(ctx: Any, a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
         """(rows, inner), (columns, inner), (columns,) -> (rows, columns)."""
         ctx.save_for_backward(a, b)
         return product(a, b, bias)
 
     @staticmethod
+    @custom_bwd(device_type="cpu")
     def backward(ctx: Any, d: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients, each again such a product; oneDNN reads transposed matrices as they lie."""
         (a, b), needed = ctx.saved_tensors, ctx.needs_input_grad
@@ -84,12 +92,14 @@ class OneDNNGeluLinear(torch.autograd.Function):
     """`gelu(a) @ b.T + bias`, differentiable any number of times, which saves `a` and computes `gelu(a)` again."""
 
     @staticmethod
+    @custom_fwd(device_type="cpu")
     def forward(ctx: Any, a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
         """(rows, inner), (columns, inner), (columns,) -> (rows, columns)."""
         ctx.save_for_backward(a, b)
         return product(F.gelu(a), b, bias)
 
     @staticmethod
+    @custom_bwd(device_type="cpu")
     def backward(ctx: Any, d: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients."""
         (a, b), needed = ctx.saved_tensors, ctx.needs_input_grad
@@ -149,9 +159,13 @@ def is_enabled() -> bool:
         and not torch.jit.is_tracing()  # where sizes are tensors, which warn when they are compared
         and (not torch.is_autocast_enabled("cpu") or (is_cast_to_bfloat16() and torch.is_grad_enabled()))
         and not torch._C._len_torch_dispatch_stack()  # as of a counter of FLOPs, which knows PyTorch's operators only
-        and torch._C._functorch.maybe_current_level() is None
-        and forward_ad._current_level < 0
+        and not is_transformed()
     )
+
+
+def is_transformed() -> bool:
+    """Whether a transform of functions runs, as `torch.func.grad`, or derivatives are computed forward."""
+    return torch._C._functorch.maybe_current_level() is not None or forward_ad._current_level >= 0
 
 
 def is_cast_to_bfloat16() -> bool:
@@ -170,7 +184,7 @@ def can_use_onednn(x: Tensor, weight: Tensor) -> bool:
         type(x) in (Tensor, nn.Parameter)
         and type(weight) in (Tensor, nn.Parameter)
         and x.numel() > 0
-        and (x.dtype == weight.dtype or is_cast_to_bfloat16())
+        and (x.dtype == weight.dtype or (is_cast_to_bfloat16() and weight.dtype in CAST_DTYPES))
         and x.dtype in DTYPES
         and x.device.type == weight.device.type == "cpu"
     )
