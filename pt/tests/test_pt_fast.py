@@ -158,6 +158,21 @@ def test_gradients_in_bfloat16_are_of_all_tokens(tokens: int) -> None:
         assert (one - other).norm() <= 2**-7 * other.norm()
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_gradients_of_masked_lms_loss_have_gradients(frozen: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would be wrong, and nothing would say so, if what the forward pass computed were taken for a constant."""
+    x, weight, bias = torch.randn(6, 8), torch.randn(5, 8), torch.randn(5)
+    variables, second = [x] if frozen else [x, weight, bias], []
+    for variable in variables:
+        variable.requires_grad_()
+    for fast in ("1", "0"):
+        monkeypatch.setenv("DISTILBERT_FAST", fast)
+        loss = masked_lm_loss((x + weight[0]).tanh(), weight, bias, torch.arange(6) % 5)  # as if it were tied
+        first = torch.autograd.grad(loss, variables, create_graph=True)
+        second.append(torch.autograd.grad(sum(each.square().sum() for each in first), variables))
+    assert all(close(one, other) for one, other in zip(*second, strict=True))
+
+
 def test_a_second_gradient_of_the_loss_of_distillation_is_refused() -> None:
     """The first one has become `grad`, in place."""
     x, weight, bias = torch.randn(3, 8, requires_grad=True), torch.randn(5, 8), torch.randn(5)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from distilbert_common.constants import LOSS_CHUNK_TOKENS
 from distilbert_pt.fast.onednn import add_product, multiply
@@ -73,7 +73,7 @@ class ChunkedCrossEntropy(torch.autograd.Function):
             bias: (vocab,).
             labels: (tokens,) integers.
         """
-        total = torch.zeros((), dtype=torch.float32, device=x.device)
+        total, inputs = torch.zeros((), dtype=torch.float32, device=x.device), (x, weight, bias)
         ctx.dtypes, weight, bias = (x.dtype, weight.dtype, bias.dtype), weight.to(x.dtype), bias.to(x.dtype)
         gradients = Gradients(x, weight) if any(ctx.needs_input_grad) else None
         for start in range(0, len(x), LOSS_CHUNK_TOKENS):
@@ -86,15 +86,28 @@ class ChunkedCrossEntropy(torch.autograd.Function):
                 d_logits = logits.sub_(norm).exp_()  # (chunk, vocab)
                 gradients.add(d_logits.scatter_add_(1, targets, -torch.ones_like(norm)), chunk)
         if gradients is not None:
-            ctx.save_for_backward(*gradients.all())
+            ctx.save_for_backward(*gradients.all(), *inputs, labels)
         return total
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, d_total: Tensor) -> tuple[Tensor | None, ...]:
         """Scale the gradients that the forward pass computed."""
-        scaled = [d * d_total for d in ctx.saved_tensors]
-        return (*as_needed(scaled, ctx), None)
+        d_x, d_weight, d_bias, *inputs, labels = ctx.saved_tensors
+        if torch.is_grad_enabled():  # with `create_graph`
+            return (*differentiable_gradients(inputs, labels, d_total, ctx.needs_input_grad), None)
+        return (*as_needed([d * d_total for d in (d_x, d_weight, d_bias)], ctx), None)
+
+
+def differentiable_gradients(
+    inputs: Sequence[Tensor], labels: Tensor, d_total: Tensor, needed: Sequence[bool]
+) -> list[Tensor | None]:
+    """Return the gradients that can be differentiated again, of whole logits: for x, weight and bias, where needed."""
+    x, weight, bias = inputs = [each.view_as(each) for each in inputs]  # x may come from the weight, if that is tied
+    logits = F.linear(x, weight.to(x.dtype), bias.to(x.dtype)).float()  # (tokens, vocab)
+    total = F.cross_entropy(logits, labels, reduction="sum")
+    asked = [each for each, need in zip(inputs, needed, strict=False) if need]
+    gradients = iter(torch.autograd.grad(total, asked, d_total, create_graph=True))
+    return [next(gradients) if need else None for need in needed[: len(inputs)]]
 
 
 def as_needed(gradients: Sequence[Tensor], ctx: Any) -> list[Tensor | None]:
