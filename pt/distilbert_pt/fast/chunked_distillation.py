@@ -49,11 +49,12 @@ class ProjectedTargets(soft_targets.ProjectedTargets):
     def subtraction(self, temperature: float, chunk: int) -> Subtract:
         """Return what compares chunks of up to so many tokens."""
         teacher = Softened(self.weight, self.bias, temperature, chunk)
-        room = self.weight.new_empty(chunk, len(self.weight), dtype=torch.float32)
+        in_half = self.weight.dtype != torch.float32  # else it is memory that counts more than time
+        room = self.weight.new_empty(chunk, len(self.weight), dtype=torch.float32) if in_half else None
 
         def subtract(log_q: Tensor, tokens: slice) -> Tensor:
             log_p = teacher(self.x[tokens])  # (chunk, vocab)
-            p = torch.exp(log_p, out=room[: len(log_p)])
+            p = log_p.exp() if room is None else torch.exp(log_p, out=room[: len(log_p)])  # (chunk, vocab)
             divergence = torch.dot(p.flatten(), log_p.sub_(log_q).flatten())
             log_q.exp_().sub_(p)
             return divergence
@@ -117,7 +118,7 @@ class ChunkedDistillation(torch.autograd.Function):
             sums[0] += subtract(log_q, chunk)
             if gradients is not None:
                 d_logits = log_q  # (chunk, vocab), the gradient but for a factor of the temperature
-                d_logits[: len(d_labeled)] += d_labeled.mul_(label_weight / temperature)
+                d_logits[: len(d_labeled)].add_(d_labeled, alpha=label_weight / temperature)
                 gradients.add(d_logits, chunk)
         divergence, cross_entropy = sums[0] * temperature**2, sums[1]
         if gradients is not None:

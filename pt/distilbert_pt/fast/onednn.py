@@ -61,7 +61,6 @@ BFLOAT16 = ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 DTYPES = (torch.float32, torch.bfloat16) if BFLOAT16 else (torch.float32,)
 """What oneDNN multiplies here; PyTorch would give it bfloat16 too, but copy the bias before each product."""
 
-
 CAST_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 """What PyTorch casts, where it casts factors; float64 stays as it is."""
 
