@@ -38,6 +38,8 @@ def linears(layers: Iterable[nn.Module], x: Tensor) -> list[Tensor]:
     """Return `layer(x)` for each layer: (…, in_features) -> (…, out_features) each."""
     if not is_enabled():
         return [layer(x) for layer in layers]
+    if not is_cast_to_bfloat16():
+        return [call(layer, x) for layer in layers]
     once = cast(x)  # for all that are products; another layer takes what it is given as it is
     return [call(layer, once if is_fusible(layer, x) else x) for layer in layers]
 
