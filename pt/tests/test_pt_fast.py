@@ -21,7 +21,7 @@ from distilbert_common.constants import LOSS_CHUNK_TOKENS
 from distilbert_pt import DistilBertConfig, DistilBertModel
 from distilbert_pt.fast import onednn, prepacked
 from distilbert_pt.fast.chunked_cross_entropy import BFLOAT16_TOKENS, chunked_cross_entropy
-from distilbert_pt.fast.chunked_distillation import TopTargets, chunked_distillation
+from distilbert_pt.fast.chunked_distillation import ProjectedTargets, TopTargets, chunked_distillation
 from distilbert_pt.fast.layers import is_fusible, linear, linears
 from distilbert_pt.fast.prepacked import pack_weights
 from distilbert_pt.losses import masked_lm_loss
@@ -171,6 +171,24 @@ def test_gradients_of_masked_lms_loss_have_gradients(frozen: bool, monkeypatch: 
         first = torch.autograd.grad(loss, variables, create_graph=True)
         second.append(torch.autograd.grad(sum(each.square().sum() for each in first), variables))
     assert all(close(one, other) for one, other in zip(*second, strict=True))
+
+
+@pytest.mark.parametrize("top", [False, True])
+def test_gradients_of_the_loss_of_distillation_have_gradients(top: bool) -> None:
+    x, weight, bias = (torch.randn(shape, requires_grad=True) for shape in ((6, 8), (5, 8), (5,)))
+    teacher = [torch.randn(6, 8), torch.randn(5, 8), torch.randn(5)]
+    kept = F.linear(*teacher).topk(5)  # all, which is no other distribution
+    targets = TopTargets(kept.indices, kept.values) if top else ProjectedTargets(*teacher)
+    hidden, labels = (x + weight[0]).tanh(), torch.arange(4)
+    y = F.linear(hidden, weight, bias)
+    p, log_q = (F.linear(*teacher) / 2).softmax(-1), (y / 2).log_softmax(-1)
+    whole = F.kl_div(log_q, p, reduction="sum") * 4 + 0.7 * F.cross_entropy(y[:4], labels, reduction="sum")
+    second = []
+    for total in (whole, chunked_distillation(hidden, weight, bias, labels, targets, 2.0, 0.7).total):
+        first = torch.autograd.grad(total, [x, weight, bias], create_graph=True)
+        second.append(torch.autograd.grad(sum(d.square().sum() for d in first), [x, weight, bias], retain_graph=True))
+    for expected, actual in zip(*second, strict=True):
+        assert (actual - expected).norm() <= 1e-5 * expected.norm()
 
 
 def test_a_second_gradient_of_the_loss_of_distillation_is_refused() -> None:

@@ -5,7 +5,8 @@ The gradient of a chunk is known once its loss is, so both are computed in one p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,14 @@ from torch import Tensor
 from distilbert_common.constants import LOSS_CHUNK_TOKENS
 from distilbert_pt.fast.onednn import add_product, multiply
 
-__all__ = ["Gradients", "as_needed", "chunked_cross_entropy", "in_dtype_of_products"]
+__all__ = [
+    "Gradients",
+    "as_needed",
+    "chunked_cross_entropy",
+    "differentiable_gradients",
+    "in_dtype_of_products",
+    "whole_logits",
+]
 
 BFLOAT16_TOKENS = 4 * LOSS_CHUNK_TOKENS
 """Of so many tokens gradients in bfloat16 are kept, to be multiplied at once: each product for the weights is rounded,
@@ -94,19 +102,27 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         """Scale the gradients that the forward pass computed."""
         d_x, d_weight, d_bias, *inputs, labels = ctx.saved_tensors
         if torch.is_grad_enabled():  # with `create_graph`
-            return (*differentiable_gradients(inputs, labels, d_total, ctx.needs_input_grad), None)
+            return (*differentiable_gradients(partial(whole, labels), inputs, d_total, ctx.needs_input_grad), None)
         return (*as_needed([d * d_total for d in (d_x, d_weight, d_bias)], ctx), None)
 
 
+def whole(labels: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return the sum of the cross-entropies, of whole logits."""
+    return F.cross_entropy(whole_logits(x, weight, bias), labels, reduction="sum")
+
+
+def whole_logits(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """(tokens, dim), (vocab, dim), (vocab,) -> float32 (tokens, vocab)."""
+    return F.linear(x, weight.to(x.dtype), bias.to(x.dtype)).float()
+
+
 def differentiable_gradients(
-    inputs: Sequence[Tensor], labels: Tensor, d_total: Tensor, needed: Sequence[bool]
+    total: Callable[..., Tensor], inputs: Sequence[Tensor], d_total: Tensor, needed: Sequence[bool]
 ) -> list[Tensor | None]:
-    """Return the gradients that can be differentiated again, of whole logits: for x, weight and bias, where needed."""
-    x, weight, bias = inputs = [each.view_as(each) for each in inputs]  # x may come from the weight, if that is tied
-    logits = F.linear(x, weight.to(x.dtype), bias.to(x.dtype)).float()  # (tokens, vocab)
-    total = F.cross_entropy(logits, labels, reduction="sum")
+    """Return the gradients of a total that can be differentiated again: for x, weight and bias, where needed."""
+    inputs = [each.view_as(each) for each in inputs]  # x may come from the weight, if that is tied
     asked = [each for each, need in zip(inputs, needed, strict=False) if need]
-    gradients = iter(torch.autograd.grad(total, asked, d_total, create_graph=True))
+    gradients = iter(torch.autograd.grad(total(*inputs), asked, d_total, create_graph=True))
     return [next(gradients) if need else None for need in needed[: len(inputs)]]
 
 

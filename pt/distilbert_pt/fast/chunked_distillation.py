@@ -7,16 +7,25 @@ buffer before it is multiplied: (tokens, vocab) never exists, for neither model.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from distilbert_common import soft_targets
 from distilbert_common.constants import LOSS_CHUNK_TOKENS
-from distilbert_pt.fast.chunked_cross_entropy import Gradients, as_needed, in_dtype_of_products
+from distilbert_pt.fast.chunked_cross_entropy import (
+    Gradients,
+    as_needed,
+    differentiable_gradients,
+    in_dtype_of_products,
+    whole_logits,
+)
 from distilbert_pt.fast.onednn import multiply
+from distilbert_pt.losses import kl_divergence
+from distilbert_pt.soft_targets import top_divergence
 
 __all__ = ["ProjectedTargets", "Targets", "TopTargets", "chunked_distillation"]
 
@@ -61,6 +70,10 @@ class ProjectedTargets(soft_targets.ProjectedTargets):
 
         return subtract
 
+    def divergences(self, logits: Tensor, temperature: float) -> Tensor:
+        """Compare whole logits: (tokens, vocab) -> (tokens,)."""
+        return kl_divergence(logits, whole_logits(self.x, self.weight, self.bias), temperature)
+
 
 class TopTargets(soft_targets.TopTargets):
     """A teacher's predictions, by the logits of its most likely tokens."""
@@ -77,6 +90,10 @@ class TopTargets(soft_targets.TopTargets):
             return divergence
 
         return subtract
+
+    def divergences(self, logits: Tensor, temperature: float) -> Tensor:
+        """Compare whole logits: (tokens, vocab) -> (tokens,)."""
+        return top_divergence(logits, self.indices, self.logits, temperature)
 
 
 Targets = ProjectedTargets | TopTargets
@@ -105,7 +122,7 @@ class ChunkedDistillation(torch.autograd.Function):
         Returns:
             What `ChunkedLosses` holds.
         """
-        sums = torch.zeros(2, dtype=torch.float32, device=x.device)
+        sums, inputs = torch.zeros(2, dtype=torch.float32, device=x.device), (x, weight, bias)
         ctx.dtypes, weight, bias = (x.dtype, weight.dtype, bias.dtype), weight.to(x.dtype), bias.to(x.dtype)
         gradients = Gradients(x, weight) if any(ctx.needs_input_grad) else None
         size = min(len(x), LOSS_CHUNK_TOKENS)
@@ -123,18 +140,31 @@ class ChunkedDistillation(torch.autograd.Function):
         divergence, cross_entropy = sums[0] * temperature**2, sums[1]
         if gradients is not None:
             ctx.gradients, ctx.temperature = gradients.all(), temperature
+            ctx.total = partial(whole, labels, targets, temperature, label_weight)
+            ctx.save_for_backward(*inputs)
         ctx.mark_non_differentiable(divergence, cross_entropy)
         return divergence + label_weight * cross_entropy, divergence, cross_entropy
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, d_total: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         """Scale the gradients that the forward pass computed, in place; held by nobody else, they become `grad`."""
-        gradients, ctx.gradients = ctx.gradients, None
+        if torch.is_grad_enabled():  # with `create_graph`
+            again = differentiable_gradients(ctx.total, ctx.saved_tensors, d_total, ctx.needs_input_grad)
+            return (*again, None, None, None, None)
+        gradients, ctx.gradients, ctx.total = ctx.gradients, None, None
         if gradients is None:
             raise RuntimeError("the gradients of this loss of distillation were taken before; compute it again")
         scaled = [d.mul_(d_total * ctx.temperature) for d in gradients]
         return (*as_needed(scaled, ctx), None, None, None, None)
+
+
+def whole(
+    labels: Tensor, targets: Targets, temperature: float, label_weight: float, x: Tensor, weight: Tensor, bias: Tensor
+) -> Tensor:
+    """Return the weighted sum of both losses, of whole logits; arguments as `ChunkedDistillation.forward`."""
+    logits = whole_logits(x, weight, bias)  # (tokens, vocab)
+    divergence = targets.divergences(logits, temperature).sum() * temperature**2
+    return divergence + label_weight * F.cross_entropy(logits[: len(labels)], labels, reduction="sum")
 
 
 def chunked_distillation(
