@@ -68,3 +68,20 @@ def test_no_gradient_reaches_the_teacher() -> None:
 
     assert total(teacher, -hidden) > total(student, hidden) > 0
     assert not any(gradient.any() for gradient in jax.grad(total, argnums=(0, 1))(teacher, -hidden))
+
+
+def test_gradients_of_masked_lms_loss_have_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would be wrong, and nothing would say so, if what was computed with the loss were taken for a constant."""
+    labels, second = np.array([[0, 1, -100, 3, 4, 0]]), []
+
+    def loss(x: Array, weight: Array, bias: Array) -> Array:
+        return losses.masked_lm_loss(jnp.tanh(x + weight[0]), weight, bias, labels)  # as if it were tied
+
+    def square(*variables: Array) -> Array:
+        return sum(jnp.square(each).sum() for each in jax.grad(loss, (0, 1, 2))(*variables))
+
+    for fast in ("1", "0"):
+        monkeypatch.setenv("DISTILBERT_FAST", fast)
+        second.append(jax.jit(jax.grad(square, (0, 1, 2)))(logits(1, 6, 8), logits(5, 8), logits(5)))
+    for one, other in zip(*second, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)

@@ -194,7 +194,7 @@ def test_nothing_keeps_a_model_that_was_used(
     del model
     gc.collect()
     assert not [reference for reference in [*references, *handles] if reference() is not None]
-    assert len(ops.gradient_registry.list()) - gradients <= 1, "the one gradient of all recomputed functions"
+    assert len(ops.gradient_registry.list()) - gradients <= 1, "the one gradient of all functions"
 
 
 def test_models_of_one_structure_share_their_graphs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,8 @@ import tensorflow as tf
 from distilbert_common import DistilBertConfig
 from distilbert_common.errors import InputError
 from distilbert_tf import losses
+from distilbert_tf.fast.chunked_distillation import TopTargets, chunked_distillation
+from distilbert_tf.soft_targets import top_divergence
 from parity_tests.helpers.loss_definitions import cross_entropy
 
 Loss = Callable[[np.ndarray, np.ndarray], float]
@@ -73,3 +75,48 @@ def test_losses_are_float32_in_half_precision(dtype: str) -> None:
         loss = losses.mean_loss(each(x, y))
         assert loss.dtype == tf.float32
         assert float(loss) == float(losses.mean_loss(each(tf.cast(x, "float32"), y)))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_gradients_of_masked_lms_loss_have_gradients(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would be wrong, and nothing would say so, if what was computed with the loss were taken for a constant."""
+    x, weight, bias = variables = [tf.Variable(logits(*shape)) for shape in ((1, 6, 8), (5, 8), (5,))]
+    labels = np.array([[0, 1, -100, 3, 4, 0]])
+
+    def second_gradients() -> list[tf.Tensor]:
+        with tf.GradientTape() as outer:
+            with tf.GradientTape() as inner:
+                loss = losses.masked_lm_loss(tf.tanh(x + weight[0]), weight.value(), bias.value(), labels)  # tied
+            squares = [tf.reduce_sum(tf.convert_to_tensor(d) ** 2) for d in inner.gradient(loss, variables)]
+            total = tf.add_n(squares)
+        return list(map(tf.convert_to_tensor, outer.gradient(total, variables)))
+
+    second = []
+    for fast in ("1", "0"):
+        monkeypatch.setenv("DISTILBERT_FAST", fast)
+        second.append(tf.function(second_gradients, autograph=False)() if compiled else second_gradients())
+    for one, other in zip(*second, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_gradients_of_the_loss_of_distillation_have_gradients() -> None:
+    x, weight, bias = logits(6, 8), logits(5, 8), logits(5)
+    targets = TopTargets(tf.constant([[0, 1], [2, 3]] * 3), logits(6, 2))
+    counts, label_weight = (tf.constant(4), tf.constant(0)), tf.constant(1.0)
+
+    def chunked(x: tf.Tensor) -> tf.Tensor:
+        return chunked_distillation(x, weight, bias, np.zeros(6, np.int32), counts, targets, 2.0, label_weight).total
+
+    def whole(x: tf.Tensor) -> tf.Tensor:
+        y = tf.matmul(x, weight, transpose_b=True) + bias
+        return tf.reduce_sum(top_divergence(y, targets.indices, targets.logits, 2.0)[:4]) * 4
+
+    second = []
+    for total in (chunked, whole):
+        variable = tf.Variable(x)
+        with tf.GradientTape() as outer:
+            with tf.GradientTape() as inner:
+                value = total(tf.tanh(variable))
+            square = tf.reduce_sum(inner.gradient(value, variable) ** 2)
+        second.append(outer.gradient(square, variable))
+    np.testing.assert_allclose(*second, atol=1e-5)

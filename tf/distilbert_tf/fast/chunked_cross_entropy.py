@@ -6,7 +6,8 @@ Sizes are static, so that XLA compiles it: labeled positions come first, and the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -14,6 +15,7 @@ from keras import ops
 
 from distilbert_common.constants import IGNORE_INDEX, LOSS_CHUNK_TOKENS, is_fast
 from distilbert_tf.arrays import Tensor
+from distilbert_tf.fast.custom_gradients import with_custom_gradient
 from distilbert_tf.framework import replicas
 
 __all__ = ["can_chunk", "chunked_cross_entropy", "with_gradients"]
@@ -39,25 +41,50 @@ def _total(x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, count: Tenso
     """Return the sum of the cross-entropies of the first `count` positions."""
     import tensorflow as tf
 
+    def whole(x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
+        return _chunk(x, labels, weight, bias)[0]
+
     loss, *gradients = _loop(tf.stop_gradient(x), tf.stop_gradient(weight), tf.stop_gradient(bias), labels, count)
-    return with_gradients(loss, gradients, (x, weight, bias))
+    return with_gradients(loss, gradients, (x, weight, bias), whole, labels)
 
 
-def with_gradients(value: Tensor, gradients: Sequence[Tensor], tensors: Sequence[Tensor]) -> Tensor:
-    """Return a scalar with given gradients for tensors: a sum that has them, and whose value is taken off again."""
+def with_gradients(
+    value: Tensor, gradients: Sequence[Tensor], tensors: Sequence[Tensor], whole: Callable[..., Tensor], *others: Tensor
+) -> Tensor:
+    """Return a scalar with given gradients for tensors, which have gradients themselves.
+
+    Args:
+        value: The scalar.
+        gradients: One for each tensor.
+        tensors: What the scalar has gradients for.
+        whole: Computes the scalar from the tensors and others, all at once: what gradients of gradients are taken from.
+        *others: What else the scalar depends on.
+    """
+    size = len(tensors)
+
+    def first(inputs: Sequence[Tensor], upstream: Tensor) -> list[Tensor]:
+        gradients, given = inputs[:size], inputs[size:]
+        known = with_custom_gradient(lambda *_: gradients, partial(_second_gradients, whole, size), *given)
+        pairs = zip(known, given, strict=False)
+        return [None] * size + [ops.cast(ops.cast(d, "float32") * upstream, of.dtype) for d, of in pairs]
+
+    return with_custom_gradient(lambda *_: [value], first, *gradients, *tensors, *others)[0]
+
+
+def _second_gradients(
+    whole: Callable[..., Tensor], size: int, inputs: Sequence[Tensor], *upstream: Tensor
+) -> list[Tensor | None]:
+    """Return the gradients for the first inputs of the gradients of a scalar for them, given those of these."""
     import tensorflow as tf
 
-    products = (_inner_product(tf.stop_gradient(d), of) for d, of in zip(gradients, tensors, strict=True))
-    linear = tf.add_n(list(products))
-    return tf.stop_gradient(value) + (linear - tf.stop_gradient(linear))
+    @tf.function(autograph=False)  # also where no tape records, as in the forward mode
+    def run(inputs: Sequence[Tensor], upstream: Sequence[Tensor]) -> list[Tensor | None]:
+        tensors = inputs[:size]
+        gradients = tf.gradients(whole(*inputs), tensors)
+        upstream = [tf.cast(d, of.dtype) for d, of in zip(upstream, gradients, strict=True)]
+        return list(tf.gradients(gradients, tensors, upstream))
 
-
-def _inner_product(a: Any, b: Any) -> Any:
-    """Return the sum of the products of two tensors of one shape, in float32."""
-    import tensorflow as tf
-
-    a, b = (tf.cast(tf.reshape(each, (-1,)), tf.float32) for each in (a, b))  # (size,) each
-    return tf.tensordot(a, b, 1)
+    return list(run(list(inputs), list(upstream)))
 
 
 def _loop(x: Any, weight: Any, bias: Any, labels: Any, count: Any) -> tuple[Any, ...]:

@@ -70,13 +70,20 @@ def chunked_distillation(
         tf.pad(array, [(0, LOSS_CHUNK_TOKENS), *[(0, 0)] * (len(array.shape) - 1)])
         for array in (x, labels, *targets.per_token)
     ]
-    rows, weight_now, bias_now = (tf.stop_gradient(each) for each in (padded[0], weight, bias))
-    constants = tuple(tf.stop_gradient(array) for array in padded[1:])
+    tensors, constants = (padded[0], weight, bias), tuple(map(tf.stop_gradient, padded[1:]))
+    given = (constants, counts, targets, label_weight)
+
+    def whole(x: Tensor, weight: Tensor, bias: Tensor, *others: Tensor) -> Tensor:
+        constants, counts, targets, label_weight = tf.nest.pack_sequence_as(given, others)
+        divergence, loss, _ = _chunk(0, x, weight, bias, constants, counts, targets, temperature, label_weight)
+        return divergence * temperature**2 + label_weight * loss
+
+    rows, weight_now, bias_now = map(tf.stop_gradient, tensors)
     divergence, loss, *gradients = _loop(
         rows, weight_now, bias_now, constants, counts, targets, temperature, label_weight
     )
     divergence = divergence * temperature**2
-    total = with_gradients(divergence + label_weight * loss, gradients, (padded[0], weight, bias))
+    total = with_gradients(divergence + label_weight * loss, gradients, tensors, whole, *tf.nest.flatten(given))
     return soft_targets.ChunkedLosses(total, divergence, loss)
 
 
@@ -86,24 +93,16 @@ def _loop(
     """Return the two sums, and the gradients of the weighted one for x, weight and bias."""
     import tensorflow as tf
 
-    tokens, labeled = counts
-
     def step(start: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        x_chunk, labels, *per_token = (_slice(array, start) for array in (x, *constants))
-        indices = start + tf.range(LOSS_CHUNK_TOKENS)  # (chunk,)
-        logits = tf.cast(tf.matmul(x_chunk, weight, transpose_b=True) + bias, tf.float32)  # (chunk, vocab)
-        divergences, difference = targets.compare(tf.nn.log_softmax(logits / temperature), temperature, *per_token)
-        mask = indices < tokens  # (chunk,)
-        d_logits = tf.where(mask[:, None], difference * temperature, 0.0)  # (chunk, vocab)
-        loss, d_logits = tf.cond(
-            start < labeled,
-            lambda: _add_cross_entropy(logits, labels, indices < labeled, d_logits, label_weight),
-            lambda: (tf.constant(0.0), d_logits),
+        x_chunk, *others = (_slice(array, start) for array in (x, *constants))
+        divergence, loss, d_logits = _chunk(
+            start, x_chunk, weight, bias, others, counts, targets, temperature, label_weight
         )
+        indices = start + tf.range(LOSS_CHUNK_TOKENS)  # (chunk,)
         low = tf.cast(d_logits, x.dtype)  # (chunk, vocab)
         return (
             start + LOSS_CHUNK_TOKENS,
-            sums[0] + tf.reduce_sum(tf.where(mask, divergences, 0.0)),
+            sums[0] + divergence,
             sums[1] + loss,
             tf.tensor_scatter_nd_update(sums[2], indices[:, None], tf.matmul(low, weight)),
             sums[3] + tf.cast(tf.matmul(low, x_chunk, transpose_a=True), tf.float32),
@@ -114,7 +113,28 @@ def _loop(
         tf.constant(0), tf.constant(0.0), tf.constant(0.0), tf.zeros_like(x),
         tf.zeros(tf.shape(weight), tf.float32), tf.zeros(tf.shape(bias), tf.float32),
     )  # fmt: skip
-    return tuple(tf.while_loop(lambda start, *_: start < tokens, step, begin)[1:])
+    return tuple(tf.while_loop(lambda start, *_: start < counts[0], step, begin)[1:])
+
+
+def _chunk(
+    start: Any, x: Any, weight: Any, bias: Any, constants: Any, counts: Any, targets: Targets, temperature: float,
+    label_weight: Any,
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """Return the two sums of the tokens from `start` on, and the gradient for their logits (chunk, vocab)."""
+    import tensorflow as tf
+
+    (tokens, labeled), (labels, *per_token) = counts, constants
+    indices = start + tf.range(tf.shape(x)[0])  # (chunk,)
+    logits = tf.cast(tf.matmul(x, weight, transpose_b=True) + bias, tf.float32)  # (chunk, vocab)
+    divergences, difference = targets.compare(tf.nn.log_softmax(logits / temperature), temperature, *per_token)
+    mask = indices < tokens  # (chunk,)
+    d_logits = tf.where(mask[:, None], difference * temperature, 0.0)  # (chunk, vocab)
+    loss, d_logits = tf.cond(
+        start < labeled,
+        lambda: _add_cross_entropy(logits, labels, indices < labeled, d_logits, label_weight),
+        lambda: (tf.constant(0.0), d_logits),
+    )
+    return tf.reduce_sum(tf.where(mask, divergences, 0.0)), loss, d_logits
 
 
 def _slice(array: Any, start: Any) -> Any:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import keras
 
 from distilbert_tf.arrays import Tensor
+from distilbert_tf.fast.custom_gradients import with_custom_gradient
 
 __all__ = ["recompute"]
-
-RECOMPUTED = "DistilBertRecomputed"
-"""The name of the gradient in TensorFlow's table, and of the functions in a graph's collections."""
 
 
 def recompute(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     """Call a function and keep only its inputs for the backward pass, which calls it again.
 
-    `keras.remat` does so outside TensorFlow's graphs. For each graph it puts a gradient into TensorFlow's table, which
-    keeps that graph for ever, and with it the variables of the model that was traced.
+    `keras.remat` does so outside TensorFlow's graphs; in them it would keep the model, as `custom_gradients` says.
 
     Args:
         function: A function of tensors, and of nothing else that has a gradient; it returns one tensor.
@@ -33,35 +29,20 @@ def recompute(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     inputs = tuple(map(tf.convert_to_tensor, inputs))
     if tf.executing_eagerly():
         return keras.remat(function)(*inputs)
-    name = _register_gradient()
-
-    @tf.function(autograph=False)  # in a graph of its own gradients go by the name of the operation's gradient
-    def run(*inputs: Tensor) -> Tensor:
-        graph, output = tf.compat.v1.get_default_graph(), function(*inputs)
-        graph.add_to_collection(RECOMPUTED, function)
-        with graph.gradient_override_map({"IdentityN": name}):
-            return tf.identity_n([output, *inputs])[0]
-
-    return run(*inputs)
+    return with_custom_gradient(lambda *inputs: [function(*inputs)], partial(_gradients, function), *inputs)[0]
 
 
-@cache
-def _register_gradient() -> str:
-    """Enter the gradient of all recomputed functions into TensorFlow's table, and return its name there."""
+def _gradients(function: Callable[..., Tensor], inputs: Sequence[Tensor], upstream: Tensor) -> list[Tensor | None]:
+    """Call a function again, and return the gradients for its inputs, given that of its output."""
     import tensorflow as tf
 
-    @tf.RegisterGradient(RECOMPUTED)
-    def gradient(operation: tf.Operation, upstream: tf.Tensor, *_: Any) -> list[tf.Tensor | None]:
-        function = operation.graph.get_collection(RECOMPUTED)[-1]
-        x, *others = operation.inputs[1:]
-        first = tf.reduce_max(tf.reshape(upstream, (-1,))[:1])
-        zero = tf.where(first == first, 0.0, float("nan"))  # only known in the backward pass: nothing runs before
-        inputs = [x + tf.cast(zero, x.dtype), *others]
-        differentiable = [x for x in inputs if x.dtype.is_floating]
-        with tf.GradientTape() as tape:
-            tape.watch(differentiable)
-            output = function(*inputs)
-        gradients = iter(tape.gradient(output, differentiable, upstream))
-        return [None, *(next(gradients) if x.dtype.is_floating else None for x in inputs)]
-
-    return RECOMPUTED
+    x, *others = inputs
+    first = tf.reduce_max(tf.reshape(upstream, (-1,))[:1])
+    zero = tf.where(first == first, 0.0, float("nan"))  # only known in the backward pass: nothing runs before
+    inputs = [x + tf.cast(zero, x.dtype), *others]
+    differentiable = [x for x in inputs if x.dtype.is_floating]
+    with tf.GradientTape() as tape:
+        tape.watch(differentiable)
+        output = function(*inputs)
+    gradients = iter(tape.gradient(output, differentiable, upstream))
+    return [next(gradients) if x.dtype.is_floating else None for x in inputs]
