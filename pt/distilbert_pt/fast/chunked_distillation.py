@@ -31,20 +31,26 @@ __all__ = ["ProjectedTargets", "Targets", "TopTargets", "chunked_distillation"]
 
 
 class Softened:
-    """Softened log probabilities of a projection to the vocabulary; products in half precision get one place for all.
-
-    Memory that is taken anew is cleared first, page by page: for each chunk that would be a tenth of the time of all.
-    """
+    """Softened log probabilities of a projection to the vocabulary, of a chunk of tokens at a time."""
 
     def __init__(self, weight: Tensor, bias: Tensor, temperature: float, chunk: int) -> None:
         """Take memory for a chunk of tokens; weight (vocab, dim), bias (vocab,)."""
         self._weight, self._bias, self._temperature = weight, bias / temperature, temperature
-        self._values = weight.new_empty(chunk, len(weight), dtype=torch.float32)
+        self._room = room_for(weight, chunk)
 
     def __call__(self, x: Tensor) -> Tensor:
         """(tokens, dim) -> float32 (tokens, vocab), which the caller may overwrite."""
         logits = multiply(x / self._temperature, self._weight, self._bias)
-        return log_softmax_(logits if logits.dtype == torch.float32 else self._values[: len(x)].copy_(logits))
+        return log_softmax_(logits if self._room is None else self._room[: len(x)].copy_(logits))
+
+
+def room_for(weight: Tensor, chunk: int) -> Tensor | None:
+    """Return float32 memory (chunk, vocab) that all chunks take in turn where products are in another dtype, else None.
+
+    Memory that is taken anew is cleared first, page by page: for each chunk that would be a tenth of the time of all.
+    Beside products in float32 it is less, and memory counts more.
+    """
+    return None if weight.dtype == torch.float32 else weight.new_empty(chunk, len(weight), dtype=torch.float32)
 
 
 Subtract = Callable[[Tensor, slice], Tensor]
@@ -57,13 +63,11 @@ class ProjectedTargets(soft_targets.ProjectedTargets):
 
     def subtraction(self, temperature: float, chunk: int) -> Subtract:
         """Return what compares chunks of up to so many tokens."""
-        teacher = Softened(self.weight, self.bias, temperature, chunk)
-        in_half = self.weight.dtype != torch.float32  # else it is memory that counts more than time
-        room = self.weight.new_empty(chunk, len(self.weight), dtype=torch.float32) if in_half else None
+        teacher, room = Softened(self.weight, self.bias, temperature, chunk), room_for(self.weight, chunk)
 
         def subtract(log_q: Tensor, tokens: slice) -> Tensor:
             log_p = teacher(self.x[tokens])  # (chunk, vocab)
-            p = log_p.exp() if room is None else torch.exp(log_p, out=room[: len(log_p)])  # (chunk, vocab)
+            p = torch.exp(log_p, out=None if room is None else room[: len(log_p)])  # (chunk, vocab)
             divergence = torch.dot(p.flatten(), log_p.sub_(log_q).flatten())
             log_q.exp_().sub_(p)
             return divergence
