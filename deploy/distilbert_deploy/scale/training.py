@@ -13,8 +13,9 @@ from typing import Any
 
 from distilbert_common.errors import DistilBertError, InputError
 from distilbert_common.files import local_path, write_text
+from distilbert_conversion import Source
 from distilbert_deploy.scale.cluster import Cluster, connected, require_ray
-from distilbert_deploy.scale.paths import absolute_source, check_data, fingerprint
+from distilbert_deploy.scale.paths import absolute_source, check_data
 from distilbert_deploy.scale.relay import Relay
 from distilbert_tasks.data import DataOptions
 from distilbert_tasks.extras import require_train_extra
@@ -83,8 +84,8 @@ def finetune(
     run_arguments = {name: absolute_source(source) for name, source in (sources | models).items()}
     check_data({name: run_arguments[name] for name in sources}, arguments.get("data_options") or DataOptions())
     for name in models:
-        if run_arguments[name] is not None:
-            fingerprint(run_arguments[name])  # which finds its files, before processes are started that do
+        if run_arguments[name] is not None:  # its files are there, before processes are started that read them
+            Source.find(run_arguments[name]).shards()
     is_fresh = not folder.exists()
     Run(folder=folder, framework=framework, resume=resume, overwrite=overwrite).open(
         *models.values(), *sources.values()
