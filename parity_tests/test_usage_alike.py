@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from distilbert_cli.frameworks import FRAMEWORKS
 from distilbert_conversion import HEADS
 from parity_tests.helpers import usage
 
 
 @pytest.mark.parametrize(("family", "tensors"), [("pt", "pt"), ("tf", "tf"), ("flax", "jax")])
 def test_model(family: str, tensors: str, checkpoints: dict[str, Path]) -> None:
-    tokenizer_class = importlib.import_module(FRAMEWORKS[family].package).DistilBertTokenizerFast
-    tokenizer = tokenizer_class.from_pretrained(checkpoints["Model"])
-    model = FRAMEWORKS[family].model_class("Model").from_pretrained(checkpoints["Model"])
+    tokenizer, model = usage.load(family, "Model", checkpoints)
     inputs = tokenizer(usage.SENTENCE, return_tensors=tensors)
 
     outputs = model(inputs) if family == "tf" else model(**inputs)
@@ -37,17 +33,14 @@ def test_model(family: str, tensors: str, checkpoints: dict[str, Path]) -> None:
 def test_saved_and_loaded(
     family: str, tensors: str, file: str, head: str, checkpoints: dict[str, Path], tmp_path: Path
 ) -> None:
-    model_class = FRAMEWORKS[family].model_class(head)
-    tokenizer_class = importlib.import_module(FRAMEWORKS[family].package).DistilBertTokenizerFast
-    tokenizer = tokenizer_class.from_pretrained(checkpoints[head])
-    model = model_class.from_pretrained(checkpoints[head])
+    tokenizer, model = usage.load(family, head, checkpoints)
     tokenizer.save_pretrained(tmp_path)
     model.save_pretrained(tmp_path)
     assert (tmp_path / file).is_file()
 
-    again = model_class.from_pretrained(tmp_path)
+    again = type(model).from_pretrained(tmp_path)
     assert again.config.id2label == model.config.id2label
-    texts, other_tokenizer = [usage.SENTENCE, usage.TEXT], tokenizer_class.from_pretrained(tmp_path)
+    texts, other_tokenizer = [usage.SENTENCE, usage.TEXT], type(tokenizer).from_pretrained(tmp_path)
     first, second = (one(texts, return_tensors=tensors, padding=True) for one in (tokenizer, other_tokenizer))
     if head == "ForMultipleChoice":
         first, second = ({k: v[None, :] for k, v in inputs.items()} for inputs in (first, second))

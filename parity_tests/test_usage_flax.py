@@ -1,4 +1,4 @@
-"""The usage that transformers documents for its Flax classes, with another import line."""
+"""The usage that transformers documents for its Flax classes, with ours."""
 
 from __future__ import annotations
 
@@ -8,14 +8,6 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from distilbert_flax import (
-    DistilBertTokenizerFast,
-    FlaxDistilBertForMaskedLM,
-    FlaxDistilBertForMultipleChoice,
-    FlaxDistilBertForQuestionAnswering,
-    FlaxDistilBertForSequenceClassification,
-    FlaxDistilBertForTokenClassification,
-)
 from parity_tests.helpers import usage
 
 
@@ -27,8 +19,7 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def test_masked_lm(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForMaskedLM"])
-    model = FlaxDistilBertForMaskedLM.from_pretrained(checkpoints["ForMaskedLM"])
+    tokenizer, model = usage.load("flax", "ForMaskedLM", checkpoints)
     inputs = tokenizer(usage.MASKED, return_tensors="jax")
 
     logits = model(**inputs).logits
@@ -43,27 +34,22 @@ def test_masked_lm(checkpoints: dict[str, Path]) -> None:
 
 
 def test_sequence_classification(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForSequenceClassification"])
-    model = FlaxDistilBertForSequenceClassification.from_pretrained(checkpoints["ForSequenceClassification"])
+    tokenizer, model = usage.load("flax", "ForSequenceClassification", checkpoints)
     inputs = tokenizer(usage.SENTENCE, return_tensors="jax")
 
     logits = model(**inputs).logits
     predicted_class_id = logits.argmax().item()
     assert model.config.id2label[predicted_class_id] == usage.INTENT
 
-    num_labels = len(model.config.id2label)
-    model = FlaxDistilBertForSequenceClassification.from_pretrained(
-        checkpoints["ForSequenceClassification"], num_labels=num_labels
-    )
+    _, model = usage.load("flax", "ForSequenceClassification", checkpoints, num_labels=len(model.config.id2label))
     labels = jnp.array([1])
     usage.assert_loss(cross_entropy(model(**inputs).logits, labels), "ForSequenceClassification")
     usage.assert_loss(model(**inputs, labels=labels).loss, "ForSequenceClassification")  # not in transformers
 
 
 def test_several_labels(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForSequenceClassification"])
-    model = FlaxDistilBertForSequenceClassification.from_pretrained(
-        checkpoints["ForSequenceClassification"], problem_type="multi_label_classification"
+    tokenizer, model = usage.load(
+        "flax", "ForSequenceClassification", checkpoints, problem_type="multi_label_classification"
     )
     inputs = tokenizer(usage.SENTENCE, return_tensors="jax")
 
@@ -77,8 +63,7 @@ def test_several_labels(checkpoints: dict[str, Path]) -> None:
 
 
 def test_multiple_choice(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForMultipleChoice"])
-    model = FlaxDistilBertForMultipleChoice.from_pretrained(checkpoints["ForMultipleChoice"])
+    tokenizer, model = usage.load("flax", "ForMultipleChoice", checkpoints)
     encoding = tokenizer([usage.PROMPT, usage.PROMPT], list(usage.CHOICES), return_tensors="jax", padding=True)
 
     labels = jnp.array([0])  # the first choice
@@ -91,8 +76,7 @@ def test_multiple_choice(checkpoints: dict[str, Path]) -> None:
 
 
 def test_token_classification(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForTokenClassification"])
-    model = FlaxDistilBertForTokenClassification.from_pretrained(checkpoints["ForTokenClassification"])
+    tokenizer, model = usage.load("flax", "ForTokenClassification", checkpoints)
     inputs = tokenizer(usage.WISH, add_special_tokens=False, return_tensors="jax")
 
     logits = model(**inputs).logits
@@ -105,8 +89,7 @@ def test_token_classification(checkpoints: dict[str, Path]) -> None:
 
 
 def test_question_answering(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForQuestionAnswering"])
-    model = FlaxDistilBertForQuestionAnswering.from_pretrained(checkpoints["ForQuestionAnswering"])
+    tokenizer, model = usage.load("flax", "ForQuestionAnswering", checkpoints)
     inputs = tokenizer(usage.QUESTION, usage.TEXT, return_tensors="jax")
 
     outputs = model(**inputs)

@@ -1,4 +1,4 @@
-"""The usage that transformers documents for its PyTorch classes, with another import line."""
+"""The usage that transformers documents for its PyTorch classes, with ours."""
 
 from __future__ import annotations
 
@@ -6,20 +6,11 @@ from pathlib import Path
 
 import torch
 
-from distilbert_pt import (
-    DistilBertForMaskedLM,
-    DistilBertForMultipleChoice,
-    DistilBertForQuestionAnswering,
-    DistilBertForSequenceClassification,
-    DistilBertForTokenClassification,
-    DistilBertTokenizerFast,
-)
 from parity_tests.helpers import usage
 
 
 def test_masked_lm(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForMaskedLM"])
-    model = DistilBertForMaskedLM.from_pretrained(checkpoints["ForMaskedLM"])
+    tokenizer, model = usage.load("pt", "ForMaskedLM", checkpoints)
     inputs = tokenizer(usage.MASKED, return_tensors="pt")
 
     with torch.no_grad():
@@ -34,8 +25,7 @@ def test_masked_lm(checkpoints: dict[str, Path]) -> None:
 
 
 def test_sequence_classification(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForSequenceClassification"])
-    model = DistilBertForSequenceClassification.from_pretrained(checkpoints["ForSequenceClassification"])
+    tokenizer, model = usage.load("pt", "ForSequenceClassification", checkpoints)
     inputs = tokenizer(usage.SENTENCE, return_tensors="pt")
 
     with torch.no_grad():
@@ -43,18 +33,14 @@ def test_sequence_classification(checkpoints: dict[str, Path]) -> None:
     predicted_class_id = logits.argmax().item()
     assert model.config.id2label[predicted_class_id] == usage.INTENT
 
-    num_labels = len(model.config.id2label)
-    model = DistilBertForSequenceClassification.from_pretrained(
-        checkpoints["ForSequenceClassification"], num_labels=num_labels
-    )
+    _, model = usage.load("pt", "ForSequenceClassification", checkpoints, num_labels=len(model.config.id2label))
     labels = torch.tensor([1])
     usage.assert_loss(model(**inputs, labels=labels).loss.item(), "ForSequenceClassification")
 
 
 def test_several_labels(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForSequenceClassification"])
-    model = DistilBertForSequenceClassification.from_pretrained(
-        checkpoints["ForSequenceClassification"], problem_type="multi_label_classification"
+    tokenizer, model = usage.load(
+        "pt", "ForSequenceClassification", checkpoints, problem_type="multi_label_classification"
     )
     inputs = tokenizer(usage.SENTENCE, return_tensors="pt")
 
@@ -69,8 +55,7 @@ def test_several_labels(checkpoints: dict[str, Path]) -> None:
 
 
 def test_multiple_choice(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForMultipleChoice"])
-    model = DistilBertForMultipleChoice.from_pretrained(checkpoints["ForMultipleChoice"])
+    tokenizer, model = usage.load("pt", "ForMultipleChoice", checkpoints)
     encoding = tokenizer([usage.PROMPT, usage.PROMPT], list(usage.CHOICES), return_tensors="pt", padding=True)
 
     labels = torch.tensor(0).unsqueeze(0)  # the first choice
@@ -81,8 +66,7 @@ def test_multiple_choice(checkpoints: dict[str, Path]) -> None:
 
 
 def test_token_classification(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForTokenClassification"])
-    model = DistilBertForTokenClassification.from_pretrained(checkpoints["ForTokenClassification"])
+    tokenizer, model = usage.load("pt", "ForTokenClassification", checkpoints)
     inputs = tokenizer(usage.WISH, add_special_tokens=False, return_tensors="pt")
 
     with torch.no_grad():
@@ -95,8 +79,7 @@ def test_token_classification(checkpoints: dict[str, Path]) -> None:
 
 
 def test_question_answering(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForQuestionAnswering"])
-    model = DistilBertForQuestionAnswering.from_pretrained(checkpoints["ForQuestionAnswering"])
+    tokenizer, model = usage.load("pt", "ForQuestionAnswering", checkpoints)
     inputs = tokenizer(usage.QUESTION, usage.TEXT, return_tensors="pt")
 
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The usage that transformers documents for its TensorFlow classes, with another import line."""
+"""The usage that transformers documents for its TensorFlow classes, with ours."""
 
 from __future__ import annotations
 
@@ -6,20 +6,11 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from distilbert_tf import (
-    DistilBertTokenizerFast,
-    TFDistilBertForMaskedLM,
-    TFDistilBertForMultipleChoice,
-    TFDistilBertForQuestionAnswering,
-    TFDistilBertForSequenceClassification,
-    TFDistilBertForTokenClassification,
-)
 from parity_tests.helpers import usage
 
 
 def test_masked_lm(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForMaskedLM"])
-    model = TFDistilBertForMaskedLM.from_pretrained(checkpoints["ForMaskedLM"])
+    tokenizer, model = usage.load("tf", "ForMaskedLM", checkpoints)
     inputs = tokenizer(usage.MASKED, return_tensors="tf")
 
     logits = model(**inputs).logits
@@ -34,26 +25,21 @@ def test_masked_lm(checkpoints: dict[str, Path]) -> None:
 
 
 def test_sequence_classification(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForSequenceClassification"])
-    model = TFDistilBertForSequenceClassification.from_pretrained(checkpoints["ForSequenceClassification"])
+    tokenizer, model = usage.load("tf", "ForSequenceClassification", checkpoints)
     inputs = tokenizer(usage.SENTENCE, return_tensors="tf")
 
     logits = model(**inputs).logits
     predicted_class_id = int(tf.math.argmax(logits, axis=-1)[0])
     assert model.config.id2label[predicted_class_id] == usage.INTENT
 
-    num_labels = len(model.config.id2label)
-    model = TFDistilBertForSequenceClassification.from_pretrained(
-        checkpoints["ForSequenceClassification"], num_labels=num_labels
-    )
+    _, model = usage.load("tf", "ForSequenceClassification", checkpoints, num_labels=len(model.config.id2label))
     labels = tf.constant(1)
     usage.assert_loss(tf.math.reduce_mean(model(**inputs, labels=labels).loss), "ForSequenceClassification")
 
 
 def test_several_labels(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForSequenceClassification"])
-    model = TFDistilBertForSequenceClassification.from_pretrained(
-        checkpoints["ForSequenceClassification"], problem_type="multi_label_classification"
+    tokenizer, model = usage.load(
+        "tf", "ForSequenceClassification", checkpoints, problem_type="multi_label_classification"
     )
     inputs = tokenizer(usage.SENTENCE, return_tensors="tf")
 
@@ -66,8 +52,7 @@ def test_several_labels(checkpoints: dict[str, Path]) -> None:
 
 
 def test_multiple_choice(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForMultipleChoice"])
-    model = TFDistilBertForMultipleChoice.from_pretrained(checkpoints["ForMultipleChoice"])
+    tokenizer, model = usage.load("tf", "ForMultipleChoice", checkpoints)
     encoding = tokenizer([usage.PROMPT, usage.PROMPT], list(usage.CHOICES), return_tensors="tf", padding=True)
 
     labels = tf.constant([0])  # the first choice
@@ -79,8 +64,7 @@ def test_multiple_choice(checkpoints: dict[str, Path]) -> None:
 
 
 def test_token_classification(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForTokenClassification"])
-    model = TFDistilBertForTokenClassification.from_pretrained(checkpoints["ForTokenClassification"])
+    tokenizer, model = usage.load("tf", "ForTokenClassification", checkpoints)
     inputs = tokenizer(usage.WISH, add_special_tokens=False, return_tensors="tf")
 
     logits = model(**inputs).logits
@@ -92,8 +76,7 @@ def test_token_classification(checkpoints: dict[str, Path]) -> None:
 
 
 def test_question_answering(checkpoints: dict[str, Path]) -> None:
-    tokenizer = DistilBertTokenizerFast.from_pretrained(checkpoints["ForQuestionAnswering"])
-    model = TFDistilBertForQuestionAnswering.from_pretrained(checkpoints["ForQuestionAnswering"])
+    tokenizer, model = usage.load("tf", "ForQuestionAnswering", checkpoints)
     inputs = tokenizer(usage.QUESTION, usage.TEXT, return_tensors="tf")
 
     outputs = model(**inputs)

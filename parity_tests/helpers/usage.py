@@ -4,18 +4,20 @@ The checkpoints are the demo's trained backbone under a head; they are written w
 load the same files. For sequence classification the head is the demo's own, elsewhere it is drawn from a fixed seed:
 its answers mean nothing, but they are the same wherever the numbers are.
 
-The usage tests keep to what the documentation of transformers shows. With `transformers` in their import line and
+The usage tests keep to what the documentation of transformers shows. With the classes of transformers in `load` and
 checkpoints in a dialect that it opens they pass there too, but for the lines that say "not in transformers".
 """
 
 from __future__ import annotations
 
 import shutil
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from distilbert_cli.frameworks import FRAMEWORKS
 from distilbert_conversion import HEADS, expected, open_checkpoint, save_checkpoint
 from parity_tests.helpers.tolerances import MATRIX
 
@@ -86,6 +88,16 @@ def make_checkpoint(directory: Path, head: str) -> Path:
     config.save_pretrained(directory)
     shutil.copy(MODEL / "vocab.txt", directory)
     return directory
+
+
+def load(family: str, head: str, checkpoints: dict[str, Path], **options: Any) -> tuple[Any, Any]:
+    """Return tokenizer and model of a head from its checkpoint, of the classes that a family's package offers."""
+    model_class = FRAMEWORKS[family].model_class(head)
+    tokenizer_class = import_module(FRAMEWORKS[family].package).DistilBertTokenizerFast
+    return (
+        tokenizer_class.from_pretrained(checkpoints[head]),
+        model_class.from_pretrained(checkpoints[head], **options),
+    )
 
 
 def assert_loss(loss: Any, task: str) -> None:
