@@ -8,7 +8,7 @@ transformers' classes; the Keras 3 names are the paths that `keras.Model.save_we
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
 from distilbert_common.config import DistilBertConfig
@@ -132,74 +132,72 @@ MC = ("ForMultipleChoice",)
 QA = ("ForQuestionAnswering",)
 
 # fmt: off
-_ROWS = (
-    # module                                   PyTorch   TF              Flax         Keras 3   store shape    heads
-    ("embeddings.word_embeddings",              "weight", "weight:0",     "embedding", "vars/0", SAME, (V, D),  ALL),
-    ("embeddings.position_embeddings",          "weight", "embeddings:0", "embedding", "vars/0", SAME, (P, D),  ALL),
-    ("embeddings.LayerNorm",                    "weight", "gamma:0",      "scale",     "vars/0", SAME, (D,),    ALL),
-    ("embeddings.LayerNorm",                    "bias",   "beta:0",       "bias",      "vars/1", SAME, (D,),    ALL),
-    ("transformer.layer.{i}.attention.q_lin",   "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (A, D),  ALL),
-    ("transformer.layer.{i}.attention.q_lin",   "bias",   "bias:0",       "bias",      "vars/1", SAME, (A,),    ALL),
-    ("transformer.layer.{i}.attention.k_lin",   "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (A, D),  ALL),
-    ("transformer.layer.{i}.attention.k_lin",   "bias",   "bias:0",       "bias",      "vars/1", SAME, (A,),    ALL),
-    ("transformer.layer.{i}.attention.v_lin",   "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (A, D),  ALL),
-    ("transformer.layer.{i}.attention.v_lin",   "bias",   "bias:0",       "bias",      "vars/1", SAME, (A,),    ALL),
-    ("transformer.layer.{i}.attention.out_lin", "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (D, A),  ALL),
-    ("transformer.layer.{i}.attention.out_lin", "bias",   "bias:0",       "bias",      "vars/1", SAME, (D,),    ALL),
-    ("transformer.layer.{i}.sa_layer_norm",     "weight", "gamma:0",      "scale",     "vars/0", SAME, (D,),    ALL),
-    ("transformer.layer.{i}.sa_layer_norm",     "bias",   "beta:0",       "bias",      "vars/1", SAME, (D,),    ALL),
-    ("transformer.layer.{i}.ffn.lin1",          "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (H, D),  ALL),
-    ("transformer.layer.{i}.ffn.lin1",          "bias",   "bias:0",       "bias",      "vars/1", SAME, (H,),    ALL),
-    ("transformer.layer.{i}.ffn.lin2",          "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (D, H),  ALL),
-    ("transformer.layer.{i}.ffn.lin2",          "bias",   "bias:0",       "bias",      "vars/1", SAME, (D,),    ALL),
-    ("transformer.layer.{i}.output_layer_norm", "weight", "gamma:0",      "scale",     "vars/0", SAME, (D,),    ALL),
-    ("transformer.layer.{i}.output_layer_norm", "bias",   "beta:0",       "bias",      "vars/1", SAME, (D,),    ALL),
-    ("vocab_transform",                         "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (D, D),  MLM),
-    ("vocab_transform",                         "bias",   "bias:0",       "bias",      "vars/1", SAME, (D,),    MLM),
-    ("vocab_layer_norm",                        "weight", "gamma:0",      "scale",     "vars/0", SAME, (D,),    MLM),
-    ("vocab_layer_norm",                        "bias",   "beta:0",       "bias",      "vars/1", SAME, (D,),    MLM),
-    ("vocab_projector",                         "weight", "kernel:0",     "kernel",    "vars/1", FLIP, (V, D),  MLM),
-    ("vocab_projector",                         "bias",   "bias:0",       "bias",      "vars/0", SAME, (V,),    MLM),
-    ("pre_classifier",                          "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (D, D),  PRE),
-    ("pre_classifier",                          "bias",   "bias:0",       "bias",      "vars/1", SAME, (D,),    PRE),
-    ("classifier",                              "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (N, D),  CLS),
-    ("classifier",                              "bias",   "bias:0",       "bias",      "vars/1", SAME, (N,),    CLS),
-    ("classifier",                              "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (1, D),  MC),
-    ("classifier",                              "bias",   "bias:0",       "bias",      "vars/1", SAME, (1,),    MC),
-    ("qa_outputs",                              "weight", "kernel:0",     "kernel",    "vars/0", FLIP, (N, D),  QA),
-    ("qa_outputs",                              "bias",   "bias:0",       "bias",      "vars/1", SAME, (N,),    QA),
+# PyTorch    TF              Flax         Keras 3   store
+LINEAR = (
+    ("weight", "kernel:0",     "kernel",    "vars/0", FLIP),
+    ("bias",   "bias:0",       "bias",      "vars/1", SAME),
+)
+NORM = (
+    ("weight", "gamma:0",      "scale",     "vars/0", SAME),
+    ("bias",   "beta:0",       "bias",      "vars/1", SAME),
+)
+WORDS = (
+    ("weight", "weight:0",     "embedding", "vars/0", SAME),
+)
+POSITIONS = (
+    ("weight", "embeddings:0", "embedding", "vars/0", SAME),
+)
+PROJECTOR = (
+    ("weight", "kernel:0",     "kernel",    "vars/1", FLIP),
+    ("bias",   "bias:0",       "bias",      "vars/0", SAME),
+)
+_MODULES = (
+    # module                                   weights    shape   heads
+    ("embeddings.word_embeddings",              WORDS,     (V, D), ALL),
+    ("embeddings.position_embeddings",          POSITIONS, (P, D), ALL),
+    ("embeddings.LayerNorm",                    NORM,      (D,),   ALL),
+    ("transformer.layer.{i}.attention.q_lin",   LINEAR,    (A, D), ALL),
+    ("transformer.layer.{i}.attention.k_lin",   LINEAR,    (A, D), ALL),
+    ("transformer.layer.{i}.attention.v_lin",   LINEAR,    (A, D), ALL),
+    ("transformer.layer.{i}.attention.out_lin", LINEAR,    (D, A), ALL),
+    ("transformer.layer.{i}.sa_layer_norm",     NORM,      (D,),   ALL),
+    ("transformer.layer.{i}.ffn.lin1",          LINEAR,    (H, D), ALL),
+    ("transformer.layer.{i}.ffn.lin2",          LINEAR,    (D, H), ALL),
+    ("transformer.layer.{i}.output_layer_norm", NORM,      (D,),   ALL),
+    ("vocab_transform",                         LINEAR,    (D, D), MLM),
+    ("vocab_layer_norm",                        NORM,      (D,),   MLM),
+    ("vocab_projector",                         PROJECTOR, (V, D), MLM),
+    ("pre_classifier",                          LINEAR,    (D, D), PRE),
+    ("classifier",                              LINEAR,    (N, D), CLS),
+    ("classifier",                              LINEAR,    (1, D), MC),
+    ("qa_outputs",                              LINEAR,    (N, D), QA),
 )
 # fmt: on
+"""The modules in PyTorch's order; the shape is that of `weight`, whose first number is the length of `bias`."""
 TIED = {"vocab_projector.weight": "embeddings.word_embeddings.weight"}
 """Weights that equal another one where `tie_word_embeddings` is set, and are then not stored."""
 
 
-def _weight(
-    module: str,
-    canonical: str,
-    tf: str,
-    flax: str,
-    keras: str,
-    transform: str,
-    shape: tuple[str | int, ...],
-    heads: tuple[str, ...],
-) -> Weight:
+def _weights(
+    module: str, weights: Iterable[tuple[str, ...]], shape: tuple[str | int, ...], heads: tuple[str, ...]
+) -> Iterator[Weight]:
     path = module.replace(".", "/")
     paths = {column: path.replace("layer/{i}", spelling) for column, spelling in BLOCK.items()}
-    name = f"{module}.{canonical}"
-    return Weight(
-        canonical=name,
-        tf=f"{paths['tf']}/{tf}",
-        flax=f"{paths['flax']}/{flax}",
-        keras=f"{paths['keras']}/{keras}",
-        transform=transform,
-        shape=shape,
-        heads=heads,
-        tied_to=TIED.get(name),
-    )
+    for canonical, tf, flax, keras, transform in weights:
+        name = f"{module}.{canonical}"
+        yield Weight(
+            canonical=name,
+            tf=f"{paths['tf']}/{tf}",
+            flax=f"{paths['flax']}/{flax}",
+            keras=f"{paths['keras']}/{keras}",
+            transform=transform,
+            shape=shape[:1] if canonical == "bias" else shape,
+            heads=heads,
+            tied_to=TIED.get(name),
+        )
 
 
-WEIGHTS: tuple[Weight, ...] = tuple(_weight(*row) for row in _ROWS)
+WEIGHTS: tuple[Weight, ...] = tuple(weight for module in _MODULES for weight in _weights(*module))
 """The table, in the order of PyTorch's `state_dict`."""
 
 _PATTERNS = {
