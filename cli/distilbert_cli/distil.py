@@ -31,9 +31,7 @@ def distil(
         list[str], typer.Argument(metavar="CORPUS...", help="Files, folders, patterns or data sets with texts.")
     ],
     out: training.Out,
-    validation: Annotated[
-        list[str] | None, typer.Option(help="Texts to validate on; a part of the corpus if not given.")
-    ] = None,
+    validation: training.Validation = None,
     framework: shared.FrameworkName = "pt",
     device: shared.Device = "auto",
     resume: training.Resume = False,

@@ -50,7 +50,9 @@ Task = Annotated[
     typer.Option(help="text-classification, token-classification, question-answering, multiple-choice, fill-mask."),
 ]
 Train = Annotated[list[str], typer.Option(help="File, pattern or data set; repeat it for several.")]
-Validation = Annotated[list[str] | None, typer.Option(help="As --train; a part of the training data if not given.")]
+Validation = Annotated[
+    list[str] | None, typer.Option(help="Data to validate on; a part of the training data if not given.")
+]
 Out = Annotated[Path, typer.Option(help="Folder to write.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")]
