@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization.arguments import PREPARE_ORDER, CallOptions, choose
+from distilbert_common.tokenization.arguments import PREPARE_ORDER, SIDES, CallOptions, choose, count_of
 from distilbert_common.tokenization.batch import (
     Encoded,
     Padding,
@@ -23,12 +23,7 @@ from distilbert_common.tokenization.batch import (
 )
 from distilbert_common.tokenization.encoding import BatchEncoding
 from distilbert_common.tokenization.settings import ROLES, Setting, TokenizerSettings
-from distilbert_common.tokenization.truncation import (
-    TRUNCATION_STRATEGIES,
-    Truncation,
-    read_truncation,
-    truncate_ids,
-)
+from distilbert_common.tokenization.truncation import TRUNCATION_STRATEGIES, Truncation, truncate_ids
 
 __all__ = ["PreparationMixin"]
 
@@ -246,7 +241,12 @@ class PreparationMixin:
                     "say so, or truncation=False to keep them whole",
                 )
         longest, side = self.model_max_length, options.padding_side or self.padding_side
-        how_to_cut = read_truncation(truncation, options.max_length, options.stride, self.truncation_side, longest)
+        how_to_cut = Truncation(
+            choose("truncation", truncation, TRUNCATION_STRATEGIES),
+            count_of("max_length", options.max_length, longest),
+            count_of("stride", options.stride, 0, least=0),
+            choose("truncation_side", self.truncation_side, SIDES),
+        )
         how_to_pad = read_padding(options.padding, options.max_length, options.pad_to_multiple_of, side, longest)
         check_agreement(how_to_pad, how_to_cut)
         return how_to_cut, how_to_pad

@@ -11,12 +11,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from distilbert_common.errors import TokenizerError
-from distilbert_common.tokenization.arguments import SIDES, choose, count_of
 
-__all__ = ["TRUNCATION_STRATEGIES", "Row", "Truncation", "plan_rows", "read_truncation", "truncate_ids"]
+__all__ = ["TRUNCATION_STRATEGIES", "Row", "Truncation", "plan_rows", "truncate_ids"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -47,22 +46,6 @@ class Truncation:
     max_length: int
     stride: int
     side: str
-
-
-def read_truncation(
-    truncation: Any, max_length: int | None, stride: int, side: str, model_max_length: int
-) -> Truncation:
-    """Read the arguments that concern truncation.
-
-    Raises:
-        TokenizerError: A value is none of those allowed.
-    """
-    return Truncation(
-        choose("truncation", truncation, TRUNCATION_STRATEGIES),
-        count_of("max_length", max_length, model_max_length),
-        count_of("stride", stride, 0, least=0),
-        choose("truncation_side", side, SIDES),
-    )
 
 
 class Row(NamedTuple):
