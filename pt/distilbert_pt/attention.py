@@ -18,6 +18,7 @@ from torch import Tensor
 from distilbert_common.checks import check_mask
 from distilbert_common.constants import MASKED_SCORE
 from distilbert_common.errors import ConfigError
+from distilbert_pt.fast.attention import scaled_dot_product_attention
 
 __all__ = [
     "DEFAULT",
@@ -85,7 +86,7 @@ def sdpa_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | Non
             mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill(~mask, closed)
     elif mask is not None:
         mask = mask.clamp(min=torch.finfo(query.dtype).min).to(query.dtype)
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+    return scaled_dot_product_attention(query, key, value, mask, dropout)
 
 
 def flash_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float = 0.0) -> Tensor:

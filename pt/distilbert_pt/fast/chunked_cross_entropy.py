@@ -5,7 +5,7 @@ The gradient of a chunk is known once its loss is, so both are computed in one p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -14,13 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from distilbert_common.constants import LOSS_CHUNK_TOKENS
+from distilbert_pt.fast.custom_gradients import differentiable_gradients
 from distilbert_pt.fast.onednn import add_product, multiply
 
 __all__ = [
     "Gradients",
     "as_needed",
     "chunked_cross_entropy",
-    "differentiable_gradients",
     "in_dtype_of_products",
     "whole_logits",
 ]
@@ -114,16 +114,6 @@ def whole(labels: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 def whole_logits(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """(tokens, dim), (vocab, dim), (vocab,) -> float32 (tokens, vocab)."""
     return F.linear(x, weight.to(x.dtype), bias.to(x.dtype)).float()
-
-
-def differentiable_gradients(
-    total: Callable[..., Tensor], inputs: Sequence[Tensor], d_total: Tensor, needed: Sequence[bool]
-) -> list[Tensor | None]:
-    """Return the gradients of a total that can be differentiated again: for x, weight and bias, where needed."""
-    inputs = [each.view_as(each) for each in inputs]  # x may come from the weight, if that is tied
-    asked = [each for each, need in zip(inputs, needed, strict=False) if need]
-    gradients = iter(torch.autograd.grad(total(*inputs), asked, d_total, create_graph=True))
-    return [next(gradients) if need else None for need in needed[: len(inputs)]]
 
 
 def as_needed(gradients: Sequence[Tensor], ctx: Any) -> list[Tensor | None]:

@@ -19,10 +19,10 @@ from distilbert_common.constants import LOSS_CHUNK_TOKENS
 from distilbert_pt.fast.chunked_cross_entropy import (
     Gradients,
     as_needed,
-    differentiable_gradients,
     in_dtype_of_products,
     whole_logits,
 )
+from distilbert_pt.fast.custom_gradients import differentiable_gradients
 from distilbert_pt.fast.onednn import multiply
 from distilbert_pt.losses import kl_divergence
 from distilbert_pt.soft_targets import top_divergence

@@ -21,6 +21,7 @@ from torch.autograd import forward_ad
 from distilbert_common.constants import is_fast
 
 __all__ = [
+    "DTYPES",
     "EVERYWHERE",
     "ONEDNN",
     "OneDNNGeluLinear",
@@ -30,6 +31,7 @@ __all__ = [
     "cast",
     "is_cast_to_bfloat16",
     "is_enabled",
+    "is_observed",
     "is_transformed",
     "multiply",
     "product",
@@ -153,12 +155,19 @@ def is_enabled() -> bool:
     """
     return (
         ONEDNN
-        and not torch.compiler.is_compiling()
         and is_fast()
-        and not torch.jit.is_tracing()  # where sizes are tensors, which warn when they are compared
+        and not is_observed()
         and (not torch.is_autocast_enabled("cpu") or (is_cast_to_bfloat16() and torch.is_grad_enabled()))
-        and not torch._C._len_torch_dispatch_stack()  # as of a counter of FLOPs, which knows PyTorch's operators only
-        and not is_transformed()
+    )
+
+
+def is_observed() -> bool:
+    """Whether somebody records or transforms operators, and is to see PyTorch's own."""
+    return (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()  # where sizes are tensors, which warn when they are compared
+        or bool(torch._C._len_torch_dispatch_stack())  # as of a counter of FLOPs
+        or is_transformed()
     )
 
 
