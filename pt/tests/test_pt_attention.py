@@ -117,6 +117,53 @@ def test_dropout_acts_on_the_probabilities() -> None:
     assert abs(probabilities.sum(-1).mean().item() - 1) < 0.05, "what is left is scaled up"
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("masked", [False, True])
+def test_dropout_step_by_step_is_pytorchs_own(
+    dtype: torch.dtype, masked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same random numbers, in bfloat16 as exact as its fused kernels."""
+    inputs = [x.requires_grad_() for x in qkv(dtype)]
+    mask = expand_mask(padding()) if masked else None
+    results = []
+    for fast in ("1", "0"):
+        monkeypatch.setenv("DISTILBERT_FAST", fast)
+        torch.manual_seed(0)
+        context = sdpa_attention(*inputs, mask, 0.3)
+        results.append([context, *torch.autograd.grad(context.float().square().sum(), inputs)])
+    for one, other in zip(*results, strict=True):
+        # what is rounded: probabilities, what is kept of them, the context, and the gradients of all three
+        assert one.dtype == dtype
+        assert (one - other).float().norm() <= 6 * torch.finfo(dtype).eps * other.float().norm()
+
+
+def test_gradients_of_attention_with_dropout_have_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = []
+    for fast in ("1", "0"):
+        monkeypatch.setenv("DISTILBERT_FAST", fast)
+        torch.manual_seed(0)
+        x = qkv()[0].requires_grad_()  # all three of attention's inputs
+        context = sdpa_attention(x, x, x, expand_mask(padding()), 0.3)
+        first = torch.autograd.grad(context.square().sum(), x, create_graph=True)[0]
+        results.append(torch.autograd.grad(first.square().sum(), x)[0])
+    assert torch.allclose(*results, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("fast", ["1", "0"])
+def test_attention_with_dropout_can_be_transformed(fast: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISTILBERT_FAST", fast)
+
+    def total(x: torch.Tensor) -> torch.Tensor:
+        return sdpa_attention(x, x, x, None, 0.3).square().sum()
+
+    x = qkv()[0]
+    torch.manual_seed(0)
+    transformed = torch.func.grad(total)(x)
+    torch.manual_seed(0)
+    expected = torch.autograd.grad(total(x.requires_grad_()), x)[0]
+    assert torch.allclose(transformed, expected, atol=1e-5)
+
+
 def test_flash_attention_runs_on_non_padding_tokens_only() -> None:
     """The kernels need a GPU; a stand-in with their interface shows what goes in and comes out."""
 
