@@ -1,46 +1,71 @@
-"""How the tokens of a batch lie in the layers: padded or without padding; what of it needs no framework.
+"""How the tokens of a batch lie in the layers: padded, without padding, or packed; what of it needs no framework.
 
-Outside, a batch is (batch, seq). Each of the types says what the layers see of it: `gather` and `positions` go before
-the embeddings, `attend` stands in attention; `scatter` in a family's `layout` module goes after the blocks. Keras and
-Flax build on `UnpaddedRows`, whose shapes depend on rows and their length alone, so that compiled code serves any
-content. PyTorch has a type of its own: its tokens lie end to end.
+Outside, a batch is (batch, seq). Each of the three types says what the layers see of it: `gather` and `positions` go
+before the embeddings, `attend` stands in attention, `scatter` goes after the blocks. Keras and Flax build on the types
+here, whose shapes depend on rows and their length alone, so that compiled code serves any content. PyTorch has its own:
+its tokens lie end to end, and `torch.compile` of its older releases follows no subclass of a named tuple.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
-__all__ = ["Padded", "UnpaddedRows"]
+__all__ = ["Packed", "Padded", "Unpadded"]
+
+Array = TypeVar("Array", bound=Any)
 
 
-class Padded(NamedTuple):
+class Padded(NamedTuple, Generic[Array]):
     """Every token is computed, padding too.
 
     Attributes:
-        mask: Who attends to whom, as `expand_mask` or `segment_mask` returns it; None where all attend to all.
+        mask: Who attends to whom, as `expand_mask` returns it; None where all attend to all.
         padding: bool (batch, seq), True where outputs are to have the fill value; None for nowhere.
-        segment_ids: (batch, seq) integers where rows hold several sequences, which attend within themselves, else None.
     """
 
-    mask: Any = None
-    padding: Any = None
-    segment_ids: Any = None
+    mask: Array | None = None
+    padding: Array | None = None
 
-    def gather(self, x: Any) -> Any:
+    @property
+    def segment_ids(self) -> None:
+        """None: a row is one sequence."""
+        return None
+
+    def gather(self, x: Array) -> Array:
         """(batch, seq, …) -> what the layers see: the same."""
         return x
 
-    def positions(self, position_ids: Any) -> Any:
+    def positions(self, position_ids: Array | None) -> Array | None:
         """(batch or 1, seq) -> the same; None for 0, 1, 2, …."""
         return position_ids
 
-    def attend(self, attention: Callable[..., Any], query: Any, key: Any, value: Any, dropout: Any) -> Any:
+    def attend(self, attention: Callable[..., Array], query: Array, key: Array, value: Array, dropout: Any) -> Array:
         """Call an attention function: three of (batch, heads, seq, head_dim) -> (batch, heads, seq, head_dim)."""
         return attention(query, key, value, self.mask, dropout)
 
 
-class UnpaddedRows(NamedTuple):
+class Packed(NamedTuple, Generic[Array]):
+    """Rows of several sequences, which attend within themselves.
+
+    Attributes:
+        segment_ids: (batch, seq) integers.
+        mask: What `segment_mask` returns.
+    """
+
+    segment_ids: Array
+    mask: Array
+
+    def gather(self, x: Array) -> Array:
+        """(batch, seq, …) -> what the layers see: the same."""
+        return x
+
+    def attend(self, attention: Callable[..., Array], query: Array, key: Array, value: Array, dropout: Any) -> Array:
+        """Call an attention function, as `Padded.attend`."""
+        return attention(query, key, value, self.mask, dropout)
+
+
+class Unpadded(NamedTuple, Generic[Array]):
     """Padding left out: the tokens in rows, each sequence a segment of one; `pack_batch` of `unpadding` fills them.
 
     Attributes:
@@ -49,9 +74,9 @@ class UnpaddedRows(NamedTuple):
         inverse: (batch, seq) where each token is among the rows * length; -1 at padding.
     """
 
-    indices: Any
-    segments: Any
-    inverse: Any
+    indices: Array
+    segments: Array
+    inverse: Array
 
     @property
     def segment_ids(self) -> None:

@@ -1,4 +1,4 @@
-"""How the tokens of a batch lie in the layers: padded or without padding; see `distilbert_common.layout`."""
+"""How the tokens of a batch lie in the layers: padded, without padding, or packed; see `distilbert_common.layout`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,43 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import Array
 
+from distilbert_common import layout
 from distilbert_common.checks import Unpad, check_unpad
-from distilbert_common.layout import Padded, UnpaddedRows
 from distilbert_flax.attention import Dropout, expand_mask
-from distilbert_flax.segments import segment_mask
+from distilbert_flax.segments import segment_mask, segment_positions
 
-__all__ = ["Layout", "Padded", "Unpadded", "fill_padding", "padded_layout", "scatter"]
+__all__ = ["Layout", "Packed", "Padded", "Unpadded", "fill_padding", "padded_layout"]
 
 Attention = Callable[[Array, Array, Array, Array | None, Dropout], Array]
 """query, key, value (batch, heads, seq, head_dim), mask, dropout -> context (batch, heads, seq, head_dim)."""
 
 
-class Unpadded(UnpaddedRows):
+class Padded(layout.Padded[Array]):
+    """Every token is computed, padding too."""
+
+    def scatter(self, x: Array, fill: float = 0.0) -> Array:
+        """What the layers give -> (batch, seq, …), `fill` at padding that is to have it."""
+        return fill_padding(x, self.padding, fill)
+
+
+class Packed(layout.Packed[Array]):
+    """Rows of several sequences, which attend within themselves."""
+
+    @property
+    def padding(self) -> Array:
+        """Bool (batch, seq), True where there is no token."""
+        return self.segment_ids == 0
+
+    def positions(self, position_ids: Array | None) -> Array:
+        """(batch or 1, seq) -> the same; None for positions that start anew in each segment."""
+        return segment_positions(self.segment_ids) if position_ids is None else position_ids
+
+    def scatter(self, x: Array, fill: float = 0.0) -> Array:
+        """What the layers give -> (batch, seq, …), `fill` where there is no token."""
+        return fill_padding(x, self.padding, fill)
+
+
+class Unpadded(layout.Unpadded[Array]):
     """Padding left out: the tokens in rows, each sequence a segment of one."""
 
     @property
@@ -39,21 +64,21 @@ class Unpadded(UnpaddedRows):
         """Attend within each sequence: three of (rows, heads, length, head_dim) -> (rows, heads, length, head_dim)."""
         return attention(query, key, value, self.mask, dropout)
 
-    def scatter(self, x: Array) -> Array:
-        """(rows, length, dim) -> (batch, seq, dim), 0 where there is no token."""
+    def scatter(self, x: Array, fill: float = 0.0) -> Array:
+        """(rows, length, dim) -> (batch, seq, dim), `fill` where there is no token."""
         tokens = x.reshape(-1, x.shape[-1])[jnp.maximum(self.inverse, 0)]  # (batch, seq, dim)
-        return fill_padding(tokens, self.padding, 0.0)
+        return fill_padding(tokens, self.padding, fill)
 
 
-Layout = Padded | Unpadded
+Layout = Padded | Packed | Unpadded
 
 
-def padded_layout(attention_mask: Array | None, segment_ids: Array | None, unpad: Unpad) -> Padded:
+def padded_layout(attention_mask: Array | None, segment_ids: Array | None, unpad: Unpad) -> Padded | Packed:
     """Return the layout in which padding is computed; arguments as `FlaxDistilBertModel.forward`."""
     check_unpad(unpad)
     if segment_ids is not None:
         segment_ids = jnp.asarray(segment_ids)
-        return Padded(segment_mask(segment_ids), segment_ids == 0, segment_ids)
+        return Packed(segment_ids, segment_mask(segment_ids))
     if attention_mask is None:
         return Padded()
     attention_mask = jnp.asarray(attention_mask)
@@ -61,11 +86,12 @@ def padded_layout(attention_mask: Array | None, segment_ids: Array | None, unpad
     return Padded(expand_mask(attention_mask), attention_mask == 0 if fills else None)
 
 
-def scatter(layout: Layout, x: Array) -> Array:
-    """What the layers give -> (batch, seq, dim), 0 at padding that was left out or is to have the fill value."""
-    return layout.scatter(x) if isinstance(layout, Unpadded) else fill_padding(x, layout.padding, 0.0)
-
-
 def fill_padding(x: Array, padding: Array | None, fill: float) -> Array:
-    """(batch, seq, dim) -> the same, `fill` where `padding`, bool (batch, seq), is True; None for nowhere."""
+    """Return an array with another value at padding.
+
+    Args:
+        x: (batch, seq, dim).
+        padding: bool (batch, seq), True where the value goes; None for nowhere.
+        fill: The value.
+    """
     return x if padding is None else jnp.where(padding[..., None], jnp.asarray(fill, x.dtype), x)

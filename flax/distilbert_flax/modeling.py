@@ -5,7 +5,6 @@ Module and parameter names are those of transformers, so that the parameters of 
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Unpack
 
 import jax.numpy as jnp
@@ -21,9 +20,8 @@ from distilbert_flax.checks import check_inputs
 from distilbert_flax.framework.changes import Module
 from distilbert_flax.framework.options import Options
 from distilbert_flax.layers import LayerFactory, List
-from distilbert_flax.layout import Layout, padded_layout, scatter
+from distilbert_flax.layout import Layout, padded_layout
 from distilbert_flax.pretrained import FlaxDistilBertPreTrainedModel
-from distilbert_flax.segments import segment_positions
 
 __all__ = ["Embeddings", "FFN", "FlaxDistilBertModel", "MultiHeadSelfAttention", "Transformer", "TransformerBlock"]
 
@@ -236,8 +234,6 @@ class FlaxDistilBertModel(FlaxDistilBertPreTrainedModel):
         check_one_mask(attention_mask, segment_ids, layout)
         if layout is None:
             layout = padded_layout(attention_mask, segment_ids, unpad)
-        if position_ids is None and layout.segment_ids is not None:
-            position_ids = segment_positions(layout.segment_ids)
         input_ids, inputs_embeds = (None if x is None else layout.gather(x) for x in (input_ids, inputs_embeds))
         encoded = self.transformer(
             self.embeddings(input_ids, inputs_embeds, layout.positions(position_ids)),
@@ -246,7 +242,7 @@ class FlaxDistilBertModel(FlaxDistilBertPreTrainedModel):
             self.config.output_attentions if output_attentions is None else output_attentions,
             self.config.output_hidden_states if output_hidden_states is None else output_hidden_states,
         )
-        return self._as_output(encoded.map_hidden_states(partial(scatter, layout)), return_dict)
+        return self._as_output(encoded.map_hidden_states(layout.scatter), return_dict)
 
     def _split_head_mask(self, head_mask: Array | None) -> list[Array | None]:
         """(heads,) or (n_layers, heads) -> n_layers of (1, heads left, 1, 1)."""

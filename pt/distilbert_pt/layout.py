@@ -1,4 +1,4 @@
-"""How the tokens of a batch lie in the layers: padded or without padding; see `distilbert_common.layout`."""
+"""How the tokens of a batch lie in the layers: padded, without padding, or packed; see `distilbert_common.layout`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,80 @@ import torch
 from torch import Tensor
 
 from distilbert_common.checks import Unpad
-from distilbert_common.layout import Padded
 from distilbert_pt.attention import HALF, expand_mask, varlen_kernel
 from distilbert_pt.checks import is_concrete
-from distilbert_pt.segments import segment_mask
+from distilbert_pt.segments import segment_mask, segment_positions
 
-__all__ = ["Layout", "Padded", "Unpadded", "fill_padding", "padded_layout", "scatter"]
+__all__ = ["Layout", "Packed", "Padded", "Unpadded", "fill_padding", "padded_layout"]
 
 Attention = Callable[[Tensor, Tensor, Tensor, Tensor | None, float], Tensor]
 """query, key, value (batch, heads, seq, head_dim), mask, dropout -> context (batch, heads, seq, head_dim)."""
+
+
+class Padded(NamedTuple):
+    """Every token is computed, padding too.
+
+    Attributes:
+        mask: Who attends to whom, as `expand_mask` returns it; None where all attend to all.
+        padding: bool (batch, seq), True where outputs are to have the fill value; None for nowhere.
+    """
+
+    mask: Tensor | None = None
+    padding: Tensor | None = None
+
+    @property
+    def segment_ids(self) -> None:
+        """None: a row is one sequence."""
+        return None
+
+    def gather(self, x: Tensor) -> Tensor:
+        """(batch, seq, …) -> what the layers see: the same."""
+        return x
+
+    def positions(self, position_ids: Tensor | None) -> Tensor | None:
+        """(batch or 1, seq) -> the same; None for 0, 1, 2, …."""
+        return position_ids
+
+    def attend(self, attention: Attention, query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
+        """Call an attention function: three of (batch, heads, seq, head_dim) -> (batch, heads, seq, head_dim)."""
+        return attention(query, key, value, self.mask, dropout)
+
+    def scatter(self, x: Tensor, fill: float = 0.0) -> Tensor:
+        """What the layers give -> (batch, seq, …), `fill` at padding that is to have it."""
+        return fill_padding(x, self.padding, fill)
+
+
+class Packed(NamedTuple):
+    """Rows of several sequences, which attend within themselves.
+
+    Attributes:
+        segment_ids: (batch, seq) integers.
+        mask: What `segment_mask` returns.
+    """
+
+    segment_ids: Tensor
+    mask: Tensor
+
+    @property
+    def padding(self) -> Tensor:
+        """Bool (batch, seq), True where there is no token."""
+        return self.segment_ids == 0
+
+    def gather(self, x: Tensor) -> Tensor:
+        """(batch, seq, …) -> what the layers see: the same."""
+        return x
+
+    def positions(self, position_ids: Tensor | None) -> Tensor:
+        """(batch or 1, seq) -> the same; None for positions that start anew in each segment."""
+        return segment_positions(self.segment_ids) if position_ids is None else position_ids
+
+    def attend(self, attention: Attention, query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
+        """Call an attention function: three of (batch, heads, seq, head_dim) -> (batch, heads, seq, head_dim)."""
+        return attention(query, key, value, self.mask, dropout)
+
+    def scatter(self, x: Tensor, fill: float = 0.0) -> Tensor:
+        """What the layers give -> (batch, seq, …), `fill` where there is no token."""
+        return fill_padding(x, self.padding, fill)
 
 
 class Unpadded(NamedTuple):
@@ -61,8 +126,10 @@ class Unpadded(NamedTuple):
         return x.index_select(0, self.indices)[None]  # (1, tokens, …)
 
     def positions(self, position_ids: Tensor | None) -> Tensor:
-        """(batch or 1, seq) -> (1, tokens); None for the place in the row."""
-        return (self.indices % self.seq)[None] if position_ids is None else self.gather(position_ids)
+        """(batch or 1, seq) -> (1, tokens); None for the place in the row, or in the segment."""
+        if position_ids is None and self.segment_ids is None:
+            return (self.indices % self.seq)[None]  # (1, tokens)
+        return self.gather(segment_positions(self.segment_ids) if position_ids is None else position_ids)
 
     def attend(self, attention: Attention, query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
         """Attend within each sequence: three of (1, heads, tokens, head_dim) -> (1, heads, tokens, head_dim)."""
@@ -79,9 +146,9 @@ class Unpadded(NamedTuple):
             contexts.append(context.transpose(1, 2).flatten(0, 1))  # (count * length, heads, head_dim)
         return torch.cat(contexts).transpose(0, 1)[None]  # (1, heads, tokens, head_dim)
 
-    def scatter(self, x: Tensor) -> Tensor:
-        """(1, tokens, dim) -> (batch, seq, dim), 0 where there is no token."""
-        padded = x.new_zeros((self.batch * self.seq, x.size(-1))).index_copy(0, self.indices, x[0])
+    def scatter(self, x: Tensor, fill: float = 0.0) -> Tensor:
+        """(1, tokens, dim) -> (batch, seq, dim), `fill` where there is no token."""
+        padded = x.new_full((self.batch * self.seq, x.size(-1)), fill).index_copy(0, self.indices, x[0])
         return padded.unflatten(0, (self.batch, self.seq))  # (batch, seq, dim)
 
     def _attend_varlen(self, kernel: Callable[..., Tensor], query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -97,22 +164,17 @@ class Unpadded(NamedTuple):
         return [length for count, length in self.groups for _ in range(count)]
 
 
-Layout = Padded | Unpadded
+Layout = Padded | Packed | Unpadded
 
 
-def padded_layout(attention_mask: Tensor | None, segment_ids: Tensor | None, unpad: Unpad) -> Padded:
+def padded_layout(attention_mask: Tensor | None, segment_ids: Tensor | None, unpad: Unpad) -> Padded | Packed:
     """Return the layout in which padding is computed; arguments as `DistilBertModel.forward`."""
     if segment_ids is not None:
-        return Padded(segment_mask(segment_ids), segment_ids == 0, segment_ids)
+        return Packed(segment_ids, segment_mask(segment_ids))
     if attention_mask is None:
         return Padded()
     fills = unpad is True and attention_mask.dim() == 2
     return Padded(expand_mask(attention_mask), attention_mask == 0 if fills else None)
-
-
-def scatter(layout: Layout, x: Tensor) -> Tensor:
-    """What the layers give -> (batch, seq, dim), 0 at padding that was left out or is to have the fill value."""
-    return layout.scatter(x) if isinstance(layout, Unpadded) else fill_padding(x, layout.padding, 0.0)
 
 
 def fill_padding(x: Tensor, padding: Tensor | None, fill: float, *, in_place: bool = False) -> Tensor:

@@ -22,9 +22,8 @@ from distilbert_pt.checks import check_inputs
 from distilbert_pt.fast.last_block import block_layouts, reads_few_tokens
 from distilbert_pt.fast.layers import fused_feed_forward, linear, linears
 from distilbert_pt.fast.unpadding import choose_layout
-from distilbert_pt.layout import Layout, scatter
+from distilbert_pt.layout import Layout
 from distilbert_pt.pretrained import DistilBertPreTrainedModel
-from distilbert_pt.segments import segment_positions
 
 __all__ = ["DistilBertModel", "Embeddings", "FFN", "MultiHeadSelfAttention", "Transformer", "TransformerBlock"]
 
@@ -251,8 +250,6 @@ class DistilBertModel(DistilBertPreTrainedModel):
         check_inputs(self.config, input_ids, inputs_embeds, position_ids, token_type_ids)
         if layout is None:
             layout = self.layout_of(attention_mask, segment_ids, unpad, None, head_mask, output_attentions)
-        if position_ids is None and layout.segment_ids is not None:
-            position_ids = segment_positions(layout.segment_ids)
         input_ids, inputs_embeds = (None if x is None else layout.gather(x) for x in (input_ids, inputs_embeds))
         encoded = self.transformer(
             self.embeddings(input_ids, inputs_embeds, layout.positions(position_ids)),
@@ -261,7 +258,7 @@ class DistilBertModel(DistilBertPreTrainedModel):
             self.config.output_attentions if output_attentions is None else output_attentions,
             self.config.output_hidden_states if output_hidden_states is None else output_hidden_states,
         )
-        return self._as_output(encoded.map_hidden_states(partial(scatter, layout)), return_dict)
+        return self._as_output(encoded.map_hidden_states(layout.scatter), return_dict)
 
     def layout_of(
         self,

@@ -49,6 +49,7 @@ class TestUnpaddedLayout:
         assert layout is not None
         x = layout.gather(IDS[..., None].float())
         assert torch.equal(layout.scatter(x)[..., 0], IDS * MASK)
+        assert torch.equal(layout.scatter(x, -1.0)[..., 0], torch.where(MASK == 1, IDS, -1))
         assert torch.equal(layout.padding, MASK == 0)
 
     def test_the_mask_that_attention_does_not_need(self) -> None:

@@ -5,7 +5,6 @@ Layer names are those of transformers, so that the weights of one fit the other.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from keras import ops
@@ -21,9 +20,8 @@ from distilbert_tf.framework.checkpointing import checkpoint
 from distilbert_tf.framework.configured import ConfiguredLayer, NumberedLayer
 from distilbert_tf.initialization import serializable
 from distilbert_tf.layers import look_up, normalize
-from distilbert_tf.layout import NO_PADDING, Layout, padded_layout, scatter
+from distilbert_tf.layout import NO_PADDING, Layout, padded_layout
 from distilbert_tf.pretrained import TFDistilBertPreTrainedModel
-from distilbert_tf.segments import segment_positions
 
 __all__ = [
     "Embeddings",
@@ -254,8 +252,6 @@ class TFDistilBertMainLayer(ConfiguredLayer):
         """Encode a batch; arguments as `TFDistilBertModel.call`, but that a `ModelOutput` is the default."""
         if layout is None:
             layout = padded_layout(attention_mask, segment_ids, unpad)
-        if position_ids is None and layout.segment_ids is not None:
-            position_ids = segment_positions(layout.segment_ids)
         input_ids, inputs_embeds = (None if x is None else layout.gather(x) for x in (input_ids, inputs_embeds))
         encoded: BaseModelOutput = self.transformer(
             self.embeddings(
@@ -268,7 +264,7 @@ class TFDistilBertMainLayer(ConfiguredLayer):
                 self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
             ),
         )
-        encoded = encoded.map_hidden_states(partial(scatter, layout))
+        encoded = encoded.map_hidden_states(layout.scatter)
         return encoded.to_tuple() if return_dict is False else encoded
 
     def _split_head_mask(self, head_mask: Tensor | None) -> list[Tensor | None]:

@@ -13,7 +13,7 @@ from distilbert_tf import (
     TFDistilBertForQuestionAnswering,
     TFDistilBertForSequenceClassification,
 )
-from distilbert_tf.layout import NO_PADDING, Unpadded, padded_layout, scatter
+from distilbert_tf.layout import NO_PADDING, Packed, Unpadded, padded_layout
 from distilbert_tf.segments import first_tokens, segment_mask, segment_onehot, segment_positions
 from parity_tests.helpers.tolerances import MATRIX
 
@@ -49,10 +49,12 @@ def test_a_layout_gathers_and_scatters() -> None:
     assert unpadded.gather(x).shape == (2, 3, 1)
     assert unpadded.positions(None).shape == (2, 3)
     for layout in (unpadded, padded_layout(mask, None, True)):
-        scattered = scatter(layout, layout.gather(x)).numpy()[..., 0]
-        assert scattered.tolist() == [[1, 2, 3, 0], [5, 0, 0, 0], [9, 10, 0, 0]]
+        scattered = layout.scatter(layout.gather(x), -1.0).numpy()[..., 0]
+        assert scattered.tolist() == [[1, 2, 3, -1], [5, -1, -1, -1], [9, 10, -1, -1]]
     assert padded_layout(None, None, True) is NO_PADDING
-    assert scatter(padded_layout(None, SEGMENTS, False), tf.ones((2, 7, 1))).numpy().sum() == 6
+    packed = padded_layout(None, SEGMENTS, False)
+    assert isinstance(packed, Packed)
+    assert packed.scatter(tf.ones((2, 7, 1)), 0.0).numpy().sum() == 6
 
 
 def test_one_program_of_xla_serves_any_content() -> None:
