@@ -1,4 +1,4 @@
-"""The usage that transformers documents for its Flax classes, with ours."""
+"""The usage that transformers documents for its Flax classes, with ours in their place."""
 
 from __future__ import annotations
 
