@@ -85,7 +85,7 @@ def sdpa_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | Non
             closed = torch.finfo(query.dtype).min
             mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill(~mask, closed)
     elif mask is not None:
-        mask = mask.clamp(min=torch.finfo(query.dtype).min).to(query.dtype)
+        mask = mask.to(query.dtype).clamp(min=torch.finfo(query.dtype).min)
     return scaled_dot_product_attention(query, key, value, mask, dropout)
 
 

@@ -87,10 +87,11 @@ def test_any_non_zero_value_attends(mask: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("closed", [float("-inf"), MASKED_SCORE, -1e4])
-def test_a_four_axis_float_mask_is_added(closed: float) -> None:
-    additive = torch.where(padding().bool(), 0.0, closed)[:, None, None].expand(-1, -1, SEQ, -1)
-    expected, _ = eager_attention(*qkv(), expand_mask(padding()))
-    for output in (eager_attention(*qkv(), expand_mask(additive))[0], sdpa_attention(*qkv(), expand_mask(additive))):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_four_axis_float_mask_is_added(closed: float, dtype: torch.dtype) -> None:
+    additive = expand_mask(torch.where(padding().bool(), 0.0, closed)[:, None, None].expand(-1, -1, SEQ, -1))
+    expected, _ = eager_attention(*qkv(dtype), expand_mask(padding()))
+    for output in (eager_attention(*qkv(dtype), additive)[0], sdpa_attention(*qkv(dtype), additive)):
         assert torch.allclose(output[:2], expected[:2], atol=1e-6)
         assert torch.isfinite(output).all()
 
