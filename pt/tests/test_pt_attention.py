@@ -138,6 +138,30 @@ def test_dropout_step_by_step_is_pytorchs_own(
         assert (one - other).float().norm() <= 6 * torch.finfo(dtype).eps * other.float().norm()
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize(
+    ("dtype", "autocast"),
+    [
+        (torch.float64, torch.bfloat16),
+        (torch.float32, torch.bfloat16),
+        (torch.float16, torch.bfloat16),
+        (torch.float32, torch.float16),
+    ],
+    ids=str,
+)
+def test_autocast_rounds_attention_as_pytorch_does(
+    dtype: torch.dtype, autocast: torch.dtype, dropout: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contexts = []
+    for fast in ("1", "0"):
+        monkeypatch.setenv("DISTILBERT_FAST", fast)
+        torch.manual_seed(0)
+        with torch.autocast("cpu", autocast):
+            contexts.append(sdpa_attention(*qkv(dtype), expand_mask(padding()), dropout))
+    assert contexts[0].dtype == (torch.float64 if dtype == torch.float64 else autocast)
+    assert torch.equal(*contexts)
+
+
 def test_gradients_of_attention_with_dropout_have_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
     results = []
     for fast in ("1", "0"):

@@ -17,7 +17,7 @@ from torch.amp import custom_bwd, custom_fwd
 
 from distilbert_common.constants import is_fast
 from distilbert_pt.fast.custom_gradients import differentiable_gradients
-from distilbert_pt.fast.onednn import DTYPES, cast, is_observed
+from distilbert_pt.fast.onednn import DTYPES, is_observed
 
 __all__ = ["scaled_dot_product_attention"]
 
@@ -73,7 +73,6 @@ def scaled_dot_product_attention(
         mask: To be added to the scores, and broadcast to (batch, heads, seq, seq); it closes no row by -inf.
         dropout: The share of probabilities that is zeroed.
     """
-    query, key, value = cast(query), cast(key), cast(value)
     if not can_compute(query, key, value, mask, dropout):
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
     batch_and_heads = query.shape[:2]
@@ -93,6 +92,7 @@ def can_compute(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, 
         and not is_observed()
         and all(type(x) is Tensor and x.is_cpu and x.dtype == query.dtype for x in (query, key, value))
         and query.dtype in DTYPES
+        and (not torch.is_autocast_enabled("cpu") or query.dtype == torch.get_autocast_dtype("cpu"))
         and query.numel() > 0
         and not (mask is not None and mask.requires_grad)
     )
