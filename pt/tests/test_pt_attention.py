@@ -119,13 +119,16 @@ def test_dropout_acts_on_the_probabilities() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    "mask",
+    [None, expand_mask(padding()), torch.linspace(-2, 2, HEADS * SEQ**2).view(1, HEADS, SEQ, SEQ)],
+    ids=["none", "padding", "for each head"],
+)
 def test_dropout_step_by_step_is_pytorchs_own(
-    dtype: torch.dtype, masked: bool, monkeypatch: pytest.MonkeyPatch
+    dtype: torch.dtype, mask: torch.Tensor | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the same random numbers, in bfloat16 as exact as its fused kernels."""
+    """With the same random numbers, in bfloat16 within the rounding of each step."""
     inputs = [x.requires_grad_() for x in qkv(dtype)]
-    mask = expand_mask(padding()) if masked else None
     results = []
     for fast in ("1", "0"):
         monkeypatch.setenv("DISTILBERT_FAST", fast)
@@ -136,6 +139,34 @@ def test_dropout_step_by_step_is_pytorchs_own(
         # what is rounded: probabilities, what is kept of them, the context, and the gradients of all three
         assert one.dtype == dtype
         assert (one - other).float().norm() <= 6 * torch.finfo(dtype).eps * other.float().norm()
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.3])
+def test_dropout_in_bfloat16_changes_no_mean(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1 / 0.9 is rounded to 1.109 there: a factor that all would have, not an error that averages out."""
+    x = torch.randn(4, 2, 64, 32, generator=torch.Generator().manual_seed(0)).bfloat16().requires_grad_()
+    results = []
+    for fast in ("1", "0"):
+        monkeypatch.setenv("DISTILBERT_FAST", fast)
+        torch.manual_seed(0)
+        context = sdpa_attention(x, x, x, None, rate).float()
+        results.append((context, torch.autograd.grad(context.square().sum(), x)[0].float()))
+    for one, other in zip(*results, strict=True):
+        assert abs((one * other).sum() / other.square().sum() - 1) < 5e-4
+
+
+@pytest.mark.parametrize("fast", ["1", "0"])
+@pytest.mark.parametrize("autocast", [False, True])
+def test_scores_with_dropout_are_float32(fast: str, autocast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What all scores of a row have in common is not seen in the context; bfloat16 would round 256 and 257 to one."""
+    monkeypatch.setenv("DISTILBERT_FAST", fast)
+    query, key, value = (x + 8 for x in qkv(torch.bfloat16))
+    contexts = []
+    for dtype in (torch.bfloat16, torch.float64):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            contexts.append(sdpa_attention(query.to(dtype), key.to(dtype), value.to(dtype), None, 0.3))
+    assert torch.allclose(contexts[0].double(), contexts[1], rtol=2 * torch.finfo(torch.bfloat16).eps, atol=0)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
@@ -172,6 +203,25 @@ def test_gradients_of_attention_with_dropout_have_gradients(monkeypatch: pytest.
         first = torch.autograd.grad(context.square().sum(), x, create_graph=True)[0]
         results.append(torch.autograd.grad(first.square().sum(), x)[0])
     assert torch.allclose(*results, rtol=1e-4, atol=1e-4)
+
+
+def test_attention_with_dropout_keeps_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The probabilities and what is kept of them, and no mask for each head."""
+    inputs = [x.requires_grad_() for x in qkv()]
+    kept: dict[str, list[int]] = {"1": [], "0": []}
+    for fast, sizes in kept.items():
+        monkeypatch.setenv("DISTILBERT_FAST", fast)
+        with torch.autograd.graph.saved_tensors_hooks(lambda x, sizes=sizes: sizes.append(x.numel()) or x, lambda x: x):
+            sdpa_attention(*inputs, torch.zeros(BATCH, 1, SEQ, SEQ), 0.3)
+    fast, plain = (sizes.count(BATCH * HEADS * SEQ * SEQ) for sizes in kept.values())
+    assert fast == 2 < plain
+
+
+def test_a_mask_has_gradients_with_dropout_too() -> None:
+    mask = torch.zeros(BATCH, 1, SEQ, SEQ, requires_grad=True)
+    sdpa_attention(*qkv(), mask, 0.3).square().sum().backward()
+    assert mask.grad is not None
+    assert mask.grad.any()
 
 
 @pytest.mark.parametrize("fast", ["1", "0"])

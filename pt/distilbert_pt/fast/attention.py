@@ -28,11 +28,13 @@ class DropoutAttention(torch.autograd.Function):
     @staticmethod
     @custom_fwd(device_type="cpu")
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
-        """Three of (batch * heads, seq, head_dim) -> the same; the mask (batch * heads, 1 or seq, seq) is added."""
+        """Three of (batch * heads, seq, head_dim) -> the same; the mask (batch, 1 or heads, 1 or seq, seq) is added."""
         probabilities = attention_probabilities(query, key, mask)  # (batch * heads, seq, seq)
-        kept = torch.empty_like(probabilities).bernoulli_(1 - dropout).div_(1 - dropout)
+        kept = torch.empty_like(probabilities).bernoulli_(1 - dropout)
         ctx.save_for_backward(query, key, value, mask, probabilities, kept)
-        return torch.bmm(probabilities * kept, value)
+        ctx.dropout = dropout
+        # the context is divided, not what is kept: bfloat16 rounds 1 / 0.9 to 1.109, and always so
+        return torch.bmm(probabilities * kept, value).div_(1 - dropout)
 
     @staticmethod
     @custom_bwd(device_type="cpu")
@@ -40,8 +42,9 @@ class DropoutAttention(torch.autograd.Function):
         """Return the gradients of query, key and value."""
         query, key, value, mask, probabilities, kept = ctx.saved_tensors
         if torch.is_grad_enabled():  # with `create_graph`
-            again = partial(attend_again, mask, kept)
+            again = partial(attend_again, mask, kept, ctx.dropout)
             return (*differentiable_gradients(again, (query, key, value), d_context, ctx.needs_input_grad), None, None)
+        d_context = d_context / (1 - ctx.dropout)
         weights = probabilities * kept  # (batch * heads, seq, seq)
         d_scores = torch.bmm(d_context, value.mT).mul_(weights)
         d_scores.addcmul_(probabilities, d_scores.sum(dim=-1, keepdim=True), value=-1)
@@ -53,12 +56,16 @@ class DropoutAttention(torch.autograd.Function):
 def attention_probabilities(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
     """Return softmax(query @ key.T / sqrt(head_dim) + mask), computed in float32: (batch * heads, seq, seq)."""
     scores = torch.bmm(query.float() / math.sqrt(query.size(-1)), key.float().mT)
-    return (scores if mask is None else scores + mask).softmax(dim=-1).to(query.dtype)
+    if mask is not None:
+        scores.unflatten(0, (len(mask), -1)).add_(mask)
+    return scores.softmax(dim=-1).to(query.dtype)
 
 
-def attend_again(mask: Tensor | None, kept: Tensor, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def attend_again(
+    mask: Tensor | None, kept: Tensor, dropout: float, query: Tensor, key: Tensor, value: Tensor
+) -> Tensor:
     """Return what `DropoutAttention` does where it keeps the same, by operators that PyTorch differentiates."""
-    return torch.bmm(attention_probabilities(query, key, mask) * kept, value)
+    return torch.bmm(attention_probabilities(query, key, mask) * kept, value) / (1 - dropout)
 
 
 def scaled_dot_product_attention(
@@ -77,7 +84,7 @@ def scaled_dot_product_attention(
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
     batch_and_heads = query.shape[:2]
     if mask is not None:
-        mask = mask.expand(*batch_and_heads, *mask.shape[2:]).flatten(0, 1)  # (batch * heads, 1 or seq, seq)
+        mask = mask.expand(len(query), *mask.shape[1:])  # (batch, 1 or heads, 1 or seq, seq)
     with torch.autocast("cpu", enabled=False):
         flat = (x.flatten(0, 1) for x in (query, key, value))  # three of (batch * heads, seq, head_dim)
         context: Tensor = DropoutAttention.apply(*flat, mask, dropout)
