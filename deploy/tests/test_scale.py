@@ -21,6 +21,7 @@ from distilbert_deploy.scale import Cluster, SearchSpace, finetune, predict, tun
 from distilbert_deploy.scale.cluster import connected
 from distilbert_tasks import TrainingOptions
 from distilbert_tasks import finetune as finetune_here
+from distilbert_tasks.data import DataOptions
 from distilbert_tasks.prediction import read_rows
 from distilbert_tasks.run import check_world
 from distilbert_tasks.training.history import read_history
@@ -176,13 +177,13 @@ def test_two_processes_train_as_one_and_go_on_after_one_was_killed(tmp_path: Pat
 @pytest.mark.usefixtures("cluster")
 def test_what_no_training_takes_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     small_model(tmp_path / "model")
-    (tmp_path / "no.jsonl").write_text('{"txt": "a"}\n')
-    with pytest.raises(InputError, match=r"no\.jsonl: no column"):
+    (tmp_path / "no.jsonl").write_text('{"text": "a", "label": 0}\n{"text": null, "label": 1}\n')
+    with pytest.raises(InputError, match=r"no\.jsonl, line 2, column 'text'"):
         finetune("text-classification", tmp_path / "model", train=tmp_path / "no.jsonl", out=tmp_path / "out")
     assert {path.name for path in tmp_path.iterdir()} == {"model", "no.jsonl"}
 
 
-@pytest.mark.parametrize("kind", ["model", "teacher", "train", "validation"])
+@pytest.mark.parametrize("kind", ["model", "teacher", "train", "validation", "column"])
 def test_what_is_not_there_is_said_before_ray_starts(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,11 +191,15 @@ def test_what_is_not_there_is_said_before_ray_starts(
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     (tmp_path / "no model").mkdir()
     missing = tmp_path / ("no model" if kind in ("model", "teacher") else "no.csv")
-    arguments: dict[str, Any] = {"model": MODEL, "train": FILE, "out": tmp_path / "out"} | {kind: missing}
-    with pytest.raises(DistilBertError, match=r"no file|has no weights"):
+    arguments: dict[str, Any] = {"model": MODEL, "train": FILE, "out": tmp_path / "out"}
+    if kind == "column":
+        arguments["data_options"] = DataOptions(columns={"text": "txt"})
+    else:
+        arguments[kind] = missing
+    with pytest.raises(DistilBertError, match=r"no file|has no weights|no column 'txt'"):
         finetune("text-classification", **arguments)
     if kind != "teacher":
-        with pytest.raises(DistilBertError, match=r"no file|has no weights"):
+        with pytest.raises(DistilBertError, match=r"no file|has no weights|no column 'txt'"):
             tune("text-classification", **arguments, space=SearchSpace(space={"epochs": 1}))
     assert [path.name for path in tmp_path.iterdir()] == ["no model"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from glob import has_magic
 from hashlib import file_digest
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from distilbert_common.files import local_path
 from distilbert_deploy.onnx_files import find_onnx
 from distilbert_tasks.data import DataOptions
+from distilbert_tasks.data.reading import read_split
 from distilbert_tasks.data.sources import open_sources
 from distilbert_tasks.pipelines.loading import is_export
 from distilbert_tasks.training.fingerprints import weights_fingerprint
@@ -27,18 +29,21 @@ def absolute_source(source: Any) -> Any:
     return source
 
 
-def check_data(sources: Mapping[str, Any], options: DataOptions) -> None:
-    """Require data to be there, before processes are started that look for it.
+def check_data(task: str, sources: Mapping[str, Any], options: DataOptions) -> None:
+    """Require data to be there with the columns of a task, before processes are started that read it.
 
     Args:
+        task: The name of the task.
         sources: By split what it is read from, or None.
         options: How it is read.
 
     Raises:
-        InputError: A file is not there, or none fits a pattern.
+        InputError: A file or a column is not there, no file fits a pattern, or the first row cannot be used.
         HubError: A data set cannot be had from the hub.
     """
-    open_sources({split: source for split, source in sources.items() if source is not None}, options, [])
+    named = {split: source for split, source in sources.items() if source is not None}
+    for split, source in open_sources(named, options, []).items():
+        read_split(task, split, source, replace(options, max_rows=1), [])
 
 
 def fingerprint(model: str | Path) -> str:

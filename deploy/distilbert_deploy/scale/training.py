@@ -77,12 +77,13 @@ def finetune(
     """
     require_ray(_ASKED_FOR)
     require_train_extra("fine-tuning")
-    find_task(task)
+    chosen_task = find_task(task)
     folder, tell = local_path(out).absolute(), on_progress or ignore
     sources = {"train": train, "validation": validation, "test": test}
     models = {"model": model, "teacher": teacher}
     run_arguments = {name: absolute_source(source) for name, source in (sources | models).items()}
-    check_data({name: run_arguments[name] for name in sources}, arguments.get("data_options") or DataOptions())
+    data_options = arguments.get("data_options") or DataOptions()
+    check_data(chosen_task.name, {name: run_arguments[name] for name in sources}, data_options)
     for name in models:
         if run_arguments[name] is not None:  # its files are there, before processes are started that read them
             Source.find(run_arguments[name]).shards()

@@ -111,7 +111,7 @@ def tune(
     metric = plan.metric or _PROBLEM_METRICS.get(data_options.problem_type or "", chosen_task.metric)
     sources = {"train": train, "validation": validation, "test": test}
     run_arguments = {name: absolute_source(source) for name, source in sources.items()}
-    check_data(run_arguments, data_options)
+    check_data(chosen_task.name, run_arguments, data_options)
     run_arguments |= {
         "task": chosen_task.name,
         "model": absolute_source(model),
