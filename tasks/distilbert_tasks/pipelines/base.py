@@ -22,8 +22,6 @@ __all__ = ["BATCH_SIZE", "TOKENS_PER_BATCH", "Pipeline", "TokenizerOptions"]
 BATCH_SIZE = 512
 TOKENS_PER_BATCH = 4096
 """So many tokens keep a CPU busy and fit its cache; more of them make no call faster."""
-_HEADS_PER_TEXT = ("ForSequenceClassification", "ForMultipleChoice")
-"""The heads that give one output for a whole token list; the others give one for each token."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +54,8 @@ class Pipeline:
     task: ClassVar[str]
     head: ClassVar[str]
     """The end of the model's class name."""
+    is_per_token: ClassVar[bool] = False
+    """Whether the model gives outputs for each token."""
     too_long_advice: ClassVar[str] = "pass truncation=True, or shorten it"
 
     def __init__(
@@ -81,7 +81,7 @@ class Pipeline:
             engine,
             self.task,
             tokens_per_batch=self.tokens_per_batch,
-            is_per_token=self.head not in _HEADS_PER_TEXT,
+            is_per_token=self.is_per_token,
             few_shapes=compiles_each_shape(framework),
         )
         self._defaults, self._known = options, known_options(self._parse)

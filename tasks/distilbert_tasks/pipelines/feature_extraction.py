@@ -37,6 +37,7 @@ class FeatureExtractionPipeline(Pipeline):
 
     task: ClassVar[str] = "feature-extraction"
     head: ClassVar[str] = "Model"
+    is_per_token: ClassVar[bool] = True
 
     def __call__(self, inputs: Any, **options: Any) -> Any:
         """Return the hidden states of texts.

@@ -43,6 +43,7 @@ class FillMaskPipeline(Pipeline):
 
     task: ClassVar[str] = "fill-mask"
     head: ClassVar[str] = "ForMaskedLM"
+    is_per_token: ClassVar[bool] = True
     too_long_advice: ClassVar[str] = 'pass tokenizer_kwargs={"truncation": True}, or shorten it'
 
     def __call__(self, inputs: Any, **options: Any) -> Any:

@@ -49,6 +49,7 @@ class QuestionAnsweringPipeline(Pipeline):
 
     task: ClassVar[str] = "question-answering"
     head: ClassVar[str] = "ForQuestionAnswering"
+    is_per_token: ClassVar[bool] = True
     too_long_advice: ClassVar[str] = "pass a smaller max_seq_len, so that the context makes more windows"
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:

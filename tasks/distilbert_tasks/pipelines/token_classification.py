@@ -54,6 +54,7 @@ class TokenClassificationPipeline(Pipeline):
 
     task: ClassVar[str] = "token-classification"
     head: ClassVar[str] = "ForTokenClassification"
+    is_per_token: ClassVar[bool] = True
 
     def __call__(self, inputs: Any, **options: Any) -> Any:
         """Find the entities of texts.
