@@ -71,9 +71,11 @@ def test_a_task_is_learned_from_a_teacher(small: Path, tmp_path: Path) -> None:
 
 BAD = {
     "layers": (("--layers", "0,x"), "--layers is '0,x'; expected numbers with commas between"),
+    "layer": (("--layers", "7"), "expected numbers from 0 to 2"),
     "student": (("--layers", "0", "--student", "x"), "is a model of its own; leave one out"),
     "length": (("--max-length", "4000"), "give a max_length (--max-length) of 64 or less"),
     "sample": (("--sample-by", "word"), "sample_by is 'word'; choose from line"),
+    "temperature": (("--temperature", "0"), "temperature is 0.0"),
     "precision": (("--teacher-precision", "int8"), "teacher_precision is 'int8'"),
 }
 
