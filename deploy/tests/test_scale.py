@@ -21,7 +21,6 @@ from distilbert_deploy.scale import Cluster, SearchSpace, finetune, predict, tun
 from distilbert_deploy.scale.cluster import connected
 from distilbert_tasks import TrainingOptions
 from distilbert_tasks import finetune as finetune_here
-from distilbert_tasks.data import DataOptions
 from distilbert_tasks.prediction import read_rows
 from distilbert_tasks.run import check_world
 from distilbert_tasks.training.history import read_history
@@ -183,25 +182,36 @@ def test_what_no_training_takes_is_said_and_leaves_nothing(tmp_path: Path) -> No
     assert {path.name for path in tmp_path.iterdir()} == {"model", "no.jsonl"}
 
 
-@pytest.mark.parametrize("kind", ["model", "teacher", "train", "validation", "column"])
-def test_what_is_not_there_is_said_before_ray_starts(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray does not run, and may not be started."""
     monkeypatch.setattr("ray.init", lambda **_: pytest.fail("Ray starts"))
     monkeypatch.setattr("ray.is_initialized", lambda: False)
+
+
+@pytest.mark.usefixtures("no_ray")
+@pytest.mark.parametrize("kind", ["model", "teacher", "train", "validation"])
+def test_what_is_not_there_is_said_before_ray_starts(kind: str, tmp_path: Path) -> None:
     (tmp_path / "no model").mkdir()
     missing = tmp_path / ("no model" if kind in ("model", "teacher") else "no.csv")
-    arguments: dict[str, Any] = {"model": MODEL, "train": FILE, "out": tmp_path / "out"}
-    if kind == "column":
-        arguments["data_options"] = DataOptions(columns={"text": "txt"})
-    else:
-        arguments[kind] = missing
-    with pytest.raises(DistilBertError, match=r"no file|has no weights|no column 'txt'"):
+    arguments: dict[str, Any] = {"model": MODEL, "train": FILE, "out": tmp_path / "out"} | {kind: missing}
+    with pytest.raises(DistilBertError, match=r"no file|has no weights"):
         finetune("text-classification", **arguments)
     if kind != "teacher":
-        with pytest.raises(DistilBertError, match=r"no file|has no weights|no column 'txt'"):
+        with pytest.raises(DistilBertError, match=r"no file|has no weights"):
             tune("text-classification", **arguments, space=SearchSpace(space={"epochs": 1}))
     assert [path.name for path in tmp_path.iterdir()] == ["no model"]
+
+
+@pytest.mark.usefixtures("no_ray")
+def test_a_column_that_is_not_there_is_said_before_ray_starts(tmp_path: Path) -> None:
+    (tmp_path / "no.jsonl").write_text('{"txt": "a"}\n')
+    arguments: dict[str, Any] = {"model": MODEL, "train": tmp_path / "no.jsonl", "out": tmp_path / "out"}
+    with pytest.raises(InputError, match=r"no\.jsonl: no column"):
+        finetune("text-classification", **arguments)
+    with pytest.raises(InputError, match=r"no\.jsonl: no column"):
+        tune("text-classification", **arguments, space=SearchSpace(space={"epochs": 1}))
+    assert [path.name for path in tmp_path.iterdir()] == ["no.jsonl"]
 
 
 @pytest.mark.usefixtures("cluster")
